@@ -1,0 +1,259 @@
+//===- FP8.cpp - The fp8 dialect ------------------------------------------===//
+
+#include "FP8/IR/FP8.h"
+
+#include "mlir/Dialect/Utils/IndexingUtils.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace fp8c;
+using namespace fp8c::fp8;
+
+#include "FP8/IR/FP8Dialect.cpp.inc"
+#include "FP8/IR/FP8Interfaces.cpp.inc"
+
+#define GET_TYPEDEF_CLASSES
+#include "FP8/IR/FP8Types.cpp.inc"
+
+void FP8Dialect::initialize() {
+  registerTypes();
+  addOperations<
+#define GET_OP_LIST
+#include "FP8/IR/FP8Ops.cpp.inc"
+      >();
+}
+
+void FP8Dialect::registerTypes() {
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "FP8/IR/FP8Types.cpp.inc"
+      >();
+}
+
+double fp8::maxFinite(FloatType format) {
+  return llvm::APFloat::getLargest(format.getFloatSemantics()).convertToDouble();
+}
+
+ArrayRef<int64_t> fp8::getShape(Type type) {
+  if (auto scaled = dyn_cast<ScaledType>(type))
+    return scaled.getShape();
+  return cast<ShapedType>(type).getShape();
+}
+
+//===----------------------------------------------------------------------===//
+// !fp8.scaled
+//===----------------------------------------------------------------------===//
+
+Type ScaledType::parse(AsmParser &parser) {
+  SmallVector<int64_t> shape, tile;
+  Type element;
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseLess() || parser.parseDimensionList(shape, /*allowDynamic=*/false) ||
+      parser.parseType(element))
+    return {};
+  if (succeeded(parser.parseOptionalComma())) {
+    auto parseSize = [&]() -> ParseResult {
+      if (succeeded(parser.parseOptionalQuestion())) {
+        tile.push_back(ShapedType::kDynamic);
+        return success();
+      }
+      return parser.parseInteger(tile.emplace_back());
+    };
+    if (parser.parseKeyword("tile") || parser.parseLess() ||
+        parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parseSize) ||
+        parser.parseGreater())
+      return {};
+  }
+  if (parser.parseGreater())
+    return {};
+  auto storage = dyn_cast<FloatType>(element);
+  if (!storage) {
+    parser.emitError(loc, "the storage must be f8E4M3FN, f8E5M2 or f16, but is ") << element;
+    return {};
+  }
+  return parser.getChecked<ScaledType>(parser.getContext(), shape, storage, tile);
+}
+
+void ScaledType::print(AsmPrinter &printer) const {
+  printer << '<';
+  for (int64_t size : getShape())
+    printer << size << 'x';
+  printer << getStorage();
+  if (!isPerTensor()) {
+    printer << ", tile<[";
+    llvm::interleaveComma(getTile(), printer, [&](int64_t size) {
+      if (ShapedType::isDynamic(size))
+        printer << '?';
+      else
+        printer << size;
+    });
+    printer << "]>";
+  }
+  printer << '>';
+}
+
+LogicalResult ScaledType::verify(function_ref<InFlightDiagnostic()> emitError,
+                                 ArrayRef<int64_t> shape, FloatType storage,
+                                 ArrayRef<int64_t> tile) {
+  if (!isa<Float8E4M3FNType, Float8E5M2Type, Float16Type>(storage))
+    return emitError() << "the storage must be f8E4M3FN, f8E5M2 or f16, but is " << storage;
+  if (!tile.empty() && tile.size() != shape.size())
+    return emitError() << "the tile has " << tile.size() << " sizes, but the tensor has rank "
+                       << shape.size();
+  for (int64_t size : tile)
+    if (!ShapedType::isDynamic(size) && size <= 0)
+      return emitError() << "tile sizes must be positive or '?', but one is " << size;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Operations
+//===----------------------------------------------------------------------===//
+
+#define GET_OP_CLASSES
+#include "FP8/IR/FP8Ops.cpp.inc"
+
+static Type scalarF32(OpBuilder &builder) {
+  return RankedTensorType::get({}, builder.getF32Type());
+}
+
+void ComputeScaleOp::build(OpBuilder &builder, OperationState &state, Value amax,
+                           FloatType format, int64_t margin, bool pow2) {
+  build(builder, state, scalarF32(builder), amax, format, margin, pow2);
+}
+
+void QuantizeOp::build(OpBuilder &builder, OperationState &state, Value input, Value scale,
+                       FloatType format) {
+  build(builder, state, ScaledType::get(getShape(input.getType()), format),
+        StatsType::get(builder.getContext()), input, scale);
+}
+
+static LogicalResult verifySameShape(Operation *op, Type a, Type b) {
+  if (getShape(a) == getShape(b))
+    return success();
+  return op->emitOpError("expects operand and result of one shape, but got ") << a << " and " << b;
+}
+
+LogicalResult QuantizeOp::verify() {
+  return verifySameShape(*this, getInput().getType(), getOutput().getType());
+}
+
+LogicalResult DequantizeOp::verify() {
+  return verifySameShape(*this, getInput().getType(), getOutput().getType());
+}
+
+LogicalResult TransposeOp::verify() {
+  ScaledType in = getInput().getType(), out = getOutput().getType();
+  ArrayRef<int64_t> perm = getPermutation();
+  if (!isPermutationVector(perm) || static_cast<int64_t>(perm.size()) != in.getRank())
+    return emitOpError("expects a permutation of ") << in.getRank() << " dimensions";
+  SmallVector<int64_t> tile;
+  if (!in.isPerTensor())
+    tile = applyPermutation(in.getTile(), perm);
+  ScaledType expected =
+      ScaledType::get(applyPermutation(in.getShape(), perm), in.getStorage(), tile);
+  if (out != expected)
+    return emitOpError("result type must be ") << expected << ", but is " << out;
+  return success();
+}
+
+LogicalResult fp8::verifyContraction(Operation *op, ArrayRef<int64_t> lhs, ArrayRef<int64_t> rhs,
+                                     ArrayRef<int64_t> result, int64_t batchRank,
+                                     ArrayRef<int64_t> lhsContracting,
+                                     ArrayRef<int64_t> rhsContracting) {
+  if (lhsContracting.size() != rhsContracting.size() || lhsContracting.empty())
+    return op->emitOpError("must contract as many dimensions of the left operand as of the right "
+                           "one, at least one");
+  auto together = [&](ArrayRef<int64_t> dims, int64_t rank) {
+    for (size_t i = 1; i < dims.size(); ++i)
+      if (dims[i] != dims[i - 1] + 1)
+        return false;
+    return dims.front() >= batchRank && dims.back() < rank &&
+           (dims.front() == batchRank || dims.back() == rank - 1);
+  };
+  if (!together(lhsContracting, lhs.size()) || !together(rhsContracting, rhs.size()))
+    return op->emitOpError("contracted dimensions must stand together, ascending, at the start or "
+                           "at the end of the dimensions after the batch");
+  for (auto [l, r] : llvm::zip(lhsContracting, rhsContracting))
+    if (lhs[l] != rhs[r])
+      return op->emitOpError("contracts dimension ")
+             << l << " of the left operand, of size " << lhs[l] << ", with dimension " << r
+             << " of the right one, of size " << rhs[r];
+  SmallVector<int64_t> expected;
+  for (int64_t i = 0; i < batchRank; ++i) {
+    if (lhs[i] != rhs[i])
+      return op->emitOpError("batch dimension ") << i << " differs: " << lhs[i] << " and " << rhs[i];
+    expected.push_back(lhs[i]);
+  }
+  for (int64_t i = batchRank, e = lhs.size(); i < e; ++i)
+    if (!llvm::is_contained(lhsContracting, i))
+      expected.push_back(lhs[i]);
+  for (int64_t i = batchRank, e = rhs.size(); i < e; ++i)
+    if (!llvm::is_contained(rhsContracting, i))
+      expected.push_back(rhs[i]);
+  if (ArrayRef<int64_t>(expected) != result) {
+    InFlightDiagnostic diag = op->emitOpError("result shape must be ");
+    llvm::interleave(expected, diag, "x");
+    return diag;
+  }
+  return success();
+}
+
+GemmDims fp8::getGemmDims(FP8ContractionOpInterface op) {
+  ArrayRef<int64_t> lhs = getShape(op.getContractionLhs().get().getType());
+  ArrayRef<int64_t> rhs = getShape(op.getContractionRhs().get().getType());
+  int64_t batchRank = op.getContractionBatchRank();
+  SmallVector<int64_t> lhsDims = op.getLhsContractingDims(), rhsDims = op.getRhsContractingDims();
+  GemmDims dims;
+  for (int64_t i = 0; i < batchRank; ++i)
+    dims.batch *= lhs[i];
+  for (int64_t i = batchRank, e = lhs.size(); i < e; ++i)
+    (llvm::is_contained(lhsDims, i) ? dims.k : dims.m) *= lhs[i];
+  for (int64_t i = batchRank, e = rhs.size(); i < e; ++i)
+    if (!llvm::is_contained(rhsDims, i))
+      dims.n *= rhs[i];
+  // An operand contracted wholly (a vector) may be read either way.
+  dims.transposeA = lhsDims.back() != static_cast<int64_t>(lhs.size()) - 1;
+  dims.transposeB = rhsDims.front() != batchRank;
+  return dims;
+}
+
+OpOperand &MatmulOp::getContractionLhs() { return getLhsMutable(); }
+OpOperand &MatmulOp::getContractionRhs() { return getRhsMutable(); }
+SmallVector<int64_t> MatmulOp::getLhsContractingDims() {
+  if (auto dims = getLhsContracting())
+    return SmallVector<int64_t>(*dims);
+  return {getLhs().getType().getRank() - 1};
+}
+SmallVector<int64_t> MatmulOp::getRhsContractingDims() {
+  if (auto dims = getRhsContracting())
+    return SmallVector<int64_t>(*dims);
+  return {std::max<int64_t>(getRhs().getType().getRank() - 2, 0)};
+}
+
+LogicalResult MatmulOp::verify() {
+  ScaledType lhs = getLhs().getType(), rhs = getRhs().getType();
+  if (failed(verifyContraction(*this, lhs.getShape(), rhs.getShape(),
+                               getShape(getOutput().getType()), /*batchRank=*/0,
+                               getLhsContractingDims(), getRhsContractingDims())))
+    return failure();
+  for (ScaledType type : {lhs, rhs})
+    if (isa<Float16Type>(type.getStorage()))
+      return emitOpError("contracts FP8 storage only, but got ") << type;
+  if (isa<Float8E5M2Type>(lhs.getStorage()) && isa<Float8E5M2Type>(rhs.getStorage()))
+    return emitOpError("cannot contract f8E5M2 with f8E5M2: no hardware does; keep one operand "
+                       "f8E4M3FN");
+  // A tile along the contracted dimension must cut both operands alike, or the
+  // scales cannot leave the sum.
+  auto tileAlong = [](ScaledType type, int64_t dim) {
+    return type.isPerTensor() ? ShapedType::kDynamic : type.getTile()[dim];
+  };
+  for (auto [l, r] : llvm::zip(getLhsContractingDims(), getRhsContractingDims())) {
+    int64_t lhsTile = tileAlong(lhs, l), rhsTile = tileAlong(rhs, r);
+    if (lhsTile != rhsTile)
+      return emitOpError("the operands' tiles cut the contracted dimension differently: ")
+             << lhs << " and " << rhs;
+  }
+  return success();
+}

@@ -1,0 +1,53 @@
+//===- FP8.h - Types, ops and interfaces of the fp8 dialect -----*- C++ -*-===//
+
+#ifndef FP8_IR_FP8_H
+#define FP8_IR_FP8_H
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "FP8/IR/FP8Dialect.h.inc"
+#include "FP8/IR/FP8Interfaces.h.inc"
+
+#define GET_TYPEDEF_CLASSES
+#include "FP8/IR/FP8Types.h.inc"
+
+#define GET_OP_CLASSES
+#include "FP8/IR/FP8Ops.h.inc"
+
+namespace fp8c::fp8 {
+
+/// Largest finite value of an FP8 storage format (448 or 57344), or of f16 (65504).
+double maxFinite(mlir::FloatType format);
+
+/// Shape of a ranked tensor or of a scaled tensor.
+llvm::ArrayRef<int64_t> getShape(mlir::Type type);
+
+/// Checks that `lhs` and `rhs` contracted over the given dimensions give
+/// `result`, and that the contracted dimensions stand together at the start or
+/// at the end of the dimensions after the batch, in order, so that each operand is a
+/// matrix. Emits the error at `op`.
+mlir::LogicalResult verifyContraction(mlir::Operation *op, llvm::ArrayRef<int64_t> lhs,
+                                      llvm::ArrayRef<int64_t> rhs,
+                                      llvm::ArrayRef<int64_t> result, int64_t batchRank,
+                                      llvm::ArrayRef<int64_t> lhsContracting,
+                                      llvm::ArrayRef<int64_t> rhsContracting);
+
+/// A contraction as the matrix product a GEMM library knows: per batch entry
+/// `c[m, n] = sum_k a[m, k] * b[k, n]`. `transposeA` says that the left operand
+/// is stored as [k, m], `transposeB` that the right one is stored as [n, k].
+struct GemmDims {
+  int64_t batch = 1, m = 1, n = 1, k = 1;
+  bool transposeA = false, transposeB = false;
+};
+GemmDims getGemmDims(FP8ContractionOpInterface op);
+
+} // namespace fp8c::fp8
+
+#endif // FP8_IR_FP8_H

@@ -1,0 +1,30 @@
+//===- FP8Interfaces.td - How passes see the ops of other dialects --------===//
+
+#ifndef FP8_IR_FP8INTERFACES_TD
+#define FP8_IR_FP8INTERFACES_TD
+
+include "mlir/IR/OpBase.td"
+
+def FP8ContractionOpInterface : OpInterface<"FP8ContractionOpInterface"> {
+  let cppNamespace = "::fp8c::fp8";
+  let description = [{
+    An op that sums products of the elements of two ranked tensors: the only
+    thing the FP8 lowering knows about a matrix product. An op that implements
+    it can be lowered to `fp8.matmul`, whichever dialect it belongs to.
+
+    The result's dimensions are, in this order: the batch dimensions, the free
+    dimensions of the left operand, the free dimensions of the right one.
+  }];
+  let methods = [
+    InterfaceMethod<"The left operand.", "::mlir::OpOperand &", "getContractionLhs", (ins)>,
+    InterfaceMethod<"The right operand.", "::mlir::OpOperand &", "getContractionRhs", (ins)>,
+    InterfaceMethod<"Number of leading batch dimensions, which both operands and the result share.",
+                    "int64_t", "getContractionBatchRank", (ins), "", "return 0;">,
+    InterfaceMethod<"Dimensions of the left operand that are summed over, ascending.",
+                    "::llvm::SmallVector<int64_t>", "getLhsContractingDims", (ins)>,
+    InterfaceMethod<"Dimensions of the right operand that are summed over, in the order of the left ones.",
+                    "::llvm::SmallVector<int64_t>", "getRhsContractingDims", (ins)>
+  ];
+}
+
+#endif // FP8_IR_FP8INTERFACES_TD

@@ -1,0 +1,161 @@
+//===- FP8Ops.td - Operations of the fp8 dialect --------------------------===//
+
+#ifndef FP8_IR_FP8OPS_TD
+#define FP8_IR_FP8OPS_TD
+
+include "FP8/IR/FP8Interfaces.td"
+include "FP8/IR/FP8Types.td"
+include "mlir/IR/BuiltinAttributes.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def FP8_Tensor : RankedTensorOf<[F32, BF16, F16]>;
+/// A scalar f32 tensor: being buildable, it is never spelled out.
+def FP8_Scalar : Type<0DTensorOf<[F32]>.predicate, "scalar f32 tensor", "::mlir::RankedTensorType">,
+                 BuildableType<"::mlir::RankedTensorType::get({}, $_builder.getF32Type())">;
+
+class FP8_Op<string mnemonic, list<Trait> traits = []>
+    : Op<FP8_Dialect, mnemonic, !listconcat([Pure], traits)>;
+
+def FP8_AmaxOp : FP8_Op<"amax"> {
+  let summary = "The largest finite magnitude of a tensor";
+  let description = [{
+    `amax = max |x_i|` over the finite elements; 0 if there is none. Shape: any;
+    the result is a scalar f32 tensor.
+
+    Example: `%a = fp8.amax %x : tensor<128x768xbf16>`
+  }];
+  let arguments = (ins FP8_Tensor:$input);
+  let results = (outs FP8_Scalar:$amax);
+  let assemblyFormat = "$input attr-dict `:` qualified(type($input))";
+}
+
+def FP8_ComputeScaleOp : FP8_Op<"compute_scale"> {
+  let summary = "Current scaling: the scale that an amax calls for";
+  let description = [{
+    `scale = max(format) * 2^-margin / amax`, floored to a power of two if
+    `pow2`; 1 if the amax is 0 or not finite.
+
+    Example: `%s = fp8.compute_scale %a {format = f8E4M3FN}`
+  }];
+  let arguments = (ins FP8_Scalar:$amax, TypeAttrOf<AnyFloat>:$format,
+                       DefaultValuedAttr<I64Attr, "0">:$margin, UnitAttr:$pow2);
+  let results = (outs FP8_Scalar:$scale);
+  let builders = [OpBuilder<(ins "::mlir::Value":$amax, "::mlir::FloatType":$format,
+                                 CArg<"int64_t", "0">:$margin, CArg<"bool", "false">:$pow2)>];
+  let assemblyFormat = "$amax attr-dict";
+}
+
+def FP8_CurrentScaleOp : FP8_Op<"current_scale"> {
+  let summary = "Delayed scaling: the scale that a site's history calls for";
+  let description = [{
+    Example: `%s = fp8.current_scale %st : !fp8.scale_state<f8E4M3FN, 16>`
+  }];
+  let arguments = (ins FP8_ScaleStateType:$state);
+  let results = (outs FP8_Scalar:$scale);
+  let assemblyFormat = "$state attr-dict `:` qualified(type($state))";
+}
+
+def FP8_QuantizeOp : FP8_Op<"quantize"> {
+  let summary = "Scale, round to nearest even, saturate";
+  let description = [{
+    `data = saturate(round(x * scale))`; NaN stays NaN. The result has the
+    input's shape. The statistics are of the input before scaling: its amax, how
+    many values saturated, how many were infinite or NaN.
+
+    Example:
+    ```mlir
+    %q, %k = fp8.quantize %x, %s : tensor<128x768xbf16> -> !fp8.scaled<128x768xf8E4M3FN>
+    ```
+  }];
+  let arguments = (ins FP8_Tensor:$input, FP8_Scalar:$scale);
+  let results = (outs FP8_ScaledType:$output, FP8_StatsType:$stats);
+  let builders = [OpBuilder<(ins "::mlir::Value":$input, "::mlir::Value":$scale, "::mlir::FloatType":$format)>];
+  let assemblyFormat = [{
+    $input `,` $scale attr-dict `:` qualified(type($input)) `->` qualified(type($output))
+  }];
+  let hasVerifier = 1;
+}
+
+def FP8_DequantizeOp : FP8_Op<"dequantize"> {
+  let summary = "The values of a scaled tensor in a higher precision";
+  let description = [{
+    `x = data * scale_inv`, in f32, rounded to the result's type.
+
+    Example: `%x = fp8.dequantize %q : !fp8.scaled<128x768xf8E4M3FN> -> tensor<128x768xbf16>`
+  }];
+  let arguments = (ins FP8_ScaledType:$input);
+  let results = (outs FP8_Tensor:$output);
+  let assemblyFormat = "$input attr-dict `:` qualified(type($input)) `->` qualified(type($output))";
+  let hasVerifier = 1;
+}
+
+def FP8_TransposeOp : FP8_Op<"transpose"> {
+  let summary = "Permute the dimensions of a scaled tensor; the scales move along";
+  let description = [{
+    Example: `%t = fp8.transpose %q [1, 0] : !fp8.scaled<128x768xf8E4M3FN> -> !fp8.scaled<768x128xf8E4M3FN>`
+  }];
+  let arguments = (ins FP8_ScaledType:$input, DenseI64ArrayAttr:$permutation);
+  let results = (outs FP8_ScaledType:$output);
+  let assemblyFormat = "$input $permutation attr-dict `:` qualified(type($input)) `->` qualified(type($output))";
+  let hasVerifier = 1;
+}
+
+def FP8_MatmulOp : FP8_Op<"matmul", [DeclareOpInterfaceMethods<FP8ContractionOpInterface>]> {
+  let summary = "Contract two scaled tensors, accumulating in f32";
+  let description = [{
+    `y = scale_inv_lhs * scale_inv_rhs * sum(lhs * rhs)` over the contracted
+    dimensions, rounded to the result's type. Which dimensions are contracted is
+    said as in `train.matmul`; the default is the last of `lhs` with the one
+    before the last of `rhs`. `fast_accum` lets the hardware accumulate in fewer
+    than 32 bits.
+
+    Example:
+    ```mlir
+    %y = fp8.matmul %x, %w {fast_accum}
+       : !fp8.scaled<8192x768xf8E4M3FN>, !fp8.scaled<768x3072xf8E4M3FN> -> tensor<8192x3072xbf16>
+    %dw = fp8.matmul %x, %dy contracting [0] x [0]
+       : !fp8.scaled<8192x768xf8E4M3FN>, !fp8.scaled<8192x3072xf8E5M2> -> tensor<768x3072xf32>
+    ```
+  }];
+  let arguments = (ins FP8_ScaledType:$lhs, FP8_ScaledType:$rhs,
+                       OptionalAttr<DenseI64ArrayAttr>:$lhs_contracting,
+                       OptionalAttr<DenseI64ArrayAttr>:$rhs_contracting,
+                       UnitAttr:$fast_accum);
+  let results = (outs FP8_Tensor:$output);
+  let assemblyFormat = [{
+    $lhs `,` $rhs (`contracting` $lhs_contracting^ `x` $rhs_contracting)? attr-dict
+    `:` qualified(type($lhs)) `,` qualified(type($rhs)) `->` qualified(type($output))
+  }];
+  let hasVerifier = 1;
+}
+
+def FP8_RecordOp : FP8_Op<"record", [AllTypesMatch<["state", "output"]>]> {
+  let summary = "Add one quantisation's statistics to a site's state";
+  let description = [{
+    Maximum of the amaxes, sums of the counts. The scale does not change.
+
+    Example: `%s1 = fp8.record %s0, %k : !fp8.scale_state<f8E4M3FN, 16>`
+  }];
+  let arguments = (ins FP8_ScaleStateType:$state, FP8_StatsType:$stats);
+  let results = (outs FP8_ScaleStateType:$output);
+  let assemblyFormat = "$state `,` $stats attr-dict `:` qualified(type($state))";
+}
+
+def FP8_AdvanceOp : FP8_Op<"advance", [AllTypesMatch<["state", "output"]>]> {
+  let summary = "Close a step: push the recorded amax, make the next scale";
+  let description = [{
+    The amax recorded since the last `advance` enters the window (if anything was
+    recorded), the scale becomes `max * 2^-margin / max(window)`, and the
+    recorded statistics are cleared. An unusable amax keeps the previous scale.
+    Delayed scaling after NVIDIA's Transformer Engine; window and history as in
+    FP8-LM (arXiv 2310.18313, section 3).
+
+    Example: `%s1 = fp8.advance %s0 : !fp8.scale_state<f8E4M3FN, 16>`
+  }];
+  let arguments = (ins FP8_ScaleStateType:$state,
+                       DefaultValuedAttr<I64Attr, "0">:$margin, UnitAttr:$pow2);
+  let results = (outs FP8_ScaleStateType:$output);
+  let assemblyFormat = "$state attr-dict `:` qualified(type($state))";
+}
+
+#endif // FP8_IR_FP8OPS_TD

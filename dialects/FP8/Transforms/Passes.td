@@ -1,0 +1,29 @@
+//===- Passes.td - Passes of the FP8 lowering -----------------------------===//
+
+#ifndef FP8_TRANSFORMS_PASSES_TD
+#define FP8_TRANSFORMS_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def AssignPrecision : Pass<"fp8-assign-precision", "::mlir::ModuleOp"> {
+  let summary = "Give every variable, value and contraction operand a format, by a recipe";
+  let description = [{
+    Evaluates the recipe's rules in order, later ones winning, and writes the decision on each op as the discardable
+    attribute `precision`, with the rule that made it.
+  }];
+  let options = [
+    Option<"recipe", "recipe", "std::string", "\"fp8-delayed\"", "Name of a built-in recipe, or path of a recipe file">
+  ];
+}
+
+def InsertScaling : Pass<"fp8-insert-scaling", "::mlir::ModuleOp"> {
+  let summary = "Quantise FP8 contraction operands and make the contractions fp8.matmul";
+  let description = [{
+    Each value that some contraction wants in FP8 is quantised once per format. With current scaling `fp8.amax` and
+    `fp8.compute_scale` stand before the quantisation; with delayed scaling the scale comes from a variable of
+    type `!fp8.scale_state`, which records the statistics in `@micro`, advances in `@update`, and is seeded by `@calibrate`.
+  }];
+  let dependentDialects = ["::fp8c::fp8::FP8Dialect", "::fp8c::train::TrainDialect"];
+}
+
+#endif // FP8_TRANSFORMS_PASSES_TD

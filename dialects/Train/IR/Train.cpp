@@ -1,0 +1,198 @@
+//===- Train.cpp - The train dialect: registration, helpers, variables ----===//
+
+#include "Train/IR/Train.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace fp8c;
+using namespace fp8c::train;
+
+#include "Train/IR/TrainDialect.cpp.inc"
+#include "Train/IR/TrainEnums.cpp.inc"
+#include "Train/IR/TrainInterfaces.cpp.inc"
+
+/// An f64 number, printed without its type.
+static ParseResult parseNumber(AsmParser &parser, FloatAttr &attr) {
+  double value;
+  if (parser.parseFloat(value))
+    return failure();
+  attr = parser.getBuilder().getF64FloatAttr(value);
+  return success();
+}
+static void printNumber(AsmPrinter &printer, FloatAttr attr) {
+  printer.printFloat(attr.getValue());
+}
+
+#define GET_ATTRDEF_CLASSES
+#include "Train/IR/TrainAttrs.cpp.inc"
+
+#define GET_OP_CLASSES
+#include "Train/IR/TrainOps.cpp.inc"
+
+void TrainDialect::initialize() {
+  registerAttributes();
+  addOperations<
+#define GET_OP_LIST
+#include "Train/IR/TrainOps.cpp.inc"
+      >();
+}
+
+void TrainDialect::registerAttributes() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "Train/IR/TrainAttrs.cpp.inc"
+      >();
+}
+
+//===----------------------------------------------------------------------===//
+// Helpers
+//===----------------------------------------------------------------------===//
+
+Type train::getBroadcastType(Type lhs, Type rhs) {
+  auto a = cast<RankedTensorType>(lhs), b = cast<RankedTensorType>(rhs);
+  int64_t rank = std::max(a.getRank(), b.getRank());
+  SmallVector<int64_t> shape(rank, 1);
+  for (int64_t i = 0; i < rank; ++i) {
+    int64_t da = i < rank - a.getRank() ? 1 : a.getDimSize(i - (rank - a.getRank()));
+    int64_t db = i < rank - b.getRank() ? 1 : b.getDimSize(i - (rank - b.getRank()));
+    if (da != db && da != 1 && db != 1)
+      return {};
+    shape[i] = da == 1 ? db : da;
+  }
+  Type element = a.getElementTypeBitWidth() >= b.getElementTypeBitWidth() ? a.getElementType()
+                                                                          : b.getElementType();
+  return RankedTensorType::get(shape, element);
+}
+
+LogicalResult train::verifyBroadcast(Operation *op) {
+  Type type = op->getOperand(0).getType();
+  for (Value operand : op->getOperands().drop_front()) {
+    Type next = getBroadcastType(type, operand.getType());
+    if (!next)
+      return op->emitOpError("operands do not broadcast: ") << type << " and " << operand.getType();
+    type = next;
+  }
+  Type result = op->getResult(0).getType();
+  if (cast<ShapedType>(type).getShape() != cast<ShapedType>(result).getShape())
+    return op->emitOpError("result must have the shape of ") << type << ", but is " << result;
+  return success();
+}
+
+static StringRef getString(Operation *op, StringRef key) {
+  auto attr = op->getAttrOfType<StringAttr>(key);
+  return attr ? attr.getValue() : StringRef();
+}
+StringRef train::getName(Operation *op) { return getString(op, kNameAttr); }
+StringRef train::getPhase(Operation *op) { return getString(op, kPhaseAttr); }
+void train::setName(Operation *op, StringRef name) {
+  op->setDiscardableAttr(kNameAttr, StringAttr::get(op->getContext(), name));
+}
+void train::setPhase(Operation *op, StringRef phase) {
+  op->setDiscardableAttr(kPhaseAttr, StringAttr::get(op->getContext(), phase));
+}
+
+Value train::scalarConstant(OpBuilder &builder, Location loc, float value) {
+  auto type = RankedTensorType::get({}, builder.getF32Type());
+  return arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(type, value));
+}
+
+RankedTensorType train::withElementType(Type type, Type element) {
+  return RankedTensorType::get(cast<ShapedType>(type).getShape(), element);
+}
+
+//===----------------------------------------------------------------------===//
+// Variables
+//===----------------------------------------------------------------------===//
+
+LogicalResult VariableOp::verify() {
+  if (!isa<NormalInitAttr, ConstantInitAttr, FileInitAttr>(getInit()))
+    return emitOpError("init must be #train.normal, #train.constant or #train.file, but is ")
+           << getInit();
+  return success();
+}
+
+static LogicalResult verifyVariableUse(Operation *op, FlatSymbolRefAttr symbol, Type type,
+                                       SymbolTableCollection &symbols) {
+  auto variable = symbols.lookupNearestSymbolFrom<VariableOp>(op, symbol);
+  if (!variable)
+    return op->emitOpError("refers to ") << symbol << ", which is no train.variable";
+  if (variable.getType() != type)
+    return op->emitOpError("has type ")
+           << type << ", but " << symbol << " is declared as " << variable.getType();
+  return success();
+}
+
+LogicalResult ReadOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  return verifyVariableUse(*this, getVariableAttr(), getValue().getType(), symbols);
+}
+LogicalResult AssignOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  return verifyVariableUse(*this, getVariableAttr(), getValue().getType(), symbols);
+}
+
+LogicalResult HyperOp::verify() {
+  static constexpr llvm::StringLiteral known[] = {"lr",           "beta1",     "beta2", "eps",
+                                                  "weight_decay", "clip_norm", "step",  "grad_scale"};
+  if (!llvm::is_contained(known, getSymbol()))
+    return emitOpError("knows no hyperparameter \"") << getSymbol() << "\"";
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Fusions
+//===----------------------------------------------------------------------===//
+
+// train.fusion rows(%a = %x : tensor<..>) -> tensor<..> attr-dict { ... }
+ParseResult FusionOp::parse(OpAsmParser &parser, OperationState &result) {
+  StringRef keyword;
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseKeyword(&keyword))
+    return failure();
+  auto skeleton = symbolizeSkeleton(keyword);
+  if (!skeleton)
+    return parser.emitError(loc, "expected a skeleton: map, rows, columns or sum");
+  result.getOrAddProperties<FusionOp::Properties>().skeleton =
+      SkeletonAttr::get(parser.getContext(), *skeleton);
+  SmallVector<OpAsmParser::Argument> arguments;
+  SmallVector<OpAsmParser::UnresolvedOperand> operands;
+  SmallVector<Type> types;
+  auto parseOne = [&]() -> ParseResult {
+    if (parser.parseArgument(arguments.emplace_back()) || parser.parseEqual() ||
+        parser.parseOperand(operands.emplace_back()) ||
+        parser.parseColonType(arguments.back().type))
+      return failure();
+    types.push_back(arguments.back().type);
+    return success();
+  };
+  SMLoc operandsLoc = parser.getCurrentLocation();
+  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Paren, parseOne) ||
+      parser.parseOptionalArrowTypeList(result.types) ||
+      parser.parseOptionalAttrDictWithKeyword(result.attributes) ||
+      parser.resolveOperands(operands, types, operandsLoc, result.operands))
+    return failure();
+  return parser.parseRegion(*result.addRegion(), arguments);
+}
+
+void FusionOp::print(OpAsmPrinter &printer) {
+  printer << ' ' << stringifySkeleton(getSkeleton()) << '(';
+  llvm::interleaveComma(llvm::zip(getBody().getArguments(), getInputs()), printer, [&](auto pair) {
+    auto [argument, operand] = pair;
+    printer << argument << " = " << operand << " : " << operand.getType();
+  });
+  printer << ')';
+  printer.printOptionalArrowTypeList(getResultTypes());
+  printer.printOptionalAttrDictWithKeyword((*this)->getDiscardableAttrDictionary().getValue());
+  printer << ' ';
+  printer.printRegion(getBody(), /*printEntryBlockArgs=*/false);
+}
+
+LogicalResult FusionOp::verify() {
+  if (getBody().getArgumentTypes() != getInputs().getTypes())
+    return emitOpError("body arguments must have the types of the operands");
+  auto yield = dyn_cast<YieldOp>(getBody().front().getTerminator());
+  if (!yield || yield.getValues().getTypes() != getResultTypes())
+    return emitOpError("body must yield values of the result types");
+  return success();
+}

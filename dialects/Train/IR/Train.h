@@ -1,0 +1,46 @@
+//===- Train.h - Ops, attributes and interfaces of the train dialect ------===//
+
+#ifndef TRAIN_IR_TRAIN_H
+#define TRAIN_IR_TRAIN_H
+
+#include "FP8/IR/FP8.h"
+#include "mlir/IR/SymbolTable.h"
+
+#include "Train/IR/TrainDialect.h.inc"
+#include "Train/IR/TrainEnums.h.inc"
+#include "Train/IR/TrainInterfaces.h.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "Train/IR/TrainAttrs.h.inc"
+
+namespace fp8c::train {
+
+/// The type two operands broadcast to (NumPy's rules): the shape of both, the
+/// wider of the element types. Null if they do not broadcast.
+mlir::Type getBroadcastType(mlir::Type lhs, mlir::Type rhs);
+
+/// Checks that an element-wise op's result has the shape its operands broadcast to.
+mlir::LogicalResult verifyBroadcast(mlir::Operation *op);
+
+/// Discardable attributes that recipes and reports match on; empty if absent.
+constexpr llvm::StringLiteral kNameAttr = "name";
+constexpr llvm::StringLiteral kPhaseAttr = "phase";
+constexpr llvm::StringLiteral kPhaseForward = "fwd", kPhaseDgrad = "dgrad",
+                              kPhaseWgrad = "wgrad", kPhaseUpdate = "update";
+llvm::StringRef getName(mlir::Operation *op);
+llvm::StringRef getPhase(mlir::Operation *op);
+void setName(mlir::Operation *op, llvm::StringRef name);
+void setPhase(mlir::Operation *op, llvm::StringRef phase);
+
+/// Scalar constant tensor (shape []) of type f32.
+mlir::Value scalarConstant(mlir::OpBuilder &builder, mlir::Location loc, float value);
+
+/// A ranked tensor type like `type` with another element type.
+mlir::RankedTensorType withElementType(mlir::Type type, mlir::Type element);
+
+} // namespace fp8c::train
+
+#define GET_OP_CLASSES
+#include "Train/IR/TrainOps.h.inc"
+
+#endif // TRAIN_IR_TRAIN_H

@@ -1,0 +1,60 @@
+//===- TrainAttrs.td - Attributes of the train dialect --------------------===//
+
+#ifndef TRAIN_IR_TRAINATTRS_TD
+#define TRAIN_IR_TRAINATTRS_TD
+
+include "Train/IR/TrainDialect.td"
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+
+def Train_Role : I32EnumAttr<"Role", "What a variable is for", [
+    I32EnumAttrCase<"parameter", 0>,
+    I32EnumAttrCase<"gradient", 1>,
+    I32EnumAttrCase<"moment1", 2>,
+    I32EnumAttrCase<"moment2", 3>,
+    I32EnumAttrCase<"scale", 4>,
+    I32EnumAttrCase<"compute_weight", 5>,
+    I32EnumAttrCase<"buffer", 6>]> {
+  let cppNamespace = "::fp8c::train";
+  let genSpecializedAttr = 0;
+}
+def Train_RoleAttr : EnumAttr<Train_Dialect, Train_Role, "role"> {
+  let assemblyFormat = "`<` $value `>`";
+}
+
+class Train_InitAttr<string name, string attrMnemonic> : AttrDef<Train_Dialect, name> {
+  let mnemonic = attrMnemonic;
+}
+
+def Train_NormalInitAttr : Train_InitAttr<"NormalInit", "normal"> {
+  let summary = "Independent draws from a normal distribution";
+  let description = "Example: `#train.normal<mean = 0.0, stddev = 0.02>`";
+  let parameters = (ins "::mlir::FloatAttr":$mean, "::mlir::FloatAttr":$stddev);
+  let assemblyFormat = "`<` `mean` `=` custom<Number>($mean) `,` `stddev` `=` custom<Number>($stddev) `>`";
+  let builders = [AttrBuilder<(ins "double":$mean, "double":$stddev), [{
+    ::mlir::Builder builder($_ctxt);
+    return $_get($_ctxt, builder.getF64FloatAttr(mean), builder.getF64FloatAttr(stddev));
+  }]>];
+}
+
+def Train_ConstantInitAttr : Train_InitAttr<"ConstantInit", "constant"> {
+  let summary = "One value everywhere";
+  let description = "Example: `#train.constant<0.0>`";
+  let parameters = (ins "::mlir::FloatAttr":$value);
+  let assemblyFormat = "`<` custom<Number>($value) `>`";
+  let builders = [AttrBuilder<(ins "double":$value), [{
+    return $_get($_ctxt, ::mlir::Builder($_ctxt).getF64FloatAttr(value));
+  }]>];
+}
+
+def Train_FileInitAttr : Train_InitAttr<"FileInit", "file"> {
+  let summary = "Little-endian data that stands in a file";
+  let description = [{
+    A range of bytes, `offset` and `size` in bytes, of the file at `path`.
+    Example: `#train.file<"gpt2.onnx", offset = 4096, size = 2359296>`
+  }];
+  let parameters = (ins StringRefParameter<"path">:$path, "uint64_t":$offset, "uint64_t":$size);
+  let assemblyFormat = "`<` $path `,` `offset` `=` $offset `,` `size` `=` $size `>`";
+}
+
+#endif // TRAIN_IR_TRAINATTRS_TD

@@ -1,0 +1,34 @@
+//===- TrainDialect.td - The dialect of training graphs -------------------===//
+
+#ifndef TRAIN_IR_TRAINDIALECT_TD
+#define TRAIN_IR_TRAINDIALECT_TD
+
+include "mlir/IR/OpBase.td"
+
+def Train_Dialect : Dialect {
+  let name = "train";
+  let cppNamespace = "::fp8c::train";
+  let summary = "Training graphs on tensors, with ONNX semantics";
+  let description = [{
+    Values are ranked tensors of static shape. An op that has an ONNX namesake
+    means what ONNX says. Element types are storage formats: arithmetic is done in
+    f32 and each result is rounded once, to nearest even, when it becomes a
+    value of a narrower type. Operands and results may differ in their float
+    types, so that lowering the precision of a value is a change of its type.
+
+    Parameters and optimizer states are `train.variable` symbols. `train.read` is
+    the value at entry of the function, `train.assign` takes effect at its exit.
+
+    Any op, of this dialect or another, may carry two discardable attributes that
+    recipes and reports match on: `name`, the path of the ONNX node it stems from
+    (`"h.0/mlp/fc"`), and `phase`, one of `"fwd"`, `"dgrad"`, `"wgrad"`,
+    `"update"`.
+  }];
+  let dependentDialects = ["::fp8c::fp8::FP8Dialect"];
+  let useDefaultAttributePrinterParser = 1;
+  let extraClassDeclaration = [{
+    void registerAttributes();
+  }];
+}
+
+#endif // TRAIN_IR_TRAINDIALECT_TD

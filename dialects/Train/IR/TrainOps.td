@@ -1,0 +1,556 @@
+//===- TrainOps.td - Operations of the train dialect ----------------------===//
+
+#ifndef TRAIN_IR_TRAINOPS_TD
+#define TRAIN_IR_TRAINOPS_TD
+
+include "FP8/IR/FP8Interfaces.td"
+include "Train/IR/TrainAttrs.td"
+include "Train/IR/TrainInterfaces.td"
+include "mlir/IR/BuiltinAttributes.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def Train_Float : RankedTensorOf<[F32, BF16, F16]>;
+/// A scalar f32 tensor: being buildable, it is never spelled out where it is a result.
+def Train_Scalar : Type<0DTensorOf<[F32]>.predicate, "scalar f32 tensor", "::mlir::RankedTensorType">,
+                   BuildableType<"::mlir::RankedTensorType::get({}, $_builder.getF32Type())">;
+def Train_F32 : RankedTensorOf<[F32]>;
+def Train_Ids : RankedTensorOf<[I64]>;
+def Train_Any : RankedTensorOf<[F32, BF16, F16, I64, I32, I1]>;
+
+class Train_Op<string mnemonic, list<Trait> traits = []> : Op<Train_Dialect, mnemonic, traits>;
+class Train_PureOp<string mnemonic, list<Trait> traits = []>
+    : Train_Op<mnemonic, !listconcat([Pure], traits)>;
+
+def Differentiable : DeclareOpInterfaceMethods<DifferentiableOpInterface>;
+def Decomposable : DeclareOpInterfaceMethods<DecomposableOpInterface>;
+def ColumnDecomposable : DeclareOpInterfaceMethods<DecomposableOpInterface, ["reducesColumns"]>;
+def ScalarExpansion : DeclareOpInterfaceMethods<ScalarExpansionOpInterface>;
+
+//===----------------------------------------------------------------------===//
+// Variables and hyperparameters
+//===----------------------------------------------------------------------===//
+
+def Train_VariableOp : Train_Op<"variable", [Symbol]> {
+  let summary = "A value that lives from step to step";
+  let description = [{
+    `init` is a distribution, a constant or a range of a file; dense data never
+    stands in the IR. `of` names the parameter that a gradient, a moment or a compute weight belongs to.
+
+    Example:
+    ```mlir
+    train.variable @"h.0/mlp/fc.weight" : tensor<128x512xf32>
+      {init = #train.normal<mean = 0.0, stddev = 0.02>, role = #train.role<parameter>}
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type, Train_RoleAttr:$role,
+                       AnyAttr:$init, OptionalAttr<FlatSymbolRefAttr>:$of);
+  let assemblyFormat = "$sym_name `:` $type attr-dict";
+  let hasVerifier = 1;
+}
+
+def Train_ReadOp : Train_PureOp<"read", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "A variable's value at entry of the function";
+  let description = [{
+    Pure: an assignment in the same function does not change what is read.
+
+    Example: `%w = train.read @"h.0/mlp/fc.weight" : tensor<128x512xf32>`
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$variable);
+  let results = (outs AnyType:$value);
+  let assemblyFormat = "$variable attr-dict `:` type($value)";
+}
+
+def Train_AssignOp : Train_Op<"assign", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "Give a variable its value at exit of the function";
+  let description = [{
+    At most one per variable and function.
+
+    Example: `train.assign @"h.0/mlp/fc.weight", %w1 : tensor<128x512xf32>`
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$variable, AnyType:$value);
+  let assemblyFormat = "$variable `,` $value attr-dict `:` type($value)";
+}
+
+def Train_HyperOp : Train_PureOp<"hyper"> {
+  let summary = "A number that is set at run time, without recompiling";
+  let description = [{
+    One of `lr`, `beta1`, `beta2`, `eps`, `weight_decay`, `clip_norm`, `step`
+    (from 1), `grad_scale` (1 / number of micro-batches).
+
+    Example: `%lr = train.hyper "lr"`
+  }];
+  let arguments = (ins StrAttr:$symbol);
+  let results = (outs Train_Scalar:$value);
+  let assemblyFormat = "$symbol attr-dict";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Element-wise operations
+//===----------------------------------------------------------------------===//
+
+class Train_BinaryOp<string mnemonic, string text, list<Trait> traits = []>
+    : Train_PureOp<mnemonic, !listconcat([ScalarExpansion, Differentiable], traits)> {
+  let summary = text;
+  let description = "Operands broadcast as NumPy's do; the result has the broadcast shape.\n\n"
+                    "Example: `%y = train." # mnemonic #
+                    " %a, %b : tensor<4x8xf32>, tensor<8xf32> -> tensor<4x8xf32>`";
+  let arguments = (ins Train_Float:$lhs, Train_Float:$rhs);
+  let results = (outs Train_Float:$output);
+  let builders = [OpBuilder<(ins "::mlir::Value":$lhs, "::mlir::Value":$rhs)>];
+  let extraClassDefinition = [{
+    void $cppClass::build(::mlir::OpBuilder &builder, ::mlir::OperationState &state,
+                          ::mlir::Value lhs, ::mlir::Value rhs) {
+      build(builder, state, ::fp8c::train::getBroadcastType(lhs.getType(), rhs.getType()), lhs, rhs);
+    }
+    ::llvm::LogicalResult $cppClass::verify() {
+      return ::fp8c::train::verifyBroadcast(*this);
+    }
+  }];
+  let hasVerifier = 1;
+  let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($lhs) `,` type($rhs) `->` type($output)";
+}
+
+def Train_AddOp : Train_BinaryOp<"add", "Sum", [Commutative]>;
+def Train_SubOp : Train_BinaryOp<"sub", "Difference">;
+def Train_MulOp : Train_BinaryOp<"mul", "Product", [Commutative]>;
+def Train_DivOp : Train_BinaryOp<"div", "Quotient">;
+def Train_PowOp : Train_BinaryOp<"pow", "Power: lhs to the rhs, for non-negative lhs or integral rhs">;
+
+class Train_UnaryOp<string mnemonic, string text> : Train_PureOp<mnemonic, [ScalarExpansion, Differentiable]> {
+  let summary = text;
+  let description = "Example: `%y = train." # mnemonic # " %x : tensor<4x8xf32> -> tensor<4x8xf32>`";
+  let arguments = (ins Train_Float:$input);
+  let results = (outs Train_Float:$output);
+  let builders = [OpBuilder<(ins "::mlir::Value":$input), [{
+    build($_builder, $_state, input.getType(), input);
+  }]>];
+  let extraClassDefinition = [{
+    ::llvm::LogicalResult $cppClass::verify() { return ::fp8c::train::verifyBroadcast(*this); }
+  }];
+  let hasVerifier = 1;
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($output)";
+}
+
+def Train_CastOp : Train_UnaryOp<"cast", "Round to another float type"> { let hasFolder = 1; }
+def Train_NegOp : Train_UnaryOp<"neg", "Negation">;
+def Train_AbsOp : Train_UnaryOp<"abs", "Magnitude">;
+def Train_ExpOp : Train_UnaryOp<"exp", "e to the x">;
+def Train_LogOp : Train_UnaryOp<"log", "Natural logarithm">;
+def Train_SqrtOp : Train_UnaryOp<"sqrt", "Square root">;
+def Train_RsqrtOp : Train_UnaryOp<"rsqrt", "Reciprocal square root">;
+def Train_ReciprocalOp : Train_UnaryOp<"reciprocal", "1 / x">;
+def Train_TanhOp : Train_UnaryOp<"tanh", "Hyperbolic tangent">;
+def Train_SigmoidOp : Train_UnaryOp<"sigmoid", "1 / (1 + exp(-x))">;
+def Train_ErfOp : Train_UnaryOp<"erf", "Error function">;
+def Train_ReluOp : Train_UnaryOp<"relu", "max(x, 0)">;
+def Train_StepOp : Train_UnaryOp<"step", "1 where x > 0, else 0: the derivative of relu">;
+
+def Train_GeluOp : Train_PureOp<"gelu", [ScalarExpansion, Differentiable]> {
+  let summary = "Gaussian error linear unit";
+  let description = [{
+    `x * Phi(x)`, or with `tanh` the approximation
+    `0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))` (arXiv 1606.08415, section 2).
+
+    Example: `%y = train.gelu %x {tanh} : tensor<4x8xf32> -> tensor<4x8xf32>`
+  }];
+  let arguments = (ins Train_Float:$input, UnitAttr:$tanh);
+  let results = (outs Train_Float:$output);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($output)";
+}
+
+def Train_GeluVJPOp : Train_PureOp<"gelu_vjp", [ScalarExpansion]> {
+  let summary = "Cotangent of gelu's operand: dy * gelu'(x)";
+  let description = "Example: `%dx = train.gelu_vjp %x, %dy {tanh} : tensor<4x8xf32>, tensor<4x8xf32> -> tensor<4x8xf32>`";
+  let arguments = (ins Train_Float:$input, Train_Float:$cotangent, UnitAttr:$tanh);
+  let results = (outs Train_Float:$output);
+  let assemblyFormat = "$input `,` $cotangent attr-dict `:` type($input) `,` type($cotangent) `->` type($output)";
+}
+
+//===----------------------------------------------------------------------===//
+// Reductions and normalisations
+//===----------------------------------------------------------------------===//
+
+def Train_ReduceSumOp : Train_PureOp<"reduce_sum", [Differentiable]> {
+  let summary = "Sum over dimensions";
+  let description = [{
+    `axes` ascending. The result drops them, or with `keepdims` keeps them with size 1.
+
+    Example: `%s = train.reduce_sum %x axes [0, 1] : tensor<16x128x512xf32> -> tensor<512xf32>`
+  }];
+  let arguments = (ins Train_Float:$input, DenseI64ArrayAttr:$axes, UnitAttr:$keepdims);
+  let results = (outs Train_Float:$output);
+  let builders = [OpBuilder<(ins "::mlir::Value":$input, "::llvm::ArrayRef<int64_t>":$axes, CArg<"bool", "false">:$keepdims)>];
+  let assemblyFormat = "$input `axes` $axes attr-dict `:` type($input) `->` type($output)";
+  let hasVerifier = 1;
+}
+
+def Train_ReduceMaxOp : Train_PureOp<"reduce_max"> {
+  let summary = "Maximum over dimensions";
+  let description = "As `train.reduce_sum`. It has no VJP: it appears inside softmax and losses, where its gradient cancels.";
+  let arguments = (ins Train_Float:$input, DenseI64ArrayAttr:$axes, UnitAttr:$keepdims);
+  let results = (outs Train_Float:$output);
+  let builders = [OpBuilder<(ins "::mlir::Value":$input, "::llvm::ArrayRef<int64_t>":$axes, CArg<"bool", "false">:$keepdims)>];
+  let assemblyFormat = "$input `axes` $axes attr-dict `:` type($input) `->` type($output)";
+  let hasVerifier = 1;
+}
+
+def Train_LayerNormOp : Train_PureOp<"layer_norm", [Differentiable, Decomposable]> {
+  let summary = "Layer normalisation over the last dimension";
+  let description = [{
+    `y = (x - mean) * rstd * weight + bias` with
+    `rstd = 1/sqrt(var + epsilon)` and the biased variance (arXiv 1607.06450). `weight` and `bias` have shape [C];
+    `mean` and `rstd` are f32 of the input's shape with the last dimension 1.
+
+    Example:
+    ```mlir
+    %y, %mean, %rstd = train.layer_norm %x, %w, %b {epsilon = 1.0e-5 : f32}
+      : tensor<16x128x512xf32>, tensor<512xf32>, tensor<512xf32> -> tensor<16x128x512xf32>, tensor<16x128x1xf32>, tensor<16x128x1xf32>
+    ```
+  }];
+  let arguments = (ins Train_Float:$input, Train_Float:$weight, Train_Float:$bias, F32Attr:$epsilon);
+  let results = (outs Train_Float:$output, Train_F32:$mean, Train_F32:$rstd);
+  let builders = [OpBuilder<(ins "::mlir::Value":$input, "::mlir::Value":$weight, "::mlir::Value":$bias, "float":$epsilon)>];
+  let assemblyFormat = "$input `,` $weight `,` $bias attr-dict `:` type($input) `,` type($weight) `,` type($bias) `->` type(results)";
+  let hasVerifier = 1;
+}
+
+def Train_LayerNormVJPOp : Train_PureOp<"layer_norm_vjp", [Decomposable]> {
+  let summary = "Cotangent of layer_norm's input";
+  let description = [{
+    With `h = (x - mean) * rstd` and `g = dy * weight`:
+    `dx = rstd * (g - avg(g) - h * avg(g * h))`, averages over the last dimension.
+  }];
+  let arguments = (ins Train_Float:$cotangent, Train_Float:$input, Train_Float:$weight, Train_F32:$mean, Train_F32:$rstd);
+  let results = (outs Train_Float:$output);
+  let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
+}
+
+def Train_LayerNormParamsVJPOp : Train_PureOp<"layer_norm_params_vjp", [ColumnDecomposable]> {
+  let summary = "Cotangents of layer_norm's weight and bias";
+  let description = "`dweight = sum(dy * (x - mean) * rstd)` and `dbias = sum(dy)` over all dimensions but the last.";
+  let arguments = (ins Train_Float:$cotangent, Train_Float:$input, Train_F32:$mean, Train_F32:$rstd);
+  let results = (outs Train_Float:$dweight, Train_Float:$dbias);
+  let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
+}
+
+def Train_RMSNormOp : Train_PureOp<"rms_norm", [Differentiable, Decomposable]> {
+  let summary = "Root-mean-square normalisation over the last dimension";
+  let description = [{
+    `y = x * rstd * weight` with `rstd = 1/sqrt(mean(x^2) + epsilon)` (arXiv 1910.07467).
+    Shapes as in `train.layer_norm`.
+  }];
+  let arguments = (ins Train_Float:$input, Train_Float:$weight, F32Attr:$epsilon);
+  let results = (outs Train_Float:$output, Train_F32:$rstd);
+  let builders = [OpBuilder<(ins "::mlir::Value":$input, "::mlir::Value":$weight, "float":$epsilon)>];
+  let assemblyFormat = "$input `,` $weight attr-dict `:` type($input) `,` type($weight) `->` type(results)";
+  let hasVerifier = 1;
+}
+
+def Train_RMSNormVJPOp : Train_PureOp<"rms_norm_vjp", [Decomposable]> {
+  let summary = "Cotangent of rms_norm's input";
+  let description = "With `h = x * rstd` and `g = dy * weight`: `dx = rstd * (g - h * avg(g * h))`.";
+  let arguments = (ins Train_Float:$cotangent, Train_Float:$input, Train_Float:$weight, Train_F32:$rstd);
+  let results = (outs Train_Float:$output);
+  let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
+}
+
+def Train_RMSNormParamsVJPOp : Train_PureOp<"rms_norm_params_vjp", [ColumnDecomposable]> {
+  let summary = "Cotangent of rms_norm's weight";
+  let description = "`dweight = sum(dy * x * rstd)` over all dimensions but the last.";
+  let arguments = (ins Train_Float:$cotangent, Train_Float:$input, Train_F32:$rstd);
+  let results = (outs Train_Float:$dweight);
+  let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
+}
+
+def Train_SoftmaxOp : Train_PureOp<"softmax", [Differentiable, Decomposable]> {
+  let summary = "Softmax over the last dimension";
+  let description = "`y = exp(x - max(x)) / sum(exp(x - max(x)))`, in f32.";
+  let arguments = (ins Train_Float:$input);
+  let results = (outs Train_Float:$output);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($output)";
+}
+
+def Train_SoftmaxVJPOp : Train_PureOp<"softmax_vjp", [Decomposable]> {
+  let summary = "Cotangent of softmax's operand: y * (dy - sum(dy * y))";
+  let arguments = (ins Train_Float:$cotangent, Train_Float:$softmax);
+  let results = (outs Train_Float:$output);
+  let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
+}
+
+//===----------------------------------------------------------------------===//
+// Contractions
+//===----------------------------------------------------------------------===//
+
+def Train_MatmulOp : Train_PureOp<"matmul", [Differentiable,
+    DeclareOpInterfaceMethods<FP8ContractionOpInterface, ["getContractionBatchRank"]>]> {
+  let summary = "Contract two tensors, accumulating in f32";
+  let description = [{
+    Sums products over the contracted dimensions, which must stand together at the start
+    or the end of each operand. The result's dimensions are the leading
+    `batch` ones of both operands, then the free ones of `lhs`, then those of `rhs`. By default
+    the last of `lhs` is contracted with the one before the last of `rhs`.
+
+    Example:
+    ```mlir
+    %y = train.matmul %x, %w : tensor<16x128x768xf32>, tensor<768x3072xf32> -> tensor<16x128x3072xf32>
+    %dw = train.matmul %x, %dy contracting [0, 1] x [0, 1]
+       : tensor<16x128x768xf32>, tensor<16x128x3072xf32> -> tensor<768x3072xf32>
+    ```
+  }];
+  let arguments = (ins Train_Float:$lhs, Train_Float:$rhs,
+                       OptionalAttr<DenseI64ArrayAttr>:$lhs_contracting,
+                       OptionalAttr<DenseI64ArrayAttr>:$rhs_contracting,
+                       DefaultValuedAttr<I64Attr, "0">:$batch);
+  let results = (outs Train_Float:$output);
+  let builders = [
+    OpBuilder<(ins "::mlir::Value":$lhs, "::mlir::Value":$rhs, "::llvm::ArrayRef<int64_t>":$lhsContracting,
+                   "::llvm::ArrayRef<int64_t>":$rhsContracting, CArg<"int64_t", "0">:$batch)>
+  ];
+  let assemblyFormat = [{
+    $lhs `,` $rhs (`contracting` $lhs_contracting^ `x` $rhs_contracting)? attr-dict
+    `:` type($lhs) `,` type($rhs) `->` type($output)
+  }];
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Shape operations
+//===----------------------------------------------------------------------===//
+
+class Train_ShapeOp<string mnemonic, list<Trait> traits = []>
+    : Train_PureOp<mnemonic, !listconcat([Differentiable], traits)>;
+
+def Train_ReshapeOp : Train_ShapeOp<"reshape"> {
+  let summary = "The same elements in row-major order, with another shape";
+  let arguments = (ins Train_Any:$input);
+  let results = (outs Train_Any:$output);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($output)";
+  let hasVerifier = 1;
+  let hasFolder = 1;
+}
+
+def Train_TransposeOp : Train_ShapeOp<"transpose"> {
+  let summary = "Permute dimensions: result dimension i is operand dimension permutation[i]";
+  let arguments = (ins Train_Any:$input, DenseI64ArrayAttr:$permutation);
+  let results = (outs Train_Any:$output);
+  let builders = [OpBuilder<(ins "::mlir::Value":$input, "::llvm::ArrayRef<int64_t>":$permutation)>];
+  let assemblyFormat = "$input $permutation attr-dict `:` type($input) `->` type($output)";
+  let hasVerifier = 1;
+  let hasFolder = 1;
+}
+
+def Train_BroadcastToOp : Train_ShapeOp<"broadcast_to"> {
+  let summary = "Repeat along dimensions of size 1 and new leading dimensions (ONNX Expand)";
+  let arguments = (ins Train_Float:$input);
+  let results = (outs Train_Float:$output);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($output)";
+  let hasVerifier = 1;
+  let hasFolder = 1;
+}
+
+def Train_SliceOp : Train_ShapeOp<"slice"> {
+  let summary = "A box of a tensor";
+  let description = "`output[i] = input[offsets + i * strides]`; its size is the result's shape. Strides are positive.";
+  let arguments = (ins Train_Any:$input, DenseI64ArrayAttr:$offsets, DenseI64ArrayAttr:$strides);
+  let results = (outs Train_Any:$output);
+  let assemblyFormat = "$input `at` $offsets `by` $strides attr-dict `:` type($input) `->` type($output)";
+  let hasVerifier = 1;
+}
+
+def Train_PlaceOp : Train_ShapeOp<"place"> {
+  let summary = "A tensor of zeros with a box of it given: the VJP of slice";
+  let arguments = (ins Train_Float:$input, DenseI64ArrayAttr:$offsets, DenseI64ArrayAttr:$strides);
+  let results = (outs Train_Float:$output);
+  let assemblyFormat = "$input `at` $offsets `by` $strides attr-dict `:` type($input) `->` type($output)";
+  let hasVerifier = 1;
+}
+
+def Train_SplitOp : Train_ShapeOp<"split"> {
+  let summary = "Cut a tensor along a dimension into consecutive parts";
+  let arguments = (ins Train_Float:$input, I64Attr:$axis);
+  let results = (outs Variadic<Train_Float>:$parts);
+  let assemblyFormat = "$input `axis` $axis attr-dict `:` type($input) `->` type($parts)";
+  let hasVerifier = 1;
+}
+
+def Train_ConcatOp : Train_ShapeOp<"concat"> {
+  let summary = "Join tensors along a dimension";
+  let arguments = (ins Variadic<Train_Float>:$parts, I64Attr:$axis);
+  let results = (outs Train_Float:$output);
+  let assemblyFormat = "$parts `axis` $axis attr-dict `:` type($parts) `->` type($output)";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Attention, embedding, loss
+//===----------------------------------------------------------------------===//
+
+def Train_AttentionOp : Train_PureOp<"attention", [Differentiable]> {
+  let summary = "Scaled dot-product attention with grouped heads";
+  let description = [{
+    `output = softmax(scale * q k^T + mask) v` per head (arXiv 1706.03762, section 3.2.1). q is
+    [B, T, heads*D], k [B, S, kv_heads*D], v [B, S, kv_heads*Dv]; query head h attends to key head
+    `h / (heads / kv_heads)`. With `causal` position t sees 0..t. `lse` [B, heads, T] in f32 is the log of the softmax's sum.
+
+    Example:
+    ```mlir
+    %o, %lse = train.attention %q, %k, %v {heads = 4, kv_heads = 4, scale = 1.767767e-01 : f32, causal}
+      : tensor<16x128x128xf32>, tensor<16x128x128xf32>, tensor<16x128x128xf32> -> tensor<16x128x128xf32>, tensor<16x4x128xf32>
+    ```
+  }];
+  let arguments = (ins Train_Float:$query, Train_Float:$key, Train_Float:$value,
+                       I64Attr:$heads, I64Attr:$kv_heads, F32Attr:$scale, UnitAttr:$causal);
+  let results = (outs Train_Float:$output, Train_F32:$lse);
+  let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
+  let hasVerifier = 1;
+}
+
+def Train_AttentionVJPOp : Train_PureOp<"attention_vjp"> {
+  let summary = "Cotangents of attention's operands";
+  let description = "Recomputes the probabilities from `lse` block by block (arXiv 2205.14135, appendix B.2).";
+  let arguments = (ins Train_Float:$cotangent, Train_Float:$query, Train_Float:$key, Train_Float:$value,
+                       Train_Float:$output, Train_F32:$lse,
+                       I64Attr:$heads, I64Attr:$kv_heads, F32Attr:$scale, UnitAttr:$causal);
+  let results = (outs Train_Float:$dquery, Train_Float:$dkey, Train_Float:$dvalue);
+  let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
+}
+
+def Train_RotaryOp : Train_PureOp<"rotary", [Differentiable]> {
+  let summary = "Rotary position embedding";
+  let description = [{
+    Rotates pairs of each head's first `rotary_dim` elements by the angle whose cosine and sine are given (arXiv 2104.09864).
+    x is [B, T, heads*D]; cos and sin are f32 [T, rotary_dim/2] or [B, T, rotary_dim/2]. Pairs are (i, i + rotary_dim/2), or
+    with `interleaved` (2i, 2i+1). `inverse` rotates back: the VJP.
+  }];
+  let arguments = (ins Train_Float:$input, Train_F32:$cos, Train_F32:$sin, I64Attr:$heads, I64Attr:$rotary_dim,
+                       UnitAttr:$interleaved, UnitAttr:$inverse);
+  let results = (outs Train_Float:$output);
+  let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
+  let hasVerifier = 1;
+}
+
+def Train_EmbeddingOp : Train_PureOp<"embedding", [Differentiable]> {
+  let summary = "Rows of a table (ONNX Gather on axis 0)";
+  let description = "table [V, C], ids of any shape S: the result is [S, C].";
+  let arguments = (ins Train_Float:$table, Train_Ids:$ids);
+  let results = (outs Train_Float:$output);
+  let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
+  let hasVerifier = 1;
+}
+
+def Train_EmbeddingVJPOp : Train_PureOp<"embedding_vjp"> {
+  let summary = "Cotangent of embedding's table: sums of rows with equal ids";
+  let arguments = (ins Train_Float:$cotangent, Train_Ids:$ids);
+  let results = (outs Train_Float:$dtable);
+  let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
+}
+
+def Train_CrossEntropyOp : Train_PureOp<"cross_entropy", [Differentiable]> {
+  let summary = "Mean of -log softmax(logits)[label] over the labels that count";
+  let description = [{
+    logits [S, V], labels of shape S. Labels that are `ignore_index` or negative do not
+    count. `lse` is f32 of shape S; `inv_count` is 1 / number of labels that count (0 if none).
+  }];
+  let arguments = (ins Train_Float:$logits, Train_Ids:$labels, DefaultValuedAttr<I64Attr, "-100">:$ignore_index);
+  let results = (outs Train_Scalar:$loss, Train_F32:$lse, Train_Scalar:$inv_count);
+  let builders = [OpBuilder<(ins "::mlir::Value":$logits, "::mlir::Value":$labels, CArg<"int64_t", "-100">:$ignoreIndex)>];
+  let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
+  let hasVerifier = 1;
+}
+
+def Train_CrossEntropyVJPOp : Train_PureOp<"cross_entropy_vjp"> {
+  let summary = "Cotangent of cross_entropy's logits";
+  let description = "`dloss * inv_count * (exp(logits - lse) - onehot(label))`, zero for labels that do not count.";
+  let arguments = (ins Train_Scalar:$cotangent, Train_Float:$logits, Train_Ids:$labels, Train_F32:$lse,
+                       Train_Scalar:$inv_count, DefaultValuedAttr<I64Attr, "-100">:$ignore_index);
+  let results = (outs Train_Float:$dlogits);
+  let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
+}
+
+//===----------------------------------------------------------------------===//
+// Optimizer
+//===----------------------------------------------------------------------===//
+
+def Train_SumSquaresOp : Train_PureOp<"sum_squares"> {
+  let summary = "Sum of the squares of all elements";
+  let arguments = (ins Train_Float:$input);
+  let results = (outs Train_Scalar:$output);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($output)";
+}
+
+def Train_ClipCoefficientOp : Train_PureOp<"clip_coefficient"> {
+  let summary = "Global norm of all gradients and the factor that clips it";
+  let description = [{
+    `norm = sqrt(sum(sums))`, `coefficient = min(1, max_norm / norm)`; 1 if `max_norm` is
+    0, and -1, which `train.adamw` takes as "skip this step", if the norm is not finite (arXiv 1211.5063).
+  }];
+  let arguments = (ins Train_Scalar:$max_norm, Variadic<Train_Scalar>:$sums);
+  let results = (outs Train_Scalar:$coefficient, Train_Scalar:$norm);
+  let assemblyFormat = "$max_norm `of` $sums attr-dict `:` type($max_norm) `,` type($sums) `->` type(results)";
+}
+
+def Train_AdamWOp : Train_PureOp<"adamw"> {
+  let summary = "One AdamW update of one parameter";
+  let description = [{
+    With `g = coefficient * gradient` (arXiv 1711.05101, algorithm 2):
+    `m' = beta1 m + (1 - beta1) g`, `v' = beta2 v + (1 - beta2) g^2`,
+    `p' = p - lr * (m'/(1 - beta1^step) / (sqrt(v'/(1 - beta2^step)) + eps) + decay * p)`, where decay is `weight_decay` with the attribute
+    `decay`, else 0. A negative coefficient leaves all three as they are.
+  }];
+  let arguments = (ins Train_Float:$parameter, Train_Float:$gradient, Train_Float:$moment1, Train_Float:$moment2,
+                       Train_Scalar:$coefficient, Train_Scalar:$lr, Train_Scalar:$beta1, Train_Scalar:$beta2,
+                       Train_Scalar:$eps, Train_Scalar:$weight_decay, Train_Scalar:$step, UnitAttr:$decay);
+  let results = (outs Train_Float:$new_parameter, Train_Float:$new_moment1, Train_Float:$new_moment2);
+  let assemblyFormat = [{
+    $parameter `,` $gradient `,` $moment1 `,` $moment2
+    `(` $coefficient `,` $lr `,` $beta1 `,` $beta2 `,` $eps `,` $weight_decay `,` $step `)` attr-dict
+    `:` type(operands) `->` type(results)
+  }];
+}
+
+//===----------------------------------------------------------------------===//
+// Fusions
+//===----------------------------------------------------------------------===//
+
+def Train_Skeleton : I32EnumAttr<"Skeleton", "How a fused kernel runs over its elements", [
+    I32EnumAttrCase<"map", 0>, I32EnumAttrCase<"rows", 1>, I32EnumAttrCase<"columns", 2>, I32EnumAttrCase<"sum", 3>]> {
+  let cppNamespace = "::fp8c::train";
+  let genSpecializedAttr = 0;
+}
+def Train_SkeletonAttr : EnumAttr<Train_Dialect, Train_Skeleton, "skeleton"> {
+  let assemblyFormat = "`<` $value `>`";
+}
+
+def Train_FusionOp : Train_PureOp<"fusion", [IsolatedFromAbove, SingleBlock]> {
+  let summary = "Ops that become one kernel";
+  let description = [{
+    The body is a tensor-level graph whose arguments are the operands and whose
+    `train.yield` gives the results. `skeleton` says how the kernel runs: `map` over elements, `rows` with reductions over
+    the last dimension, `columns` with reductions over the leading ones, `sum` over everything. Each value is rounded to its type inside the kernel as it would be outside: fusing never changes a bit.
+
+    Example:
+    ```mlir
+    %y = train.fusion map(%a = %x : tensor<4x8xf32>, %b = %w : tensor<8xf32>) -> tensor<4x8xf32> {
+      %0 = train.add %a, %b : tensor<4x8xf32>, tensor<8xf32> -> tensor<4x8xf32>
+      %1 = train.gelu %0 {tanh} : tensor<4x8xf32> -> tensor<4x8xf32>
+      train.yield %1 : tensor<4x8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Variadic<AnyType>:$inputs, Train_SkeletonAttr:$skeleton);
+  let results = (outs Variadic<AnyType>:$outputs);
+  let regions = (region SizedRegion<1>:$body);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+}
+
+def Train_YieldOp : Train_PureOp<"yield", [Terminator, HasParent<"FusionOp">]> {
+  let summary = "The results of a fusion";
+  let arguments = (ins Variadic<AnyType>:$values);
+  let assemblyFormat = "attr-dict ($values^ `:` type($values))?";
+}
+
+#endif // TRAIN_IR_TRAINOPS_TD

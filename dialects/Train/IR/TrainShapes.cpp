@@ -1,0 +1,310 @@
+//===- TrainShapes.cpp - Builders, verifiers and folders of train ops -----===//
+
+#include "Train/IR/Train.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
+
+using namespace mlir;
+using namespace fp8c;
+using namespace fp8c::train;
+
+using Shape = ArrayRef<int64_t>;
+
+static Shape shapeOf(Value value) { return cast<ShapedType>(value.getType()).getShape(); }
+
+static LogicalResult expectShape(Operation *op, Value value, StringRef what, Shape expected) {
+  if (shapeOf(value) == expected)
+    return success();
+  InFlightDiagnostic diag = op->emitOpError() << what << " must have shape [";
+  llvm::interleaveComma(expected, diag);
+  return diag << "], but is " << value.getType();
+}
+
+//===----------------------------------------------------------------------===//
+// Element-wise
+//===----------------------------------------------------------------------===//
+
+OpFoldResult CastOp::fold(FoldAdaptor) {
+  // Only the identity: narrowing and widening again is not one.
+  return getInput().getType() == getType() ? OpFoldResult(getInput()) : OpFoldResult();
+}
+
+//===----------------------------------------------------------------------===//
+// Reductions and normalisations
+//===----------------------------------------------------------------------===//
+
+static SmallVector<int64_t> reducedShape(Shape shape, Shape axes, bool keepdims) {
+  SmallVector<int64_t> result;
+  for (auto [i, size] : llvm::enumerate(shape)) {
+    if (!llvm::is_contained(axes, static_cast<int64_t>(i)))
+      result.push_back(size);
+    else if (keepdims)
+      result.push_back(1);
+  }
+  return result;
+}
+
+template <typename Op> static void buildReduce(OpBuilder &builder, OperationState &state, Value input,
+                                               Shape axes, bool keepdims) {
+  auto type = cast<RankedTensorType>(input.getType());
+  Op::build(builder, state,
+            RankedTensorType::get(reducedShape(type.getShape(), axes, keepdims), type.getElementType()),
+            input, axes, keepdims);
+}
+
+template <typename Op> static LogicalResult verifyReduce(Op op) {
+  int64_t rank = shapeOf(op.getInput()).size(), last = -1;
+  for (int64_t axis : op.getAxes()) {
+    if (axis <= last || axis >= rank)
+      return op.emitOpError("axes must be ascending dimensions of ") << op.getInput().getType();
+    last = axis;
+  }
+  return expectShape(op, op.getOutput(), "result",
+                     reducedShape(shapeOf(op.getInput()), op.getAxes(), op.getKeepdims()));
+}
+
+void ReduceSumOp::build(OpBuilder &builder, OperationState &state, Value input, Shape axes,
+                        bool keepdims) {
+  buildReduce<ReduceSumOp>(builder, state, input, axes, keepdims);
+}
+void ReduceMaxOp::build(OpBuilder &builder, OperationState &state, Value input, Shape axes,
+                        bool keepdims) {
+  buildReduce<ReduceMaxOp>(builder, state, input, axes, keepdims);
+}
+LogicalResult ReduceSumOp::verify() { return verifyReduce(*this); }
+LogicalResult ReduceMaxOp::verify() { return verifyReduce(*this); }
+
+/// Type of a per-row statistic: f32, the last dimension 1.
+static Type rowStatistic(Type type) {
+  SmallVector<int64_t> shape(cast<ShapedType>(type).getShape());
+  shape.back() = 1;
+  return RankedTensorType::get(shape, Float32Type::get(type.getContext()));
+}
+
+template <typename Op> static LogicalResult verifyNorm(Op op, ValueRange params, ValueRange statistics) {
+  Shape shape = shapeOf(op.getInput());
+  if (shape.empty())
+    return op.emitOpError("needs an input of rank 1 or more");
+  if (failed(expectShape(op, op.getOutput(), "result", shape)))
+    return failure();
+  for (Value param : params)
+    if (failed(expectShape(op, param, "weight and bias", shape.take_back(1))))
+      return failure();
+  for (Value statistic : statistics)
+    if (statistic.getType() != rowStatistic(op.getInput().getType()))
+      return op.emitOpError("mean and rstd must be ") << rowStatistic(op.getInput().getType());
+  return success();
+}
+
+void LayerNormOp::build(OpBuilder &builder, OperationState &state, Value input, Value weight,
+                        Value bias, float epsilon) {
+  Type statistic = rowStatistic(input.getType());
+  build(builder, state, input.getType(), statistic, statistic, input, weight, bias,
+        llvm::APFloat(epsilon));
+}
+LogicalResult LayerNormOp::verify() {
+  return verifyNorm(*this, {getWeight(), getBias()}, {getMean(), getRstd()});
+}
+
+void RMSNormOp::build(OpBuilder &builder, OperationState &state, Value input, Value weight,
+                      float epsilon) {
+  build(builder, state, input.getType(), rowStatistic(input.getType()), input, weight,
+        llvm::APFloat(epsilon));
+}
+LogicalResult RMSNormOp::verify() { return verifyNorm(*this, {getWeight()}, {getRstd()}); }
+
+//===----------------------------------------------------------------------===//
+// Contractions
+//===----------------------------------------------------------------------===//
+
+void MatmulOp::build(OpBuilder &builder, OperationState &state, Value lhs, Value rhs,
+                     Shape lhsContracting, Shape rhsContracting, int64_t batch) {
+  Shape a = shapeOf(lhs), b = shapeOf(rhs);
+  SmallVector<int64_t> shape(a.take_front(batch));
+  auto appendFree = [&](Shape operand, Shape contracting) {
+    for (int64_t i = batch, e = operand.size(); i < e; ++i)
+      if (!llvm::is_contained(contracting, i))
+        shape.push_back(operand[i]);
+  };
+  appendFree(a, lhsContracting);
+  appendFree(b, rhsContracting);
+  auto type = cast<RankedTensorType>(getBroadcastType(
+      RankedTensorType::get({}, getElementTypeOrSelf(lhs.getType())),
+      RankedTensorType::get({}, getElementTypeOrSelf(rhs.getType()))));
+  // The default contraction is left unsaid.
+  bool isDefault = lhsContracting == Shape{static_cast<int64_t>(a.size()) - 1} &&
+                   rhsContracting == Shape{std::max<int64_t>(b.size() - 2, 0)};
+  auto attr = [&](Shape dims) {
+    return isDefault ? DenseI64ArrayAttr() : builder.getDenseI64ArrayAttr(dims);
+  };
+  build(builder, state, RankedTensorType::get(shape, type.getElementType()), lhs, rhs,
+        attr(lhsContracting), attr(rhsContracting), batch);
+}
+
+OpOperand &MatmulOp::getContractionLhs() { return getLhsMutable(); }
+OpOperand &MatmulOp::getContractionRhs() { return getRhsMutable(); }
+int64_t MatmulOp::getContractionBatchRank() { return getBatch(); }
+SmallVector<int64_t> MatmulOp::getLhsContractingDims() {
+  if (auto dims = getLhsContracting())
+    return SmallVector<int64_t>(*dims);
+  return {static_cast<int64_t>(shapeOf(getLhs()).size()) - 1};
+}
+SmallVector<int64_t> MatmulOp::getRhsContractingDims() {
+  if (auto dims = getRhsContracting())
+    return SmallVector<int64_t>(*dims);
+  return {std::max<int64_t>(static_cast<int64_t>(shapeOf(getRhs()).size()) - 2, 0)};
+}
+LogicalResult MatmulOp::verify() {
+  if (shapeOf(getLhs()).empty() || shapeOf(getRhs()).empty())
+    return emitOpError("cannot contract scalars");
+  return fp8::verifyContraction(*this, shapeOf(getLhs()), shapeOf(getRhs()), shapeOf(getOutput()),
+                                getBatch(), getLhsContractingDims(), getRhsContractingDims());
+}
+
+//===----------------------------------------------------------------------===//
+// Shape operations
+//===----------------------------------------------------------------------===//
+
+LogicalResult ReshapeOp::verify() {
+  auto in = cast<RankedTensorType>(getInput().getType()), out = cast<RankedTensorType>(getType());
+  if (in.getElementType() != out.getElementType() || in.getNumElements() != out.getNumElements())
+    return emitOpError("must keep element type and number of elements, but goes from ")
+           << in << " to " << out;
+  return success();
+}
+OpFoldResult ReshapeOp::fold(FoldAdaptor) {
+  if (getInput().getType() == getType())
+    return getInput();
+  if (auto source = getInput().getDefiningOp<ReshapeOp>()) {
+    getInputMutable().assign(source.getInput());
+    return getResult();
+  }
+  return {};
+}
+
+void TransposeOp::build(OpBuilder &builder, OperationState &state, Value input, Shape permutation) {
+  auto type = cast<RankedTensorType>(input.getType());
+  build(builder, state,
+        RankedTensorType::get(applyPermutation(type.getShape(), permutation), type.getElementType()),
+        input, permutation);
+}
+LogicalResult TransposeOp::verify() {
+  Shape shape = shapeOf(getInput()), permutation = getPermutation();
+  if (permutation.size() != shape.size() || !isPermutationVector(permutation))
+    return emitOpError("expects a permutation of ") << shape.size() << " dimensions";
+  return expectShape(*this, getOutput(), "result", applyPermutation(shape, permutation));
+}
+OpFoldResult TransposeOp::fold(FoldAdaptor) {
+  return isIdentityPermutation(getPermutation()) ? OpFoldResult(getInput()) : OpFoldResult();
+}
+
+LogicalResult BroadcastToOp::verify() {
+  Type type = getBroadcastType(getInput().getType(), getType());
+  if (!type || cast<ShapedType>(type).getShape() != shapeOf(getOutput()))
+    return emitOpError() << getInput().getType() << " does not broadcast to " << getType();
+  return success();
+}
+OpFoldResult BroadcastToOp::fold(FoldAdaptor) {
+  return getInput().getType() == getType() ? OpFoldResult(getInput()) : OpFoldResult();
+}
+
+/// Slice and place relate a whole and a box of it.
+static LogicalResult verifyBox(Operation *op, Shape whole, Shape box, Shape offsets, Shape strides) {
+  if (box.size() != whole.size() || offsets.size() != whole.size() || strides.size() != whole.size())
+    return op->emitOpError("needs an offset and a stride per dimension and keeps the rank");
+  for (size_t i = 0; i < whole.size(); ++i)
+    if (offsets[i] < 0 || strides[i] < 1 ||
+        (box[i] > 0 && offsets[i] + (box[i] - 1) * strides[i] >= whole[i]))
+      return op->emitOpError("leaves dimension ")
+             << i << " of size " << whole[i] << ": offset " << offsets[i] << ", " << box[i]
+             << " elements, stride " << strides[i];
+  return success();
+}
+LogicalResult SliceOp::verify() {
+  return verifyBox(*this, shapeOf(getInput()), shapeOf(getOutput()), getOffsets(), getStrides());
+}
+LogicalResult PlaceOp::verify() {
+  return verifyBox(*this, shapeOf(getOutput()), shapeOf(getInput()), getOffsets(), getStrides());
+}
+
+/// Split and concat relate a whole and its consecutive parts.
+static LogicalResult verifyParts(Operation *op, Shape whole, ValueRange parts, int64_t axis) {
+  if (axis < 0 || axis >= static_cast<int64_t>(whole.size()))
+    return op->emitOpError("axis ") << axis << " is no dimension of a tensor of rank " << whole.size();
+  int64_t sum = 0;
+  for (Value part : parts) {
+    SmallVector<int64_t> shape(shapeOf(part));
+    if (shape.size() != whole.size())
+      return op->emitOpError("parts must have the rank of the whole");
+    sum += shape[axis];
+    shape[axis] = whole[axis];
+    if (Shape(shape) != whole)
+      return op->emitOpError("parts may differ from the whole only along axis ") << axis;
+  }
+  if (sum != whole[axis])
+    return op->emitOpError("parts add up to ") << sum << " along axis " << axis << ", not to " << whole[axis];
+  return success();
+}
+LogicalResult SplitOp::verify() {
+  return verifyParts(*this, shapeOf(getInput()), getParts(), getAxis());
+}
+LogicalResult ConcatOp::verify() {
+  return verifyParts(*this, shapeOf(getOutput()), getParts(), getAxis());
+}
+
+//===----------------------------------------------------------------------===//
+// Attention, embedding, loss
+//===----------------------------------------------------------------------===//
+
+LogicalResult AttentionOp::verify() {
+  Shape q = shapeOf(getQuery()), k = shapeOf(getKey()), v = shapeOf(getValue());
+  int64_t heads = getHeads(), kvHeads = getKvHeads();
+  if (q.size() != 3 || k.size() != 3 || v.size() != 3)
+    return emitOpError("expects operands [batch, tokens, heads * dim]");
+  if (heads < 1 || kvHeads < 1 || heads % kvHeads)
+    return emitOpError() << heads << " query heads are no multiple of " << kvHeads << " key heads";
+  if (q[2] % heads || k[2] % kvHeads || v[2] % kvHeads || q[2] / heads != k[2] / kvHeads)
+    return emitOpError("query and key heads differ in width: ") << getQuery().getType() << " in " << heads << " heads, " << getKey().getType() << " in " << kvHeads;
+  if (k[0] != q[0] || v[0] != q[0] || k[1] != v[1])
+    return emitOpError("batch or number of tokens differ between the operands");
+  if (failed(expectShape(*this, getOutput(), "result", {q[0], q[1], v[2] / kvHeads * heads})))
+    return failure();
+  return expectShape(*this, getLse(), "lse", {q[0], heads, q[1]});
+}
+
+LogicalResult RotaryOp::verify() {
+  Shape x = shapeOf(getInput());
+  int64_t heads = getHeads(), dim = getRotaryDim();
+  if (x.size() != 3 || heads < 1 || x[2] % heads || dim < 2 || dim % 2 || dim > x[2] / heads)
+    return emitOpError("expects [batch, tokens, heads * dim] and an even rotary_dim within a head");
+  for (Value table : {getCos(), getSin()}) {
+    Shape shape = shapeOf(table);
+    if ((shape.size() != 2 && (shape.size() != 3 || shape[0] != x[0])) ||
+        shape[shape.size() - 2] != x[1] || shape.back() != dim / 2)
+      return emitOpError("cos and sin must be [tokens, rotary_dim/2], with or without batch, but got ") << table.getType();
+  }
+  return expectShape(*this, getOutput(), "result", x);
+}
+
+LogicalResult EmbeddingOp::verify() {
+  Shape table = shapeOf(getTable());
+  if (table.size() != 2)
+    return emitOpError("expects a table [rows, width]");
+  SmallVector<int64_t> shape(shapeOf(getIds()));
+  shape.push_back(table[1]);
+  return expectShape(*this, getOutput(), "result", shape);
+}
+
+void CrossEntropyOp::build(OpBuilder &builder, OperationState &state, Value logits, Value labels,
+                           int64_t ignoreIndex) {
+  Type scalar = RankedTensorType::get({}, builder.getF32Type());
+  build(builder, state, scalar, RankedTensorType::get(shapeOf(labels), builder.getF32Type()), scalar,
+        logits, labels, ignoreIndex);
+}
+LogicalResult CrossEntropyOp::verify() {
+  Shape logits = shapeOf(getLogits());
+  if (logits.size() < 2)
+    return emitOpError("expects logits [..., classes]");
+  if (failed(expectShape(*this, getLabels(), "labels", logits.drop_back())))
+    return failure();
+  return expectShape(*this, getLse(), "lse", logits.drop_back());
+}

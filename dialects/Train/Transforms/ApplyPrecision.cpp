@@ -1,0 +1,20 @@
+//===- ApplyPrecision.cpp - train-apply-precision -===//
+
+#include "Train/Transforms/Passes.h"
+#include "Train/IR/Train.h"
+#include "mlir/IR/BuiltinOps.h"
+
+using namespace mlir;
+using namespace fp8c;
+
+namespace fp8c::train {
+#define GEN_PASS_DEF_APPLYPRECISION
+#include "Train/Transforms/Passes.h.inc"
+} // namespace fp8c::train
+
+namespace {
+struct ApplyPrecision : train::impl::ApplyPrecisionBase<ApplyPrecision> {
+  using Base::Base;
+  void runOnOperation() override {}
+};
+} // namespace

@@ -1,0 +1,20 @@
+//===- FormFusions.cpp - train-form-fusions -===//
+
+#include "Train/Transforms/Passes.h"
+#include "Train/IR/Train.h"
+#include "mlir/IR/BuiltinOps.h"
+
+using namespace mlir;
+using namespace fp8c;
+
+namespace fp8c::train {
+#define GEN_PASS_DEF_FORMFUSIONS
+#include "Train/Transforms/Passes.h.inc"
+} // namespace fp8c::train
+
+namespace {
+struct FormFusions : train::impl::FormFusionsBase<FormFusions> {
+  using Base::Base;
+  void runOnOperation() override {}
+};
+} // namespace

@@ -1,0 +1,65 @@
+//===- Passes.td - Passes on the train dialect ----------------------------===//
+
+#ifndef TRAIN_TRANSFORMS_PASSES_TD
+#define TRAIN_TRANSFORMS_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def AppendLoss : Pass<"train-append-loss", "::mlir::ModuleOp"> {
+  let summary = "Make @eval, the mean loss of @forward on targets";
+  let description = [{
+    If `@forward` returns logits, `@eval(tokens, targets) -> loss` is a copy of it with
+    `train.cross_entropy` appended; `targets` are i64 of the logits' shape less
+    the last dimension. If `@forward` already returns a scalar loss, `@eval` is a copy of it.
+  }];
+  let options = [
+    Option<"loss", "loss", "std::string", "\"\"",
+           "Name of the output of @forward to differentiate (default: its first scalar float output, else cross-entropy of its first output)">
+  ];
+  let dependentDialects = ["::fp8c::train::TrainDialect"];
+}
+
+def Autodiff : Pass<"train-autodiff", "::mlir::ModuleOp"> {
+  let summary = "Make @micro: the loss of @eval and its gradients";
+  let description = [{
+    Reverse-mode differentiation by the ops' `DifferentiableOpInterface`. `@micro` takes what `@eval` takes
+    and returns the loss, then for every parameter that the loss depends on the gradient of `grad_scale * loss`,
+    marked with the result attribute `train.gradient_of = @parameter`. Gradients have their parameter's type.
+  }];
+  let dependentDialects = ["::fp8c::train::TrainDialect"];
+}
+
+def AddOptimizer : Pass<"train-add-optimizer", "::mlir::ModuleOp"> {
+  let summary = "Accumulate gradients in variables and make @update: clip and AdamW";
+  let description = [{
+    `@micro`'s gradients are added to variables of role `gradient`. `@update() -> grad_norm` computes the global norm, the
+    clip coefficient, AdamW for every parameter (decay for those of two or more dimensions), and
+    clears the gradients.
+  }];
+  let dependentDialects = ["::fp8c::train::TrainDialect"];
+}
+
+def ApplyPrecision : Pass<"train-apply-precision", "::mlir::ModuleOp"> {
+  let summary = "Give every value the float type that the assignment chose";
+  let description = [{
+    Reads the `precision` attributes of `fp8-assign-precision`. Values become f32, bf16 or f16 by a change of their type;
+    contraction operands that are wanted in another of these are cast. FP8 operands are left to `fp8-insert-scaling`.
+  }];
+  let dependentDialects = ["::fp8c::train::TrainDialect"];
+}
+
+def MaterializeComputeWeights : Pass<"train-materialize-compute-weights", "::mlir::ModuleOp"> {
+  let summary = "Write casts and quantisations of parameters once per update";
+  let description = [{
+    What a function computes from parameters alone (a bf16 cast, amax + scale + quantise) becomes a variable of role
+    `compute_weight` that `@update` rewrites from the new parameter and `@init` from the present one.
+  }];
+  let dependentDialects = ["::fp8c::train::TrainDialect"];
+}
+
+def FormFusions : Pass<"train-form-fusions", "::mlir::ModuleOp"> {
+  let summary = "Group ops that become one kernel into train.fusion";
+  let dependentDialects = ["::fp8c::train::TrainDialect"];
+}
+
+#endif // TRAIN_TRANSFORMS_PASSES_TD
