@@ -515,15 +515,6 @@ def Train_AdamWOp : Train_PureOp<"adamw"> {
 // Fusions
 //===----------------------------------------------------------------------===//
 
-def Train_Skeleton : I32EnumAttr<"Skeleton", "How a fused kernel runs over its elements", [
-    I32EnumAttrCase<"map", 0>, I32EnumAttrCase<"rows", 1>, I32EnumAttrCase<"columns", 2>, I32EnumAttrCase<"sum", 3>]> {
-  let cppNamespace = "::fp8c::train";
-  let genSpecializedAttr = 0;
-}
-def Train_SkeletonAttr : EnumAttr<Train_Dialect, Train_Skeleton, "skeleton"> {
-  let assemblyFormat = "`<` $value `>`";
-}
-
 def Train_FusionOp : Train_PureOp<"fusion", [IsolatedFromAbove, SingleBlock]> {
   let summary = "Ops that become one kernel";
   let description = [{
