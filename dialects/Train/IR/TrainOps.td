@@ -148,6 +148,18 @@ def Train_ErfOp : Train_UnaryOp<"erf", "Error function">;
 def Train_ReluOp : Train_UnaryOp<"relu", "max(x, 0)">;
 def Train_StepOp : Train_UnaryOp<"step", "1 where x > 0, else 0: the derivative of relu">;
 
+def Train_SelectOp : Train_PureOp<"select", [ScalarExpansion]> {
+  let summary = "Of two values the first where a condition is positive, else the second";
+  let description = "Example: `%y = train.select %c, %a, %b : tensor<f32>, tensor<4xf32>, tensor<4xf32> -> tensor<4xf32>`";
+  let arguments = (ins Train_Float:$condition, Train_Float:$positive, Train_Float:$otherwise);
+  let results = (outs Train_Float:$output);
+  let assemblyFormat = "operands attr-dict `:` type(operands) `->` type($output)";
+  let extraClassDefinition = [{
+    ::llvm::LogicalResult $cppClass::verify() { return ::fp8c::train::verifyBroadcast(*this); }
+  }];
+  let hasVerifier = 1;
+}
+
 def Train_GeluOp : Train_PureOp<"gelu", [ScalarExpansion, Differentiable]> {
   let summary = "Gaussian error linear unit";
   let description = [{
@@ -492,7 +504,7 @@ def Train_ClipCoefficientOp : Train_PureOp<"clip_coefficient"> {
   let assemblyFormat = "$max_norm `of` $sums attr-dict `:` type($max_norm) `,` type($sums) `->` type(results)";
 }
 
-def Train_AdamWOp : Train_PureOp<"adamw"> {
+def Train_AdamWOp : Train_PureOp<"adamw", [Decomposable]> {
   let summary = "One AdamW update of one parameter";
   let description = [{
     With `g = coefficient * gradient` (arXiv 1711.05101, algorithm 2):
