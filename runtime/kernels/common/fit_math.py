@@ -28,14 +28,15 @@ def lawson(x, y, weight, powers, rounds=200):
     return best / scale ** np.array(powers, dtype=float), best_error
 
 
-def fit(name, function, weight, low, high, degree, nodes=2000):
+def fit(name, function, weight, low, high, degree, nodes=2000, first=None):
+    """`first`: a constant coefficient that is given, in as many parts as it needs."""
     t = np.cos(np.pi * (np.arange(nodes) + 0.5) / nodes)
     x = (low + high) / 2 + (high - low) / 2 * t
     x = x[np.abs(x) > 1e-9 * (high - low)]
     y = np.array([float(function(mp.mpf(float(v)))) for v in x])
     w = np.array([float(weight(mp.mpf(float(v)))) for v in x])
-    fixed = []
-    for d in range(degree + 1):
+    fixed = [] if first is None else [first]
+    for d in range(len(fixed), degree + 1):
         rest = y - sum((c * x**i for i, c in enumerate(fixed)), np.zeros_like(x))
         c, error = lawson(x, rest, w, list(range(d, degree + 1)))
         fixed.append(float(np.float32(c[0])))
@@ -56,7 +57,8 @@ if __name__ == "__main__":
         fit("log1p", lambda f: (mp.log1p(f) - f + f**2 / 2) / f**3,
             lambda f: abs(f**3 / mp.log1p(f)),
             float(mp.sqrt(0.5)) - 1, float(mp.sqrt(2)) - 1, degree)
-    for degree in (8, 9, 10):
+    for degree in (7, 8):
         # erf(a) = -expm1(a q(a)); an error dq moves erf by a * erfc(a) * dq
         fit("erf", lambda a: mp.log(mp.erfc(a)) / a,
-            lambda a: a * mp.erfc(a) / mp.erf(a), 0.0, 4.0, degree)
+            lambda a: a * mp.erfc(a) / mp.erf(a), 0.0, 4.0, degree,
+            first=float(-2 / mp.sqrt(mp.pi)))
