@@ -153,18 +153,6 @@ FP8C_FN float erf(float x) {
 
 namespace detail {
 
-FP8C_FN uint64_t bits_of(double v) {
-  uint64_t bits;
-  __builtin_memcpy(&bits, &v, sizeof(bits));
-  return bits;
-}
-
-FP8C_FN double from_bits(uint64_t bits) {
-  double v;
-  __builtin_memcpy(&v, &bits, sizeof(v));
-  return v;
-}
-
 /// log of a positive, finite, normal double to about 2^-36: 2 artanh(s).
 FP8C_FN double log_double(double x) {
   const uint64_t bits = bits_of(x);

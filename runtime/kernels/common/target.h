@@ -30,6 +30,18 @@ FP8C_FN float from_bits(uint32_t bits) {
   return v;
 }
 
+FP8C_FN uint64_t bits_of(double v) {
+  uint64_t bits;
+  __builtin_memcpy(&bits, &v, sizeof(bits));
+  return bits;
+}
+
+FP8C_FN double from_bits(uint64_t bits) {
+  double v;
+  __builtin_memcpy(&v, &bits, sizeof(v));
+  return v;
+}
+
 } // namespace fp8c
 
 #endif // FP8C_KERNELS_COMMON_TARGET_H
