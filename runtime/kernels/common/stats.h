@@ -23,6 +23,21 @@ struct Stats {
   uint32_t nonfinite;
 };
 
+namespace detail {
+
+/// All ones if magnitude bits a are above b, else zero. (Arithmetic instead of
+/// a comparison: compilers turn conditional sums back into branches, and those
+/// keep the loop from being vectorised.)
+FP8C_FN uint32_t mask_above(uint32_t a, uint32_t b) {
+  return uint32_t(int32_t(b - a) >> 31);
+}
+
+FP8C_FN uint32_t magnitude_bits(float x) { return bits_of(x) & 0x7fffffffu; }
+
+constexpr uint32_t largest_finite_bits = 0x7f7fffffu;
+
+} // namespace detail
+
 /// Accumulates the statistics of one row or chunk in registers.
 struct Amax {
   uint32_t amax_bits = 0;
@@ -31,23 +46,24 @@ struct Amax {
 
   /// Counts x in, and returns it.
   FP8C_FN float add(float x) {
-    const uint32_t bits = bits_of(x) & 0x7fffffffu;
-    const bool finite = int32_t(bits) < 0x7f800000;
-    const uint32_t candidate = finite ? bits : 0;
+    const uint32_t bits = detail::magnitude_bits(x);
+    const uint32_t bad = detail::mask_above(bits, detail::largest_finite_bits);
+    const uint32_t candidate = bits & ~bad;
     amax_bits = amax_bits > candidate ? amax_bits : candidate;
-    nonfinite += finite ? 0 : 1;
+    nonfinite -= bad;
     return x;
   }
 };
 
 /// x * scale in format T, saturating, with x counted into `amax`.
 template <class T> FP8C_FN T quantize(float x, float scale, Amax &amax) {
+  using namespace detail;
   constexpr float limit = max_finite<T>();
-  const bool finite = int32_t(bits_of(x) & 0x7fffffffu) < 0x7f800000;
   float y = amax.add(x) * scale;
-  amax.saturated += finite && abs(y) > limit ? 1 : 0;
-  // FP8 conversions saturate by themselves, the wider formats do not. A NaN
-  // fails both comparisons and stays.
+  const uint32_t bad = mask_above(magnitude_bits(x), largest_finite_bits);
+  amax.saturated -= mask_above(magnitude_bits(y), bits_of(limit)) & ~bad;
+  // FP8 conversions saturate by themselves, wider ones do not. NaN fails both
+  // comparisons and stays.
   if (sizeof(T) > 1) {
     y = y > limit ? limit : y;
     y = y < -limit ? -limit : y;
