@@ -74,6 +74,14 @@ FP8C_FN ExpParts exp_parts(float x) {
   return {int32_t(bits_of(shifted) - bits_of(magic)), fma(r * r, q, r)};
 }
 
+/// e^x of a difference to a maximum, for softmax: x is at most a few roundings
+/// above 0, and what would be subnormal is some number below 2^-125 instead.
+FP8C_FN float exp_nonpositive(float x) {
+  const ExpParts e = exp_parts(x < -87.0f ? -87.0f : x);
+  const float scale = power_of_two(e.n);
+  return fma(scale, e.expm1_r, scale);
+}
+
 /// e^x - 1 for |x| <= 80, accurate near 0.
 FP8C_FN float expm1(float x) {
   const ExpParts e = exp_parts(x);

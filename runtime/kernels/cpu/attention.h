@@ -20,6 +20,7 @@
 #include "kernels/common/types.h"
 #include "kernels/cpu/blas.h"
 #include "kernels/cpu/convert.h"
+#include "kernels/cpu/reduce.h"
 #include "kernels/cpu/scratch.h"
 
 namespace fp8c {
@@ -92,16 +93,10 @@ HeadView view(const T *x, int64_t stride, int64_t rows, int64_t cols,
 /// Replaces n scores by exp(score - max) and returns the log of their sum plus
 /// max; *inverse gets one over the sum.
 inline float softmax_numerators(float *scores, int64_t n, float *inverse) {
-  float largest = scores[0];
-#pragma omp simd reduction(max : largest)
-  for (int64_t j = 0; j < n; ++j)
-    largest = scores[j] > largest ? scores[j] : largest;
-  float total = 0.0f;
-#pragma omp simd reduction(+ : total)
-  for (int64_t j = 0; j < n; ++j) {
-    scores[j] = exp(scores[j] - largest);
-    total += scores[j];
-  }
+  const float largest = reduce_max(0, n, [&](int64_t j) { return scores[j]; });
+  const float total = reduce_sum(0, n, [&](int64_t j) {
+    return scores[j] = exp_nonpositive(scores[j] - largest);
+  });
   *inverse = 1.0f / total;
   return largest + log(total);
 }

@@ -73,17 +73,16 @@ void attention_backward_head(const AttentionIndex &s, const T *q,
     sgemm(false, true, rows, cols, s.v_head_dim, 1.0f, do_block, d_out.stride,
           values.data, values.stride, 0.0f, ds, cols);
     for (int64_t i = 0; i < rows; ++i) {
-      float delta = 0.0f;
-#pragma omp simd reduction(+ : delta)
-      for (int64_t j = 0; j < s.v_head_dim; ++j)
-        delta += do_block[i * d_out.stride + j] *
-                 load(o, (first + i) * s.o_stride + j);
+      const float delta = reduce_sum(0, s.v_head_dim, [&](int64_t j) {
+        return do_block[i * d_out.stride + j] *
+               load(o, (first + i) * s.o_stride + j);
+      });
       const int64_t n = s.visible(first + i);
       float *p_row = p + i * cols, *ds_row = ds + i * cols;
       const float row_lse = lse[first + i];
 #pragma GCC ivdep
       for (int64_t j = 0; j < n; ++j) {
-        const float probability = exp(p_row[j] - row_lse);
+        const float probability = exp_nonpositive(p_row[j] - row_lse);
         p_row[j] = probability;
         ds_row[j] = s.scale * probability * (ds_row[j] - delta);
       }

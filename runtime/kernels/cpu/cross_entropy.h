@@ -13,6 +13,7 @@
 
 #include "kernels/common/math.h"
 #include "kernels/common/types.h"
+#include "kernels/cpu/reduce.h"
 
 #include <cassert>
 
@@ -24,16 +25,9 @@ inline bool counts(int64_t label, int64_t ignore_index) {
 }
 
 template <class T> float log_sum_exp(const T *x, int64_t n) {
-  float largest = -__builtin_inff();
-#pragma omp simd reduction(max : largest)
-  for (int64_t j = 0; j < n; ++j) {
-    const float v = load(x, j);
-    largest = v > largest ? v : largest;
-  }
-  float total = 0.0f;
-#pragma omp simd reduction(+ : total)
-  for (int64_t j = 0; j < n; ++j)
-    total += exp(load(x, j) - largest);
+  const float largest = reduce_max(0, n, [&](int64_t j) { return load(x, j); });
+  const float total = reduce_sum(
+      0, n, [&](int64_t j) { return exp_nonpositive(load(x, j) - largest); });
   return largest + log(total);
 }
 
@@ -78,10 +72,11 @@ void cross_entropy_backward(const T *logits, const int64_t *labels,
       continue;
     }
     const float row_lse = lse[i];
-    const float at_label = exp(load(x, labels[i]) - row_lse);
+    const float at_label =
+        detail::exp_nonpositive(load(x, labels[i]) - row_lse);
 #pragma GCC ivdep
     for (int64_t j = 0; j < classes; ++j)
-      store(dx, j, exp(load(x, j) - row_lse) * factor);
+      store(dx, j, detail::exp_nonpositive(load(x, j) - row_lse) * factor);
     store(dx, labels[i], (at_label - 1.0f) * factor);
   }
 }

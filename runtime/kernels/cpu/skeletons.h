@@ -23,6 +23,7 @@
 #define FP8C_KERNELS_CPU_SKELETONS_H
 
 #include "kernels/common/stats.h"
+#include "kernels/cpu/reduce.h"
 
 namespace fp8c {
 
@@ -50,10 +51,6 @@ template <class K, class Unit>
 __attribute__((flatten)) inline void run(const K k, Unit unit) {
   k(unit);
 }
-
-#pragma omp declare reduction(fp8c_max:float                                   \
-                              : omp_out = ::fp8c::max(omp_out, omp_in))        \
-    initializer(omp_priv = -__builtin_inff())
 
 } // namespace detail
 
@@ -105,19 +102,11 @@ struct Row {
   }
 
   template <class F> FP8C_FN float sum(const F &f) const {
-    float total = 0.0f;
-#pragma omp simd reduction(+ : total)
-    for (int64_t j = 0; j < cols; ++j)
-      total += f(j);
-    return total;
+    return detail::reduce_sum(0, cols, f);
   }
 
   template <class F> FP8C_FN float max(const F &f) const {
-    float largest = -__builtin_inff();
-#pragma omp simd reduction(detail::fp8c_max : largest)
-    for (int64_t j = 0; j < cols; ++j)
-      largest = fp8c::max(largest, f(j));
-    return largest;
+    return detail::reduce_max(0, cols, f);
   }
 
   FP8C_FN void commit(const Amax &amax, Stats *stats) const {
@@ -190,11 +179,7 @@ namespace detail {
 template <class K>
 __attribute__((flatten)) inline float sum_piece(const K k, int64_t first,
                                                 int64_t last) {
-  float total = 0.0f;
-#pragma omp simd reduction(+ : total)
-  for (int64_t i = first; i < last; ++i)
-    total += k(i);
-  return total;
+  return reduce_sum(first, last, k);
 }
 
 } // namespace detail
