@@ -9,6 +9,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "kernels/cpu/kernels.h"
+#include "unit/kernels/Functors.h"
 
 #include <benchmark/benchmark.h>
 
@@ -72,26 +73,6 @@ void Copy(benchmark::State &state) {
 }
 BENCHMARK(Copy)->UseRealTime();
 
-template <class In, class Pre, class Q> struct BiasGeluQuantizeKernel {
-  const In *fc;
-  const float *bias, *scale;
-  Pre *pre;
-  Q *q;
-  Stats *q_stats;
-  template <class Row> void operator()(Row &row) const {
-    Amax q_amax;
-    const float s = load(scale, 0);
-    row.each([&](auto j) {
-      const float t0 = load(fc, row.at(j)) + load(bias, j);
-      const float t1 = round_to<Pre>(t0);
-      const float t2 = 0.5f * t1 * (1.0f + erf(t1 * 0.707106769f));
-      store(pre, row.at(j), t1);
-      store(q, row.at(j), quantize<Q>(t2, s, q_amax));
-    });
-    row.commit(q_amax, q_stats);
-  }
-};
-
 template <class In, class Pre, class Q>
 void BiasGeluQuantize(benchmark::State &state) {
   const int64_t n = tokens * width * 4;
@@ -102,134 +83,79 @@ void BiasGeluQuantize(benchmark::State &state) {
   const float scale = 100.0f;
   Stats stats = {0, 0, 0};
   for (auto _ : state)
-    rows(BiasGeluQuantizeKernel<In, Pre, Q>{fc, bias, &scale, pre, q, &stats},
+    rows(test::BiasGeluQuantize<In, Pre, Q>{fc, bias, &scale, pre, q, &stats},
          tokens, width * 4);
   set_bytes(state, n * double(sizeof(In) + sizeof(Pre) + sizeof(Q)));
 }
 BENCHMARK(BiasGeluQuantize<bf16, bf16, e4m3>)->UseRealTime();
 BENCHMARK(BiasGeluQuantize<float, float, e4m3>)->UseRealTime();
 
-template <class T> struct GeluKernel {
-  const T *x;
-  T *y;
-  template <class C> void operator()(C &c) const {
-    c.each([&](auto i) {
-      const float t = load(x, c.at(i));
-      store(y, c.at(i), 0.5f * t * (1.0f + erf(t * 0.707106769f)));
-    });
-  }
-};
+void GeluBackwardQuantize(benchmark::State &state) {
+  const int64_t n = tokens * width * 4;
+  Buffer<bf16> dy(n), pre(n);
+  Buffer<e5m2> q(n);
+  const float scale = 100.0f;
+  Stats stats = {0, 0, 0};
+  for (auto _ : state)
+    map(test::GeluBackwardQuantize<bf16, bf16, e5m2>{dy, pre, &scale, q,
+                                                     &stats},
+        n);
+  set_bytes(state, n * 5.0);
+}
+BENCHMARK(GeluBackwardQuantize)->UseRealTime();
 
 template <class T> void Gelu(benchmark::State &state) {
   const int64_t n = tokens * width * 4;
   Buffer<T> x(n), y(n);
   for (auto _ : state)
-    map(GeluKernel<T>{x, y}, n);
+    map(test::Gelu<T>{x, y}, n);
   set_bytes(state, n * 2.0 * sizeof(T));
 }
 BENCHMARK(Gelu<float>)->UseRealTime();
 BENCHMARK(Gelu<bf16>)->UseRealTime();
-
-struct LayerNormKernel {
-  const float *x, *gamma, *beta;
-  float *y, *mean_out, *rstd_out;
-  float inv_cols;
-  template <class Row> void operator()(Row &row) const {
-    const float t0 = row.sum([&](auto j) { return load(x, row.at(j)); });
-    const float mean = t0 * inv_cols;
-    const float t1 = row.sum([&](auto j) {
-      const float d = load(x, row.at(j)) - mean;
-      return d * d;
-    });
-    const float rstd = rsqrt(t1 * inv_cols + 1e-5f);
-    row.each([&](auto j) {
-      store(y, row.at(j),
-            (load(x, row.at(j)) - mean) * rstd * load(gamma, j) +
-                load(beta, j));
-    });
-    store(mean_out, row.index, mean);
-    store(rstd_out, row.index, rstd);
-  }
-};
 
 void LayerNorm(benchmark::State &state) {
   const int64_t n = tokens * width;
   Buffer<float> x(n), y(n), gamma(width), beta(width), mean(tokens),
       rstd(tokens);
   for (auto _ : state)
-    rows(LayerNormKernel{x, gamma, beta, y, mean, rstd, 1.0f / width}, tokens,
-         width);
+    rows(test::LayerNorm<float>{x, gamma, beta, y, mean, rstd, 1.0f / width},
+         tokens, width);
   set_bytes(state, n * 8.0);
 }
 BENCHMARK(LayerNorm)->UseRealTime();
 
-struct AdamWKernel {
-  float *p, *m, *v, *g;
-  const float *hyper;
-  template <class C> void operator()(C &c) const {
-    const float lr = load(hyper, 0), beta1 = load(hyper, 1),
-                beta2 = load(hyper, 2), eps = load(hyper, 3),
-                decay = load(hyper, 4), step = load(hyper, 5);
-    const float correct1 = 1.0f / (1.0f - pow(beta1, step));
-    const float correct2 = 1.0f / (1.0f - pow(beta2, step));
-    c.each([&](auto i) {
-      const float grad = load(g, c.at(i)), old = load(p, c.at(i));
-      const float m1 = beta1 * load(m, c.at(i)) + (1.0f - beta1) * grad;
-      const float v1 = beta2 * load(v, c.at(i)) + (1.0f - beta2) * grad * grad;
-      store(m, c.at(i), m1);
-      store(v, c.at(i), v1);
-      store(p, c.at(i),
-            old - lr * (m1 * correct1 / (sqrt(v1 * correct2) + eps) +
-                        decay * old));
-      store(g, c.at(i), 0.0f);
-    });
-  }
-};
-
 void AdamW(benchmark::State &state) {
   const int64_t n = 8 << 20;
   Buffer<float> p(n), m(n), v(n), g(n);
+  Buffer<bf16> w(n);
   fill<float>(v, n, 1.0f);
-  const float hyper[] = {1e-3f, 0.9f, 0.95f, 1e-8f, 0.1f, 3.0f};
+  const float hyper[] = {1e-3f, 0.9f, 0.95f, 1e-8f, 0.1f, 3.0f, 1.0f};
+  const float scale = 1.0f;
+  Stats stats = {0, 0, 0};
   for (auto _ : state)
-    map(AdamWKernel{p, m, v, g, hyper}, n);
-  set_bytes(state, n * 32.0);
+    map(test::AdamW<bf16>{p, m, v, g, w, hyper, &scale, &stats}, n);
+  set_bytes(state, n * 34.0);
 }
 BENCHMARK(AdamW)->UseRealTime();
-
-template <class T> struct BiasGradKernel {
-  const T *dy;
-  float *dbias;
-  template <class Block> void operator()(Block &b) const {
-    b.sum(dbias, true, [&](auto i, auto j) { return load(dy, b.at(i, j)); });
-  }
-};
 
 template <class T> void ColumnSum(benchmark::State &state) {
   const int64_t cols = state.range(0);
   Buffer<T> dy(tokens * cols);
   Buffer<float> dbias(cols);
   for (auto _ : state)
-    columns(BiasGradKernel<T>{dy, dbias}, tokens, cols);
+    columns(test::BiasGrad<T, float>{dy, dbias, true}, tokens, cols);
   set_bytes(state, double(tokens) * cols * sizeof(T));
 }
 BENCHMARK(ColumnSum<float>)->Arg(width)->Arg(4 * width)->UseRealTime();
 BENCHMARK(ColumnSum<bf16>)->Arg(width)->Arg(4 * width)->UseRealTime();
-
-struct SumSquares {
-  const float *g;
-  float operator()(int64_t i) const {
-    const float x = load(g, i);
-    return x * x;
-  }
-};
 
 void SquaredNorm(benchmark::State &state) {
   const int64_t n = 16 << 20;
   Buffer<float> g(n);
   float out;
   for (auto _ : state)
-    sum(SumSquares{g}, n, &out);
+    sum(test::SumSquares{g}, n, &out);
   set_bytes(state, n * 4.0);
 }
 BENCHMARK(SquaredNorm)->UseRealTime();

@@ -1,38 +1,14 @@
-//===- SkeletonsTest.cpp - Functors as the compiler prints them -----------===//
-//
-// The functors here are written the way emitted programs write them: they are
-// the contract between the emitter and the skeletons.
-//
+//===- SkeletonsTest.cpp - Fused kernels against plain loops --------------===//
 //===----------------------------------------------------------------------===//
 
 #include "kernels/cpu/skeletons.h"
+#include "Functors.h"
 #include "TestData.h"
 
 using namespace fp8c;
 using namespace fp8c::test;
 
 namespace {
-
-struct BiasGeluQuantize {
-  const bf16 *fc;
-  const float *bias;
-  const float *scale;
-  bf16 *pre;
-  e4m3 *q;
-  Stats *q_stats;
-  template <class Row> void operator()(Row &row) const {
-    Amax q_amax;
-    const float s = load(scale, 0);
-    row.each([&](auto j) {
-      const float t0 = load(fc, row.at(j)) + load(bias, j);
-      const float t1 = round_to<bf16>(t0);
-      const float t2 = 0.5f * t1 * (1.0f + erf(t1 * 0.707106769f));
-      store(pre, row.at(j), t1);
-      store(q, row.at(j), quantize<e4m3>(t2, s, q_amax));
-    });
-    row.commit(q_amax, q_stats);
-  }
-};
 
 TEST(Rows, BiasGeluQuantize) {
   // An odd width, so that vector loops have remainders.
@@ -45,8 +21,8 @@ TEST(Rows, BiasGeluQuantize) {
   std::vector<bf16> pre(n * cols);
   std::vector<e4m3> q(n * cols);
   Stats stats = {0, 0, 0};
-  rows(BiasGeluQuantize{fc.data(), bias.data(), &scale, pre.data(), q.data(),
-                        &stats},
+  rows(BiasGeluQuantize<bf16, bf16, e4m3>{fc.data(), bias.data(), &scale,
+                                          pre.data(), q.data(), &stats},
        n, cols);
 
   Amax expected;
@@ -62,36 +38,14 @@ TEST(Rows, BiasGeluQuantize) {
   EXPECT_GT(stats.saturated, 0u);
 }
 
-struct LayerNorm {
-  const float *x, *gamma, *beta;
-  float *y, *mean_out, *rstd_out;
-  float inv_cols;
-  template <class Row> void operator()(Row &row) const {
-    const float t0 = row.sum([&](auto j) { return load(x, row.at(j)); });
-    const float mean = t0 * inv_cols;
-    const float t1 = row.sum([&](auto j) {
-      const float d = load(x, row.at(j)) - mean;
-      return d * d;
-    });
-    const float rstd = rsqrt(t1 * inv_cols + 1e-5f);
-    row.each([&](auto j) {
-      store(y, row.at(j),
-            (load(x, row.at(j)) - mean) * rstd * load(gamma, j) +
-                load(beta, j));
-    });
-    store(mean_out, row.index, mean);
-    store(rstd_out, row.index, rstd);
-  }
-};
-
 TEST(Rows, LayerNorm) {
   const int64_t n = 40, cols = 515;
   const auto x = random_values<float>(n * cols, 3);
   const auto gamma = random_values<float>(cols, 4);
   const auto beta = random_values<float>(cols, 5);
   std::vector<float> y(n * cols), mean(n), rstd(n);
-  rows(LayerNorm{x.data(), gamma.data(), beta.data(), y.data(), mean.data(),
-                 rstd.data(), 1.0f / cols},
+  rows(LayerNorm<float>{x.data(), gamma.data(), beta.data(), y.data(),
+                        mean.data(), rstd.data(), 1.0f / cols},
        n, cols);
 
   std::vector<double> expected(n * cols);
@@ -130,6 +84,22 @@ TEST(Rows, MaxPropagatesNaN) {
   EXPECT_EQ(y[2], 77.0f);
 }
 
+TEST(Rows, Softmax) {
+  const int64_t n = 10, cols = 77;
+  const auto x = random_values<bf16>(n * cols, 12, 5.0f);
+  std::vector<bf16> y(n * cols);
+  rows(Softmax<bf16>{x.data(), y.data()}, n, cols);
+  std::vector<double> expected(n * cols);
+  for (int64_t i = 0; i < n; ++i) {
+    double total = 0;
+    for (int64_t j = 0; j < cols; ++j)
+      total += expected[i * cols + j] = std::exp(to_float(x[i * cols + j]));
+    for (int64_t j = 0; j < cols; ++j)
+      expected[i * cols + j] /= total;
+  }
+  expect_close(y, expected, 1e-6);
+}
+
 struct Scale {
   const float *x;
   float *y;
@@ -154,16 +124,6 @@ TEST(Map, CoversEveryElementOnce) {
   }
 }
 
-template <class T, class Out> struct BiasGrad {
-  const T *dy;
-  Out *dbias;
-  bool accumulate;
-  template <class Block> void operator()(Block &b) const {
-    b.sum(dbias, accumulate,
-          [&](auto i, auto j) { return load(dy, b.at(i, j)); });
-  }
-};
-
 template <class T, class Out> void check_columns(int64_t n, int64_t cols) {
   const auto dy = random_values<T>(n * cols, 7);
   for (bool accumulate : {false, true}) {
@@ -184,14 +144,6 @@ TEST(Columns, Sum) {
   check_columns<e5m2, bf16>(3, 1000);
   check_columns<float, float>(1, 1);
 }
-
-struct SumSquares {
-  const float *g;
-  float operator()(int64_t i) const {
-    const float x = load(g, i);
-    return x * x;
-  }
-};
 
 TEST(Sum, AnyLength) {
   for (int64_t n : {0, 1, 2047, 2048, 100001, 3000000}) {
