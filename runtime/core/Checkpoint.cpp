@@ -79,8 +79,8 @@ void writeTensors(const Instance &instance, const fs::path &path) {
 }
 
 void writeState(const Instance &instance, const RunState &state,
-                const Json &options, const fs::path &path) {
-  Json json = {
+                const OrderedJson &options, const fs::path &path) {
+  OrderedJson json = {
       {"format", 1},
       {"step", state.step},
       {"fingerprint", instance.manifest().fingerprint},
@@ -119,7 +119,7 @@ std::string CheckpointFolder::folderOf(int64_t step) const {
 }
 
 void CheckpointFolder::save(const Instance &instance, const RunState &state,
-                            const Json &options, int64_t keep) const {
+                            const OrderedJson &options, int64_t keep) const {
   fs::path target = folderOf(state.step);
   UnfinishedFolder unfinished(fs::path(path) / ("." + folderName(state.step)));
   writeTensors(instance, unfinished.path / tensorFile);

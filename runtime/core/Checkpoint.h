@@ -49,7 +49,7 @@ public:
   /// Throws Error, for example if the disk is full; then the older ones are
   /// intact and nothing of the new one is left.
   void save(const Instance &instance, const RunState &state,
-            const Json &options, int64_t keep) const;
+            const OrderedJson &options, int64_t keep) const;
 
 private:
   std::string path;

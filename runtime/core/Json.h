@@ -12,7 +12,11 @@
 
 namespace fp8c::runtime {
 
-using Json = nlohmann::ordered_json;
+/// For reading: members sorted by key, so that large objects are found fast.
+using Json = nlohmann::json;
+
+/// For writing files that people read: members in the order of insertion.
+using OrderedJson = nlohmann::ordered_json;
 
 /// Parses a whole file. Throws Error if it cannot be read or is not JSON.
 Json readJson(const std::string &path);

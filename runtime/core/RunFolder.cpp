@@ -78,11 +78,11 @@ RunConfig RunFolder::readConfig() const {
 }
 
 void RunFolder::writeConfig(const RunConfig &config) const {
-  Json json = {{"format", 1},
-               {"program", config.program},
-               {"fingerprint", config.fingerprint},
-               {"data", config.data},
-               {"data_tokens", config.dataTokens}};
+  OrderedJson json = {{"format", 1},
+                      {"program", config.program},
+                      {"fingerprint", config.fingerprint},
+                      {"data", config.data},
+                      {"data_tokens", config.dataTokens}};
   if (!config.validation.empty())
     json["val"] = config.validation;
   if (!config.tokenizer.is_null())

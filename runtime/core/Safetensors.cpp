@@ -78,7 +78,7 @@ void writeSafetensors(OutputFile &file, std::vector<SafetensorsEntry> entries,
                    [](const SafetensorsEntry &a, const SafetensorsEntry &b) {
                      return sizeOf(a.spec.type) > sizeOf(b.spec.type);
                    });
-  Json header = Json::object();
+  OrderedJson header = OrderedJson::object();
   if (!metadata.empty())
     header["__metadata__"] = metadata;
   uint64_t offset = 0;

@@ -18,6 +18,9 @@ constexpr int32_t llmcMagicWide = 20240801; // 32-bit tokens
 constexpr int32_t llmcVersion = 1;
 constexpr const char *prepare = "prepare the data with: fp8c data TEXT";
 
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+              "token files are little-endian and read as they are");
+
 } // namespace
 
 TokenFile::TokenFile(const std::string &path) : file(path) {

@@ -45,8 +45,8 @@ void require(bool condition, const std::string &what) {
 
 } // namespace
 
-Json TrainOptions::toJson() const {
-  Json json;
+OrderedJson TrainOptions::toJson() const {
+  OrderedJson json;
   visitOptions(*this,
                [&](const char *key, const auto &value) { json[key] = value; });
   return json;

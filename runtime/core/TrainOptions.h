@@ -34,7 +34,7 @@ struct TrainOptions {
   int64_t keep = 2;               ///< newest checkpoints kept; 0: all
   int64_t logEvery = 0;           ///< steps; 0: about once a second
 
-  Json toJson() const;
+  OrderedJson toJson() const;
   static TrainOptions fromJson(const JsonField &field);
 
   /// Throws Error for values that make no sense.

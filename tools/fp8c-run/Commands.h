@@ -17,7 +17,10 @@ using Action = std::function<int()>;
 /// Each adds one command to the tool. When the command is given, `action` is
 /// set to what it does.
 void addTrainCommand(CLI::App &tool, Action &action);
+void addEvalCommand(CLI::App &tool, Action &action);
+void addSampleCommand(CLI::App &tool, Action &action);
 void addCallCommand(CLI::App &tool, Action &action);
+void addInfoCommand(CLI::App &tool, Action &action);
 
 } // namespace fp8c::run
 

@@ -2,6 +2,7 @@
 
 #include "Commands.h"
 
+#include "core/Tokenizer.h"
 #include "core/Training.h"
 
 #include <CLI/CLI.hpp>
@@ -42,6 +43,7 @@ int start(const CLI::App &command, TrainArguments &arguments) {
   config.program = absolutePath(arguments.program);
   config.data = absolutePath(arguments.data);
   config.validation = absolutePath(arguments.validation);
+  config.tokenizer = readTokenizerOf(config.data);
   config.options = arguments.options;
   RunFolder folder(arguments.out);
   return Training::start(folder, config);

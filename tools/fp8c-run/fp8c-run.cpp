@@ -27,7 +27,10 @@ int main(int argc, char **argv) {
   tool.require_subcommand(1);
   Action action;
   addTrainCommand(tool, action);
+  addEvalCommand(tool, action);
+  addSampleCommand(tool, action);
   addCallCommand(tool, action);
+  addInfoCommand(tool, action);
   try {
     tool.parse(argc, argv);
     return action();
