@@ -386,8 +386,8 @@ FailureOr<exec::KernelOp> KernelBuilder::getKernel(FusionOp fusion, ArrayRef<boo
     return kernel;
   OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
   auto skeleton = SkeletonAttr::get(module.getContext(), fusion.getSkeleton());
-  kernel = exec::KernelOp::create(builder, fusion.getLoc(), uniqueName(fusion), skeleton,
-                                  builder.getArrayAttr({}), /*inputs=*/0);
+  kernel = exec::KernelOp::create(builder, fusion.getLoc(), builder.getStringAttr(uniqueName(fusion)),
+                                  skeleton, builder.getArrayAttr({}), builder.getI64IntegerAttr(0));
   // Decompose a copy: the fusion itself stays legible for diagnostics.
   IRMapping mapping;
   Region copy;

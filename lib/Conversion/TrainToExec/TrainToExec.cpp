@@ -3,6 +3,7 @@
 #include "Conversion/TrainToExec/KernelBuilder.h"
 #include "Conversion/TrainToExec/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
 
 using namespace mlir;
 using namespace fp8c;
@@ -199,8 +200,11 @@ Value FunctionLowering::destination(Value result, bool mayStride) {
         whole = destination(concat.getOutput());
       auto type = cast<MemRefType>(whole.getType());
       int64_t offset = 0;
-      for (Value part : concat.getParts().take_while([&](Value part) { return part != result; }))
-        offset += cast<RankedTensorType>(part.getType()).getShape().back();
+      for (Value part : concat.getParts()) {
+        if (part == result)
+          break;
+        offset += fp8::getShape(part.getType()).back();
+      }
       auto strides = type.getStridesAndOffset().first;
       target = view(whole, strided(type, fp8::getShape(result.getType()), strides), offset);
     }
@@ -625,7 +629,7 @@ LogicalResult FunctionLowering::run() {
 //===----------------------------------------------------------------------===//
 
 namespace {
-struct ConvertToExec : impl::ConvertToExecBase<ConvertToExec> {
+struct ConvertToExec : fp8c::impl::ConvertToExecBase<ConvertToExec> {
   using Base::Base;
 
   /// Lays the variables out one after another.
