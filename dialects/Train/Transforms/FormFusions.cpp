@@ -89,6 +89,15 @@ static bool isElementwise(Skeleton skeleton) {
   return skeleton == Skeleton::map || skeleton == Skeleton::rows;
 }
 
+/// Worth more than reading its result from memory again? A kernel with
+/// reductions over a row computes what they need once more for each of them.
+static bool isExpensive(Operation *op) {
+  return isa<GeluOp, GeluVJPOp, ExpOp, LogOp, TanhOp, SigmoidOp, ErfOp, PowOp>(op);
+}
+static bool reduces(Operation *op) {
+  return isa<DecomposableOpInterface, ReduceSumOp, ReduceMaxOp>(op) && !isa<AdamWOp>(op);
+}
+
 /// `train.add(train.read @v, x)` assigned to @v and x not element-wise: the
 /// producer of x accumulates in place instead.
 static bool isAccumulation(Operation *op) {
@@ -106,7 +115,10 @@ static bool isAccumulation(Operation *op) {
 bool FormFusions::mayExtend(const Group &group, Operation *op, const Group &other) const {
   for (Operation *member : group.ops)
     for (Operation *user : member->getUsers())
-      if (const Group *owner = groupOf.lookup(user);
+      // An assignment takes effect at the function's exit, wherever it stands.
+      if (isa<AssignOp>(user))
+        continue;
+      else if (const Group *owner = groupOf.lookup(user);
           position.lookup(user) < position.lookup(op) && owner != &group && owner != &other)
         return false;
   return true;
@@ -144,6 +156,8 @@ void FormFusions::fuse(Block &block) {
       own = groupOf[&op];
       if (!group || group == own || !isElementwise(group->skeleton) || group->shape != own->shape)
         continue;
+      if (llvm::any_of(group->ops, isExpensive) && llvm::any_of(own->ops, reduces))
+        continue;
       // Merging two groups at `op` needs both to be free to move there.
       if (mayExtend(*group, &op, *own) && mayExtend(*own, &op, *group))
         merge(group, own);
@@ -152,6 +166,18 @@ void FormFusions::fuse(Block &block) {
   for (auto &group : groups)
     if (!group->ops.empty())
       outline(*group);
+}
+
+/// What a value of a fusion is called in reports and emitted source.
+static std::string getResultName(Value value) {
+  Operation *op = value.getDefiningOp();
+  std::string name = getName(op).str();
+  unsigned index = cast<OpResult>(value).getResultNumber();
+  if (isa<AdamWOp>(op))
+    return name + (index == 1 ? ".m" : index == 2 ? ".v" : "");
+  if (index == 0)
+    return name;
+  return name + (isa<LayerNormOp>(op) && index == 1 ? ".mean" : isa<fp8::QuantizeOp>(op) ? ".stats" : ".rstd");
 }
 
 /// Names of the ops in a fusion, for reports: "h.0/mlp/fc.bias + h.0/mlp/gelu".
@@ -204,6 +230,11 @@ void FormFusions::outline(Group &group) {
     setName(fusion, name);
   if (StringRef phase = getPhase(last); !phase.empty())
     setPhase(fusion, phase);
+  // One name per result: the op's own says what the kernel does.
+  SmallVector<Attribute> resultNames;
+  for (Value output : outputs)
+    resultNames.push_back(builder.getStringAttr(getResultName(output)));
+  fusion->setDiscardableAttr("result_names", builder.getArrayAttr(resultNames));
   fusion.getBody().push_back(body);
   builder.setInsertionPointToEnd(body);
   for (Operation *constant : constants)

@@ -276,6 +276,23 @@ void BodyBuilder::output(Value value, Value target, bool accumulates, Scope &eac
   exec::StoreOp::create(scope.builder, loc, element, target, position(value).access);
 }
 
+/// What a kernel calls a result: after the op that makes it.
+static std::string outputName(FusionOp fusion, OpResult result) {
+  auto yield = cast<train::YieldOp>(fusion.getBody().front().getTerminator());
+  auto value = dyn_cast<OpResult>(yield.getValues()[result.getResultNumber()]);
+  if (!value)
+    return "out";
+  Operation *op = value.getOwner();
+  unsigned index = value.getResultNumber();
+  if (isa<fp8::QuantizeOp>(op))
+    return "quantized";
+  if (isa<AdamWOp>(op))
+    return index == 0 ? "new_parameter" : index == 1 ? "new_m" : "new_v";
+  if (index > 0)
+    return isa<LayerNormOp>(op) && index == 1 ? "mean_out" : "rstd_out";
+  return op->getName().stripDialect().str() + "_out";
+}
+
 LogicalResult BodyBuilder::build() {
   auto add = [&](Value value, Value origin, StringRef name) -> Value {
     Type type = value.getType();
@@ -301,10 +318,7 @@ LogicalResult BodyBuilder::build() {
       arguments[value] = argument(IntegerType::get(fusion.getContext(), 32), "stats");
       continue;
     }
-    std::string name = "out";
-    if (Operation *op = value.getDefiningOp())
-      name = isa<fp8::ScaledType>(value.getType()) ? "quantized" : op->getName().stripDialect().str();
-    arguments[value] = add(value, result, name + (name == "out" ? "" : "_out"));
+    arguments[value] = add(value, result, outputName(cast<train::FusionOp>(fusion), result));
   }
   kernel.setArgNamesAttr(ArrayAttr::get(fusion.getContext(), argumentNames));
 

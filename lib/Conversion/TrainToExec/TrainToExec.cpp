@@ -71,7 +71,7 @@ private:
   /// The variable that a result is added to, if its producer may accumulate.
   Value accumulator(Value result);
 
-  Value alloc(MemRefType type, Operation *op);
+  Value alloc(MemRefType type, Operation *op, StringRef name = "");
   Value view(Value source, MemRefType type, int64_t offset = 0);
   Value getVariable(StringAttr name);
   Value buffer(Value value) { return buffers.lookup(value); }
@@ -109,9 +109,11 @@ void FunctionLowering::keepName(Operation *from, Operation *to, StringRef suffix
     setPhase(to, phase);
 }
 
-Value FunctionLowering::alloc(MemRefType type, Operation *op) {
+Value FunctionLowering::alloc(MemRefType type, Operation *op, StringRef name) {
   auto allocation = exec::AllocOp::create(builder, op->getLoc(), type, IntegerAttr());
   keepName(op, allocation);
+  if (!name.empty())
+    setName(allocation, name);
   return allocation;
 }
 
@@ -208,8 +210,13 @@ Value FunctionLowering::destination(Value result, bool mayStride) {
       auto strides = type.getStridesAndOffset().first;
       target = view(whole, strided(type, fp8::getShape(result.getType()), strides), offset);
     }
-  if (!target)
-    target = alloc(bufferType(result.getType()), result.getDefiningOp());
+  if (!target) {
+    Operation *op = result.getDefiningOp();
+    StringRef name;
+    if (auto names = op->getAttrOfType<ArrayAttr>("result_names"))
+      name = cast<StringAttr>(names[cast<OpResult>(result).getResultNumber()]).getValue();
+    target = alloc(bufferType(result.getType()), op, name);
+  }
   buffers[result] = target;
   return target;
 }
@@ -406,7 +413,6 @@ LogicalResult FunctionLowering::lower(func::ReturnOp op) {
         }
     exec::CopyOp::create(builder, op.getLoc(), source, target);
   }
-  unsigned first = function.getNumArguments();
   for (auto [index, value] : llvm::enumerate(op.getOperands())) {
     Value target = results.lookup(value), source = dense(value);
     // The same value may be returned twice, or be a variable.
@@ -414,7 +420,6 @@ LogicalResult FunctionLowering::lower(func::ReturnOp op) {
     if (source != target || target != argument)
       exec::CopyOp::create(builder, op.getLoc(), source, argument);
   }
-  (void)first;
   func::ReturnOp::create(builder, op.getLoc());
   return success();
 }
