@@ -1,7 +1,10 @@
 //===- TrainVJPElementwise.cpp - VJPs of element-wise ops -----------------===//
 //
-// Where both an operand and the result would do, the formulas use the result if
-// the ops that usually follow save it anyway.
+// Where an operand and the result would both do, the formulas use the result:
+// the op that follows saves it anyway.
+//
+// A formula builds ops in the order in which C++ evaluates it: terms that build
+// are named, since the operands of one operator have no order.
 //
 //===----------------------------------------------------------------------===//
 
@@ -55,12 +58,17 @@ struct Context {
     return {dx, db};                                                           \
   }
 
+static TensorExpr sign(TensorExpr x) {
+  TensorExpr positive = x.step(), negative = (-x).step();
+  return positive - negative;
+}
+
 // 2/sqrt(pi), the derivative of erf at 0.
 static constexpr float kErfSlope = 1.1283791670955126f;
 
 UNARY_VJP(CastOp, dy)
 UNARY_VJP(NegOp, -dy)
-UNARY_VJP(AbsOp, (dy * (x.step() - (-x).step())))
+UNARY_VJP(AbsOp, (dy * sign(x)))
 UNARY_VJP(ExpOp, (dy * y))
 UNARY_VJP(LogOp, (dy / x))
 UNARY_VJP(SqrtOp, (dy * 0.5f / y))
@@ -107,8 +115,8 @@ SmallVector<Value> PowOp::buildVJP(OpBuilder &builder, ValueRange cotangents,
       c.gradient(0, [&] { return dy * (n * x.pow(n - n.abs().step())); });
   // log x, or 0 where x is not positive and there is no derivative by n.
   Value dn = c.gradient(1, [&] {
-    TensorExpr positive = x.step();
-    return dy * (y * (x.relu() + (1.0f - positive)).log());
+    TensorExpr kept = x.relu(), replaced = 1.0f - x.step();
+    return dy * (y * (kept + replaced).log());
   });
   return {dx, dn};
 }

@@ -161,11 +161,12 @@ static func::FuncOp makeUpdate(Location loc, ArrayRef<Trained> all) {
     builder.setParameter(parameter);
     // Biases and gains have one dimension; decay would only shrink them.
     bool decays = cast<ShapedType>(parameter.getType()).getRank() >= 2;
-    auto adamw = AdamWOp::create(
-        builder, parameter.getLoc(), parameter.getType(), moment1.getType(),
-        moment2.getType(), builder.read(parameter), gradient,
-        builder.read(moment1), builder.read(moment2), clip.getCoefficient(), lr,
-        beta1, beta2, eps, decay, step, decays);
+    Value p = builder.read(parameter);
+    Value m = builder.read(moment1), v = builder.read(moment2);
+    auto adamw =
+        AdamWOp::create(builder, parameter.getLoc(), p.getType(), m.getType(),
+                        v.getType(), p, gradient, m, v, clip.getCoefficient(),
+                        lr, beta1, beta2, eps, decay, step, decays);
     builder.assign(parameter, adamw.getNewParameter());
     builder.assign(moment1, adamw.getNewMoment1());
     builder.assign(moment2, adamw.getNewMoment2());

@@ -16,7 +16,8 @@ struct Annotator : mlir::OpBuilder::Listener {
   void notifyOperationInserted(mlir::Operation *op,
                                mlir::OpBuilder::InsertPoint) override {
     // Constants are shared between ops of different names.
-    if (op->hasTrait<mlir::OpTrait::ConstantLike>())
+    if (op->hasTrait<mlir::OpTrait::ConstantLike>() ||
+        op->hasTrait<mlir::OpTrait::IsTerminator>())
       return;
     if (name)
       op->setDiscardableAttr(kNameAttr, name);

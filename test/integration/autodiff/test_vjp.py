@@ -1,6 +1,10 @@
-"""Gradients that train-autodiff builds, against central differences of @eval."""
+"""Gradients that train-autodiff builds, against central differences of @eval.
+
+The tool is the environment's FP8C_OPT, else build/release/bin/fp8c-opt.
+"""
 
 import os
+import pathlib
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,7 +12,9 @@ import pytest
 
 from evaluate import load
 
-TOOL = os.environ.get("FP8C_OPT", "fp8c-opt")
+TOOL = os.environ.get(
+    "FP8C_OPT", pathlib.Path(__file__).parents[3] / "build/release/bin/fp8c-opt"
+)
 GRAD_SCALE = 0.5
 
 
