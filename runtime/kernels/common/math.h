@@ -21,21 +21,10 @@
 
 namespace fp8c {
 
-/// a * b + c, rounded once where the machine can. Contraction is off
-/// everywhere else: only this function fuses, on both targets.
-FP8C_FN float fma(float a, float b, float c) {
-#if defined(__CUDA_ARCH__) || defined(__FMA__) || defined(__aarch64__)
-  return __builtin_fmaf(a, b, c);
-#else
-  return a * b + c;
-#endif
-}
-
 FP8C_FN float abs(float x) { return from_bits(bits_of(x) & 0x7fffffffu); }
 FP8C_FN float max(float a, float b) { return a > b || a != a ? a : b; }
 FP8C_FN float min(float a, float b) { return a < b || a != a ? a : b; }
-FP8C_FN float sqrt(float x) { return __builtin_sqrtf(x); }
-FP8C_FN float rsqrt(float x) { return 1.0f / __builtin_sqrtf(x); }
+FP8C_FN float rsqrt(float x) { return 1.0f / sqrt(x); }
 FP8C_FN float reciprocal(float x) { return 1.0f / x; }
 
 namespace detail {

@@ -9,6 +9,7 @@
 #define FP8C_KERNELS_CPU_CONVERT_H
 
 #include "kernels/common/types.h"
+#include "kernels/cpu/parallel.h"
 
 namespace fp8c {
 namespace detail {
@@ -17,7 +18,7 @@ namespace detail {
 template <class From, class To>
 inline void convert_matrix(const From *src, int64_t src_stride, To *dst,
                            int64_t dst_stride, int64_t rows, int64_t cols) {
-#pragma omp parallel for schedule(static) if (rows * cols >= 1 << 14)
+#pragma omp parallel for schedule(static) if (rows * cols >= parallel_threshold)
   for (int64_t i = 0; i < rows; ++i) {
     const From *from = src + i * src_stride;
     To *to = dst + i * dst_stride;

@@ -9,7 +9,7 @@
 #define FP8C_KERNELS_CPU_COPY_H
 
 #include "kernels/common/types.h"
-#include "kernels/cpu/skeletons.h"
+#include "kernels/cpu/parallel.h"
 
 #include <cassert>
 #include <type_traits>
@@ -129,27 +129,40 @@ void copy_strided(const T *src, Out *dst, int rank, const int64_t *shape,
       if (loops.src[d] == 1)
         loops.make_second_innermost(d);
 
-  // Threads take (outer index, band of rows) pairs.
-  constexpr int64_t band = 32;
+  // Threads take pieces of a plane: bands of rows, cut where they are long.
+  constexpr int64_t band = 32, cut = 4096;
+  const int64_t src_row = loops.src[inner - 1], src_col = loops.src[inner];
+  const int64_t dst_row = loops.dst[inner - 1], dst_col = loops.dst[inner];
   const int64_t rows = loops.size[inner - 1], cols = loops.size[inner];
   const int64_t bands = (rows + band - 1) / band;
-  const int64_t outer = total / (rows * cols);
+  const int64_t cuts = (cols + cut - 1) / cut;
+  const int64_t planes = total / (rows * cols);
 #pragma omp parallel for schedule(static) if (total >= parallel_threshold)
-  for (int64_t item = 0; item < outer * bands; ++item) {
-    const int64_t row = item % bands * band;
-    int64_t from = row * loops.src[inner - 1];
-    int64_t to = row * loops.dst[inner - 1];
-    int64_t rest = item / bands;
+  for (int64_t piece = 0; piece < planes * bands * cuts; ++piece) {
+    const int64_t col = piece % cuts * cut;
+    const int64_t row = piece / cuts % bands * band;
+    int64_t from = row * src_row + col * src_col;
+    int64_t to = row * dst_row + col * dst_col;
+    int64_t plane = piece / cuts / bands;
     for (int d = inner - 2; d >= 0; --d) {
-      from += rest % loops.size[d] * loops.src[d];
-      to += rest % loops.size[d] * loops.dst[d];
-      rest /= loops.size[d];
+      from += plane % loops.size[d] * loops.src[d];
+      to += plane % loops.size[d] * loops.dst[d];
+      plane /= loops.size[d];
     }
     detail::copy_plane(src + from, dst + to,
-                       rows - row < band ? rows - row : band, cols,
-                       loops.src[inner - 1], loops.dst[inner - 1],
-                       loops.src[inner], loops.dst[inner]);
+                       rows - row < band ? rows - row : band,
+                       cols - col < cut ? cols - col : cut, src_row, dst_row,
+                       src_col, dst_col);
   }
+}
+
+/// The same with everything written out:
+///   copy_strided(x, y, {rows, cols}, {cols, 1}, {1, rows});
+template <class T, class Out, int Rank>
+void copy_strided(const T *src, Out *dst, const int64_t (&shape)[Rank],
+                  const int64_t (&src_strides)[Rank],
+                  const int64_t (&dst_strides)[Rank]) {
+  copy_strided(src, dst, Rank, shape, src_strides, dst_strides);
 }
 
 template <class T> void fill(T *p, int64_t n, float value) {

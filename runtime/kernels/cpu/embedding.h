@@ -4,7 +4,7 @@
 #define FP8C_KERNELS_CPU_EMBEDDING_H
 
 #include "kernels/common/types.h"
-#include "kernels/cpu/skeletons.h"
+#include "kernels/cpu/parallel.h"
 
 #include <cassert>
 

@@ -11,7 +11,7 @@
 #define FP8C_KERNELS_CPU_ROTARY_H
 
 #include "kernels/common/types.h"
-#include "kernels/cpu/skeletons.h"
+#include "kernels/cpu/parallel.h"
 
 namespace fp8c {
 

@@ -23,12 +23,10 @@
 #define FP8C_KERNELS_CPU_SKELETONS_H
 
 #include "kernels/common/stats.h"
+#include "kernels/cpu/parallel.h"
 #include "kernels/cpu/reduce.h"
 
 namespace fp8c {
-
-/// Below this many elements threads cost more than they bring.
-constexpr int64_t parallel_threshold = 1 << 14;
 
 namespace detail {
 

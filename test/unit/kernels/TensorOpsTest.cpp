@@ -221,6 +221,8 @@ TEST(Copy, Views) {
   check_copy<float, float>({}, {}, {});
   check_copy<float, float>({1000}, {1}, {1});
   check_copy<float, float>({1000}, {1}, {3});
+  check_copy<float, bf16>({100001}, {1}, {1});
+  check_copy<bf16, bf16>({2, 50001}, {50003, 1}, {50002, 1});
   check_copy<float, float>({5, 7, 11}, {77, 11, 1}, {77, 11, 1});
   check_copy<float, float>({5, 7, 11}, {200, 20, 1}, {77, 11, 1}); // slice
   check_copy<float, float>({100, 333}, {1, 100}, {333, 1});        // .T
@@ -232,6 +234,14 @@ TEST(Copy, Views) {
   check_copy<bf16, float>({40, 500}, {1, 0}, {500, 1});              // columns
   check_copy<float, float>({2, 1, 3, 1, 2, 2, 2, 2}, {48, 7, 16, 3, 8, 4, 2, 1},
                            {1, 9, 2, 9, 6, 12, 24, 48});
+}
+
+TEST(Copy, WrittenOut) {
+  const float x[] = {1, 2, 3, 4, 5, 6};
+  float y[6];
+  copy_strided(x, y, {3, 2}, {1, 3}, {2, 1});
+  EXPECT_EQ(std::vector<float>(y, y + 6),
+            (std::vector<float>{1, 4, 2, 5, 3, 6}));
 }
 
 TEST(Copy, Empty) {
