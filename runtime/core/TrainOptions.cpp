@@ -62,7 +62,8 @@ TrainOptions TrainOptions::fromJson(const JsonField &field) {
 
 void TrainOptions::check() const {
   require(steps > 0, "--steps must be at least 1");
-  require(lr >= 0 && minLr >= 0, "learning rates cannot be negative");
+  require(lr >= 0, "--lr cannot be negative");
+  require(minLr >= 0, "--min-lr cannot be negative");
   require(warmup >= 0, "--warmup cannot be negative");
   require(decaySteps >= 0, "--decay-steps cannot be negative");
   require(beta1 >= 0 && beta1 < 1, "--beta1 must be in [0, 1)");

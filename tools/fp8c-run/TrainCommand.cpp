@@ -80,6 +80,9 @@ void addTrainCommand(CLI::App &tool, Action &action) {
       "train", "Train a program, or continue a run with --resume.");
   auto arguments = std::make_shared<TrainArguments>();
   TrainOptions &options = arguments->options;
+  // A script's options can be overridden by adding to its command line.
+  command->option_defaults()->multi_option_policy(
+      CLI::MultiOptionPolicy::TakeLast);
 
   command->add_option("PROG", arguments->program,
                       "compiled program (the .fp8x folder)");
