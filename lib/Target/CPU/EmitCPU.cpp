@@ -208,7 +208,7 @@ LogicalResult FunctionPrinter::print(CallOp op) {
     os << "  const float *sums[] = {" << list(in.drop_front()) << "};\n"
        << "  clip_coefficient(sums, " << in.size() - 1 << ", *" << use(in[0]) << ", " << list(out) << ");\n";
   } else if (callee == "accumulate") {
-    os << "  map(Accumulate{" << arguments << "}, " << integer("n") << ");\n";
+    os << "  map(AccumulateKernel{" << arguments << "}, " << integer("n") << ");\n";
   } else if (callee == "compute_scale") {
     os << "  compute_scale<" << format() << ">(" << arguments << ", /*margin=*/" << integer("margin")
        << ", /*pow2=*/" << flag("pow2") << ");\n";
@@ -246,7 +246,7 @@ LogicalResult FunctionPrinter::printOp(Operation &op) {
       source = "as<Stats>(" + use(view.getSource()) + " + " + std::to_string(view.getOffset()) + ")";
     names[view] = source;
   } else if (auto hyper = dyn_cast<HyperOp>(op)) {
-    names[hyper] = "&call->hyper[" + hyper.getSymbol().str() + "]";
+    names[hyper] = "&call->hyper[hyper::" + hyper.getSymbol().str() + "]";
   } else if (auto constant = dyn_cast<ConstantOp>(op)) {
     std::string variable = scope.unique("constant"), element = getElementName(typeOf(constant).getElementType());
     names[constant] = variable;
@@ -302,10 +302,10 @@ static void printPrelude(ModuleOp module, raw_ostream &os) {
      << "// Kernels first, then the program's functions in the order in which they work.\n\n"
      << "#include \"core/ProgramABI.h\"\n#include \"kernels/cpu/kernels.h\"\n\n"
      << "namespace fp8c {\nnamespace {\n\n"
-     << "// Places in Fp8cCall::hyper.\nenum Hyper {";
+     << "// Places in Fp8cCall::hyper.\nnamespace hyper {\nenum {";
   for (auto [i, name] : llvm::enumerate(getHyperNames()))
     os << (i ? ", " : " ") << name;
-  os << " };\n\n"
+  os << " };\n}\n\n"
      << "// A buffer at an offset, in bytes, of a block of memory.\n"
      << "template <class T> T *at(unsigned char *block, int64_t offset) {\n"
      << "  return reinterpret_cast<T *>(block + offset);\n}\n"
@@ -316,7 +316,7 @@ static void printPrelude(ModuleOp module, raw_ostream &os) {
      << "[[maybe_unused]] void copy(const T *from, U *to, const int64_t (&shape)[Rank],\n"
      << "                           const int64_t (&from_strides)[Rank], const int64_t (&to_strides)[Rank]) {\n"
      << "  copy_strided(from, to, Rank, shape, from_strides, to_strides);\n}\n\n"
-     << "struct Accumulate {\n  const float *x;\n  float *sum;\n\n"
+     << "struct AccumulateKernel {\n  const float *x;\n  float *sum;\n\n"
      << "  template <class Chunk> void operator()(Chunk &chunk) const {\n"
      << "    chunk.each([&](auto j) { store(sum, chunk.at(j), load(sum, chunk.at(j)) + load(x, chunk.at(j))); });\n"
      << "  }\n};\n";

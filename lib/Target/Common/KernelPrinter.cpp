@@ -59,10 +59,7 @@ private:
   std::string use(Value value, Precedence most = kTernary) {
     return expressions.lookup(value).within(most);
   }
-  std::string name(Value buffer) {
-    return cast<StringAttr>(kernel.getArgNames()[cast<BlockArgument>(buffer).getArgNumber()])
-        .getValue().str();
-  }
+  std::string name(Value buffer) { return argumentNames[cast<BlockArgument>(buffer).getArgNumber()]; }
   std::string at(Value buffer, Access access, int64_t period);
   std::string element(Value buffer) {
     return getElementName(cast<BaseMemRefType>(buffer.getType()).getElementType());
@@ -76,6 +73,7 @@ private:
   raw_ostream &os;
   DenseMap<Value, Expression> expressions;
   Scope names;
+  SmallVector<std::string> argumentNames;
 };
 } // namespace
 
@@ -221,6 +219,8 @@ void Printer::printBody(Block &block, unsigned indent) {
 void Printer::print() {
   train::Skeleton skeleton = kernel.getSkeleton();
   Block &body = kernel.getBody().front();
+  for (StringAttr name : kernel.getArgNames().getAsRange<StringAttr>())
+    argumentNames.push_back(names.unique(name.getValue()));
   os << "struct " << toTypeName(kernel.getSymName()) << " {\n";
   for (BlockArgument argument : body.getArguments()) {
     bool isInput = argument.getArgNumber() < static_cast<unsigned>(kernel.getInputs());

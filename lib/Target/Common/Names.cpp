@@ -53,7 +53,24 @@ std::string fp8c::target::toTypeName(StringRef name) {
     result += upper ? llvm::toUpper(c) : c;
     upper = false;
   }
-  return result;
+  return result + "Kernel";
+}
+
+Scope::Scope() {
+  static constexpr llvm::StringLiteral reserved[] = {
+      // C++, as far as a model may use the word
+      "and", "auto", "bool", "break", "case", "char", "class", "const", "continue", "default", "delete", "do", "double",
+      "else", "enum", "export", "extern", "false", "float", "for", "friend", "if", "inline", "int", "long", "namespace",
+      "new", "not", "operator", "or", "private", "public", "register", "return", "short", "signed", "static", "struct",
+      "switch", "template", "this", "true", "try", "typedef", "union", "unsigned", "using", "virtual", "void", "while", "xor",
+      // the kernel library and the emitted prelude
+      "abs", "advance_scale", "as", "at", "attention", "attention_backward", "block", "call", "chunk", "clip_coefficient",
+      "columns", "compute_scale", "copy", "cross_entropy", "cross_entropy_backward", "embedding", "embedding_backward",
+      "erf", "exp", "fill", "gemm", "hyper", "i", "j", "load", "log", "map", "max", "min", "pow", "quantize", "reciprocal",
+      "record_stats", "rotary", "round_to", "row", "rows", "rsqrt", "scale_state", "sigmoid", "sqrt", "store", "sum",
+      "sums", "tanh"};
+  for (StringRef word : reserved)
+    counts[word] = 1;
 }
 
 std::string Scope::unique(StringRef name) {

@@ -17,12 +17,14 @@ std::string getShapeText(llvm::ArrayRef<int64_t> shape);
 /// "h.0/mlp/fc" gives "h0_mlp_fc".
 std::string toIdentifier(llvm::StringRef name);
 
-/// "add_layer_norm" gives "AddLayerNorm".
+/// Name of the functor of a kernel: "add_layer_norm" gives "AddLayerNormKernel".
 std::string toTypeName(llvm::StringRef name);
 
-/// Keeps identifiers of one scope apart by numbering the later ones.
+/// Keeps identifiers of one scope apart by numbering the later ones; words of
+/// C++ and of the kernel library are taken from the start.
 class Scope {
 public:
+  Scope();
   std::string unique(llvm::StringRef name);
 
 private:
