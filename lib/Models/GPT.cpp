@@ -7,8 +7,6 @@
 
 #include "Models/ModelGraphs.h"
 
-#include <cmath>
-
 namespace fp8c {
 
 namespace {
@@ -16,10 +14,6 @@ struct GPT {
   const ModelOptions &o;
   GraphBuilder &g;
   const int64_t d = o.dModel;
-  const double std = 0.02;
-  /// Every layer adds two results to the residual stream: with this its
-  /// variance does not grow with the depth.
-  const double residualStd = std / std::sqrt(2.0 * o.layers);
 
   std::string layerNorm(const std::string &name, const std::string &x) {
     return g.node("LayerNormalization", name,
@@ -30,52 +24,47 @@ struct GPT {
 
   /// x [batch, seq, in] → x W + b [batch, seq, out].
   std::string linear(const std::string &name, const std::string &x, int64_t in,
-                     int64_t out, double weightStd) {
-    std::string weight =
-        g.parameter(name + ".weight", {in, out}, Init::normal(weightStd));
+                     int64_t out, Init init) {
+    std::string weight = g.parameter(name + ".weight", {in, out}, init);
     std::string bias = g.parameter(name + ".bias", {out}, Init::constant(0));
     std::string product = g.node("MatMul", name, {x, weight});
     return g.node("Add", bias, {product, bias}, {}, name + ".biased");
   }
 
   std::string attention(const std::string &attn, std::string x) {
-    x = linear(attn + "/qkv", x, d, 3 * d, std); // [batch, seq, 3 d]
-    auto qkv = g.split("Split", attn + "/split", {x},
-                       {{"axis", 2}, {"num_outputs", 3}},
+    x = linear(attn + "/qkv", x, d, 3 * d, weightInit()); // [batch, seq, 3 d]
+    auto qkv = g.split(attn + "/split", x, /*axis=*/2,
                        {".q", ".k", ".v"}); // each [batch, seq, d]
     x = g.node("Attention", attn, qkv,
                {{"is_causal", 1},
                 {"q_num_heads", o.heads},
                 {"kv_num_heads", o.heads}});
-    return linear(attn + "/proj", x, d, d, residualStd);
+    return linear(attn + "/proj", x, d, d, residualInit(o));
   }
 
   std::string mlp(const std::string &mlp, std::string x) {
     int64_t ffn = o.ffnWidth();
-    x = linear(mlp + "/fc", x, d, ffn, std); // [batch, seq, ffn]
+    x = linear(mlp + "/fc", x, d, ffn, weightInit()); // [batch, seq, ffn]
     x = g.node("Gelu", mlp + "/gelu", {x}, {{"approximate", "tanh"}});
-    return linear(mlp + "/proj", x, ffn, d, residualStd);
+    return linear(mlp + "/proj", x, ffn, d, residualInit(o));
   }
 
-  std::string embed(const std::string &wte) {
-    std::string tokens =
-        g.input("tokens", onnx::TensorProto::INT64, {o.seq}); // [batch, seq]
-    std::string x = g.node("Gather", "wte", {wte, tokens});   // [batch, seq, d]
-    std::string wpe = g.parameter("wpe.weight", {o.seq, d}, Init::normal(std));
-    return g.node("Add", "wpe", {x, wpe});
+  std::string layer(const std::string &h, std::string x) {
+    std::string y = attention(h + "/attn", layerNorm(h + "/ln_1", x));
+    x = g.node("Add", h + "/attn/residual", {x, y});
+    y = mlp(h + "/mlp", layerNorm(h + "/ln_2", x));
+    return g.node("Add", h + "/mlp/residual", {x, y});
   }
 
   void build() {
-    std::string wte =
-        g.parameter("wte.weight", {o.vocab, d}, Init::normal(std));
-    std::string x = embed(wte);
-    for (int64_t i = 0; i < o.layers; ++i) {
-      std::string h = "h." + std::to_string(i);
-      std::string y = attention(h + "/attn", layerNorm(h + "/ln_1", x));
-      x = g.node("Add", h + "/attn/residual", {x, y});
-      y = mlp(h + "/mlp", layerNorm(h + "/ln_2", x));
-      x = g.node("Add", h + "/mlp/residual", {x, y});
-    }
+    std::string tokens =
+        g.input("tokens", onnx::TensorProto::INT64, {o.seq}); // [batch, seq]
+    std::string wte = g.parameter("wte.weight", {o.vocab, d}, weightInit());
+    std::string wpe = g.parameter("wpe.weight", {o.seq, d}, weightInit());
+    std::string x = g.node("Gather", "wte", {wte, tokens}); // [batch, seq, d]
+    x = g.node("Add", "wpe", {x, wpe});
+    for (int64_t i = 0; i < o.layers; ++i)
+      x = layer("h." + std::to_string(i), x);
     x = layerNorm("ln_f", x);
     std::string head = g.node("Transpose", "lm_head.transpose", {wte});
     std::string logits = g.node("MatMul", "lm_head", {x, head}, {}, "logits");

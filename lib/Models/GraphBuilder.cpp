@@ -30,6 +30,16 @@ static void setValue(onnx::AttributeProto &attribute,
   attribute.set_type(onnx::AttributeProto::STRING);
   attribute.set_s(value);
 }
+static void setValue(onnx::AttributeProto &attribute, const Shape &value) {
+  attribute.set_type(onnx::AttributeProto::INTS);
+  for (int64_t dim : value)
+    attribute.add_ints(dim);
+}
+static void setValue(onnx::AttributeProto &attribute,
+                     const onnx::TensorProto &value) {
+  attribute.set_type(onnx::AttributeProto::TENSOR);
+  *attribute.mutable_t() = value;
+}
 
 onnx::NodeProto *
 GraphBuilder::append(const char *op, const std::string &name,
@@ -59,11 +69,11 @@ std::string GraphBuilder::node(const char *op, const std::string &name,
 }
 
 std::vector<std::string>
-GraphBuilder::split(const char *op, const std::string &name,
-                    const std::vector<std::string> &inputs,
-                    const std::vector<Attribute> &attributes,
-                    const std::vector<std::string> &suffixes) {
-  onnx::NodeProto *node = append(op, name, inputs, attributes);
+GraphBuilder::split(const std::string &name, const std::string &input,
+                    int64_t axis, const std::vector<std::string> &suffixes) {
+  onnx::NodeProto *node =
+      append("Split", name, {input},
+             {{"axis", axis}, {"num_outputs", int64_t(suffixes.size())}});
   std::vector<std::string> results;
   for (const std::string &suffix : suffixes) {
     results.push_back(name + suffix);

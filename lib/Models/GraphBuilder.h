@@ -19,12 +19,13 @@ namespace fp8c {
 
 using Shape = std::vector<int64_t>;
 
-/// How a parameter starts: N(0, std²) where std is positive, else `value`.
+/// How a parameter starts: N(0, stddev²) where stddev is positive, else
+/// `value`.
 struct Init {
-  float std = 0;
+  float stddev = 0;
   float value = 0;
 
-  static Init normal(double std) { return {float(std), 0}; }
+  static Init normal(double stddev) { return {float(stddev), 0}; }
   static Init constant(float value) { return {0, value}; }
 };
 
@@ -39,7 +40,7 @@ struct Parameter {
 
 struct Attribute {
   const char *name;
-  std::variant<int64_t, float, std::string> value;
+  std::variant<int64_t, float, std::string, Shape, onnx::TensorProto> value;
 };
 
 class GraphBuilder {
@@ -53,10 +54,10 @@ public:
                    const std::vector<Attribute> &attributes = {},
                    const std::string &result = "");
 
-  /// Appends a node whose results are `name` + each of `suffixes`.
-  std::vector<std::string> split(const char *op, const std::string &name,
-                                 const std::vector<std::string> &inputs,
-                                 const std::vector<Attribute> &attributes,
+  /// Appends a Split of `input` along `axis` into equal parts, which are named
+  /// `name` + each of `suffixes`, and returns them.
+  std::vector<std::string> split(const std::string &name,
+                                 const std::string &input, int64_t axis,
                                  const std::vector<std::string> &suffixes);
 
   /// Initializers that are not trained.

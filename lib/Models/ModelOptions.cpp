@@ -118,6 +118,12 @@ std::string checkModelOptions(const ModelOptions &o) {
     return "rotary positions rotate pairs, but a head of width " +
            std::to_string(o.dModel) + " / " + std::to_string(o.heads) + " = " +
            std::to_string(o.headDim()) + " is odd";
+  // The tables stand in the file beside the weights.
+  constexpr int64_t maxTableBytes = int64_t(128) << 20;
+  if (o.seq * o.headDim() * 4 > maxTableBytes)
+    return "seq " + std::to_string(o.seq) + " with heads of width " +
+           std::to_string(o.headDim()) +
+           " needs rotary tables of more than 128 MiB";
   return "";
 }
 

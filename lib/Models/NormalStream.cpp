@@ -21,14 +21,14 @@ NormalStream::NormalStream(const std::string &name, uint64_t seed) {
   key = mix(hash ^ mix(seed));
 }
 
-void NormalStream::draw(uint64_t firstPair, float std, float *out,
+void NormalStream::draw(uint64_t firstPair, float stddev, float *out,
                         size_t count) const {
   constexpr float tau = 6.2831853071795865f;
   for (size_t i = 0; i < count; i += 2) {
     uint64_t bits = mix(key + (firstPair + i / 2 + 1) * 0x9E3779B97F4A7C15u);
     float u = float((bits >> 24) + 1) * 0x1p-40f;
     float v = float(bits & 0xFFFFFF) * 0x1p-24f;
-    float radius = std * std::sqrt(-2.0f * std::log(u));
+    float radius = stddev * std::sqrt(-2.0f * std::log(u));
     out[i] = radius * std::cos(tau * v);
     if (i + 1 < count)
       out[i + 1] = radius * std::sin(tau * v);

@@ -26,8 +26,8 @@ public:
   NormalStream(const std::string &name, uint64_t seed);
 
   /// Writes elements [2 firstPair, 2 firstPair + count) of the stream, times
-  /// `std`, to `out`.
-  void draw(uint64_t firstPair, float std, float *out, size_t count) const;
+  /// `stddev`, to `out`.
+  void draw(uint64_t firstPair, float stddev, float *out, size_t count) const;
 
   /// The stream's identity as a seed that a float holds exactly (24 bits): what
   /// ONNX's RandomNormal takes.

@@ -50,6 +50,12 @@ std::optional<ModelOptions> resolve(const ModelArguments &arguments,
         error += std::string(" ") + size.name;
     return std::nullopt;
   }
+  // To ModelOptions these zeros mean a default, which nobody types.
+  if (arguments.kvHeads == 0 || arguments.ffn == 0) {
+    error = std::string(arguments.ffn == 0 ? "ffn" : "kv-heads") +
+            " is 0: it must be at least 1";
+    return std::nullopt;
+  }
   ModelOptions o = *found;
   // What a size derives from its width or heads follows when these are changed.
   if (arguments.dModel)

@@ -4,15 +4,14 @@
 
 #include "Import/ONNX/DataTypes.h"
 #include "Import/ONNX/MappedFile.h"
+#include "Import/ONNX/MessageFields.h"
 
 #include <cstdlib>
 #include <filesystem>
-#include <google/protobuf/io/coded_stream.h>
 #include <optional>
+#include <vector>
 
 namespace fp8c {
-
-using google::protobuf::io::CodedInputStream;
 
 /// The bytes of the tensor's data, by its shape and type; none where the type
 /// has no fixed size or the shape is nonsense.
@@ -30,52 +29,12 @@ static std::optional<uint64_t> dataBytes(const onnx::TensorProto &tensor) {
   return (elements * bits + 7) / 8;
 }
 
-namespace {
-/// One field of a message on the wire: where it stands, tag and length
-/// included, and for a field of bytes where these stand.
-struct Field {
-  int number;
-  bool isBytes;
-  const char *begin, *end;
-  const char *payload; // [payload, end) where isBytes
-};
-} // namespace
-
-/// Calls `visit` with each field of the message in [begin, end); false where
-/// the bytes are no message or `visit` returns false.
-template <typename Visit>
-static bool forEachField(const char *begin, const char *end, Visit visit) {
-  CodedInputStream in(reinterpret_cast<const uint8_t *>(begin),
-                      int(end - begin));
-  while (true) {
-    int start = in.CurrentPosition();
-    uint32_t tag = in.ReadTag();
-    if (tag == 0)
-      return in.ConsumedEntireMessage();
-    uint64_t skipped;
-    uint32_t length = 0;
-    bool ok = false;
-    int payload = in.CurrentPosition();
-    switch (tag & 7) {
-    case 0:
-      ok = in.ReadVarint64(&skipped);
-      break;
-    case 1:
-      ok = in.Skip(8);
-      break;
-    case 2:
-      ok = in.ReadVarint32(&length) && length <= uint32_t(end - begin);
-      payload = in.CurrentPosition();
-      ok = ok && in.Skip(int(length));
-      break;
-    case 5:
-      ok = in.Skip(4);
-      break;
-    }
-    if (!ok || !visit(Field{int(tag >> 3), (tag & 7) == 2, begin + start,
-                            begin + in.CurrentPosition(), begin + payload}))
-      return false;
-  }
+/// Whether the tensor's data, if there is any, stands in none of the fields of
+/// the message.
+static bool holdsNoData(const onnx::TensorProto &tensor) {
+  return !tensor.float_data_size() && !tensor.int32_data_size() &&
+         !tensor.int64_data_size() && !tensor.uint64_data_size() &&
+         !tensor.double_data_size() && !tensor.string_data_size();
 }
 
 /// Reads one file into an ONNXFile. Every step returns false with `error` set.
@@ -87,8 +46,8 @@ public:
   bool read();
 
 private:
-  bool readGraph(const Field &field);
-  bool readInitializer(const Field &field);
+  bool readGraph(const MessageField &graph);
+  bool readInitializer(const MessageField &initializer);
   bool locateExternal(const onnx::TensorProto &tensor);
   bool checkBytes(const onnx::TensorProto &tensor, uint64_t bytes);
 
@@ -116,9 +75,9 @@ bool ONNXFileReader::read() {
   // Protobuf merges what is parsed into a message piece by piece, so the pieces
   // around the tensors can be parsed without them.
   std::string rest;
-  std::vector<Field> graphs;
+  std::vector<MessageField> graphs;
   const char *begin = mapped.data(), *end = begin + mapped.size();
-  bool ok = forEachField(begin, end, [&](const Field &field) {
+  bool ok = forEachField(begin, end, [&](const MessageField &field) {
     if (field.number == onnx::ModelProto::kGraphFieldNumber && field.isBytes)
       graphs.push_back(field);
     else
@@ -129,42 +88,49 @@ bool ONNXFileReader::read() {
     return failDamaged();
   if (graphs.empty())
     return fail("has no graph");
-  for (const Field &graph : graphs)
+  for (const MessageField &graph : graphs)
     if (!readGraph(graph))
       return error.empty() ? failDamaged() : false;
   return true;
 }
 
-bool ONNXFileReader::readGraph(const Field &field) {
+bool ONNXFileReader::readGraph(const MessageField &graph) {
   std::string rest;
-  bool ok = forEachField(field.payload, field.end, [&](const Field &field) {
-    if (field.number == onnx::GraphProto::kInitializerFieldNumber &&
-        field.isBytes)
-      return readInitializer(field);
-    rest.append(field.begin, field.end);
-    return true;
-  });
+  bool ok =
+      forEachField(graph.payload, graph.end, [&](const MessageField &field) {
+        if (field.number == onnx::GraphProto::kInitializerFieldNumber &&
+            field.isBytes)
+          return readInitializer(field);
+        rest.append(field.begin, field.end);
+        return true;
+      });
   return ok && file.proto.mutable_graph()->MergeFromString(rest);
 }
 
-bool ONNXFileReader::readInitializer(const Field &field) {
+bool ONNXFileReader::readInitializer(const MessageField &initializer) {
   std::string rest;
-  std::vector<Field> data;
-  bool ok = forEachField(field.payload, field.end, [&](const Field &field) {
-    bool isData = field.number == onnx::TensorProto::kRawDataFieldNumber ||
-                  field.number == onnx::TensorProto::kFloatDataFieldNumber;
-    (isData && field.isBytes ? data.push_back(field)
-                             : void(rest.append(field.begin, field.end)));
-    return true;
-  });
+  std::vector<MessageField> data;
+  bool ok = forEachField(
+      initializer.payload, initializer.end, [&](const MessageField &field) {
+        bool isData = field.number == onnx::TensorProto::kRawDataFieldNumber ||
+                      field.number == onnx::TensorProto::kFloatDataFieldNumber;
+        if (isData && field.isBytes)
+          data.push_back(field);
+        else
+          rest.append(field.begin, field.end);
+        return true;
+      });
   onnx::TensorProto &tensor = *file.proto.mutable_graph()->add_initializer();
   if (!ok || !tensor.ParseFromString(rest))
     return false;
   if (tensor.data_location() == onnx::TensorProto::EXTERNAL)
     return locateExternal(tensor);
 
-  // Only one piece is a range; more (which no exporter writes) go the plain
-  // way.
+  if (data.empty() && holdsNoData(tensor))
+    return checkBytes(tensor, 0);
+
+  // Pieces that do not stand together (which no exporter writes) stay in the
+  // message.
   bool isRange = data.size() == 1 && tensor.float_data_size() == 0;
   if (isRange) {
     TensorRange range{path, uint64_t(data[0].payload - mapped.data()),
@@ -175,7 +141,7 @@ bool ONNXFileReader::readInitializer(const Field &field) {
     if (range.bytes > ONNXFile::maxInlineBytes)
       return true;
   }
-  for (const Field &piece : data)
+  for (const MessageField &piece : data)
     if (!tensor.MergeFromString(std::string(piece.begin, piece.end)))
       return false;
   return true;
