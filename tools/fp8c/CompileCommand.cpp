@@ -45,7 +45,7 @@ static int compile(const CompileArguments &args) {
   context.loadAllAvailableDialects();
   DiagnosticPrinter diagnostics(context, args.remarks);
 
-  ImportOptions import;
+  ImportONNXOptions import;
   import.batch = args.batch;
   import.seq = args.seq;
   OwningOpRef<ModuleOp> module = importONNX(args.model, import, context);
