@@ -148,6 +148,18 @@ def Train_ErfOp : Train_UnaryOp<"erf", "Error function">;
 def Train_ReluOp : Train_UnaryOp<"relu", "max(x, 0)">;
 def Train_StepOp : Train_UnaryOp<"step", "1 where x > 0, else 0: the derivative of relu">;
 
+def Train_SelectOp : Train_PureOp<"select", [ScalarExpansion]> {
+  let summary = "Of two values the first where a condition is positive, else the second";
+  let description = "Example: `%y = train.select %c, %a, %b : tensor<f32>, tensor<4xf32>, tensor<4xf32> -> tensor<4xf32>`";
+  let arguments = (ins Train_Float:$condition, Train_Float:$positive, Train_Float:$otherwise);
+  let results = (outs Train_Float:$output);
+  let assemblyFormat = "operands attr-dict `:` type(operands) `->` type($output)";
+  let extraClassDefinition = [{
+    ::llvm::LogicalResult $cppClass::verify() { return ::fp8c::train::verifyBroadcast(*this); }
+  }];
+  let hasVerifier = 1;
+}
+
 def Train_GeluOp : Train_PureOp<"gelu", [ScalarExpansion, Differentiable, SameOperandsAndResultShape]> {
   let summary = "Gaussian error linear unit";
   let description = [{
@@ -597,7 +609,7 @@ def Train_ClipCoefficientOp : Train_PureOp<"clip_coefficient"> {
   let assemblyFormat = "$max_norm `of` $sums attr-dict `:` type($max_norm) `,` type($sums) `->` type(results)";
 }
 
-def Train_AdamWOp : Train_PureOp<"adamw"> {
+def Train_AdamWOp : Train_PureOp<"adamw", [Decomposable]> {
   let summary = "One AdamW update of one parameter";
   let description = [{
     With `g = coefficient * gradient` (arXiv 1711.05101, algorithm 2):
@@ -627,15 +639,6 @@ def Train_AdamWOp : Train_PureOp<"adamw"> {
 //===----------------------------------------------------------------------===//
 // Fusions
 //===----------------------------------------------------------------------===//
-
-def Train_Skeleton : I32EnumAttr<"Skeleton", "How a fused kernel runs over its elements", [
-    I32EnumAttrCase<"map", 0>, I32EnumAttrCase<"rows", 1>, I32EnumAttrCase<"columns", 2>, I32EnumAttrCase<"sum", 3>]> {
-  let cppNamespace = "::fp8c::train";
-  let genSpecializedAttr = 0;
-}
-def Train_SkeletonAttr : EnumAttr<Train_Dialect, Train_Skeleton, "skeleton"> {
-  let assemblyFormat = "`<` $value `>`";
-}
 
 def Train_FusionOp : Train_PureOp<"fusion", [IsolatedFromAbove, SingleBlock]> {
   let summary = "Ops that become one kernel";

@@ -109,22 +109,54 @@ static LogicalResult addState(MutableArrayRef<Trained> all,
   return success();
 }
 
-/// Makes @micro add its gradients to the variables, each where it is computed,
-/// and return the loss only.
+/// The terms of a gradient that several uses of a parameter add up to, in the
+/// order in which they are computed.
+static SmallVector<Value> getTerms(Value gradient) {
+  auto add = gradient.getDefiningOp<AddOp>();
+  if (!add || !gradient.hasOneUse() || add.getLhs().getType() != add.getType() ||
+      add.getRhs().getType() != add.getType())
+    return {gradient};
+  SmallVector<Value> terms = getTerms(add.getLhs());
+  terms.append(getTerms(add.getRhs()));
+  llvm::sort(terms, [](Value a, Value b) {
+    return a.getDefiningOp()->isBeforeInBlock(b.getDefiningOp());
+  });
+  return terms;
+}
+
+static void eraseDeadSums(Value value) {
+  auto add = value.getDefiningOp<AddOp>();
+  if (!add || !add->use_empty())
+    return;
+  Value lhs = add.getLhs(), rhs = add.getRhs();
+  add.erase();
+  eraseDeadSums(lhs);
+  eraseDeadSums(rhs);
+}
+
+/// Makes @micro add its gradients to the variables, each term where it is
+/// computed, and return the loss only.
 static void accumulateGradients(func::FuncOp micro, ArrayRef<Trained> all) {
   UpdateBuilder builder(micro.getContext());
   for (const Trained &t : all) {
     builder.setParameter(t.parameter);
-    builder.setInsertionPointAfterValue(t.value);
     VariableOp gradient = t.gradient;
-    Value sum = AddOp::create(builder, gradient.getLoc(), gradient.getType(),
-                              builder.read(gradient), t.value);
+    Value sum;
+    for (Value term : getTerms(t.value)) {
+      builder.setInsertionPointAfterValue(term);
+      if (!sum)
+        sum = builder.read(gradient);
+      sum = AddOp::create(builder, gradient.getLoc(), gradient.getType(), sum,
+                          term);
+    }
     builder.assign(gradient, sum);
   }
   Operation *terminator = micro.getBody().front().getTerminator();
   terminator->eraseOperands(1, all.size());
   llvm::BitVector erased(micro.getNumResults(), true);
   erased.reset(0);
+  for (const Trained &t : all)
+    eraseDeadSums(t.value);
   LogicalResult result = micro.eraseResults(erased);
   assert(succeeded(result) && "func.func gives up results");
   (void)result;
