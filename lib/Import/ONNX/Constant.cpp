@@ -1,0 +1,107 @@
+//===- Constant.cpp - Tensors whose elements are known --------------------===//
+
+#include "Import/ONNX/Constant.h"
+
+using namespace mlir;
+
+namespace fp8c {
+
+std::optional<int64_t> countElements(ArrayRef<int64_t> shape) {
+  constexpr int64_t limit = int64_t(1) << 40;
+  int64_t count = 1;
+  for (int64_t dim : shape)
+    if (dim < 0 || dim > limit)
+      return std::nullopt;
+  // A dimension of size 0 makes up for whatever the others multiply to.
+  if (llvm::is_contained(shape, 0))
+    return 0;
+  for (int64_t dim : shape) {
+    if (count > limit / dim)
+      return std::nullopt;
+    count *= dim;
+  }
+  return count;
+}
+
+SmallVector<int64_t> rowMajorStrides(ArrayRef<int64_t> shape) {
+  SmallVector<int64_t> strides(shape.size());
+  int64_t stride = 1;
+  for (size_t i = shape.size(); i-- > 0; stride *= shape[i])
+    strides[i] = stride;
+  return strides;
+}
+
+Constant::Constant(RankedTensorType type, std::vector<float> floats)
+    : tensorType(type), floatElements(std::move(floats)) {
+  assert(isFloat() && int64_t(floatElements.size()) == size());
+}
+
+Constant::Constant(RankedTensorType type, std::vector<int64_t> integers)
+    : tensorType(type), integerElements(std::move(integers)) {
+  assert(!isFloat() && int64_t(integerElements.size()) == size());
+}
+
+bool Constant::isSplat() const {
+  // Bits, not values, so that NaN equals itself and -0 differs from 0.
+  auto same = [](auto elements) {
+    return llvm::all_of(elements, [&](const auto &element) {
+      return !std::memcmp(&element, elements.begin(), sizeof element);
+    });
+  };
+  return isFloat() ? same(floats()) : same(integers());
+}
+
+Constant Constant::take(ArrayRef<int64_t> shape,
+                        ArrayRef<int64_t> indices) const {
+  auto type = RankedTensorType::get(shape, tensorType.getElementType());
+  auto pick = [&](const auto &elements) {
+    std::decay_t<decltype(elements)> taken;
+    taken.reserve(indices.size());
+    for (int64_t index : indices)
+      taken.push_back(elements[index]);
+    return Constant(type, std::move(taken));
+  };
+  return isFloat() ? pick(floatElements) : pick(integerElements);
+}
+
+Constant Constant::view(ArrayRef<int64_t> shape, int64_t offset,
+                        ArrayRef<int64_t> strides) const {
+  std::vector<int64_t> indices = {offset};
+  for (auto [size, stride] : llvm::zip_equal(shape, strides)) {
+    std::vector<int64_t> next;
+    next.reserve(indices.size() * size);
+    for (int64_t index : indices)
+      for (int64_t i = 0; i < size; ++i)
+        next.push_back(index + i * stride);
+    indices = std::move(next);
+  }
+  return take(shape, indices);
+}
+
+Constant Constant::reshape(ArrayRef<int64_t> shape) const {
+  Constant result = *this;
+  result.tensorType = RankedTensorType::get(shape, tensorType.getElementType());
+  return result;
+}
+
+Constant Constant::broadcast(ArrayRef<int64_t> target) const {
+  SmallVector<int64_t> strides(target.size(), 0),
+      own = rowMajorStrides(shape());
+  size_t missing = target.size() - own.size();
+  for (size_t i = 0; i < own.size(); ++i)
+    if (shape()[i] != 1)
+      strides[missing + i] = own[i];
+  return view(target, 0, strides);
+}
+
+DenseElementsAttr Constant::attribute() const {
+  if (isFloat())
+    return DenseElementsAttr::get(tensorType, floats());
+  unsigned width = tensorType.getElementType().getIntOrFloatBitWidth();
+  SmallVector<APInt> elements;
+  for (int64_t element : integerElements)
+    elements.push_back(APInt(64, element).trunc(width));
+  return DenseElementsAttr::get(tensorType, elements);
+}
+
+} // namespace fp8c

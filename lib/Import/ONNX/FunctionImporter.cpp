@@ -1,0 +1,166 @@
+//===- FunctionImporter.cpp - One graph as a function ---------------------===//
+
+#include "Import/ONNX/FunctionImporter.h"
+
+#include "Import/ONNX/GraphOrder.h"
+#include "Import/ONNX/Operators.h"
+#include "Import/ONNX/TensorData.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+using namespace mlir;
+
+namespace fp8c {
+
+/// The domain of ONNX's own operators has two spellings.
+static bool isOnnxDomain(StringRef domain) {
+  return domain.empty() || domain == "ai.onnx";
+}
+
+int64_t opsetOf(const onnx::ModelProto &model, StringRef domain) {
+  for (const onnx::OperatorSetIdProto &opset : model.opset_import())
+    if (opset.domain() == domain ||
+        (isOnnxDomain(domain) && isOnnxDomain(opset.domain())))
+      return opset.version();
+  return 0;
+}
+
+FunctionImporter::FunctionImporter(const onnx::ModelProto &model,
+                                   Initializers &initializers,
+                                   MLIRContext *context, ImportErrors &errors)
+    : model(model), initializers(initializers), errors(errors),
+      builder(context, &namer), values(initializers, builder, namer) {}
+
+OwningOpRef<func::FuncOp>
+FunctionImporter::run(StringRef name, const GraphInputs &inputs,
+                      ArrayRef<const onnx::NodeProto *> nodes) {
+  OwningOpRef<func::FuncOp> func = func::FuncOp::create(
+      builder.getUnknownLoc(), name, builder.getFunctionType({}, {}));
+  addArguments(*func, inputs);
+  for (const onnx::NodeProto *node : nodes)
+    importNode(*node);
+  if (errors.empty())
+    addReturn(*func, inputs);
+  if (!errors.empty())
+    return {};
+  // What nodes have read and then had no use for, such as the transposes that
+  // a contraction has absorbed.
+  for (Operation &op : llvm::make_early_inc_range(
+           llvm::reverse(func->getBody().front().without_terminator())))
+    if (isOpTriviallyDead(&op))
+      op.erase();
+  return func;
+}
+
+void FunctionImporter::addArguments(func::FuncOp func,
+                                    const GraphInputs &inputs) {
+  SmallVector<Type> types;
+  for (const GraphInput &input : inputs.inputs())
+    types.push_back(input.type);
+  func.setType(builder.getFunctionType(types, {}));
+  Block *entry = func.addEntryBlock();
+  builder.setInsertionPointToEnd(entry);
+  for (auto [i, input] : llvm::enumerate(inputs.inputs())) {
+    StringAttr name = builder.getStringAttr(input.name);
+    func.setArgAttr(i, "train.name", name);
+    entry->getArgument(i).setLoc(NameLoc::get(name));
+    values.set(input.name, {input.type, entry->getArgument(i), nullptr});
+  }
+}
+
+void FunctionImporter::importNode(const onnx::NodeProto &proto) {
+  namer.setName(builder.getStringAttr(displayName(proto)));
+  Node node(proto, opsetOf(model, proto.domain()), values, initializers,
+            builder, errors);
+  if (failed(importKnown(node)))
+    node.results.assign(proto.output_size(), Datum());
+  for (auto [name, result] : llvm::zip(proto.output(), node.results))
+    if (!name.empty())
+      values.set(name, result);
+}
+
+LogicalResult FunctionImporter::importKnown(Node &node) {
+  const onnx::NodeProto &proto = node.proto;
+  const Operator *op =
+      isOnnxDomain(proto.domain()) ? findOperator(proto.op_type()) : nullptr;
+  for (const onnx::FunctionProto &function : model.functions())
+    if (function.name() == proto.op_type() &&
+        function.domain() == proto.domain())
+      return node.unsupported("it is a function of the model: inline it first");
+  if (!op)
+    return node.unsupported("the operator is not supported");
+  if (node.opset < op->since)
+    return node.unsupported("the operator is known from opset " +
+                            Twine(op->since) + " on");
+  // Whatever made an input fail has been reported.
+  for (const Datum *input : node.inputs)
+    if (input && !input->type)
+      return failure();
+  bool folds = op->fold && node.isConstant();
+  if (failed(node.checkInputs(*op, folds)))
+    return failure();
+  NodeHandler handler = folds ? op->fold : op->import;
+  if (!handler)
+    return node.unsupported("its inputs are only known at run time");
+  if (failed(handler(node)) || failed(node.checkAttributes()))
+    return failure();
+  return node.checkResults();
+}
+
+/// Whether the output is what the file says it is.
+bool FunctionImporter::checkOutput(const onnx::ValueInfoProto &output,
+                                   const Datum &datum,
+                                   const GraphInputs &inputs) {
+  if (!output.type().has_tensor_type())
+    return true; // A declaration may be missing.
+  const onnx::TypeProto_Tensor &declared = output.type().tensor_type();
+  std::string what = "output '" + output.name() + "' ";
+  int32_t type = declared.elem_type();
+  bool isWide = type == onnx::TensorProto::FLOAT || !isOnnxFloat(type);
+  if (importElementType(type, builder.getContext()) !=
+          datum.type.getElementType() ||
+      !isWide) {
+    std::string found;
+    llvm::raw_string_ostream(found) << datum.type.getElementType();
+    errors.add(what + "is declared as " + onnxTypeName(type) +
+               ", but the graph gives " + found);
+    return false;
+  }
+  if (!declared.has_shape())
+    return true;
+  bool agrees = declared.shape().dim_size() == datum.type.getRank();
+  for (int i = 0; agrees && i < declared.shape().dim_size(); ++i) {
+    const onnx::TensorShapeProto::Dimension &dim = declared.shape().dim(i);
+    std::optional<int64_t> size = inputs.sizeOf(dim.dim_param());
+    if (dim.has_dim_value())
+      size = dim.dim_value();
+    agrees = !size || *size == datum.type.getDimSize(i);
+  }
+  if (!agrees)
+    errors.add(what + "is declared with another shape than " +
+               toString(datum.type.getShape()) + ", which the graph gives");
+  return agrees;
+}
+
+void FunctionImporter::addReturn(func::FuncOp func, const GraphInputs &inputs) {
+  SmallVector<Value> results;
+  SmallVector<DictionaryAttr> attributes;
+  for (const onnx::ValueInfoProto &output : model.graph().output()) {
+    const Datum *datum = values.lookup(output.name());
+    if (!datum->type || !checkOutput(output, *datum, inputs))
+      return;
+    if (datum->type.getNumElements() == 0) {
+      errors.add("output '" + output.name() + "' has no elements");
+      return;
+    }
+    results.push_back(values.read(output.name()));
+    attributes.push_back(builder.getDictionaryAttr(builder.getNamedAttr(
+        "train.name", builder.getStringAttr(output.name()))));
+  }
+  builder.setListener(nullptr);
+  func::ReturnOp::create(builder, func.getLoc(), results);
+  func.setType(builder.getFunctionType(func.getArgumentTypes(),
+                                       ValueRange(results).getTypes()));
+  func.setAllResultAttrs(attributes);
+}
+
+} // namespace fp8c

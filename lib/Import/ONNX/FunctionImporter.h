@@ -1,0 +1,47 @@
+//===- FunctionImporter.h - One graph as a function -------------*- C++ -*-===//
+
+#ifndef FP8C_IMPORT_ONNX_FUNCTIONIMPORTER_H
+#define FP8C_IMPORT_ONNX_FUNCTIONIMPORTER_H
+
+#include "Import/ONNX/GraphInputs.h"
+#include "Import/ONNX/Initializers.h"
+#include "Import/ONNX/ValueTable.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+namespace fp8c {
+
+class Node;
+
+class FunctionImporter {
+public:
+  FunctionImporter(const onnx::ModelProto &model, Initializers &initializers,
+                   mlir::MLIRContext *context, ImportErrors &errors);
+
+  /// Builds the function, which belongs to no module yet, from nodes in the
+  /// order of orderNodes(). Null, with errors added, where it cannot be built.
+  mlir::OwningOpRef<mlir::func::FuncOp>
+  run(llvm::StringRef name, const GraphInputs &inputs,
+      llvm::ArrayRef<const onnx::NodeProto *> nodes);
+
+private:
+  void importNode(const onnx::NodeProto &proto);
+  mlir::LogicalResult importKnown(Node &node);
+  void addArguments(mlir::func::FuncOp func, const GraphInputs &inputs);
+  void addReturn(mlir::func::FuncOp func, const GraphInputs &inputs);
+  bool checkOutput(const onnx::ValueInfoProto &output, const Datum &datum,
+                   const GraphInputs &inputs);
+
+  const onnx::ModelProto &model;
+  Initializers &initializers;
+  ImportErrors &errors;
+  OpNamer namer;
+  mlir::OpBuilder builder;
+  ValueTable values;
+};
+
+/// The version of the operators of a domain that the model uses; 0 if none.
+int64_t opsetOf(const onnx::ModelProto &model, llvm::StringRef domain);
+
+} // namespace fp8c
+
+#endif // FP8C_IMPORT_ONNX_FUNCTIONIMPORTER_H

@@ -1,0 +1,56 @@
+//===- GraphInputs.h - The inputs of a graph and their sizes ----*- C++ -*-===//
+
+#ifndef FP8C_IMPORT_ONNX_GRAPHINPUTS_H
+#define FP8C_IMPORT_ONNX_GRAPHINPUTS_H
+
+#include "Import/ONNX/ImportErrors.h"
+#include "Import/ONNX/ImportONNX.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "llvm/ADT/StringMap.h"
+#include <onnx/onnx_pb.h>
+
+namespace fp8c {
+
+struct GraphInput {
+  std::string name;
+  mlir::RankedTensorType type;
+};
+
+/// The inputs that are no initializers, with the sizes of `options` where the
+/// file leaves them open.
+class GraphInputs {
+public:
+  /// Adds errors where a size is missing, contradicts the file or a type cannot
+  /// be an input.
+  GraphInputs(const onnx::GraphProto &graph, const ImportONNXOptions &options,
+              mlir::MLIRContext *context, ImportErrors &errors);
+
+  llvm::ArrayRef<GraphInput> inputs() const { return list; }
+
+  /// Whether there is one input, of token ids, with its batch left open.
+  bool isOpenTokens() const { return list.size() == 1 && hasOpenBatch; }
+
+  /// The size that a dimension called `symbol` has, if it is known.
+  std::optional<int64_t> sizeOf(llvm::StringRef symbol) const;
+
+private:
+  using Shape = onnx::TensorShapeProto;
+  using Tensor = onnx::TypeProto_Tensor;
+
+  void bindTokens(const std::string &name, const Shape &shape);
+  void bindTokenDim(const std::string &name, const Shape::Dimension &dim,
+                    bool isBatch);
+  void addInput(const std::string &name, const Tensor &type);
+  std::optional<int64_t> size(const Tensor &type, int i) const;
+
+  const ImportONNXOptions &options;
+  mlir::MLIRContext *context;
+  ImportErrors &errors;
+  llvm::StringMap<int64_t> symbols;
+  std::vector<GraphInput> list;
+  bool hasOpenBatch = false;
+};
+
+} // namespace fp8c
+
+#endif // FP8C_IMPORT_ONNX_GRAPHINPUTS_H

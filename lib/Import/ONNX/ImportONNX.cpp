@@ -1,0 +1,128 @@
+//===- ImportONNX.cpp - From an ONNX file to the train dialect ------------===//
+
+#include "Import/ONNX/ImportONNX.h"
+
+#include "Import/ONNX/FunctionImporter.h"
+#include "Import/ONNX/GraphOrder.h"
+#include "Train/IR/Train.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/Verifier.h"
+
+using namespace mlir;
+
+namespace fp8c {
+
+/// The opsets whose operators the handlers were written from.
+constexpr int64_t oldestOpset = 13, newestOpset = 28;
+
+static void checkModel(const onnx::ModelProto &model, ImportErrors &errors) {
+  int64_t opset = opsetOf(model, "");
+  if (!opset)
+    errors.add("the model does not say which opset of ONNX it uses");
+  else if (opset < oldestOpset || opset > newestOpset)
+    errors.add("the model uses opset " + Twine(opset) + " of ONNX; known are " +
+               Twine(oldestOpset) + " to " + Twine(newestOpset));
+}
+
+static void checkOptions(const ImportONNXOptions &options,
+                         ImportErrors &errors) {
+  if (options.batch < 0 || options.seq < 0)
+    errors.add("batch and sequence length must be positive");
+}
+
+/// Whether the function gives logits for the tokens it takes.
+static bool isLanguageModel(func::FuncOp func) {
+  if (func.getNumArguments() != 1)
+    return false;
+  ArrayRef<int64_t> tokens =
+      cast<RankedTensorType>(func.getArgumentTypes()[0]).getShape();
+  return llvm::any_of(func.getResultTypes(), [&](Type type) {
+    auto logits = cast<RankedTensorType>(type);
+    return logits.getElementType().isF32() && logits.getRank() == 3 &&
+           logits.getShape().take_front(2) == tokens;
+  });
+}
+
+namespace {
+class ModelImporter {
+public:
+  ModelImporter(const ONNXFile &file, const ImportONNXOptions &options,
+                MLIRContext &context)
+      : file(file), options(options), context(context),
+        module(ModuleOp::create(UnknownLoc::get(&context))),
+        initializers(file, *module, errors) {}
+
+  OwningOpRef<ModuleOp> run();
+
+  ImportErrors errors;
+
+private:
+  const onnx::GraphProto &graph() const { return file.model().graph(); }
+  void addInfer();
+
+  const ONNXFile &file;
+  const ImportONNXOptions &options;
+  MLIRContext &context;
+  OwningOpRef<ModuleOp> module;
+  Initializers initializers;
+  std::vector<const onnx::NodeProto *> nodes;
+};
+} // namespace
+
+OwningOpRef<ModuleOp> ModelImporter::run() {
+  checkOptions(options, errors);
+  checkModel(file.model(), errors);
+  GraphInputs inputs(graph(), options, &context, errors);
+  nodes = orderNodes(graph(), errors);
+  if (!errors.empty())
+    return {};
+
+  module->getOperation()->setAttr("train.model",
+                                  StringAttr::get(&context, graph().name()));
+  FunctionImporter importer(file.model(), initializers, &context, errors);
+  OwningOpRef<func::FuncOp> forward = importer.run("forward", inputs, nodes);
+  if (!forward)
+    return {};
+  module->push_back(forward.release());
+  if (inputs.isOpenTokens())
+    addInfer();
+  return std::move(module);
+}
+
+/// Text is generated one sequence at a time.
+void ModelImporter::addInfer() {
+  if (!isLanguageModel(module->lookupSymbol<func::FuncOp>("forward")))
+    return;
+  ImportONNXOptions one = options;
+  one.batch = 1;
+  ImportErrors inferErrors;
+  GraphInputs inputs(graph(), one, &context, inferErrors);
+  FunctionImporter importer(file.model(), initializers, &context, inferErrors);
+  if (OwningOpRef<func::FuncOp> infer = importer.run("infer", inputs, nodes))
+    module->push_back(infer.release());
+  else
+    emitWarning(UnknownLoc::get(&context))
+        << "the model only works with a batch of " << options.batch
+        << ": it cannot generate text";
+}
+
+OwningOpRef<ModuleOp> importONNX(StringRef path,
+                                 const ImportONNXOptions &options,
+                                 MLIRContext &context) {
+  context.loadDialect<train::TrainDialect, arith::ArithDialect,
+                      func::FuncDialect>();
+  std::string error;
+  std::unique_ptr<ONNXFile> file = ONNXFile::open(path.str(), error);
+  if (!file) {
+    emitError(UnknownLoc::get(&context)) << error;
+    return {};
+  }
+  ModelImporter importer(*file, options, context);
+  OwningOpRef<ModuleOp> module = importer.run();
+  importer.errors.emit(&context, path);
+  if (!module || !importer.errors.empty() || failed(verify(*module)))
+    return {};
+  return module;
+}
+
+} // namespace fp8c

@@ -1,0 +1,228 @@
+//===- Indexing.cpp - Operators that choose elements ----------------------===//
+
+#include "Import/ONNX/Operators.h"
+#include "Import/ONNX/Shapes.h"
+#include "Train/IR/Train.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
+
+using namespace mlir;
+
+namespace fp8c {
+
+//===----------------------------------------------------------------------===//
+// Gather
+//===----------------------------------------------------------------------===//
+
+/// data [A…, V, B…] and indices of shape S give [A…, S…, B…].
+static Shape gatheredShape(Node &node, int64_t axis) {
+  Shape shape(node.shape(0).take_front(axis));
+  shape.append(node.shape(1).begin(), node.shape(1).end());
+  llvm::append_range(shape, node.shape(0).drop_front(axis + 1));
+  return shape;
+}
+
+/// Known indices, counted from the start.
+static std::optional<Shape> knownIndices(Node &node, int64_t size) {
+  Shape indices(node.integers(1));
+  for (int64_t &index : indices) {
+    if (index < -size || index >= size) {
+      (void)node.invalid("has an index " + Twine(index) +
+                         " into a dimension of " + Twine(size));
+      return std::nullopt;
+    }
+    index += index < 0 ? size : 0;
+  }
+  return indices;
+}
+
+static Constant gatherConstant(const Constant &data, int64_t axis,
+                               ArrayRef<int64_t> indices,
+                               ArrayRef<int64_t> shape) {
+  int64_t outer = product(data.shape().take_front(axis));
+  int64_t size = data.shape()[axis];
+  int64_t inner = product(data.shape().drop_front(axis + 1));
+  std::vector<int64_t> elements;
+  for (int64_t o = 0; o < outer; ++o)
+    for (int64_t index : indices)
+      for (int64_t i = 0; i < inner; ++i)
+        elements.push_back((o * size + index) * inner + i);
+  return data.take(shape, elements);
+}
+
+/// The distance between indices that run upwards evenly.
+static std::optional<int64_t> ascendingStep(ArrayRef<int64_t> indices) {
+  int64_t step = indices.size() > 1 ? indices[1] - indices[0] : 1;
+  for (size_t i = 1; i < indices.size(); ++i)
+    if (indices[i] - indices[i - 1] != step)
+      return std::nullopt;
+  return step > 0 ? std::optional<int64_t>(step) : std::nullopt;
+}
+
+static Value createSlice(Node &node, Value value, ArrayRef<int64_t> offsets,
+                         ArrayRef<int64_t> sizes, ArrayRef<int64_t> strides) {
+  auto type = cast<RankedTensorType>(value.getType());
+  if (type.getShape() == sizes)
+    return value;
+  return node.create<train::SliceOp>(type.clone(sizes), value, offsets,
+                                     strides);
+}
+
+/// Rows of a table: other data is turned until it is one.
+static LogicalResult gatherRows(Node &node, int64_t axis) {
+  int64_t rank = node.rank(0), idsRank = node.rank(1);
+  int64_t rows = node.shape(0)[axis];
+  Value table = node.transpose(node.value(0), movingPermutation(rank, axis, 0));
+  Shape rest(node.shape(0));
+  rest.erase(rest.begin() + axis);
+  table = node.reshape(table, {rows, product(rest)});
+
+  Shape shape(node.shape(1));
+  shape.push_back(product(rest));
+  Value gathered = node.create<train::EmbeddingOp>(node.type(0).clone(shape),
+                                                   table, node.value(1));
+  shape.pop_back();
+  llvm::append_range(shape, rest);
+  gathered = node.reshape(gathered, shape);
+
+  // [S…, A…, B…] to [A…, S…, B…]
+  Shape permutation;
+  for (int64_t i = 0; i < axis; ++i)
+    permutation.push_back(idsRank + i);
+  for (int64_t i = 0; i < idsRank; ++i)
+    permutation.push_back(i);
+  for (int64_t i = idsRank + axis; i < idsRank + rank - 1; ++i)
+    permutation.push_back(i);
+  return node.yield(node.transpose(gathered, permutation));
+}
+
+static LogicalResult importGather(Node &node) {
+  std::optional<int64_t> axis =
+      node.axis(node.integer("axis", 0), node.rank(0));
+  if (!axis)
+    return failure();
+  Shape shape = gatheredShape(node, *axis);
+  std::optional<int64_t> count = countElements(shape);
+  if (!count || *count == 0)
+    return node.unsupported("its result has an unusable shape " +
+                            toString(shape));
+  const Constant *indices = node.constant(1);
+  if (indices && indices->isFloat())
+    return node.invalid("has indices of float");
+  if (indices) {
+    std::optional<Shape> known = knownIndices(node, node.shape(0)[*axis]);
+    if (!known)
+      return failure();
+    if (const Constant *data = node.constant(0)) {
+      if (*count > Constant::maxElements)
+        return node.unsupported("its result is too large: " + toString(shape));
+      return node.yield(gatherConstant(*data, *axis, *known, shape));
+    }
+    if (std::optional<int64_t> step = ascendingStep(*known)) {
+      Shape offsets(node.rank(0), 0), strides(node.rank(0), 1);
+      Shape sizes(node.shape(0));
+      offsets[*axis] = known->front();
+      strides[*axis] = *step;
+      sizes[*axis] = known->size();
+      Value slice = createSlice(node, node.value(0), offsets, sizes, strides);
+      return node.yield(node.reshape(slice, shape));
+    }
+  }
+  if (!node.type(0).getElementType().isF32())
+    return node.unsupported("chooses among integers known at run time");
+  if (!node.type(1).getElementType().isInteger(64))
+    return node.unsupported("its indices are not int64");
+  return gatherRows(node, *axis);
+}
+
+//===----------------------------------------------------------------------===//
+// Slice
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// What a Slice takes of each dimension; strides may be negative.
+struct Box {
+  Shape offsets, sizes, strides;
+};
+} // namespace
+
+/// Bounds as NumPy understands them: from the end if negative, clamped.
+static void sliceDimension(Box &box, int64_t axis, int64_t size, int64_t start,
+                           int64_t end, int64_t step) {
+  auto clamp = [&](int64_t bound) {
+    bound = bound < 0 ? std::max(bound + size, int64_t(-1)) : bound;
+    return step > 0 ? std::clamp(bound, int64_t(0), size)
+                    : std::clamp(bound, int64_t(-1), size - 1);
+  };
+  start = clamp(start);
+  end = clamp(end);
+  int64_t span = step > 0 ? end - start : start - end;
+  // A step past the end of the dimension takes one element.
+  uint64_t stride = step > 0 ? uint64_t(step) : 0 - uint64_t(step);
+  box.offsets[axis] = start;
+  box.sizes[axis] = span > 0 ? llvm::divideCeil(uint64_t(span), stride) : 0;
+  box.strides[axis] = box.sizes[axis] > 1 ? step : 1;
+}
+
+static std::optional<Box> sliceBox(Node &node) {
+  auto bad = [&](const Twine &message) {
+    (void)node.invalid(message);
+    return std::nullopt;
+  };
+  int64_t rank = node.rank(0);
+  ArrayRef<int64_t> starts = node.integers(1), ends = node.integers(2);
+  Shape axes = identityPermutation(rank), steps(starts.size(), 1);
+  if (node.has(3))
+    axes = Shape(node.integers(3));
+  if (node.has(4))
+    steps = Shape(node.integers(4));
+  if (ends.size() != starts.size() || steps.size() != starts.size() ||
+      axes.size() < starts.size() ||
+      (node.has(3) && axes.size() != starts.size()))
+    return bad("needs a start, an end and a step per axis");
+  Box box{Shape(rank, 0), Shape(node.shape(0)), Shape(rank, 1)};
+  llvm::SmallDenseSet<int64_t> seen;
+  for (size_t i = 0; i < starts.size(); ++i) {
+    std::optional<int64_t> axis = node.axis(axes[i], rank);
+    if (!axis)
+      return std::nullopt;
+    if (steps[i] == 0)
+      return bad("has a step of 0");
+    if (!seen.insert(*axis).second)
+      return bad("names axis " + Twine(*axis) + " twice");
+    sliceDimension(box, *axis, node.shape(0)[*axis], starts[i], ends[i],
+                   steps[i]);
+  }
+  return box;
+}
+
+static LogicalResult importSlice(Node &node) {
+  std::optional<Box> box = sliceBox(node);
+  if (!box)
+    return failure();
+  if (const Constant *constant = node.constant(0)) {
+    Shape strides = rowMajorStrides(constant->shape());
+    int64_t offset = 0;
+    for (auto [i, stride] : llvm::enumerate(strides)) {
+      offset += box->offsets[i] * stride;
+      stride *= box->strides[i];
+    }
+    return node.yield(constant->view(box->sizes, offset, strides));
+  }
+  if (llvm::any_of(box->strides, [](int64_t stride) { return stride < 0; }))
+    return node.unsupported("goes backwards");
+  if (product(box->sizes) == 0)
+    return node.unsupported("its result has no elements");
+  return node.yield(
+      createSlice(node, node.value(0), box->offsets, box->sizes, box->strides));
+}
+
+ArrayRef<Operator> indexingOperators() {
+  static constexpr Operator table[] = {
+      {"Gather", 13, "data:any indices:any", importGather},
+      {"Slice", 13, "data:any starts:ints ends:ints axes:ints? steps:ints?",
+       importSlice},
+  };
+  return table;
+}
+
+} // namespace fp8c

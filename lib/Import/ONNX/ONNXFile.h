@@ -1,0 +1,65 @@
+//===- ONNXFile.h - An ONNX file and where its tensors stand ----*- C++ -*-===//
+//
+// Opens a model without reading its weights: the message is parsed with the
+// large tensors left out, and each of them is known by its place in a file.
+//
+//   std::string error;
+//   std::unique_ptr<ONNXFile> file = ONNXFile::open("gpt2.onnx", error);
+//   for (const onnx::TensorProto &tensor : file->model().graph().initializer())
+//     if (const TensorRange *range = file->range(tensor.name())) ...
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef FP8C_IMPORT_ONNX_ONNXFILE_H
+#define FP8C_IMPORT_ONNX_ONNXFILE_H
+
+#include <cstdint>
+#include <memory>
+#include <onnx/onnx_pb.h>
+#include <string>
+#include <unordered_map>
+
+namespace fp8c {
+
+/// Bytes of a file: little-endian elements without gaps, at any alignment.
+struct TensorRange {
+  std::string path; ///< Of the model, or of its external data.
+  uint64_t offset = 0;
+  uint64_t bytes = 0;
+
+  /// Reads the range into `data`; false, and a sentence in `error`, where the
+  /// file cannot be read so far.
+  bool read(std::string &data, std::string &error) const;
+};
+
+class ONNXFile {
+public:
+  /// Tensors whose data is longer than this are left out of model(). Shapes,
+  /// axes and scalars stay.
+  static constexpr uint64_t maxInlineBytes = 1024;
+
+  /// Opens the model at `path`. Returns null, and a sentence in `error`, where
+  /// it is missing, no ONNX model, damaged, of 2 GiB or more, without a graph,
+  /// or its external data is missing, too short or outside its folder.
+  static std::unique_ptr<ONNXFile> open(const std::string &path,
+                                        std::string &error);
+
+  /// The model. An initializer of the graph with more than maxInlineBytes of
+  /// data has none here: range() says where it stands.
+  const onnx::ModelProto &model() const { return proto; }
+
+  /// Where the data of the graph's initializer `name` stands. Null where there
+  /// is no such initializer, or its elements do not stand together in a file
+  /// (int64_data, strings): then the message holds them.
+  const TensorRange *range(const std::string &name) const;
+
+private:
+  friend class ONNXFileReader;
+
+  onnx::ModelProto proto;
+  std::unordered_map<std::string, TensorRange> ranges;
+};
+
+} // namespace fp8c
+
+#endif // FP8C_IMPORT_ONNX_ONNXFILE_H

@@ -1,0 +1,366 @@
+//===- Shapes.cpp - Operators that rearrange elements ---------------------===//
+
+#include "Import/ONNX/Shapes.h"
+
+#include "Import/ONNX/Operators.h"
+#include "Train/IR/Train.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
+#include <numeric>
+
+using namespace mlir;
+
+namespace fp8c {
+
+std::optional<Shape> broadcastShapes(ArrayRef<int64_t> a, ArrayRef<int64_t> b) {
+  if (a.size() < b.size())
+    std::swap(a, b);
+  Shape shape(a);
+  size_t missing = a.size() - b.size();
+  for (size_t i = 0; i < b.size(); ++i) {
+    int64_t &dim = shape[missing + i];
+    if (dim != b[i] && dim != 1 && b[i] != 1)
+      return std::nullopt;
+    dim = dim == 1 ? b[i] : dim;
+  }
+  return shape;
+}
+
+int64_t product(ArrayRef<int64_t> shape) {
+  return std::accumulate(shape.begin(), shape.end(), int64_t(1),
+                         std::multiplies<>());
+}
+
+Shape identityPermutation(int64_t rank) {
+  Shape permutation(rank);
+  std::iota(permutation.begin(), permutation.end(), 0);
+  return permutation;
+}
+
+Shape movingPermutation(int64_t rank, int64_t from, int64_t to) {
+  Shape permutation = identityPermutation(rank);
+  permutation.erase(permutation.begin() + from);
+  permutation.insert(permutation.begin() + to, from);
+  return permutation;
+}
+
+/// Gives input 0 in another shape.
+static LogicalResult yieldReshaped(Node &node, ArrayRef<int64_t> shape) {
+  if (countElements(shape) != countElements(node.shape(0)))
+    return node.invalid("cannot give " + toString(node.shape(0)) +
+                        " the shape " + toString(shape));
+  if (const Constant *constant = node.constant(0))
+    return node.yield(constant->reshape(shape));
+  return node.yield(node.reshape(node.value(0), shape));
+}
+
+static LogicalResult importReshape(Node &node) {
+  Shape shape(node.integers(1));
+  bool allowZero = node.opset >= 14 && node.integer("allowzero", 0) != 0;
+  int64_t inferred = -1, rest = 1;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (shape[i] == 0 && !allowZero) {
+      if (int64_t(i) >= node.rank(0))
+        return node.invalid("keeps a dimension " + Twine(i) + " that " +
+                            toString(node.shape(0)) + " does not have");
+      shape[i] = node.shape(0)[i];
+    }
+    if (shape[i] == -1 && inferred < 0)
+      inferred = i;
+    else if (shape[i] < 0)
+      return node.invalid("has an impossible shape " + toString(shape));
+    else
+      rest = llvm::SaturatingMultiply<uint64_t>(rest, shape[i]);
+  }
+  if (inferred >= 0)
+    shape[inferred] = rest > 0 ? product(node.shape(0)) / rest : 0;
+  return yieldReshaped(node, shape);
+}
+
+static LogicalResult importFlatten(Node &node) {
+  int64_t axis = node.integer("axis", 1), rank = node.rank(0);
+  if (axis < -rank || axis > rank)
+    return node.invalid("has an axis " + Twine(axis) +
+                        ", but its input has rank " + Twine(rank));
+  axis = axis < 0 ? axis + rank : axis;
+  ArrayRef<int64_t> shape = node.shape(0);
+  return yieldReshaped(
+      node, {product(shape.take_front(axis)), product(shape.drop_front(axis))});
+}
+
+std::optional<Shape> sortedAxes(Node &node, ArrayRef<int64_t> axes,
+                                int64_t rank) {
+  constexpr int64_t maxRank = 64;
+  if (rank > maxRank) {
+    (void)node.unsupported("has a tensor of rank " + Twine(rank));
+    return std::nullopt;
+  }
+  Shape sorted;
+  for (int64_t value : axes) {
+    std::optional<int64_t> axis = node.axis(value, rank);
+    if (!axis)
+      return std::nullopt;
+    if (llvm::is_contained(sorted, *axis)) {
+      (void)node.invalid("names axis " + Twine(*axis) + " twice");
+      return std::nullopt;
+    }
+    sorted.push_back(*axis);
+  }
+  llvm::sort(sorted);
+  return sorted;
+}
+
+static LogicalResult importSqueeze(Node &node) {
+  Shape shape;
+  std::optional<Shape> axes = Shape();
+  if (node.has(1) && !(axes = sortedAxes(node, node.integers(1), node.rank(0))))
+    return failure();
+  for (auto [i, dim] : llvm::enumerate(node.shape(0))) {
+    bool isNamed = llvm::is_contained(*axes, int64_t(i));
+    if (isNamed && dim != 1)
+      return node.invalid("squeezes dimension " + Twine(i) + " of " +
+                          toString(node.shape(0)));
+    if (node.has(1) ? !isNamed : dim != 1)
+      shape.push_back(dim);
+  }
+  return yieldReshaped(node, shape);
+}
+
+static LogicalResult importUnsqueeze(Node &node) {
+  int64_t rank = node.rank(0) + node.integers(1).size();
+  std::optional<Shape> axes = sortedAxes(node, node.integers(1), rank);
+  if (!axes)
+    return failure();
+  Shape shape(node.shape(0));
+  for (int64_t axis : *axes)
+    shape.insert(shape.begin() + axis, 1);
+  return yieldReshaped(node, shape);
+}
+
+static LogicalResult importTranspose(Node &node) {
+  Shape reversed = identityPermutation(node.rank(0));
+  std::reverse(reversed.begin(), reversed.end());
+  Shape permutation = node.integerList("perm").value_or(reversed);
+  if (int64_t(permutation.size()) != node.rank(0) ||
+      !isPermutationVector(permutation))
+    return node.invalid("has a 'perm' " + toString(permutation) +
+                        " that is no permutation of its input's " +
+                        Twine(node.rank(0)) + " dimensions");
+  if (const Constant *constant = node.constant(0))
+    return node.yield(constant->view(
+        applyPermutation(constant->shape(), permutation), 0,
+        applyPermutation(rowMajorStrides(constant->shape()), permutation)));
+  return node.yield(node.transpose(node.value(0), permutation));
+}
+
+//===----------------------------------------------------------------------===//
+// Repetition
+//===----------------------------------------------------------------------===//
+
+/// Whether a constant of the shape may be computed with.
+static LogicalResult checkSize(Node &node, ArrayRef<int64_t> shape) {
+  std::optional<int64_t> count = countElements(shape);
+  if (!count || (node.constant(0) && *count > Constant::maxElements))
+    return node.unsupported("its result is too large: " + toString(shape));
+  return success();
+}
+
+static LogicalResult importExpand(Node &node) {
+  std::optional<Shape> shape = broadcastShapes(node.shape(0), node.integers(1));
+  if (!shape)
+    return node.invalid("cannot expand " + toString(node.shape(0)) + " to " +
+                        toString(node.integers(1)));
+  if (failed(checkSize(node, *shape)))
+    return failure();
+  if (const Constant *constant = node.constant(0))
+    return node.yield(constant->broadcast(*shape));
+  if (!node.type(0).getElementType().isF32())
+    return node.unsupported("expands integers known at run time");
+  return node.yield(node.broadcast(node.value(0), *shape));
+}
+
+/// Repeating a dimension is broadcasting a new one before it.
+static LogicalResult importTile(Node &node) {
+  ArrayRef<int64_t> repeats = node.integers(1);
+  if (int64_t(repeats.size()) != node.rank(0) ||
+      llvm::any_of(repeats, [](int64_t n) { return n < 0; }))
+    return node.invalid("needs a count per dimension, not " +
+                        toString(repeats));
+  Shape split, repeated, result;
+  for (auto [dim, count] : llvm::zip_equal(node.shape(0), repeats)) {
+    split.append({1, dim});
+    repeated.append({count, dim});
+    result.push_back(llvm::SaturatingMultiply<uint64_t>(count, dim));
+  }
+  if (failed(checkSize(node, result)))
+    return failure();
+  if (const Constant *constant = node.constant(0))
+    return node.yield(
+        constant->reshape(split).broadcast(repeated).reshape(result));
+  if (!node.type(0).getElementType().isF32())
+    return node.unsupported("repeats integers known at run time");
+  Value parts = node.reshape(node.value(0), split);
+  return node.yield(node.reshape(node.broadcast(parts, repeated), result));
+}
+
+//===----------------------------------------------------------------------===//
+// Joining and cutting
+//===----------------------------------------------------------------------===//
+
+static Constant concatConstants(Node &node, ArrayRef<int64_t> shape,
+                                int64_t axis) {
+  // Row by row of the dimensions before the axis, each input's piece.
+  int64_t rows = product(shape.take_front(axis));
+  auto join = [&](auto elementsOf) {
+    std::decay_t<decltype(elementsOf(*node.constant(0)).vec())> joined;
+    for (int64_t row = 0; row < rows; ++row)
+      for (unsigned i = 0; i < node.numInputs(); ++i) {
+        int64_t piece = product(node.shape(i).drop_front(axis));
+        llvm::append_range(
+            joined, elementsOf(*node.constant(i)).slice(row * piece, piece));
+      }
+    return Constant(node.type(0).clone(shape), std::move(joined));
+  };
+  if (node.constant(0)->isFloat())
+    return join([](const Constant &c) { return c.floats(); });
+  return join([](const Constant &c) { return c.integers(); });
+}
+
+static LogicalResult importConcat(Node &node) {
+  std::optional<int64_t> given = node.integer("axis");
+  if (!given)
+    return node.invalid("lacks its attribute 'axis'");
+  std::optional<int64_t> axis = node.axis(*given, node.rank(0));
+  if (!axis)
+    return failure();
+  Shape shape(node.shape(0));
+  for (unsigned i = 1; i < node.numInputs(); ++i) {
+    Shape part(node.shape(i)), expected(shape);
+    bool fits = part.size() == shape.size();
+    if (fits)
+      expected[*axis] = part[*axis];
+    if (!fits || part != expected ||
+        node.type(i).getElementType() != node.type(0).getElementType())
+      return node.invalid("cannot join " + toString(node.shape(0)) + " and " +
+                          toString(part) + " along axis " + Twine(*axis));
+    shape[*axis] += part[*axis];
+  }
+  if (failed(checkSize(node, shape)))
+    return failure();
+  if (node.isConstant())
+    return node.yield(concatConstants(node, shape, *axis));
+  if (!node.type(0).getElementType().isF32())
+    return node.unsupported("joins integers known at run time");
+  SmallVector<Value> parts;
+  for (unsigned i = 0; i < node.numInputs(); ++i)
+    if (product(node.shape(i)) > 0)
+      parts.push_back(node.value(i));
+  return node.yield(
+      node.create<train::ConcatOp>(node.type(0).clone(shape), parts, *axis));
+}
+
+/// Sizes of Split's parts: given, or equal with a smaller last one.
+static std::optional<Shape> splitSizes(Node &node, int64_t whole) {
+  int64_t count = node.numOutputs();
+  if (node.has(1)) {
+    Shape sizes(node.integers(1));
+    int64_t sum = 0;
+    for (int64_t size : sizes)
+      sum = size < 0 ? whole + 1 : llvm::SaturatingAdd<uint64_t>(sum, size);
+    if (sum == whole && int64_t(sizes.size()) == count)
+      return sizes;
+    (void)node.invalid("cuts " + Twine(whole) + " into " + toString(sizes) +
+                       " for " + Twine(count) + " outputs");
+    return std::nullopt;
+  }
+  int64_t parts = count;
+  if (node.opset >= 18)
+    parts = node.integer("num_outputs", count);
+  int64_t size = parts > 0 ? llvm::divideCeil(uint64_t(whole), parts) : 0;
+  bool isEven = size * parts == whole;
+  if (parts != count || size * (parts - 1) >= whole ||
+      (!isEven && node.opset < 18)) {
+    (void)node.invalid("cannot cut " + Twine(whole) + " into " + Twine(parts) +
+                       " parts for " + Twine(count) + " outputs");
+    return std::nullopt;
+  }
+  Shape sizes(parts, size);
+  sizes.back() = whole - size * (parts - 1);
+  return sizes;
+}
+
+static LogicalResult importSplit(Node &node) {
+  std::optional<int64_t> axis =
+      node.axis(node.integer("axis", 0), node.rank(0));
+  if (!axis)
+    return failure();
+  std::optional<Shape> sizes = splitSizes(node, node.shape(0)[*axis]);
+  if (!sizes)
+    return failure();
+  Shape shape(node.shape(0));
+  if (const Constant *constant = node.constant(0)) {
+    Shape strides = rowMajorStrides(shape);
+    int64_t offset = 0;
+    for (auto [i, size] : llvm::enumerate(*sizes)) {
+      shape[*axis] = size;
+      (void)node.yield(constant->view(shape, offset, strides), i);
+      offset += size * strides[*axis];
+    }
+    return success();
+  }
+  if (!node.type(0).getElementType().isF32())
+    return node.unsupported("cuts integers known at run time");
+  SmallVector<Type> types;
+  for (int64_t size : *sizes) {
+    shape[*axis] = size;
+    types.push_back(node.type(0).clone(shape));
+  }
+  auto split = node.create<train::SplitOp>(types, node.value(0), *axis);
+  for (auto [i, part] : llvm::enumerate(split.getParts()))
+    (void)node.yield(part, i);
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Shapes as values
+//===----------------------------------------------------------------------===//
+
+static LogicalResult importShape(Node &node) {
+  int64_t rank = node.rank(0), start = 0, end = rank;
+  if (node.opset >= 15) {
+    start = node.integer("start", 0);
+    end = node.integer("end", rank);
+  }
+  auto clamp = [&](int64_t dim) {
+    return std::clamp<int64_t>(dim < 0 ? dim + rank : dim, 0, rank);
+  };
+  start = clamp(start);
+  end = std::max(clamp(end), start);
+  ArrayRef<int64_t> dims = node.shape(0).slice(start, end - start);
+  auto type = RankedTensorType::get(dims.size(), node.builder.getI64Type());
+  return node.yield(Constant(type, dims.vec()));
+}
+
+static LogicalResult importSize(Node &node) {
+  auto type = RankedTensorType::get({}, node.builder.getI64Type());
+  return node.yield(
+      Constant(type, std::vector<int64_t>{product(node.shape(0))}));
+}
+
+ArrayRef<Operator> shapeOperators() {
+  static constexpr Operator table[] = {
+      {"Reshape", 13, "data:any shape:ints", importReshape},
+      {"Flatten", 13, "input:any", importFlatten},
+      {"Squeeze", 13, "data:any axes:ints?", importSqueeze},
+      {"Unsqueeze", 13, "data:any axes:ints", importUnsqueeze},
+      {"Transpose", 13, "data:any", importTranspose},
+      {"Expand", 13, "input:any shape:ints", importExpand},
+      {"Tile", 13, "input:any repeats:ints", importTile},
+      {"Concat", 13, "inputs:any*", importConcat},
+      {"Split", 13, "input:any split:ints?", importSplit},
+      {"Shape", 13, "data:any", importShape},
+      {"Size", 13, "data:any", importSize},
+  };
+  return table;
+}
+
+} // namespace fp8c

@@ -1,0 +1,60 @@
+//===- ValueTable.h - What the names in a graph stand for -------*- C++ -*-===//
+
+#ifndef FP8C_IMPORT_ONNX_VALUETABLE_H
+#define FP8C_IMPORT_ONNX_VALUETABLE_H
+
+#include "Import/ONNX/Initializers.h"
+#include "llvm/ADT/DenseMap.h"
+
+namespace fp8c {
+
+/// Gives each op of the function its `name` and `phase`.
+class OpNamer : public mlir::OpBuilder::Listener {
+public:
+  void setName(mlir::StringAttr attr) { name = attr; }
+  mlir::StringAttr getName() const { return name; }
+  void notifyOperationInserted(mlir::Operation *op,
+                               mlir::OpBuilder::InsertPoint) override;
+
+private:
+  mlir::StringAttr name;
+};
+
+/// What is known of an ONNX value. `type` is null where its node could not be
+/// imported; nodes that use it are passed over without a further error.
+struct Datum {
+  mlir::RankedTensorType type;
+  mlir::Value value;    ///< Null as long as nothing needs a constant or a
+                        ///< parameter as a value of the function.
+  ConstantPtr constant; ///< Its elements, where they are known.
+};
+
+/// The values of one function. Parameters are read and constants become ops
+/// where they are first used.
+class ValueTable {
+public:
+  ValueTable(Initializers &initializers, mlir::OpBuilder &builder,
+             OpNamer &namer)
+      : initializers(initializers), builder(builder), namer(namer) {}
+
+  /// Null if nothing has the name.
+  const Datum *lookup(llvm::StringRef name);
+  void set(llvm::StringRef name, Datum datum) { values[name] = datum; }
+
+  /// The value of the function; `name` must be known and not be poisoned.
+  mlir::Value read(llvm::StringRef name);
+
+  /// An `arith.constant`, one for equal ones.
+  mlir::Value constant(mlir::DenseElementsAttr attr);
+
+private:
+  Initializers &initializers;
+  mlir::OpBuilder &builder;
+  OpNamer &namer;
+  llvm::StringMap<Datum> values;
+  llvm::DenseMap<mlir::Attribute, mlir::Value> constants;
+};
+
+} // namespace fp8c
+
+#endif // FP8C_IMPORT_ONNX_VALUETABLE_H

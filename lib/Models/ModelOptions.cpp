@@ -1,0 +1,146 @@
+//===- ModelOptions.cpp - The GPT models that fp8c writes -----------------===//
+
+#include "Models/ModelOptions.h"
+
+#include <algorithm>
+
+namespace fp8c {
+
+const char *toString(ModelFamily family) {
+  switch (family) {
+  case ModelFamily::GPT2:
+    return "gpt2";
+  case ModelFamily::GPT3:
+    return "gpt3";
+  case ModelFamily::Llama:
+    return "llama";
+  }
+  return "?";
+}
+
+std::optional<ModelFamily> parseModelFamily(const std::string &name) {
+  for (auto family : {ModelFamily::GPT2, ModelFamily::GPT3, ModelFamily::Llama})
+    if (name == toString(family))
+      return family;
+  return std::nullopt;
+}
+
+int64_t ModelOptions::ffnWidth() const {
+  if (ffn)
+    return ffn;
+  if (family != ModelFamily::Llama)
+    return 4 * dModel;
+  // SwiGLU has three matrices where GELU has two, so 2/3 of 4 d keeps the
+  // parameters equal; multiples of 64 suit the GEMMs.
+  int64_t wanted = (8 * dModel + 1) / 3;
+  return std::max<int64_t>(64, (wanted + 32) / 64 * 64);
+}
+
+const std::vector<ModelSize> &modelSizes() {
+  auto size = [](const char *name, ModelFamily family, int64_t layers,
+                 int64_t dModel, int64_t heads, int64_t vocab, int64_t seq,
+                 int64_t kvHeads = 0, int64_t ffn = 0) {
+    ModelOptions options;
+    options.family = family;
+    options.layers = layers;
+    options.dModel = dModel;
+    options.heads = heads;
+    options.kvHeads = kvHeads;
+    options.ffn = ffn;
+    options.vocab = vocab;
+    options.seq = seq;
+    return ModelSize{name, options};
+  };
+  // GPT-3's table gives the 13b model a width of 5140, which its 40 heads of
+  // 128 contradict: 5120.
+  static const std::vector<ModelSize> sizes = {
+      //     family            layers width heads vocab  seq   kv ffn
+      size("124m", ModelFamily::GPT2, 12, 768, 12, 50257, 1024),
+      size("355m", ModelFamily::GPT2, 24, 1024, 16, 50257, 1024),
+      size("774m", ModelFamily::GPT2, 36, 1280, 20, 50257, 1024),
+      size("1558m", ModelFamily::GPT2, 48, 1600, 25, 50257, 1024),
+      size("6.7b", ModelFamily::GPT3, 32, 4096, 32, 50257, 2048),
+      size("13b", ModelFamily::GPT3, 40, 5120, 40, 50257, 2048),
+      size("175b", ModelFamily::GPT3, 96, 12288, 96, 50257, 2048),
+      size("134m", ModelFamily::Llama, 12, 768, 12, 32000, 1024),
+      size("1.1b", ModelFamily::Llama, 22, 2048, 32, 32000, 2048, 4, 5632),
+      size("7b", ModelFamily::Llama, 32, 4096, 32, 32000, 2048, 32, 11008),
+  };
+  return sizes;
+}
+
+std::optional<ModelOptions> findModelSize(ModelFamily family,
+                                          const std::string &name) {
+  for (const ModelSize &size : modelSizes())
+    if (size.options.family == family && (name.empty() || name == size.name))
+      return size.options;
+  return std::nullopt;
+}
+
+/// "layers is 0: it must be between 1 and 4096", or nothing. The limits keep
+/// every product of sizes far inside 64 bits.
+static std::string checkRange(const char *what, int64_t value, int64_t limit) {
+  if (value >= 1 && value <= limit)
+    return "";
+  return std::string(what) + " is " + std::to_string(value) +
+         ": it must be between 1 and " + std::to_string(limit);
+}
+
+std::string checkModelOptions(const ModelOptions &o) {
+  constexpr int64_t maxWidth = 1 << 20, maxLength = 1 << 24;
+  for (const std::string &error : {checkRange("layers", o.layers, 4096),
+                                   checkRange("width", o.dModel, maxWidth),
+                                   checkRange("heads", o.heads, maxWidth),
+                                   checkRange("vocab", o.vocab, maxLength),
+                                   checkRange("seq", o.seq, maxLength)})
+    if (!error.empty())
+      return error;
+
+  if (o.dModel % o.heads)
+    return "width " + std::to_string(o.dModel) + " is not a multiple of " +
+           std::to_string(o.heads) + " heads";
+  std::string error = checkRange("kv-heads", o.keyValueHeads(), o.heads);
+  if (error.empty())
+    error = checkRange("ffn", o.ffnWidth(), maxWidth);
+  if (!error.empty())
+    return error;
+
+  if (o.family != ModelFamily::Llama) {
+    if (o.keyValueHeads() != o.heads)
+      return std::string(toString(o.family)) +
+             " has one key-value head per head: kv-heads is for llama";
+    return "";
+  }
+  if (o.heads % o.keyValueHeads())
+    return std::to_string(o.heads) + " heads are not a multiple of " +
+           std::to_string(o.keyValueHeads()) + " kv-heads";
+  if (o.headDim() % 2)
+    return "rotary positions rotate pairs, but a head of width " +
+           std::to_string(o.dModel) + " / " + std::to_string(o.heads) + " = " +
+           std::to_string(o.headDim()) + " is odd";
+  // The tables stand in the file beside the weights.
+  constexpr int64_t maxTableBytes = int64_t(128) << 20;
+  if (o.seq * o.headDim() * 4 > maxTableBytes)
+    return "seq " + std::to_string(o.seq) + " with heads of width " +
+           std::to_string(o.headDim()) +
+           " needs rotary tables of more than 128 MiB";
+  return "";
+}
+
+int64_t parameterCount(const ModelOptions &o) {
+  int64_t d = o.dModel, f = o.ffnWidth();
+  if (o.family == ModelFamily::Llama) {
+    int64_t kv = o.keyValueHeads() * o.headDim();
+    int64_t layer = 2 * d                          // ln_1, ln_2
+                    + 2 * d * d + 2 * d * kv       // q, proj; k, v
+                    + 3 * d * f;                   // gate, up, down
+    return o.layers * layer + d + 2 * o.vocab * d; // ln_f; wte, lm_head
+  }
+  int64_t layer = 4 * d                                    // ln_1, ln_2
+                  + 3 * d * (d + 1)                        // qkv
+                  + d * (d + 1)                            // attn/proj
+                  + f * (d + 1) + d * (f + 1);             // fc, mlp/proj
+  return o.layers * layer + 2 * d + (o.vocab + o.seq) * d; // ln_f; wte, wpe
+}
+
+} // namespace fp8c
