@@ -119,3 +119,33 @@ func.func @eval(%x: tensor<2x4x8xf32>) -> tensor<f32> {
   // CHECK-NEXT: return %{{.*}}, %[[DW]]
   return %z : tensor<f32>
 }
+
+// -----
+
+train.variable @w : tensor<8x8xbf16> {init = #train.constant<0.0>, role = #train.role<parameter>}
+train.variable @b : tensor<8xbf16> {init = #train.constant<0.0>, role = #train.role<parameter>}
+train.variable @g : tensor<8xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+
+// Every gradient has its operand's type, whatever the types around it; each is
+// rounded once.
+// CHECK-LABEL: func.func @micro(
+// CHECK-SAME: tensor<8x8xbf16> {train.gradient_of = @w}, tensor<8xbf16> {train.gradient_of = @b}, tensor<8xf32> {train.gradient_of = @g}
+func.func @eval(%x: tensor<4x8xf32>) -> tensor<f32> {
+  %w = train.read @w : tensor<8x8xbf16>
+  %b = train.read @b : tensor<8xbf16>
+  %g = train.read @g : tensor<8xf32>
+  %0 = train.matmul %x, %w : tensor<4x8xf32>, tensor<8x8xbf16> -> tensor<4x8xbf16>
+  %1 = train.add %0, %b : tensor<4x8xbf16>, tensor<8xbf16> -> tensor<4x8xf32>
+  %2 = train.tanh %1 : tensor<4x8xf32> -> tensor<4x8xbf16>
+  %3, %rstd = train.rms_norm %2, %g {epsilon = 1.0e-5 : f32} : tensor<4x8xbf16>, tensor<8xf32> -> tensor<4x8xbf16>, tensor<4x1xf32>
+  // CHECK: %[[D3:.*]] = train.broadcast_to {{.*}} -> tensor<4x8xbf16>
+  // CHECK-NEXT: %[[D2:.*]] = train.rms_norm_vjp %[[D3]], {{.*}} -> tensor<4x8xbf16>
+  // CHECK-NEXT: %[[DG:.*]] = train.rms_norm_params_vjp %[[D3]], {{.*}} {phase = "wgrad"} : {{.*}} -> tensor<8xf32>
+  // CHECK: %[[D1:.*]] = train.mul %[[D2]], {{.*}} : tensor<4x8xbf16>, tensor<4x8xf32> -> tensor<4x8xf32>
+  // CHECK-NEXT: %[[D0:.*]] = train.cast %[[D1]] {phase = "dgrad"} : tensor<4x8xf32> -> tensor<4x8xbf16>
+  // CHECK-NEXT: %[[DB:.*]] = train.reduce_sum %[[D1]] axes [0] {phase = "wgrad"} : tensor<4x8xf32> -> tensor<8xbf16>
+  // CHECK-NEXT: %[[DW:.*]] = train.matmul %{{.*}}, %[[D0]] contracting [0] x [0] {phase = "wgrad"} : tensor<4x8xf32>, tensor<4x8xbf16> -> tensor<8x8xbf16>
+  // CHECK-NEXT: return %{{.*}}, %[[DW]], %[[DB]], %[[DG]]
+  %4 = train.reduce_sum %3 axes [0, 1] : tensor<4x8xbf16> -> tensor<f32>
+  return %4 : tensor<f32>
+}

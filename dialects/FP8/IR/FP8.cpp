@@ -5,6 +5,7 @@
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
 using namespace fp8c;
@@ -93,11 +94,19 @@ void ScaledType::print(AsmPrinter &printer) const {
   printer << '>';
 }
 
+static LogicalResult verifyStorage(function_ref<InFlightDiagnostic()> emitError, Type storage) {
+  if (isa<Float8E4M3FNType, Float8E5M2Type, Float16Type>(storage))
+    return success();
+  return emitError() << "the storage must be f8E4M3FN, f8E5M2 or f16, but is " << storage;
+}
+
 LogicalResult ScaledType::verify(function_ref<InFlightDiagnostic()> emitError,
                                  ArrayRef<int64_t> shape, FloatType storage,
                                  ArrayRef<int64_t> tile) {
-  if (!isa<Float8E4M3FNType, Float8E5M2Type, Float16Type>(storage))
-    return emitError() << "the storage must be f8E4M3FN, f8E5M2 or f16, but is " << storage;
+  if (failed(verifyStorage(emitError, storage)))
+    return failure();
+  if (llvm::any_of(shape, ShapedType::isDynamic))
+    return emitError() << "the shape must be static";
   if (!tile.empty() && tile.size() != shape.size())
     return emitError() << "the tile has " << tile.size() << " sizes, but the tensor has rank "
                        << shape.size();
@@ -105,6 +114,13 @@ LogicalResult ScaledType::verify(function_ref<InFlightDiagnostic()> emitError,
     if (!ShapedType::isDynamic(size) && size <= 0)
       return emitError() << "tile sizes must be positive or '?', but one is " << size;
   return success();
+}
+
+LogicalResult ScaleStateType::verify(function_ref<InFlightDiagnostic()> emitError,
+                                     FloatType storage, int64_t window) {
+  if (window < 1)
+    return emitError() << "the window must hold at least one amax, but is " << window;
+  return verifyStorage(emitError, storage);
 }
 
 //===----------------------------------------------------------------------===//
@@ -116,6 +132,14 @@ LogicalResult ScaledType::verify(function_ref<InFlightDiagnostic()> emitError,
 
 static Type scalarF32(OpBuilder &builder) {
   return RankedTensorType::get({}, builder.getF32Type());
+}
+
+void AmaxOp::build(OpBuilder &builder, OperationState &state, Value input) {
+  build(builder, state, scalarF32(builder), input);
+}
+
+void CurrentScaleOp::build(OpBuilder &builder, OperationState &state, Value scaleState) {
+  build(builder, state, scalarF32(builder), scaleState);
 }
 
 void ComputeScaleOp::build(OpBuilder &builder, OperationState &state, Value amax,
@@ -135,7 +159,25 @@ static LogicalResult verifySameShape(Operation *op, Type a, Type b) {
   return op->emitOpError("expects operand and result of one shape, but got ") << a << " and " << b;
 }
 
+static LogicalResult verifyMargin(Operation *op, int64_t margin) {
+  if (margin >= 0)
+    return success();
+  return op->emitOpError("margin must not be negative, or values beyond the format's range would "
+                         "be asked for; it is ")
+         << margin;
+}
+
+LogicalResult ComputeScaleOp::verify() {
+  if (failed(verifyStorage([&] { return emitOpError(); }, getFormat())))
+    return failure();
+  return verifyMargin(*this, getMargin());
+}
+
+LogicalResult AdvanceOp::verify() { return verifyMargin(*this, getMargin()); }
+
 LogicalResult QuantizeOp::verify() {
+  if (!getOutput().getType().isPerTensor())
+    return emitOpError("one scale cannot make ") << getOutput().getType() << ", which has several";
   return verifySameShape(*this, getInput().getType(), getOutput().getType());
 }
 
@@ -158,13 +200,16 @@ LogicalResult TransposeOp::verify() {
   return success();
 }
 
-LogicalResult fp8::verifyContraction(Operation *op, ArrayRef<int64_t> lhs, ArrayRef<int64_t> rhs,
-                                     ArrayRef<int64_t> result, int64_t batchRank,
-                                     ArrayRef<int64_t> lhsContracting,
-                                     ArrayRef<int64_t> rhsContracting) {
+std::optional<std::string> fp8::getContractionError(ArrayRef<int64_t> lhs, ArrayRef<int64_t> rhs,
+                                                    ArrayRef<int64_t> result, int64_t batchRank,
+                                                    ArrayRef<int64_t> lhsContracting,
+                                                    ArrayRef<int64_t> rhsContracting) {
+  int64_t lhsRank = lhs.size(), rhsRank = rhs.size();
+  if (batchRank < 0 || batchRank > std::min(lhsRank, rhsRank))
+    return llvm::formatv("has {0} batch dimensions, but operands of rank {1} and {2}", batchRank,
+                         lhsRank, rhsRank);
   if (lhsContracting.size() != rhsContracting.size() || lhsContracting.empty())
-    return op->emitOpError("must contract as many dimensions of the left operand as of the right "
-                           "one, at least one");
+    return "must contract as many dimensions of the left operand as of the right one, at least one";
   auto together = [&](ArrayRef<int64_t> dims, int64_t rank) {
     for (size_t i = 1; i < dims.size(); ++i)
       if (dims[i] != dims[i - 1] + 1)
@@ -172,31 +217,37 @@ LogicalResult fp8::verifyContraction(Operation *op, ArrayRef<int64_t> lhs, Array
     return dims.front() >= batchRank && dims.back() < rank &&
            (dims.front() == batchRank || dims.back() == rank - 1);
   };
-  if (!together(lhsContracting, lhs.size()) || !together(rhsContracting, rhs.size()))
-    return op->emitOpError("contracted dimensions must stand together, ascending, at the start or "
-                           "at the end of the dimensions after the batch");
+  if (!together(lhsContracting, lhsRank) || !together(rhsContracting, rhsRank))
+    return "contracted dimensions must stand together, ascending, at the start or at the end of "
+           "the dimensions after the batch";
   for (auto [l, r] : llvm::zip(lhsContracting, rhsContracting))
     if (lhs[l] != rhs[r])
-      return op->emitOpError("contracts dimension ")
-             << l << " of the left operand, of size " << lhs[l] << ", with dimension " << r
-             << " of the right one, of size " << rhs[r];
+      return llvm::formatv("contracts dimension {0} of the left operand, of size {1}, with "
+                           "dimension {2} of the right one, of size {3}",
+                           l, lhs[l], r, rhs[r]);
   SmallVector<int64_t> expected;
   for (int64_t i = 0; i < batchRank; ++i) {
     if (lhs[i] != rhs[i])
-      return op->emitOpError("batch dimension ") << i << " differs: " << lhs[i] << " and " << rhs[i];
+      return llvm::formatv("batch dimension {0} differs: {1} and {2}", i, lhs[i], rhs[i]);
     expected.push_back(lhs[i]);
   }
-  for (int64_t i = batchRank, e = lhs.size(); i < e; ++i)
+  for (int64_t i = batchRank; i < lhsRank; ++i)
     if (!llvm::is_contained(lhsContracting, i))
       expected.push_back(lhs[i]);
-  for (int64_t i = batchRank, e = rhs.size(); i < e; ++i)
+  for (int64_t i = batchRank; i < rhsRank; ++i)
     if (!llvm::is_contained(rhsContracting, i))
       expected.push_back(rhs[i]);
-  if (ArrayRef<int64_t>(expected) != result) {
-    InFlightDiagnostic diag = op->emitOpError("result shape must be ");
-    llvm::interleave(expected, diag, "x");
-    return diag;
-  }
+  if (ArrayRef<int64_t>(expected) != result)
+    return llvm::formatv("result shape must be {0:$[x]}", llvm::iterator_range(expected));
+  return std::nullopt;
+}
+
+LogicalResult fp8::verifyContraction(Operation *op, ArrayRef<int64_t> lhs, ArrayRef<int64_t> rhs,
+                                     ArrayRef<int64_t> result, int64_t batchRank,
+                                     ArrayRef<int64_t> lhsContracting,
+                                     ArrayRef<int64_t> rhsContracting) {
+  if (auto error = getContractionError(lhs, rhs, result, batchRank, lhsContracting, rhsContracting))
+    return op->emitOpError(*error);
   return success();
 }
 

@@ -11,6 +11,8 @@
 #include "mlir/IR/OpImplementation.h"
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+#include <optional>
+#include <string>
 
 #include "FP8/IR/FP8Dialect.h.inc"
 #include "FP8/IR/FP8Interfaces.h.inc"
@@ -29,10 +31,17 @@ double maxFinite(mlir::FloatType format);
 /// Shape of a ranked tensor or of a scaled tensor.
 llvm::ArrayRef<int64_t> getShape(mlir::Type type);
 
-/// Checks that `lhs` and `rhs` contracted over the given dimensions give
-/// `result`, and that the contracted dimensions stand together at the start or
-/// at the end of the dimensions after the batch, in order, so that each operand is a
-/// matrix. Emits the error at `op`.
+/// What is wrong with a contraction; none if nothing is. `lhs` and `rhs` contracted
+/// over the given dimensions must give `result`, and the contracted dimensions must
+/// stand together, in order, at the start or at the end of the dimensions after the
+/// batch, so that each operand is a matrix.
+std::optional<std::string> getContractionError(llvm::ArrayRef<int64_t> lhs,
+                                               llvm::ArrayRef<int64_t> rhs,
+                                               llvm::ArrayRef<int64_t> result, int64_t batchRank,
+                                               llvm::ArrayRef<int64_t> lhsContracting,
+                                               llvm::ArrayRef<int64_t> rhsContracting);
+
+/// The same as an error at `op`.
 mlir::LogicalResult verifyContraction(mlir::Operation *op, llvm::ArrayRef<int64_t> lhs,
                                       llvm::ArrayRef<int64_t> rhs,
                                       llvm::ArrayRef<int64_t> result, int64_t batchRank,

@@ -26,6 +26,7 @@ def FP8_AmaxOp : FP8_Op<"amax"> {
   }];
   let arguments = (ins FP8_Tensor:$input);
   let results = (outs FP8_Scalar:$amax);
+  let builders = [OpBuilder<(ins "::mlir::Value":$input)>];
   let assemblyFormat = "$input attr-dict `:` qualified(type($input))";
 }
 
@@ -42,6 +43,7 @@ def FP8_ComputeScaleOp : FP8_Op<"compute_scale"> {
   let results = (outs FP8_Scalar:$scale);
   let builders = [OpBuilder<(ins "::mlir::Value":$amax, "::mlir::FloatType":$format,
                                  CArg<"int64_t", "0">:$margin, CArg<"bool", "false">:$pow2)>];
+  let hasVerifier = 1;
   let assemblyFormat = "$amax attr-dict";
 }
 
@@ -52,6 +54,7 @@ def FP8_CurrentScaleOp : FP8_Op<"current_scale"> {
   }];
   let arguments = (ins FP8_ScaleStateType:$state);
   let results = (outs FP8_Scalar:$scale);
+  let builders = [OpBuilder<(ins "::mlir::Value":$state)>];
   let assemblyFormat = "$state attr-dict `:` qualified(type($state))";
 }
 
@@ -138,6 +141,9 @@ def FP8_RecordOp : FP8_Op<"record", [AllTypesMatch<["state", "output"]>]> {
   }];
   let arguments = (ins FP8_ScaleStateType:$state, FP8_StatsType:$stats);
   let results = (outs FP8_ScaleStateType:$output);
+  let builders = [OpBuilder<(ins "::mlir::Value":$state, "::mlir::Value":$stats), [{
+    build($_builder, $_state, state.getType(), state, stats);
+  }]>];
   let assemblyFormat = "$state `,` $stats attr-dict `:` qualified(type($state))";
 }
 
@@ -155,6 +161,11 @@ def FP8_AdvanceOp : FP8_Op<"advance", [AllTypesMatch<["state", "output"]>]> {
   let arguments = (ins FP8_ScaleStateType:$state,
                        DefaultValuedAttr<I64Attr, "0">:$margin, UnitAttr:$pow2);
   let results = (outs FP8_ScaleStateType:$output);
+  let builders = [OpBuilder<(ins "::mlir::Value":$state, CArg<"int64_t", "0">:$margin,
+                                 CArg<"bool", "false">:$pow2), [{
+    build($_builder, $_state, state.getType(), state, margin, pow2);
+  }]>];
+  let hasVerifier = 1;
   let assemblyFormat = "$state attr-dict `:` qualified(type($state))";
 }
 

@@ -54,6 +54,7 @@ def FP8_ScaleStateType : FP8_Type<"ScaleState", "scale_state"> {
   }];
   let parameters = (ins "::mlir::FloatType":$storage, "int64_t":$window);
   let assemblyFormat = "`<` $storage `,` $window `>`";
+  let genVerifyDecl = 1;
 }
 
 def FP8_StatsType : FP8_Type<"Stats", "stats">,

@@ -1,20 +1,254 @@
-//===- AssignPrecision.cpp - fp8-assign-precision -===//
+//===- AssignPrecision.cpp - fp8-assign-precision -------------------------===//
+//
+// Evaluates a recipe on every variable and op and writes down what it decides, with
+// the place in the recipe that did. Later passes carry it out.
+//
+//===----------------------------------------------------------------------===//
 
+#include "FP8/Transforms/Eligibility.h"
 #include "FP8/Transforms/Passes.h"
-#include "Train/IR/Train.h"
+#include "FP8/Transforms/Recipe.h"
+#include "FP8/Transforms/StorageFlow.h"
+#include "FP8/Transforms/ValueRoles.h"
+#include "Train/IR/Precision.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/Support/Path.h"
 
 using namespace mlir;
 using namespace fp8c;
+using namespace fp8c::fp8;
 
 namespace fp8c::fp8 {
 #define GEN_PASS_DEF_ASSIGNPRECISION
 #include "FP8/Transforms/Passes.h.inc"
 } // namespace fp8c::fp8
 
+/// "fp8-delayed.yaml:33"
+static std::string place(FileLineColLoc loc) {
+  return (llvm::sys::path::filename(loc.getFilename().getValue()) + ":" + Twine(loc.getLine()))
+      .str();
+}
+
+static std::string nameOf(FloatType type) {
+  std::string name;
+  llvm::raw_string_ostream(name) << type;
+  return name;
+}
+
+/// Layers are numbered from 0 by the names of the ops.
+static int64_t countLayers(ModuleOp module) {
+  int64_t last = -1;
+  module.walk([&](Operation *op) { last = std::max(last, getLayer(train::getName(op))); });
+  return last + 1;
+}
+
+namespace {
+
+/// A `precision` dictionary in the making.
+class Decision {
+public:
+  explicit Decision(MLIRContext *context) : builder(context) {}
+
+  void set(const Twine &key, Attribute value) {
+    entries.push_back(builder.getNamedAttr(builder.getStringAttr(key), value));
+  }
+  void set(const Twine &key, Type type) { set(key, TypeAttr::get(type)); }
+  /// Reasons stand in the order in which they are given, each once.
+  void because(const Twine &reason) {
+    std::string text = reason.str();
+    if (StringRef(why).contains(text))
+      return;
+    if (!why.empty())
+      why += ", ";
+    why += text;
+  }
+  void attachTo(Operation *op) {
+    if (entries.empty() && why.empty())
+      return;
+    set(train::kWhyKey, builder.getStringAttr(why));
+    op->setDiscardableAttr(train::kPrecisionAttr, builder.getDictionaryAttr(entries));
+  }
+  Builder builder;
+
+private:
+  NamedAttrList entries;
+  std::string why;
+};
+
+class Assigner {
+public:
+  Assigner(ModuleOp module, const Recipe &recipe)
+      : module(module), recipe(recipe), evaluator(recipe, countLayers(module)), roles(module) {}
+
+  LogicalResult run();
+
+private:
+  void assignVariable(train::VariableOp variable);
+  LogicalResult assignOp(Operation *op, const StorageFlow &flow);
+  LogicalResult assignOperands(FP8ContractionOpInterface op, const OpFacts &facts,
+                               const Settings &settings, Decision &decision);
+  void assignResults(train::PrecisionOpInterface op, const Settings &settings,
+                     const StorageFlow &flow, Decision &decision);
+  OpFacts getFacts(Operation *op);
+
+  ModuleOp module;
+  const Recipe &recipe;
+  RecipeEvaluator evaluator;
+  ValueRoles roles;
+  DenseMap<StringAttr, FloatType> storage;
+};
+
+} // namespace
+
+void Assigner::assignVariable(train::VariableOp variable) {
+  auto tensor = dyn_cast<RankedTensorType>(variable.getType());
+  bool isState = llvm::is_contained({train::Role::parameter, train::Role::gradient,
+                                     train::Role::moment1, train::Role::moment2},
+                                    variable.getRole());
+  if (!isState || !tensor || !train::isWide(tensor.getElementType()))
+    return;
+  Settings settings =
+      evaluator.forVariable(variable.getSymName(), stringifyRole(variable.getRole()));
+  storage[variable.getSymNameAttr()] = settings.storage->value;
+  Decision decision(module.getContext());
+  decision.set(train::kStorageKey, settings.storage->value);
+  decision.because(place(settings.storage->loc));
+  decision.attachTo(variable);
+}
+
+OpFacts Assigner::getFacts(Operation *op) {
+  OpFacts facts;
+  facts.op = op->getName().getStringRef();
+  facts.name = train::getName(op);
+  facts.layer = getLayer(facts.name);
+  if (auto contraction = dyn_cast<FP8ContractionOpInterface>(op)) {
+    // Another compiler's ops have no phase: they are forward ops.
+    facts.gemm = train::getPhase(op).empty() ? StringRef(train::kPhaseForward)
+                                             : train::getPhase(op);
+    facts.lhsRole = roles.get(contraction.getContractionLhs().get());
+    facts.rhsRole = roles.get(contraction.getContractionRhs().get());
+  }
+  return facts;
+}
+
+LogicalResult Assigner::assignOperands(FP8ContractionOpInterface op, const OpFacts &facts,
+                                       const Settings &settings, Decision &decision) {
+  OperandSettings lhs = evaluator.forOperand(facts, kLhs, facts.lhsRole);
+  OperandSettings rhs = evaluator.forOperand(facts, kRhs, facts.rhsRole);
+  bool lhsFP8 = train::isFP8(lhs.format->value), rhsFP8 = train::isFP8(rhs.format->value);
+  if (isa<Float8E5M2Type>(lhs.format->value) && isa<Float8E5M2Type>(rhs.format->value)) {
+    InFlightDiagnostic diag = emitError(rhs.format->loc)
+                              << "both operands of '" << facts.name
+                              << "' would be e5m2, which no hardware contracts; keep one e4m3";
+    diag.attachNote(op.getLoc()) << "of this " << facts.gemm << " contraction";
+    return diag;
+  }
+
+  // What the recipe asks for and the hardware cannot do is said aloud.
+  std::optional<std::string> obstacle;
+  if (lhsFP8 && rhsFP8)
+    obstacle = getFP8Obstacle(op);
+  else if (lhsFP8 || rhsFP8)
+    obstacle = "only one of its operands is to be FP8";
+  if (obstacle) {
+    const Setting<FloatType> &asked = lhsFP8 ? *lhs.format : *rhs.format;
+    op.emitRemark() << "stays in " << lhs.wide.value << ": " << *obstacle << " ("
+                    << place(asked.loc) << " asks for " << asked.value << ")";
+    decision.because("stays in " + nameOf(lhs.wide.value) + ": " + *obstacle + " (" +
+                     place(asked.loc) + " asks for " + nameOf(asked.value) + ")");
+  }
+
+  bool isFP8 = lhsFP8 && rhsFP8 && !obstacle;
+  if (!isFP8 && !isa<train::PrecisionOpInterface>(op.getOperation()))
+    return success(); // its operands' types are not ours to choose
+  for (auto [key, operand] : {std::pair(train::kLhsKey, &lhs), {train::kRhsKey, &rhs}}) {
+    const Setting<FloatType> &format =
+        train::isFP8(operand->format->value) && !isFP8 ? operand->wide : *operand->format;
+    decision.set(key, format.value);
+    decision.because(place(format.loc) + " (" + key + ")");
+    if (!isFP8)
+      continue;
+    bool delayed = operand->delayed->value;
+    decision.set(key + train::kScalingKey,
+                 decision.builder.getStringAttr(delayed ? train::kDelayed : train::kCurrent));
+    if (delayed)
+      decision.set(key + train::kWindowKey,
+                   decision.builder.getI64IntegerAttr(operand->window->value));
+    if (operand->margin->value)
+      decision.set(key + train::kMarginKey,
+                   decision.builder.getI64IntegerAttr(operand->margin->value));
+    if (operand->pow2->value)
+      decision.set(key + train::kPow2Key, decision.builder.getUnitAttr());
+  }
+  if (isFP8 && settings.fastAccum->value)
+    decision.set(train::kFastAccumKey, decision.builder.getUnitAttr());
+  return success();
+}
+
+void Assigner::assignResults(train::PrecisionOpInterface op, const Settings &settings,
+                             const StorageFlow &flow, Decision &decision) {
+  SmallVector<Attribute> types;
+  bool isUpdate = train::getPhase(op) == train::kPhaseUpdate, anyChosen = false;
+  for (OpResult result : op->getResults()) {
+    Type type = getElementTypeOrSelf(result.getType());
+    if (op.getResultPrecision(result.getResultNumber()) == train::ResultPrecision::Chosen &&
+        train::isWide(type)) {
+      StorageFlow::Demand demand = flow.get(result);
+      anyChosen = true;
+      if (demand.format) {
+        type = demand.format;
+        decision.because("storage of " + demand.variable.getValue());
+      } else if (isUpdate) {
+        decision.because("the optimizer's arithmetic");
+      } else {
+        type = settings.result->value;
+        decision.because(place(settings.result->loc) + " (result)");
+      }
+    }
+    types.push_back(TypeAttr::get(type));
+  }
+  if (anyChosen)
+    decision.set(train::kResultKey, llvm::all_equal(types) ? types.front()
+                                                           : decision.builder.getArrayAttr(types));
+}
+
+LogicalResult Assigner::assignOp(Operation *op, const StorageFlow &flow) {
+  auto precision = dyn_cast<train::PrecisionOpInterface>(op);
+  auto contraction = dyn_cast<FP8ContractionOpInterface>(op);
+  if (!precision && !contraction)
+    return success();
+  OpFacts facts = getFacts(op);
+  Settings settings = evaluator.forOp(facts);
+  Decision decision(module.getContext());
+  if (contraction && failed(assignOperands(contraction, facts, settings, decision)))
+    return failure();
+  if (precision)
+    assignResults(precision, settings, flow, decision);
+  decision.attachTo(op);
+  return success();
+}
+
+LogicalResult Assigner::run() {
+  for (auto variable : module.getOps<train::VariableOp>())
+    assignVariable(variable);
+  StorageFlow flow(module, storage);
+  WalkResult result = module.walk<WalkOrder::PreOrder>([&](Operation *op) {
+    roles.visit(op);
+    return WalkResult(assignOp(op, flow));
+  });
+  if (result.wasInterrupted())
+    return failure();
+  module->setAttr("fp8.recipe", StringAttr::get(module.getContext(), recipe.name));
+  return evaluator.checkAllApplied();
+}
+
 namespace {
 struct AssignPrecision : fp8::impl::AssignPrecisionBase<AssignPrecision> {
   using Base::Base;
-  void runOnOperation() override {}
+  void runOnOperation() override {
+    FailureOr<Recipe> read = readRecipe(recipe, getOperation().getLoc());
+    if (failed(read) || failed(Assigner(getOperation(), *read).run()))
+      signalPassFailure();
+  }
 };
 } // namespace

@@ -1,20 +1,296 @@
-//===- InsertScaling.cpp - fp8-insert-scaling -===//
+//===- InsertScaling.cpp - fp8-insert-scaling -----------------------------===//
+//
+// Quantises what contractions want in FP8, each value once per format, and makes the
+// contractions fp8.matmul.
+//
+// A scale is current (from the value's own amax) or delayed (from a state that
+// remembers the amaxes of past steps). What happens to the states depends on the
+// function: @micro records statistics, @update advances the states, @calibrate seeds
+// them from one batch with current scaling, all others only read.
+//
+//===----------------------------------------------------------------------===//
 
+#include "FP8/Transforms/Eligibility.h"
 #include "FP8/Transforms/Passes.h"
-#include "Train/IR/Train.h"
-#include "mlir/IR/BuiltinOps.h"
+#include "FP8/Transforms/Recipe.h"
+#include "FP8/Transforms/ScaleSites.h"
+#include "FP8/Transforms/ValueRoles.h"
+#include "Train/IR/Precision.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace fp8c;
+using namespace fp8c::fp8;
 
 namespace fp8c::fp8 {
 #define GEN_PASS_DEF_INSERTSCALING
 #include "FP8/Transforms/Passes.h.inc"
 } // namespace fp8c::fp8
 
+static bool wantsFP8(Operation *op) {
+  DictionaryAttr precision = train::getPrecision(op);
+  return isa<FP8ContractionOpInterface>(op) &&
+         train::isFP8(train::getFormat(precision, train::kLhsKey)) &&
+         train::isFP8(train::getFormat(precision, train::kRhsKey));
+}
+
+static bool isForward(Operation *op) {
+  return train::getPhase(op).empty() || train::getPhase(op) == train::kPhaseForward;
+}
+
+namespace {
+
+enum class StateUse { Record, Calibrate, ReadOnly };
+
+/// Lowers the contractions of one function.
+class FunctionScaler {
+public:
+  FunctionScaler(Operation *function, StateUse use, ScaleSites &sites, ValueRoles &roles)
+      : function(function), use(use), sites(sites), roles(roles) {}
+
+  LogicalResult run();
+
+private:
+  struct Operand {
+    Value value;
+    ScalingSpec spec;
+    /// What the site is called after the contraction's name: "x", "w" or "dy".
+    StringRef suffix;
+  };
+  LogicalResult lower(FP8ContractionOpInterface op);
+  Value quantize(Operation *consumer, const Operand &operand);
+  ScaleSite *getSite(Operation *consumer, const Operand &operand, bool &isFirst);
+  void keepStatistics(ScaleSite &site, Value state, Value stats, Operation *consumer);
+
+  /// Creates an op that carries the name and phase of the contraction it serves.
+  template <typename Op, typename... Args> Op create(OpBuilder &builder, Operation *consumer, Args &&...args) {
+    auto op = Op::create(builder, consumer->getLoc(), std::forward<Args>(args)...);
+    for (StringRef key : {train::kNameAttr, train::kPhaseAttr})
+      if (Attribute attr = consumer->getDiscardableAttr(key))
+        op->setDiscardableAttr(key, attr);
+    return op;
+  }
+
+  Operation *function;
+  StateUse use;
+  ScaleSites &sites;
+  ValueRoles &roles;
+  /// By value and key of the spec.
+  DenseMap<std::pair<Value, Attribute>, Value> quantized;
+  /// Which site serves an operand, by the name that a site of its own would have. A
+  /// value that backward computes anew finds the forward pass's scale this way.
+  llvm::StringMap<ScaleSite *> siteOfOperand;
+  /// The site of each quantised value; null with current scaling.
+  DenseMap<Value, ScaleSite *> siteOfValue;
+  /// Names that several forward contractions have: no state could be told from another.
+  llvm::StringSet<> ambiguous;
+};
+
+} // namespace
+
+ScaleSite *FunctionScaler::getSite(Operation *consumer, const Operand &operand,
+                                         bool &isFirst) {
+  isFirst = false;
+  auto fallBack = [&](const Twine &reason) {
+    consumer->emitRemark() << "scales operand '" << operand.suffix
+                           << "' currently, not delayed: " << reason.str();
+    return static_cast<ScaleSite *>(nullptr);
+  };
+  StringRef name = train::getName(consumer);
+  if (name.empty())
+    return fallBack("the op has no 'name' to keep a scale under");
+  if (ambiguous.contains(name))
+    return fallBack("several ops are named '" + name + "'");
+  if (Value(operand.value).getParentBlock() != &function->getRegion(0).front())
+    return fallBack("statistics cannot leave a nested region");
+  std::string siteName = (name + "." + operand.suffix).str();
+  if (ScaleSite *site = siteOfOperand.lookup(siteName); site && site->spec == operand.spec)
+    return site; // the value was computed anew
+  if (use == StateUse::ReadOnly) {
+    ScaleSite *site = sites.lookup(siteName, operand.spec);
+    return site ? site : fallBack("@micro keeps no statistics of it");
+  }
+  ScaleSite *site = sites.getOrCreate(siteName, operand.spec);
+  if (!site) // the forward pass scales the operand in another way
+    site = sites.getOrCreate(siteName + "." + train::getPhase(consumer).str(), operand.spec);
+  isFirst = true;
+  return site ? site : fallBack("its name is taken");
+}
+
+/// Statistics go to the state at the end of the function.
+void FunctionScaler::keepStatistics(ScaleSite &site, Value state, Value stats,
+                                    Operation *consumer) {
+  auto builder = OpBuilder::atBlockTerminator(&function->getRegion(0).front());
+  Value next = create<RecordOp>(builder, consumer, state, stats);
+  if (use == StateUse::Calibrate)
+    next = create<AdvanceOp>(builder, consumer, next, site.spec.margin, site.spec.pow2);
+  create<train::AssignOp>(builder, consumer, site.variable.getSymName(), next);
+}
+
+Value FunctionScaler::quantize(Operation *consumer, const Operand &operand) {
+  Value &result = quantized[{operand.value, operand.spec.getKey()}];
+  auto remember = [&](ScaleSite *site) {
+    siteOfValue[result] = site;
+    if (site)
+      siteOfOperand.try_emplace((train::getName(consumer) + "." + operand.suffix).str(), site);
+  };
+  if (result) {
+    remember(siteOfValue.lookup(result));
+    return result;
+  }
+  bool isFirst = false;
+  ScaleSite *site = operand.spec.delayed ? getSite(consumer, operand, isFirst) : nullptr;
+
+  // Right after the value, so that the quantisation dominates all users and can join
+  // the value's producer.
+  OpBuilder builder(function->getContext());
+  builder.setInsertionPointAfterValue(operand.value);
+  const ScalingSpec &spec = operand.spec;
+  Value state, scale;
+  if (site)
+    state = create<train::ReadOp>(builder, consumer, site->variable.getType(),
+                                  site->variable.getSymName());
+  if (site && use != StateUse::Calibrate) {
+    scale = create<CurrentScaleOp>(builder, consumer, state);
+  } else {
+    Value amax = create<AmaxOp>(builder, consumer, operand.value);
+    scale = create<ComputeScaleOp>(builder, consumer, amax, spec.format, spec.margin, spec.pow2);
+  }
+  auto quantize = create<QuantizeOp>(builder, consumer, operand.value, scale, spec.format);
+  // A value that is computed anew was counted when it was computed first.
+  if (isFirst)
+    keepStatistics(*site, state, quantize.getStats(), consumer);
+  result = quantize.getOutput();
+  remember(site);
+  return result;
+}
+
+LogicalResult FunctionScaler::lower(FP8ContractionOpInterface op) {
+  if (auto obstacle = getFP8Obstacle(op))
+    return op.emitOpError("cannot be done in FP8: ") << *obstacle;
+  DictionaryAttr precision = train::getPrecision(op);
+  Operand lhs{op.getContractionLhs().get(), ScalingSpec::get(precision, train::kLhsKey), {}};
+  Operand rhs{op.getContractionRhs().get(), ScalingSpec::get(precision, train::kRhsKey), {}};
+  StringRef lhsRole = roles.get(lhs.value), rhsRole = roles.get(rhs.value);
+  auto suffix = [&](StringRef role, StringRef side) -> StringRef {
+    if (lhsRole == rhsRole)
+      return side;
+    return role == kWeight ? "w" : role == kGradient ? "dy" : "x";
+  };
+  lhs.suffix = suffix(lhsRole, "lhs");
+  rhs.suffix = suffix(rhsRole, "rhs");
+
+  Value lhsQuantized = quantize(op, lhs), rhsQuantized = quantize(op, rhs);
+  OpBuilder builder(op);
+  SmallVector<int64_t> lhsDims = op.getLhsContractingDims(), rhsDims = op.getRhsContractingDims();
+  auto matmul = create<MatmulOp>(builder, op, op->getResult(0).getType(), lhsQuantized,
+                                 rhsQuantized, builder.getDenseI64ArrayAttr(lhsDims),
+                                 builder.getDenseI64ArrayAttr(rhsDims),
+                                 precision.contains(train::kFastAccumKey));
+  op->replaceAllUsesWith(matmul);
+  op->erase();
+  return success();
+}
+
+LogicalResult FunctionScaler::run() {
+  SmallVector<FP8ContractionOpInterface> contractions;
+  llvm::StringSet<> forwardNames;
+  function->walk<WalkOrder::PreOrder>([&](Operation *op) {
+    roles.visit(op);
+    if (!wantsFP8(op))
+      return;
+    contractions.push_back(cast<FP8ContractionOpInterface>(op));
+    if (isForward(op) && !forwardNames.insert(train::getName(op)).second)
+      ambiguous.insert(train::getName(op));
+  });
+  for (FP8ContractionOpInterface op : contractions)
+    if (failed(lower(op)))
+      return failure();
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// The functions of a program
+//===----------------------------------------------------------------------===//
+
+static bool hasDelayedScaling(func::FuncOp function) {
+  auto delayed = [](Operation *op) {
+    return wantsFP8(op) && (ScalingSpec::get(train::getPrecision(op), train::kLhsKey).delayed ||
+                            ScalingSpec::get(train::getPrecision(op), train::kRhsKey).delayed);
+  };
+  return function
+      .walk([&](Operation *op) { return delayed(op) ? WalkResult::interrupt() : WalkResult::advance(); })
+      .wasInterrupted();
+}
+
+/// @calibrate runs the forward and backward pass of @micro, for their statistics alone.
+static func::FuncOp cloneForCalibration(func::FuncOp micro) {
+  auto calibrate = cast<func::FuncOp>(micro->clone());
+  calibrate.setName("calibrate");
+  calibrate.setFunctionType(FunctionType::get(micro.getContext(), micro.getArgumentTypes(), {}));
+  calibrate.removeResAttrsAttr();
+  for (Operation &op : llvm::make_early_inc_range(calibrate.front()))
+    if (isa<train::AssignOp>(op))
+      op.erase();
+  calibrate.front().getTerminator()->setOperands({});
+  micro->getParentOfType<ModuleOp>().getBody()->getOperations().insertAfter(micro->getIterator(), calibrate);
+  return calibrate;
+}
+
+/// What only served results and gradients is dead in @calibrate.
+static void eraseDeadOps(func::FuncOp function) {
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(function.front())))
+    if (isOpTriviallyDead(&op))
+      op.erase();
+}
+
+static void advanceStates(func::FuncOp update, ScaleSites &sites) {
+  OpBuilder builder(update.front().getTerminator());
+  for (ScaleSite &site : sites.getAll()) {
+    Location loc = update.getLoc();
+    StringRef variable = site.variable.getSymName();
+    Operation *read = train::ReadOp::create(builder, loc, site.variable.getType(), variable);
+    Operation *advance = AdvanceOp::create(builder, loc, read->getResult(0), site.spec.margin,
+                                           site.spec.pow2);
+    Operation *assign = train::AssignOp::create(builder, loc, variable, advance->getResult(0));
+    for (Operation *op : {read, advance, assign}) {
+      train::setName(op, site.name);
+      train::setPhase(op, train::kPhaseUpdate);
+    }
+  }
+}
+
+static LogicalResult insertScaling(ModuleOp module) {
+  ScaleSites sites(module);
+  ValueRoles roles(module);
+  auto micro = module.lookupSymbol<func::FuncOp>("micro");
+  auto update = module.lookupSymbol<func::FuncOp>("update");
+  func::FuncOp calibrate;
+  if (micro && hasDelayedScaling(micro)) {
+    if (!update)
+      return micro.emitError("delayed scaling needs a function @update, in which scales change");
+    calibrate = cloneForCalibration(micro);
+    if (failed(FunctionScaler(micro, StateUse::Record, sites, roles).run()) ||
+        failed(FunctionScaler(calibrate, StateUse::Calibrate, sites, roles).run()))
+      return failure();
+    eraseDeadOps(calibrate);
+    advanceStates(update, sites);
+  }
+  for (Operation &op : *module.getBody())
+    if (op.getNumRegions() > 0 && op.getRegion(0).hasOneBlock() && &op != calibrate &&
+        !(calibrate && &op == micro))
+      if (failed(FunctionScaler(&op, StateUse::ReadOnly, sites, roles).run()))
+        return failure();
+  return success();
+}
+
 namespace {
 struct InsertScaling : fp8::impl::InsertScalingBase<InsertScaling> {
   using Base::Base;
-  void runOnOperation() override {}
+  void runOnOperation() override {
+    if (failed(insertScaling(getOperation())))
+      signalPassFailure();
+  }
 };
 } // namespace

@@ -8,6 +8,14 @@
 
 #include "Train/IR/TrainDialect.h.inc"
 #include "Train/IR/TrainEnums.h.inc"
+
+namespace fp8c::train {
+/// Who chooses the float type of a result: the recipe; the operands (the op only
+/// moves values, so that rounding them would be no part of it); or nobody (the op's
+/// definition wants f32, as for a loss or the statistics of a row).
+enum class ResultPrecision { Chosen, Inherited, Fixed };
+} // namespace fp8c::train
+
 #include "Train/IR/TrainInterfaces.h.inc"
 
 #define GET_ATTRDEF_CLASSES

@@ -1,6 +1,8 @@
 //===- TrainCanonicalize.cpp - Canonicalizations of train ops -------------===//
 
 #include "Train/IR/Train.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 using namespace fp8c;

@@ -60,4 +60,18 @@ def DecomposableOpInterface : OpInterface<"DecomposableOpInterface"> {
   ];
 }
 
+def PrecisionOpInterface : OpInterface<"PrecisionOpInterface"> {
+  let cppNamespace = "::fp8c::train";
+  let description = [{
+    An op that computes in f32 whatever float types its operands have, and
+    rounds each result once: the type of a result is a choice, which a precision
+    recipe makes. Ops without this interface keep their types.
+  }];
+  let methods = [
+    InterfaceMethod<"Who chooses the float type of a result.",
+      "::fp8c::train::ResultPrecision", "getResultPrecision", (ins "unsigned":$result), "",
+      "return ::fp8c::train::ResultPrecision::Chosen;">
+  ];
+}
+
 #endif // TRAIN_IR_TRAININTERFACES_TD

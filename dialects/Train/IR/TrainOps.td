@@ -20,8 +20,11 @@ def Train_Ids : StaticShapeTensorOf<[I64]>;
 def Train_Any : StaticShapeTensorOf<[F32, BF16, F16, I64, I32, I1]>;
 
 class Train_Op<string mnemonic, list<Trait> traits = []> : Op<Train_Dialect, mnemonic, traits>;
-class Train_PureOp<string mnemonic, list<Trait> traits = []>
-    : Train_Op<mnemonic, !listconcat([Pure], traits)>;
+/// `precision` is empty for ops whose types are not theirs to choose.
+class Train_PureOp<string mnemonic, list<Trait> traits = [], list<Trait> precision = [PrecisionOpInterface]>
+    : Train_Op<mnemonic, !listconcat([Pure], precision, traits)>;
+/// Some or all results have no type of their own: see TrainPrecision.cpp.
+def OwnPrecision : DeclareOpInterfaceMethods<PrecisionOpInterface, ["getResultPrecision"]>;
 
 def Differentiable : DeclareOpInterfaceMethods<DifferentiableOpInterface>;
 def Decomposable : DeclareOpInterfaceMethods<DecomposableOpInterface>;
@@ -50,7 +53,7 @@ def Train_VariableOp : Train_Op<"variable", [Symbol, DeclareOpInterfaceMethods<S
   let hasVerifier = 1;
 }
 
-def Train_ReadOp : Train_PureOp<"read", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+def Train_ReadOp : Train_PureOp<"read", [DeclareOpInterfaceMethods<SymbolUserOpInterface>], []> {
   let summary = "A variable's value at entry of the function";
   let description = [{
     Pure: an assignment in the same function does not change what is read.
@@ -73,7 +76,7 @@ def Train_AssignOp : Train_Op<"assign", [DeclareOpInterfaceMethods<SymbolUserOpI
   let assemblyFormat = "$variable `,` $value attr-dict `:` type($value)";
 }
 
-def Train_HyperOp : Train_PureOp<"hyper"> {
+def Train_HyperOp : Train_PureOp<"hyper", [], []> {
   let summary = "A number that is set at run time, without recompiling";
   let description = [{
     One of `lr`, `beta1`, `beta2`, `eps`, `weight_decay`, `clip_norm`, `step`
@@ -213,7 +216,7 @@ def Train_ReduceMaxOp : Train_PureOp<"reduce_max"> {
   let hasVerifier = 1;
 }
 
-def Train_LayerNormOp : Train_PureOp<"layer_norm", [Differentiable, Decomposable]> {
+def Train_LayerNormOp : Train_PureOp<"layer_norm", [Differentiable, Decomposable], [OwnPrecision]> {
   let summary = "Layer normalisation over the last dimension";
   let description = [{
     `y = (x - mean) * rstd * weight + bias` with
@@ -268,7 +271,7 @@ def Train_LayerNormParamsVJPOp : Train_PureOp<"layer_norm_params_vjp", [ColumnDe
   let hasVerifier = 1;
 }
 
-def Train_RMSNormOp : Train_PureOp<"rms_norm", [Differentiable, Decomposable]> {
+def Train_RMSNormOp : Train_PureOp<"rms_norm", [Differentiable, Decomposable], [OwnPrecision]> {
   let summary = "Root-mean-square normalisation over the last dimension";
   let description = [{
     `y = x * rstd * weight` with `rstd = 1/sqrt(mean(x^2) + epsilon)` (arXiv 1910.07467).
@@ -381,7 +384,7 @@ def Train_MatmulOp : Train_PureOp<"matmul", [Differentiable,
 //===----------------------------------------------------------------------===//
 
 class Train_ShapeOp<string mnemonic, list<Trait> traits = []>
-    : Train_PureOp<mnemonic, !listconcat([Differentiable], traits)>;
+    : Train_PureOp<mnemonic, !listconcat([Differentiable], traits), [OwnPrecision]>;
 
 def Train_ReshapeOp : Train_ShapeOp<"reshape"> {
   let summary = "The same elements in row-major order, with another shape";
@@ -462,7 +465,7 @@ def Train_ConcatOp : Train_ShapeOp<"concat"> {
 // Attention, embedding, loss
 //===----------------------------------------------------------------------===//
 
-def Train_AttentionOp : Train_PureOp<"attention", [Differentiable]> {
+def Train_AttentionOp : Train_PureOp<"attention", [Differentiable], [OwnPrecision]> {
   let summary = "Scaled dot-product attention with grouped heads";
   let description = [{
     `output = softmax(scale * q k^T + mask) v` per head (arXiv 1706.03762, section 3.2.1). q is
@@ -546,7 +549,7 @@ def Train_EmbeddingVJPOp : Train_PureOp<"embedding_vjp"> {
   let hasVerifier = 1;
 }
 
-def Train_CrossEntropyOp : Train_PureOp<"cross_entropy", [Differentiable]> {
+def Train_CrossEntropyOp : Train_PureOp<"cross_entropy", [Differentiable], [OwnPrecision]> {
   let summary = "Mean of -log softmax(logits)[label] over the labels that count";
   let description = [{
     logits [S, V], labels of shape S. Labels that are `ignore_index` or negative do not
@@ -588,7 +591,7 @@ def Train_CrossEntropyVJPOp : Train_PureOp<"cross_entropy_vjp"> {
 // Optimizer
 //===----------------------------------------------------------------------===//
 
-def Train_SumSquaresOp : Train_PureOp<"sum_squares"> {
+def Train_SumSquaresOp : Train_PureOp<"sum_squares", [], [OwnPrecision]> {
   let summary = "Sum of the squares of all elements";
   let description = "Example: `%s = train.sum_squares %g : tensor<4x8xf32> -> tensor<f32>`";
   let arguments = (ins Train_Float:$input);
@@ -596,7 +599,7 @@ def Train_SumSquaresOp : Train_PureOp<"sum_squares"> {
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($output)";
 }
 
-def Train_ClipCoefficientOp : Train_PureOp<"clip_coefficient"> {
+def Train_ClipCoefficientOp : Train_PureOp<"clip_coefficient", [], [OwnPrecision]> {
   let summary = "Global norm of all gradients and the factor that clips it";
   let description = [{
     `norm = sqrt(sum(sums))`, `coefficient = min(1, max_norm / norm)`; 1 if `max_norm` is
@@ -640,7 +643,7 @@ def Train_AdamWOp : Train_PureOp<"adamw", [Decomposable]> {
 // Fusions
 //===----------------------------------------------------------------------===//
 
-def Train_FusionOp : Train_PureOp<"fusion", [IsolatedFromAbove, SingleBlock]> {
+def Train_FusionOp : Train_PureOp<"fusion", [IsolatedFromAbove, SingleBlock], []> {
   let summary = "Ops that become one kernel";
   let description = [{
     The body is a tensor-level graph whose arguments are the operands and whose
@@ -663,7 +666,7 @@ def Train_FusionOp : Train_PureOp<"fusion", [IsolatedFromAbove, SingleBlock]> {
   let hasVerifier = 1;
 }
 
-def Train_YieldOp : Train_PureOp<"yield", [Terminator, HasParent<"FusionOp">]> {
+def Train_YieldOp : Train_PureOp<"yield", [Terminator, HasParent<"FusionOp">], []> {
   let summary = "The results of a fusion";
   let arguments = (ins Variadic<AnyType>:$values);
   let assemblyFormat = "attr-dict ($values^ `:` type($values))?";

@@ -1,11 +1,20 @@
-//===- ApplyPrecision.cpp - train-apply-precision -===//
+//===- ApplyPrecision.cpp - train-apply-precision -------------------------===//
+//
+// Train ops take operands of any float type, so a value's precision changes by
+// changing its type. A cast is needed in three places: before a contraction, whose
+// operands meet the hardware as they are; before ops that know nothing of
+// precision, a return among them; and before an assignment.
+//
+//===----------------------------------------------------------------------===//
 
-#include "Train/Transforms/Passes.h"
+#include "Train/IR/Precision.h"
 #include "Train/IR/Train.h"
+#include "Train/Transforms/Passes.h"
 #include "mlir/IR/BuiltinOps.h"
 
 using namespace mlir;
 using namespace fp8c;
+using namespace fp8c::train;
 
 namespace fp8c::train {
 #define GEN_PASS_DEF_APPLYPRECISION
@@ -13,8 +22,136 @@ namespace fp8c::train {
 } // namespace fp8c::train
 
 namespace {
+
+class Applier {
+public:
+  explicit Applier(ModuleOp module) : module(module) {}
+  void run();
+
+private:
+  void apply(Operation *op);
+  void applyToResults(PrecisionOpInterface op);
+  void castOperand(OpOperand &operand, Type type);
+  void setElementType(Value value, Type element);
+
+  ModuleOp module;
+  DenseMap<StringAttr, VariableOp> variables;
+  /// Types before this pass, of the values whose type has changed.
+  DenseMap<Value, Type> original;
+  /// One cast per value and type serves all users.
+  DenseMap<std::pair<Value, Type>, Value> casts;
+};
+
+} // namespace
+
+void Applier::setElementType(Value value, Type element) {
+  Type type = withElementType(value.getType(), element);
+  if (type == value.getType())
+    return;
+  original.try_emplace(value, value.getType());
+  value.setType(cast<RankedTensorType>(type));
+}
+
+void Applier::castOperand(OpOperand &operand, Type type) {
+  Value value = operand.get();
+  if (value.getType() == type)
+    return;
+  Value &cast = casts[{value, type}];
+  if (!cast) {
+    OpBuilder builder(module.getContext());
+    builder.setInsertionPointAfterValue(value);
+    auto op = CastOp::create(builder, operand.getOwner()->getLoc(), type, value);
+    if (StringRef name = getName(operand.getOwner()); !name.empty())
+      setName(op, name);
+    if (StringRef phase = getPhase(operand.getOwner()); !phase.empty())
+      setPhase(op, phase);
+    cast = op;
+  }
+  operand.set(cast);
+}
+
+void Applier::applyToResults(PrecisionOpInterface op) {
+  DictionaryAttr precision = getPrecision(op);
+  auto types = precision ? precision.getAs<ArrayAttr>(kResultKey) : ArrayAttr();
+  for (OpResult result : op->getResults()) {
+    unsigned i = result.getResultNumber();
+    Type element = getElementTypeOrSelf(result.getType());
+    if (!isWide(element))
+      continue;
+    switch (op.getResultPrecision(i)) {
+    case ResultPrecision::Fixed:
+      break;
+    case ResultPrecision::Inherited:
+      // What comes from operands of several types is as wide as the widest.
+      element = getElementTypeOrSelf(op->getOperand(0).getType());
+      for (Type other : op->getOperandTypes())
+        if (getElementTypeOrSelf(other).getIntOrFloatBitWidth() > element.getIntOrFloatBitWidth())
+          element = getElementTypeOrSelf(other);
+      break;
+    case ResultPrecision::Chosen:
+      if (types)
+        element = cast<TypeAttr>(types[i]).getValue();
+      else if (FloatType chosen = getFormat(precision, kResultKey))
+        element = chosen;
+      break;
+    }
+    setElementType(result, element);
+  }
+}
+
+void Applier::apply(Operation *op) {
+  if (auto read = dyn_cast<ReadOp>(op)) {
+    if (VariableOp variable = variables.lookup(read.getVariableAttr().getAttr()))
+      if (read.getValue().getType() != variable.getType())
+        setElementType(read.getValue(), getElementTypeOrSelf(variable.getType()));
+    return;
+  }
+  if (auto assign = dyn_cast<AssignOp>(op)) {
+    if (VariableOp variable = variables.lookup(assign.getVariableAttr().getAttr()))
+      castOperand(assign.getValueMutable(), variable.getType());
+    return;
+  }
+  auto precise = dyn_cast<PrecisionOpInterface>(op);
+  auto contraction = dyn_cast<fp8::FP8ContractionOpInterface>(op);
+  if (precise && contraction) {
+    DictionaryAttr precision = getPrecision(op);
+    auto castTo = [&](OpOperand &operand, StringRef key) {
+      FloatType format = getFormat(precision, key);
+      if (isWide(format)) // FP8 is the business of fp8-insert-scaling
+        castOperand(operand, withElementType(operand.get().getType(), format));
+    };
+    castTo(contraction.getContractionLhs(), kLhsKey);
+    castTo(contraction.getContractionRhs(), kRhsKey);
+  }
+  if (precise) {
+    applyToResults(precise);
+    // The types say it all now, except why a contraction is as it is.
+    if (!contraction)
+      op->removeDiscardableAttr(kPrecisionAttr);
+    return;
+  }
+  // An FP8 operand is quantised from whatever type it has.
+  if (contraction && isFP8(getFormat(getPrecision(op), kLhsKey)))
+    return;
+  for (OpOperand &operand : op->getOpOperands())
+    if (auto it = original.find(operand.get()); it != original.end())
+      castOperand(operand, it->second);
+}
+
+void Applier::run() {
+  for (auto variable : module.getOps<VariableOp>()) {
+    variables[variable.getSymNameAttr()] = variable;
+    if (FloatType storage = getFormat(getPrecision(variable), kStorageKey))
+      variable.setType(withElementType(variable.getType(), storage));
+    variable->removeDiscardableAttr(kPrecisionAttr);
+  }
+  // Definitions come before uses, so that operands have their final types.
+  module.walk<WalkOrder::PreOrder>([&](Operation *op) { apply(op); });
+}
+
+namespace {
 struct ApplyPrecision : train::impl::ApplyPrecisionBase<ApplyPrecision> {
   using Base::Base;
-  void runOnOperation() override {}
+  void runOnOperation() override { Applier(getOperation()).run(); }
 };
 } // namespace

@@ -11,10 +11,11 @@ def AppendLoss : Pass<"train-append-loss", "::mlir::ModuleOp"> {
     If `@forward` returns logits, `@eval(tokens, targets) -> loss` is a copy of it with
     `train.cross_entropy` appended; `targets` are i64 of the logits' shape less
     the last dimension. If `@forward` already returns a scalar loss, `@eval` is a copy of it.
+    What only other outputs need is left out.
   }];
   let options = [
     Option<"loss", "loss", "std::string", "\"\"",
-           "Name of the output of @forward to differentiate (default: its first scalar float output, else cross-entropy of its first output)">
+           "Name of the output of @forward to differentiate (default: its first scalar float output, else cross-entropy of its first float output of rank 2 or more)">
   ];
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
@@ -24,7 +25,12 @@ def Autodiff : Pass<"train-autodiff", "::mlir::ModuleOp"> {
   let description = [{
     Reverse-mode differentiation by the ops' `DifferentiableOpInterface`. `@micro` takes what `@eval` takes
     and returns the loss, then for every parameter that the loss depends on the gradient of `grad_scale * loss`,
-    marked with the result attribute `train.gradient_of = @parameter`. Gradients have their parameter's type.
+    marked with the result attribute `train.gradient_of = @parameter`. Gradients have their parameter's type and
+    stand in the order of the parameters.
+
+    Only ops between a parameter and the loss are differentiated; one of them that has no VJP is an error.
+    The ops of a VJP carry the `name` of their forward op and the phase `wgrad` if they make the gradient of a
+    parameter, else `dgrad`. Parameters that the loss does not depend on are remarked on.
   }];
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
@@ -34,7 +40,7 @@ def AddOptimizer : Pass<"train-add-optimizer", "::mlir::ModuleOp"> {
   let description = [{
     `@micro`'s gradients are added to variables of role `gradient`. `@update() -> grad_norm` computes the global norm, the
     clip coefficient, AdamW for every parameter (decay for those of two or more dimensions), and
-    clears the gradients.
+    clears the gradients. Gradients and moments are f32. Parameters without a gradient get no state.
   }];
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }

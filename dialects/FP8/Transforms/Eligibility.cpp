@@ -1,0 +1,38 @@
+//===- Eligibility.cpp - Which contractions FP8 hardware can do -----------===//
+
+#include "FP8/Transforms/Eligibility.h"
+
+#include "Train/IR/Precision.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace mlir;
+using namespace fp8c;
+using namespace fp8c::fp8;
+
+/// FP8 tensor cores and cuBLASLt want sizes that are multiples of 16.
+static constexpr int64_t kFP8Multiple = 16;
+
+static bool isStaticFloatTensor(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  return tensor && tensor.hasStaticShape() && train::isWide(tensor.getElementType());
+}
+
+std::optional<std::string> fp8::getFP8Obstacle(FP8ContractionOpInterface op) {
+  if (op->getNumOperands() != 2 || op->getNumResults() != 1 || op->getNumRegions() != 0)
+    return "it does more than contract two operands into one result";
+  if (!llvm::all_of(op->getOperandTypes(), isStaticFloatTensor) ||
+      !isStaticFloatTensor(op->getResult(0).getType()))
+    return "its types are not tensors of static shape in f32, bf16 or f16";
+  if (op.getContractionBatchRank() != 0)
+    return "it has batch dimensions";
+  if (getContractionError(getShape(op.getContractionLhs().get().getType()),
+                          getShape(op.getContractionRhs().get().getType()),
+                          getShape(op->getResult(0).getType()), /*batchRank=*/0,
+                          op.getLhsContractingDims(), op.getRhsContractingDims()))
+    return "its operands are no matrices with respect to the dimensions it contracts";
+  GemmDims dims = getGemmDims(op);
+  for (auto [name, size] : {std::pair("m", dims.m), {"n", dims.n}, {"k", dims.k}})
+    if (size % kFP8Multiple)
+      return llvm::formatv("{0} = {1} is no multiple of {2}", name, size, kFP8Multiple).str();
+  return std::nullopt;
+}

@@ -1,0 +1,127 @@
+//===- Recipe.cpp - Evaluation of a recipe's rules ------------------------===//
+
+#include "FP8/Transforms/Recipe.h"
+
+#include "Train/IR/Precision.h"
+#include "mlir/IR/Diagnostics.h"
+
+using namespace mlir;
+using namespace fp8c;
+using namespace fp8c::fp8;
+
+int64_t fp8::getLayer(StringRef name) {
+  while (!name.empty()) {
+    auto [component, rest] = name.split('/');
+    auto [word, number] = component.rsplit('.');
+    int64_t layer;
+    if (!word.empty() && !number.getAsInteger(10, layer) && layer >= 0)
+      return layer;
+    name = rest;
+  }
+  return -1;
+}
+
+//===----------------------------------------------------------------------===//
+// Matching
+//===----------------------------------------------------------------------===//
+
+// A key that is not given matches everything.
+
+static bool matchesGlob(ArrayRef<llvm::GlobPattern> globs, StringRef text) {
+  return globs.empty() || llvm::any_of(globs, [&](auto &glob) { return glob.match(text); });
+}
+
+static bool matchesWord(ArrayRef<StringRef> words, StringRef word) {
+  return words.empty() || llvm::is_contained(words, word);
+}
+
+static bool matchesOperand(const Match &match, StringRef side, StringRef role) {
+  return matchesWord(match.operand, side) || matchesWord(match.operand, role);
+}
+
+bool RecipeEvaluator::matchesLayer(const Match &match, int64_t layer) const {
+  auto absolute = [&](int64_t wanted) {
+    return wanted == kFirstLayer ? 0 : wanted == kLastLayer ? numLayers - 1 : wanted;
+  };
+  return match.layer.empty() ||
+         (layer >= 0 && llvm::any_of(match.layer, [&](int64_t wanted) {
+            return layer == absolute(wanted);
+          }));
+}
+
+bool RecipeEvaluator::matchesOp(const Match &match, const OpFacts &op) const {
+  if (match.ofVariables() || (op.gemm.empty() && !(match.gemm.empty() && match.operand.empty())))
+    return false;
+  // "matmul" means the op of any dialect, "train.matmul" that of one.
+  return (matchesGlob(match.op, op.op) || matchesGlob(match.op, op.op.split('.').second)) &&
+         matchesGlob(match.name, op.name) && matchesWord(match.gemm, op.gemm) &&
+         matchesLayer(match, op.layer);
+}
+
+//===----------------------------------------------------------------------===//
+// Evaluation
+//===----------------------------------------------------------------------===//
+
+template <typename T>
+static void overlay(std::optional<Setting<T>> &setting, const std::optional<Setting<T>> &later) {
+  if (later)
+    setting = later;
+}
+
+Settings RecipeEvaluator::forOp(const OpFacts &op) {
+  Settings settings = recipe.defaults;
+  for (auto [i, rule] : llvm::enumerate(recipe.rules)) {
+    if (!rule.settings.hasOpSettings() || !matchesOp(rule.match, op) ||
+        !(matchesOperand(rule.match, kLhs, op.lhsRole) ||
+          matchesOperand(rule.match, kRhs, op.rhsRole)))
+      continue;
+    applied[i] = true;
+    overlay(settings.result, rule.settings.result);
+    overlay(settings.fastAccum, rule.settings.fastAccum);
+  }
+  return settings;
+}
+
+OperandSettings RecipeEvaluator::forOperand(const OpFacts &op, StringRef side, StringRef role) {
+  OperandSettings settings{recipe.defaults, *recipe.defaults.result};
+  auto rememberWide = [&](const Settings &from) {
+    if (from.format && train::isWide(from.format->value))
+      settings.wide = *from.format;
+  };
+  rememberWide(recipe.defaults);
+  for (auto [i, rule] : llvm::enumerate(recipe.rules)) {
+    if (!rule.settings.hasOperandSettings() || !matchesOp(rule.match, op) ||
+        !matchesOperand(rule.match, side, role))
+      continue;
+    applied[i] = true;
+    rememberWide(rule.settings);
+    overlay(settings.format, rule.settings.format);
+    overlay(settings.delayed, rule.settings.delayed);
+    overlay(settings.window, rule.settings.window);
+    overlay(settings.margin, rule.settings.margin);
+    overlay(settings.pow2, rule.settings.pow2);
+  }
+  return settings;
+}
+
+Settings RecipeEvaluator::forVariable(StringRef name, StringRef role) {
+  Settings settings = recipe.defaults;
+  for (auto [i, rule] : llvm::enumerate(recipe.rules)) {
+    const Match &match = rule.match;
+    if (!rule.settings.storage || match.ofOps() || !matchesGlob(match.variable, name) ||
+        !matchesWord(match.role, role) || !matchesLayer(match, getLayer(name)))
+      continue;
+    applied[i] = true;
+    overlay(settings.storage, rule.settings.storage);
+  }
+  return settings;
+}
+
+LogicalResult RecipeEvaluator::checkAllApplied() const {
+  LogicalResult result = success();
+  for (auto [rule, isApplied] : llvm::zip(recipe.rules, applied))
+    if (!isApplied && !rule.optional)
+      result = emitError(rule.loc) << "the rule matches nothing in this module (say "
+                                      "'optional: true' if it need not)";
+  return result;
+}

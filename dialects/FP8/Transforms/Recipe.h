@@ -1,0 +1,134 @@
+//===- Recipe.h - Precision recipes ----------------------------*- C++ -*-===//
+//
+// A recipe says in which format every value, variable and contraction operand
+// is kept: defaults, then rules in order, later ones winning. docs/recipes.md
+// describes the format of the files.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef FP8_TRANSFORMS_RECIPE_H
+#define FP8_TRANSFORMS_RECIPE_H
+
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Location.h"
+#include "llvm/Support/GlobPattern.h"
+#include <optional>
+#include <string>
+
+namespace fp8c::fp8 {
+
+/// A value that a recipe gives, and the place in the file that gives it.
+template <typename T> struct Setting {
+  T value;
+  mlir::FileLineColLoc loc;
+};
+
+/// What defaults or a rule decide. Unset: left as it was.
+struct Settings {
+  // Of a contraction's operand.
+  std::optional<Setting<mlir::FloatType>> format;
+  std::optional<Setting<bool>> delayed;
+  std::optional<Setting<int64_t>> window, margin;
+  std::optional<Setting<bool>> pow2;
+  // Of an op.
+  std::optional<Setting<mlir::FloatType>> result;
+  std::optional<Setting<bool>> fastAccum;
+  // Of a variable.
+  std::optional<Setting<mlir::FloatType>> storage;
+
+  bool hasOperandSettings() const { return format || delayed || window || margin || pow2; }
+  bool hasOpSettings() const { return result || fastAccum; }
+};
+
+/// Layers are numbered by the names of the ops; these two are relative.
+constexpr int64_t kFirstLayer = -1, kLastLayer = -2;
+
+/// What a rule applies to: all keys that are given must match, each of them in any
+/// of its values.
+struct Match {
+  llvm::SmallVector<llvm::GlobPattern, 0> op, name, variable;
+  llvm::SmallVector<int64_t, 1> layer;
+  llvm::SmallVector<llvm::StringRef, 1> gemm, operand, role;
+
+  bool ofOps() const {
+    return !op.empty() || !name.empty() || !gemm.empty() || !operand.empty();
+  }
+  bool ofVariables() const { return !variable.empty() || !role.empty(); }
+};
+
+struct Rule {
+  mlir::FileLineColLoc loc;
+  Match match;
+  Settings settings;
+  /// May apply to nothing; other rules that do are mistakes.
+  bool optional = false;
+};
+
+struct Recipe {
+  std::string name, description;
+  /// Complete: where the file is silent, everything is f32.
+  Settings defaults;
+  llvm::SmallVector<Rule, 0> rules;
+};
+
+/// Reads a shipped recipe by its name, or a file: what has a '/' or ends in
+/// ".yaml" is a path. Emits errors at the place in the file, or at `loc` if there
+/// is no such recipe.
+mlir::FailureOr<Recipe> readRecipe(llvm::StringRef nameOrPath, mlir::Location loc);
+
+/// Names of the shipped recipes.
+llvm::SmallVector<llvm::StringRef> getBuiltinRecipes();
+
+//===----------------------------------------------------------------------===//
+// Evaluation
+//===----------------------------------------------------------------------===//
+
+/// Words of `operand:`.
+constexpr llvm::StringLiteral kLhs = "lhs", kRhs = "rhs", kActivation = "activation",
+                              kWeight = "weight", kGradient = "gradient";
+
+/// What rules see of an op.
+struct OpFacts {
+  /// Full name, as "train.matmul"; value of the `name` attribute.
+  llvm::StringRef op, name;
+  /// -1 where the name has none.
+  int64_t layer = -1;
+  /// Of a contraction: its phase and its operands' roles. Empty for other ops.
+  llvm::StringRef gemm, lhsRole, rhsRole;
+};
+
+/// The number in the first component of a path that ends in ".<number>", as in
+/// "h.3/mlp/fc"; -1 if there is none.
+int64_t getLayer(llvm::StringRef name);
+
+/// Settings of a contraction's operand, every one of them given. `wide` is the last
+/// format of f32, bf16 and f16 that the rules gave: what stands in for FP8.
+struct OperandSettings : Settings {
+  Setting<mlir::FloatType> wide;
+};
+
+/// Applies a recipe's rules and remembers which of them ever applied.
+class RecipeEvaluator {
+public:
+  RecipeEvaluator(const Recipe &recipe, int64_t numLayers)
+      : recipe(recipe), numLayers(numLayers), applied(recipe.rules.size()) {}
+
+  Settings forOp(const OpFacts &op);
+  OperandSettings forOperand(const OpFacts &op, llvm::StringRef side, llvm::StringRef role);
+  Settings forVariable(llvm::StringRef name, llvm::StringRef role);
+
+  /// Emits an error for each rule that applied to nothing and is not optional.
+  mlir::LogicalResult checkAllApplied() const;
+
+private:
+  bool matchesLayer(const Match &match, int64_t layer) const;
+  bool matchesOp(const Match &match, const OpFacts &op) const;
+
+  const Recipe &recipe;
+  int64_t numLayers;
+  llvm::SmallVector<bool> applied;
+};
+
+} // namespace fp8c::fp8
+
+#endif // FP8_TRANSFORMS_RECIPE_H

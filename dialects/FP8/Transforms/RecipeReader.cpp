@@ -1,0 +1,405 @@
+//===- RecipeReader.cpp - Recipes from YAML -------------------------------===//
+//
+// Every key has a reader; every mistake is reported where it stands.
+//
+//===----------------------------------------------------------------------===//
+
+#include "FP8/Transforms/Recipe.h"
+
+#include "Train/IR/Train.h"
+#include "mlir/IR/Diagnostics.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/SourceMgr.h"
+#include "llvm/Support/YAMLParser.h"
+
+using namespace mlir;
+using namespace fp8c;
+using namespace fp8c::fp8;
+namespace yaml = llvm::yaml;
+
+static constexpr std::pair<llvm::StringLiteral, llvm::StringLiteral> kBuiltinRecipes[] = {
+#include "FP8/Transforms/BuiltinRecipes.inc"
+};
+
+SmallVector<StringRef> fp8::getBuiltinRecipes() {
+  SmallVector<StringRef> names;
+  for (auto &[name, text] : kBuiltinRecipes)
+    names.push_back(name);
+  return names;
+}
+
+/// "; did you mean 'x'?" if one of `words` is close to `word`, else all of them.
+static std::string suggest(StringRef word, ArrayRef<StringRef> words) {
+  auto distance = [&](StringRef other) { return word.edit_distance(other); };
+  const StringRef *nearest = llvm::min_element(
+      words, [&](StringRef a, StringRef b) { return distance(a) < distance(b); });
+  if (distance(*nearest) <= std::max<size_t>(2, word.size() / 3))
+    return ("; did you mean '" + *nearest + "'?").str();
+  return "; expected " + llvm::join(words.drop_back(), ", ") +
+         (words.size() > 1 ? " or " : "") + words.back().str();
+}
+
+namespace {
+
+class Reader {
+public:
+  Reader(llvm::MemoryBufferRef text, StringRef fileName, MLIRContext *context)
+      : text(text), fileName(StringAttr::get(context, fileName)), context(context) {}
+
+  FailureOr<Recipe> read();
+
+private:
+  struct Key {
+    StringRef name;
+    std::function<void(yaml::Node *)> read;
+  };
+
+  // Errors
+  FileLineColLoc locOf(SMLoc loc);
+  FileLineColLoc locOf(yaml::Node *node) { return locOf(node->getSourceRange().Start); }
+  InFlightDiagnostic error(Location loc) {
+    failed = true;
+    return emitError(loc);
+  }
+  InFlightDiagnostic error(yaml::Node *node) { return error(locOf(node)); }
+
+  // Shapes of YAML
+  void readMapping(yaml::Node *node, StringRef what, ArrayRef<Key> keys);
+  std::optional<StringRef> scalar(yaml::Node *node, StringRef what);
+  void readList(yaml::Node *node, function_ref<void(yaml::Node *)> readOne);
+
+  // Values
+  std::optional<StringRef> word(yaml::Node *node, StringRef what, ArrayRef<StringRef> words);
+  void readFormat(yaml::Node *node, StringRef what, ArrayRef<StringRef> formats,
+                  std::optional<Setting<FloatType>> &setting);
+  void readInteger(yaml::Node *node, StringRef what, int64_t min, int64_t max,
+                   std::optional<Setting<int64_t>> &setting);
+  bool readBool(yaml::Node *node, StringRef what);
+  void readGlobs(yaml::Node *node, StringRef what, SmallVectorImpl<llvm::GlobPattern> &globs);
+  void readWords(yaml::Node *node, StringRef what, ArrayRef<StringRef> valid,
+                 SmallVectorImpl<StringRef> &words);
+  void readLayers(yaml::Node *node, SmallVectorImpl<int64_t> &layers);
+
+  // Parts of a recipe
+  SmallVector<Key> settingKeys(Settings &settings);
+  void readMatch(yaml::Node *node, Match &match);
+  void readRule(yaml::Node *node, Recipe &recipe);
+  void check(const Rule &rule);
+
+  llvm::MemoryBufferRef text;
+  StringAttr fileName;
+  MLIRContext *context;
+  llvm::SourceMgr sources;
+  bool failed = false;
+};
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Shapes of YAML
+//===----------------------------------------------------------------------===//
+
+FileLineColLoc Reader::locOf(SMLoc loc) {
+  auto [line, column] = sources.getLineAndColumn(loc);
+  return FileLineColLoc::get(fileName, line, column);
+}
+
+void Reader::readMapping(yaml::Node *node, StringRef what, ArrayRef<Key> keys) {
+  auto *mapping = dyn_cast_or_null<yaml::MappingNode>(node);
+  if (!mapping) {
+    if (node)
+      error(node) << what << " must be a mapping of keys to values";
+    return;
+  }
+  llvm::StringSet<> seen;
+  for (yaml::KeyValueNode &entry : *mapping) {
+    auto *keyNode = dyn_cast_or_null<yaml::ScalarNode>(entry.getKey());
+    if (!keyNode) {
+      if (!entry.getKey())
+        return; // a syntax error, reported already
+      error(entry.getKey()) << "a key of " << what << " must be a word";
+      entry.skip();
+      continue;
+    }
+    SmallString<32> storage;
+    StringRef name = keyNode->getValue(storage);
+    if (!seen.insert(name).second)
+      error(keyNode) << "'" << name << "' is given twice";
+    const Key *key = llvm::find_if(keys, [&](const Key &key) { return key.name == name; });
+    if (key == keys.end()) {
+      auto names = llvm::map_to_vector(keys, [](const Key &key) { return key.name; });
+      error(keyNode) << "unknown key '" << name << "' of " << what << suggest(name, names);
+    } else if (entry.getValue()) {
+      key->read(entry.getValue());
+    }
+    entry.skip();
+  }
+}
+
+/// The text of a scalar; it lives as long as the context.
+std::optional<StringRef> Reader::scalar(yaml::Node *node, StringRef what) {
+  SmallString<64> storage;
+  if (auto *plain = dyn_cast<yaml::ScalarNode>(node))
+    return StringAttr::get(context, plain->getValue(storage)).getValue();
+  if (auto *block = dyn_cast<yaml::BlockScalarNode>(node))
+    return StringAttr::get(context, block->getValue().rtrim()).getValue();
+  error(node) << "'" << what << "' must be a single value";
+  return std::nullopt;
+}
+
+/// A list, or one entry that stands for a list of one.
+void Reader::readList(yaml::Node *node, function_ref<void(yaml::Node *)> readOne) {
+  auto *list = dyn_cast<yaml::SequenceNode>(node);
+  if (!list)
+    return readOne(node);
+  for (yaml::Node &entry : *list) {
+    readOne(&entry);
+    entry.skip();
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Values
+//===----------------------------------------------------------------------===//
+
+std::optional<StringRef> Reader::word(yaml::Node *node, StringRef what,
+                                      ArrayRef<StringRef> words) {
+  std::optional<StringRef> value = scalar(node, what);
+  if (value && !llvm::is_contained(words, *value)) {
+    error(node) << "'" << what << "' cannot be '" << *value << "'" << suggest(*value, words);
+    return std::nullopt;
+  }
+  return value;
+}
+
+void Reader::readFormat(yaml::Node *node, StringRef what, ArrayRef<StringRef> formats,
+                        std::optional<Setting<FloatType>> &setting) {
+  std::optional<StringRef> value = word(node, what, formats);
+  if (!value)
+    return;
+  FloatType type = llvm::StringSwitch<FloatType>(*value)
+                       .Case("f32", Float32Type::get(context))
+                       .Case("bf16", BFloat16Type::get(context))
+                       .Case("f16", Float16Type::get(context))
+                       .Case("e4m3", Float8E4M3FNType::get(context))
+                       .Case("e5m2", Float8E5M2Type::get(context));
+  setting = {type, locOf(node)};
+}
+
+void Reader::readInteger(yaml::Node *node, StringRef what, int64_t min, int64_t max,
+                         std::optional<Setting<int64_t>> &setting) {
+  std::optional<StringRef> value = scalar(node, what);
+  int64_t number;
+  if (!value)
+    return;
+  if (value->getAsInteger(10, number) || number < min || number > max)
+    error(node) << "'" << what << "' must be a number from " << min << " to " << max
+                << ", but is '" << *value << "'";
+  else
+    setting = {number, locOf(node)};
+}
+
+bool Reader::readBool(yaml::Node *node, StringRef what) {
+  std::optional<StringRef> value = word(node, what, {"true", "false"});
+  return value && *value == "true";
+}
+
+void Reader::readGlobs(yaml::Node *node, StringRef what,
+                       SmallVectorImpl<llvm::GlobPattern> &globs) {
+  readList(node, [&](yaml::Node *entry) {
+    std::optional<StringRef> value = scalar(entry, what);
+    if (!value)
+      return;
+    auto glob = llvm::GlobPattern::create(*value, /*MaxSubPatterns=*/64);
+    if (glob)
+      globs.push_back(*glob);
+    else
+      error(entry) << "'" << *value << "' is no pattern: " << llvm::toString(glob.takeError());
+  });
+}
+
+void Reader::readWords(yaml::Node *node, StringRef what, ArrayRef<StringRef> valid,
+                       SmallVectorImpl<StringRef> &words) {
+  readList(node, [&](yaml::Node *entry) {
+    if (std::optional<StringRef> value = word(entry, what, valid))
+      words.push_back(*value);
+  });
+}
+
+void Reader::readLayers(yaml::Node *node, SmallVectorImpl<int64_t> &layers) {
+  readList(node, [&](yaml::Node *entry) {
+    std::optional<StringRef> value = scalar(entry, "layer");
+    int64_t number;
+    if (!value)
+      return;
+    if (*value == "first")
+      layers.push_back(kFirstLayer);
+    else if (*value == "last")
+      layers.push_back(kLastLayer);
+    else if (!value->getAsInteger(10, number) && number >= 0)
+      layers.push_back(number);
+    else
+      error(entry) << "'layer' cannot be '" << *value << "'; expected a number, first or last";
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Parts of a recipe
+//===----------------------------------------------------------------------===//
+
+SmallVector<Reader::Key> Reader::settingKeys(Settings &settings) {
+  static constexpr StringRef wide[] = {"f32", "bf16", "f16"};
+  static constexpr StringRef all[] = {"f32", "bf16", "f16", "e4m3", "e5m2"};
+  auto flag = [this](StringRef what, std::optional<Setting<bool>> &setting) {
+    return [this, what, &setting](yaml::Node *node) {
+      setting = {readBool(node, what), locOf(node)};
+    };
+  };
+  return {
+      {"format", [&](auto *node) { readFormat(node, "format", all, settings.format); }},
+      {"scaling",
+       [&](auto *node) {
+         if (auto value = word(node, "scaling", {"delayed", "current"}))
+           settings.delayed = {*value == "delayed", locOf(node)};
+       }},
+      {"window", [&](auto *node) { readInteger(node, "window", 1, 1024, settings.window); }},
+      {"margin", [&](auto *node) { readInteger(node, "margin", 0, 8, settings.margin); }},
+      {"pow2", flag("pow2", settings.pow2)},
+      {"fast_accum", flag("fast_accum", settings.fastAccum)},
+      {"result", [&](auto *node) { readFormat(node, "result", wide, settings.result); }},
+      {"storage", [&](auto *node) { readFormat(node, "storage", wide, settings.storage); }},
+  };
+}
+
+void Reader::readMatch(yaml::Node *node, Match &match) {
+  static const StringRef roles[] = {
+      stringifyRole(train::Role::parameter), stringifyRole(train::Role::gradient),
+      stringifyRole(train::Role::moment1), stringifyRole(train::Role::moment2)};
+  readMapping(
+      node, "a match",
+      {{"op", [&](auto *node) { readGlobs(node, "op", match.op); }},
+       {"name", [&](auto *node) { readGlobs(node, "name", match.name); }},
+       {"layer", [&](auto *node) { readLayers(node, match.layer); }},
+       {"gemm", [&](auto *node) { readWords(node, "gemm", {"fwd", "dgrad", "wgrad"}, match.gemm); }},
+       {"operand",
+        [&](auto *node) {
+          readWords(node, "operand", {kLhs, kRhs, kActivation, kWeight, kGradient}, match.operand);
+        }},
+       {"variable", [&](auto *node) { readGlobs(node, "variable", match.variable); }},
+       {"role", [&](auto *node) { readWords(node, "role", roles, match.role); }}});
+}
+
+/// Settings that the things a rule matches do not have.
+void Reader::check(const Rule &rule) {
+  const Match &match = rule.match;
+  const Settings &settings = rule.settings;
+  if (match.ofVariables() && match.ofOps())
+    error(rule.loc) << "a rule matches ops (op, name, gemm, operand) or variables (variable, role), "
+                       "not both";
+  else if (match.ofOps() && settings.storage)
+    error(settings.storage->loc) << "'storage' is a setting of variables, but the rule matches ops";
+  else if (match.ofVariables() && (settings.hasOperandSettings() || settings.hasOpSettings()))
+    error(rule.loc) << "variables have only the setting 'storage'";
+  else if (!settings.hasOperandSettings() && !settings.hasOpSettings() && !settings.storage)
+    error(rule.loc) << "the rule sets nothing";
+}
+
+void Reader::readRule(yaml::Node *node, Recipe &recipe) {
+  Rule rule{locOf(node), {}, {}};
+  bool wasFailed = std::exchange(failed, false);
+  SmallVector<Key> keys = settingKeys(rule.settings);
+  keys.push_back({"match", [&](auto *node) { readMatch(node, rule.match); }});
+  keys.push_back({"optional", [&](auto *node) { rule.optional = readBool(node, "optional"); }});
+  readMapping(node, "a rule", keys);
+  if (!failed)
+    check(rule);
+  failed |= wasFailed;
+  recipe.rules.push_back(std::move(rule));
+}
+
+/// What holds where a recipe is silent.
+static void complete(Settings &settings, FileLineColLoc loc) {
+  auto fill = [&](auto &setting, auto value) {
+    if (!setting)
+      setting = {value, loc};
+  };
+  FloatType f32 = Float32Type::get(loc.getContext());
+  fill(settings.format, f32);
+  fill(settings.result, f32);
+  fill(settings.storage, f32);
+  fill(settings.delayed, false);
+  fill(settings.window, 16);
+  fill(settings.margin, 0);
+  fill(settings.pow2, true);
+  fill(settings.fastAccum, false);
+}
+
+FailureOr<Recipe> Reader::read() {
+  // What the YAML parser itself finds becomes an MLIR diagnostic like the rest.
+  sources.setDiagHandler(
+      [](const llvm::SMDiagnostic &diagnostic, void *self) {
+        auto *reader = static_cast<Reader *>(self);
+        reader->error(FileLineColLoc::get(reader->fileName, diagnostic.getLineNo(),
+                                          diagnostic.getColumnNo() + 1))
+            << diagnostic.getMessage();
+      },
+      this);
+  Recipe recipe;
+  yaml::Stream stream(text, sources);
+  yaml::document_iterator document = stream.begin();
+  yaml::Node *root = document == stream.end() ? nullptr : document->getRoot();
+  if (!root || isa<yaml::NullNode>(root)) {
+    if (!failed)
+      error(FileLineColLoc::get(fileName, 1, 1)) << "the recipe is empty";
+    return failure();
+  }
+  auto text = [&](StringRef what, std::string &into) {
+    return [this, what, &into](yaml::Node *node) {
+      if (auto value = scalar(node, what))
+        into = *value;
+    };
+  };
+  auto readRules = [&](yaml::Node *node) {
+    auto *list = dyn_cast<yaml::SequenceNode>(node);
+    if (!list) {
+      error(node) << "'rules' must be a list";
+      return;
+    }
+    for (yaml::Node &entry : *list) {
+      readRule(&entry, recipe);
+      entry.skip();
+    }
+  };
+  FileLineColLoc start = locOf(root);
+  readMapping(
+      root, "a recipe",
+      {{"name", text("name", recipe.name)},
+       {"description", text("description", recipe.description)},
+       {"defaults",
+        [&](auto *node) { readMapping(node, "the defaults", settingKeys(recipe.defaults)); }},
+       {"rules", readRules}});
+  if (!failed && !stream.failed() && recipe.name.empty())
+    error(start) << "the recipe has no 'name'";
+  if (failed || stream.failed())
+    return failure();
+  complete(recipe.defaults, start);
+  return recipe;
+}
+
+FailureOr<Recipe> fp8::readRecipe(StringRef nameOrPath, Location loc) {
+  MLIRContext *context = loc.getContext();
+  if (!nameOrPath.contains('/') && !nameOrPath.ends_with(".yaml")) {
+    for (auto &[name, text] : kBuiltinRecipes)
+      if (name == nameOrPath)
+        return Reader({text, name}, (name + ".yaml").str(), context).read();
+    return emitError(loc) << "no recipe is called '" << nameOrPath << "'"
+                          << suggest(nameOrPath, getBuiltinRecipes())
+                          << " (a path contains a '/' or ends in .yaml)";
+  }
+  auto file = llvm::MemoryBuffer::getFile(nameOrPath);
+  if (!file)
+    return emitError(loc) << "cannot read the recipe '" << nameOrPath
+                          << "': " << file.getError().message();
+  return Reader(**file, nameOrPath, context).read();
+}

@@ -1,0 +1,57 @@
+//===- ScaleSites.h - Where delayed scaling keeps its statistics -*- C++ -*-===//
+
+#ifndef FP8_TRANSFORMS_SCALESITES_H
+#define FP8_TRANSFORMS_SCALESITES_H
+
+#include "Train/IR/Train.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/MapVector.h"
+
+namespace fp8c::fp8 {
+
+/// How an operand is to be quantised: what its `precision` says.
+struct ScalingSpec {
+  mlir::FloatType format;
+  bool delayed = false, pow2 = false;
+  int64_t window = 16, margin = 0;
+
+  /// Reads the entries of `side` ("lhs" or "rhs").
+  static ScalingSpec get(mlir::DictionaryAttr precision, llvm::StringRef side);
+  bool operator==(const ScalingSpec &other) const;
+  /// Equal for equal specs.
+  mlir::Attribute getKey() const;
+};
+
+/// A place where values are quantised with delayed scaling. Its state is the variable
+/// @"<name>.scale".
+struct ScaleSite {
+  mlir::StringAttr name;
+  train::VariableOp variable;
+  ScalingSpec spec;
+};
+
+/// All sites of a module, by name.
+class ScaleSites {
+public:
+  explicit ScaleSites(mlir::ModuleOp module) : module(module), symbols(module) {}
+
+  /// The site of that name, made if there is none. Null if there is one that scales differently.
+  ScaleSite *getOrCreate(llvm::StringRef name, const ScalingSpec &spec);
+  /// Null if there is no such site.
+  ScaleSite *lookup(llvm::StringRef name, const ScalingSpec &spec) const;
+
+  /// In the order in which they were made.
+  auto getAll() {
+    return llvm::map_range(sites, [](auto &entry) -> ScaleSite & { return *entry.second; });
+  }
+
+private:
+  mlir::ModuleOp module;
+  mlir::SymbolTable symbols;
+  llvm::MapVector<mlir::StringAttr, std::unique_ptr<ScaleSite>> sites;
+  train::VariableOp lastVariable;
+};
+
+} // namespace fp8c::fp8
+
+#endif // FP8_TRANSFORMS_SCALESITES_H

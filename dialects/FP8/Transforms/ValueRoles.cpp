@@ -1,0 +1,46 @@
+//===- ValueRoles.cpp - Weights, gradients and activations ----------------===//
+
+#include "FP8/Transforms/ValueRoles.h"
+
+#include "FP8/Transforms/Recipe.h"
+#include "mlir/IR/BuiltinOps.h"
+
+using namespace mlir;
+using namespace fp8c;
+using namespace fp8c::fp8;
+
+ValueRoles::ValueRoles(ModuleOp module) {
+  for (auto variable : module.getOps<train::VariableOp>())
+    if (variable.getRole() == train::Role::parameter)
+      parameters.insert(variable.getSymNameAttr());
+}
+
+/// Moves or rounds its operand: the same value in another place or type.
+static bool isViewOfOperand(Operation *op) {
+  if (isa<train::CastOp>(op))
+    return true;
+  auto precision = dyn_cast<train::PrecisionOpInterface>(op);
+  return precision && op->getNumOperands() > 0 &&
+         precision.getResultPrecision(0) == train::ResultPrecision::Inherited;
+}
+
+void ValueRoles::visit(Operation *op) {
+  StringRef role = kActivation;
+  StringRef phase = train::getPhase(op);
+  if (auto read = dyn_cast<train::ReadOp>(op)) {
+    if (parameters.contains(read.getVariableAttr().getAttr()))
+      role = kWeight;
+  } else if (isViewOfOperand(op)) {
+    role = get(op->getOperand(0));
+  } else if (phase == train::kPhaseDgrad || phase == train::kPhaseWgrad) {
+    role = kGradient;
+  }
+  if (role != kActivation)
+    for (Value result : op->getResults())
+      roles[result] = role;
+}
+
+StringRef ValueRoles::get(Value value) const {
+  auto it = roles.find(value);
+  return it == roles.end() ? StringRef(kActivation) : it->second;
+}
