@@ -9,8 +9,9 @@ function(fp8c_add_library name)
   target_include_directories(${name} SYSTEM PUBLIC ${MLIR_INCLUDE_DIRS} ${LLVM_INCLUDE_DIRS})
   target_include_directories(${name} PUBLIC
     ${PROJECT_SOURCE_DIR}/dialects ${PROJECT_BINARY_DIR}/dialects
-    ${PROJECT_SOURCE_DIR}/lib ${PROJECT_SOURCE_DIR}/include)
-  target_compile_options(${name} PRIVATE -fno-exceptions)
+    ${PROJECT_SOURCE_DIR}/lib ${PROJECT_BINARY_DIR}/lib ${PROJECT_SOURCE_DIR}/include)
+  # -O1: a compiler's speed is that of its algorithms, and this halves the build.
+  target_compile_options(${name} PRIVATE -fno-exceptions $<$<CONFIG:Release>:-O1>)
   target_link_libraries(${name} PUBLIC ${ARG_LINK} MLIR LLVM)
   if(TARGET fp8c-pch AND NOT ${name} STREQUAL fp8c-pch)
     target_precompile_headers(${name} REUSE_FROM fp8c-pch)

@@ -1,20 +1,11 @@
 //===- fp8c-opt.cpp - Run fp8c passes on MLIR files -----------------------===//
 
-#include "FP8/Transforms/Passes.h"
-#include "Train/IR/Train.h"
-#include "Train/Transforms/Passes.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/Math/IR/Math.h"
+#include "Pipelines/Pipelines.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
-#include "mlir/Transforms/Passes.h"
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
-  registry.insert<fp8c::fp8::FP8Dialect, fp8c::train::TrainDialect, mlir::arith::ArithDialect,
-                  mlir::func::FuncDialect, mlir::math::MathDialect>();
-  mlir::registerTransformsPasses();
-  fp8c::train::registerTrainPasses();
-  fp8c::fp8::registerFP8Passes();
+  fp8c::registerDialects(registry);
+  fp8c::registerPasses();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "fp8c optimizer driver\n", registry));
 }

@@ -111,7 +111,22 @@ LogicalResult VariableOp::verify() {
   if (!isa<NormalInitAttr, ConstantInitAttr, FileInitAttr>(getInit()))
     return emitOpError("init must be #train.normal, #train.constant or #train.file, but is ")
            << getInit();
+  auto tensor = dyn_cast<ShapedType>(getType());
+  if (tensor && !tensor.hasStaticShape())
+    return emitOpError("must have a static shape, but is ") << tensor;
+  auto file = dyn_cast<FileInitAttr>(getInit());
+  if (!file || !tensor)
+    return success();
+  uint64_t size = tensor.getNumElements() * llvm::divideCeil(tensor.getElementTypeBitWidth(), 8);
+  if (file.getSize() != size)
+    return emitOpError() << tensor << " takes " << size << " bytes, but init gives " << file.getSize();
   return success();
+}
+
+LogicalResult VariableOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  if (!getOfAttr() || symbols.lookupNearestSymbolFrom<VariableOp>(*this, getOfAttr()))
+    return success();
+  return emitOpError("belongs to ") << getOfAttr() << ", which is no train.variable";
 }
 
 static LogicalResult verifyVariableUse(Operation *op, FlatSymbolRefAttr symbol, Type type,
@@ -191,7 +206,8 @@ void FusionOp::print(OpAsmPrinter &printer) {
 LogicalResult FusionOp::verify() {
   if (getBody().getArgumentTypes() != getInputs().getTypes())
     return emitOpError("body arguments must have the types of the operands");
-  auto yield = dyn_cast<YieldOp>(getBody().front().getTerminator());
+  Block &block = getBody().front();
+  auto yield = block.empty() ? YieldOp() : dyn_cast<YieldOp>(block.back());
   if (!yield || yield.getValues().getTypes() != getResultTypes())
     return emitOpError("body must yield values of the result types");
   return success();

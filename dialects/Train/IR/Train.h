@@ -27,6 +27,12 @@ constexpr llvm::StringLiteral kNameAttr = "name";
 constexpr llvm::StringLiteral kPhaseAttr = "phase";
 constexpr llvm::StringLiteral kPhaseForward = "fwd", kPhaseDgrad = "dgrad",
                               kPhaseWgrad = "wgrad", kPhaseUpdate = "update";
+
+/// Attributes of functions' arguments and results: the name outside the
+/// compiler, and on a gradient the parameter that it belongs to.
+constexpr llvm::StringLiteral kArgNameAttr = "train.name";
+constexpr llvm::StringLiteral kGradientOfAttr = "train.gradient_of";
+
 llvm::StringRef getName(mlir::Operation *op);
 llvm::StringRef getPhase(mlir::Operation *op);
 void setName(mlir::Operation *op, llvm::StringRef name);

@@ -22,6 +22,15 @@ def Train_RoleAttr : EnumAttr<Train_Dialect, Train_Role, "role"> {
   let assemblyFormat = "`<` $value `>`";
 }
 
+def Train_Skeleton : I32EnumAttr<"Skeleton", "How a fused kernel runs over its elements", [
+    I32EnumAttrCase<"map", 0>, I32EnumAttrCase<"rows", 1>, I32EnumAttrCase<"columns", 2>, I32EnumAttrCase<"sum", 3>]> {
+  let cppNamespace = "::fp8c::train";
+  let genSpecializedAttr = 0;
+}
+def Train_SkeletonAttr : EnumAttr<Train_Dialect, Train_Skeleton, "skeleton"> {
+  let assemblyFormat = "`<` $value `>`";
+}
+
 class Train_InitAttr<string name, string attrMnemonic> : AttrDef<Train_Dialect, name> {
   let mnemonic = attrMnemonic;
 }

@@ -102,3 +102,24 @@ SmallVector<Value> SoftmaxVJPOp::decompose(OpBuilder &builder) {
   Tensor dy = READ(Cotangent), y = READ(Softmax);
   return {(y * (dy - (dy * y).rowSum())).value};
 }
+
+SmallVector<Value> AdamWOp::decompose(OpBuilder &builder) {
+  Tensor p = READ(Parameter), m = READ(Moment1), v = READ(Moment2);
+  Tensor coefficient = READ(Coefficient), beta1 = READ(Beta1), beta2 = READ(Beta2);
+  Tensor one{&builder, getLoc(), scalarConstant(builder, getLoc(), 1)};
+  Tensor g = READ(Gradient) * coefficient;
+  Tensor m1 = beta1 * m + (one - beta1) * g;
+  Tensor v1 = beta2 * v + (one - beta2) * (g * g);
+  Tensor correction1 = one - beta1.binary<PowOp>(READ(Step));
+  Tensor correction2 = one - beta2.binary<PowOp>(READ(Step));
+  Tensor update = (m1 / correction1) / ((v1 / correction2).unary<SqrtOp>() + READ(Eps));
+  if (getDecay())
+    update = update + READ(WeightDecay) * p;
+  Tensor p1 = p - READ(Lr) * update;
+  // A negative coefficient says that the norm is not finite: keep everything.
+  auto keepIfSkipped = [&](Tensor next, Tensor old) -> Value {
+    return SelectOp::create(builder, getLoc(), next.value.getType(), coefficient.value, next.value,
+                            old.value);
+  };
+  return {keepIfSkipped(p1, p), keepIfSkipped(m1, m), keepIfSkipped(v1, v)};
+}

@@ -24,7 +24,7 @@ def Train_Dialect : Dialect {
     (`"h.0/mlp/fc"`), and `phase`, one of `"fwd"`, `"dgrad"`, `"wgrad"`,
     `"update"`.
   }];
-  let dependentDialects = ["::fp8c::fp8::FP8Dialect"];
+  let dependentDialects = ["::fp8c::fp8::FP8Dialect", "::mlir::arith::ArithDialect"];
   let useDefaultAttributePrinterParser = 1;
   let extraClassDeclaration = [{
     void registerAttributes();

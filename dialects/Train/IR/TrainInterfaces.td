@@ -19,7 +19,9 @@ def DifferentiableOpInterface : OpInterface<"DifferentiableOpInterface"> {
         Jacobian. `cotangents` has one entry per result, null where no gradient
         flows; at least one is given. `needed` says which operands' gradients are asked for.
         Returns one value per operand, null where not needed or zero.
-        Each has its operand's type. New ops get their `name` and, unless set here, `phase`
+        Each has its operand's type. Where the op has no VJP after all (a result
+        that is no more than a statistic), emits an error and returns nothing.
+        New ops get their `name` and, unless set here, `phase`
         from the caller.
       }],
       "::llvm::SmallVector<::mlir::Value>", "buildVJP",

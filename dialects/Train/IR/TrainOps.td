@@ -11,13 +11,13 @@ include "mlir/IR/SymbolInterfaces.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
-def Train_Float : RankedTensorOf<[F32, BF16, F16]>;
+def Train_Float : StaticShapeTensorOf<[F32, BF16, F16]>;
 /// A scalar f32 tensor: being buildable, it is never spelled out where it is a result.
 def Train_Scalar : Type<0DTensorOf<[F32]>.predicate, "scalar f32 tensor", "::mlir::RankedTensorType">,
                    BuildableType<"::mlir::RankedTensorType::get({}, $_builder.getF32Type())">;
-def Train_F32 : RankedTensorOf<[F32]>;
-def Train_Ids : RankedTensorOf<[I64]>;
-def Train_Any : RankedTensorOf<[F32, BF16, F16, I64, I32, I1]>;
+def Train_F32 : StaticShapeTensorOf<[F32]>;
+def Train_Ids : StaticShapeTensorOf<[I64]>;
+def Train_Any : StaticShapeTensorOf<[F32, BF16, F16, I64, I32, I1]>;
 
 class Train_Op<string mnemonic, list<Trait> traits = []> : Op<Train_Dialect, mnemonic, traits>;
 class Train_PureOp<string mnemonic, list<Trait> traits = []>
@@ -32,7 +32,7 @@ def ScalarExpansion : DeclareOpInterfaceMethods<ScalarExpansionOpInterface>;
 // Variables and hyperparameters
 //===----------------------------------------------------------------------===//
 
-def Train_VariableOp : Train_Op<"variable", [Symbol]> {
+def Train_VariableOp : Train_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "A value that lives from step to step";
   let description = [{
     `init` is a distribution, a constant or a range of a file; dense data never
@@ -148,7 +148,19 @@ def Train_ErfOp : Train_UnaryOp<"erf", "Error function">;
 def Train_ReluOp : Train_UnaryOp<"relu", "max(x, 0)">;
 def Train_StepOp : Train_UnaryOp<"step", "1 where x > 0, else 0: the derivative of relu">;
 
-def Train_GeluOp : Train_PureOp<"gelu", [ScalarExpansion, Differentiable]> {
+def Train_SelectOp : Train_PureOp<"select", [ScalarExpansion]> {
+  let summary = "Of two values the first where a condition is positive, else the second";
+  let description = "Example: `%y = train.select %c, %a, %b : tensor<f32>, tensor<4xf32>, tensor<4xf32> -> tensor<4xf32>`";
+  let arguments = (ins Train_Float:$condition, Train_Float:$positive, Train_Float:$otherwise);
+  let results = (outs Train_Float:$output);
+  let assemblyFormat = "operands attr-dict `:` type(operands) `->` type($output)";
+  let extraClassDefinition = [{
+    ::llvm::LogicalResult $cppClass::verify() { return ::fp8c::train::verifyBroadcast(*this); }
+  }];
+  let hasVerifier = 1;
+}
+
+def Train_GeluOp : Train_PureOp<"gelu", [ScalarExpansion, Differentiable, SameOperandsAndResultShape]> {
   let summary = "Gaussian error linear unit";
   let description = [{
     `x * Phi(x)`, or with `tanh` the approximation
@@ -161,7 +173,7 @@ def Train_GeluOp : Train_PureOp<"gelu", [ScalarExpansion, Differentiable]> {
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($output)";
 }
 
-def Train_GeluVJPOp : Train_PureOp<"gelu_vjp", [ScalarExpansion]> {
+def Train_GeluVJPOp : Train_PureOp<"gelu_vjp", [ScalarExpansion, SameOperandsAndResultShape]> {
   let summary = "Cotangent of gelu's operand: dy * gelu'(x)";
   let description = "Example: `%dx = train.gelu_vjp %x, %dy {tanh} : tensor<4x8xf32>, tensor<4x8xf32> -> tensor<4x8xf32>`";
   let arguments = (ins Train_Float:$input, Train_Float:$cotangent, UnitAttr:$tanh);
@@ -189,7 +201,11 @@ def Train_ReduceSumOp : Train_PureOp<"reduce_sum", [Differentiable]> {
 
 def Train_ReduceMaxOp : Train_PureOp<"reduce_max"> {
   let summary = "Maximum over dimensions";
-  let description = "As `train.reduce_sum`. It has no VJP: it appears inside softmax and losses, where its gradient cancels.";
+  let description = [{
+    As `train.reduce_sum`. It has no VJP: it appears inside softmax and losses, where its gradient cancels.
+
+    Example: `%m = train.reduce_max %x axes [1] {keepdims} : tensor<4x8xf32> -> tensor<4x1xf32>`
+  }];
   let arguments = (ins Train_Float:$input, DenseI64ArrayAttr:$axes, UnitAttr:$keepdims);
   let results = (outs Train_Float:$output);
   let builders = [OpBuilder<(ins "::mlir::Value":$input, "::llvm::ArrayRef<int64_t>":$axes, CArg<"bool", "false">:$keepdims)>];
@@ -222,18 +238,34 @@ def Train_LayerNormVJPOp : Train_PureOp<"layer_norm_vjp", [Decomposable]> {
   let description = [{
     With `h = (x - mean) * rstd` and `g = dy * weight`:
     `dx = rstd * (g - avg(g) - h * avg(g * h))`, averages over the last dimension.
+
+    Example:
+    ```mlir
+    %dx = train.layer_norm_vjp %dy, %x, %w, %mean, %rstd
+      : tensor<4x8xf32>, tensor<4x8xf32>, tensor<8xf32>, tensor<4x1xf32>, tensor<4x1xf32> -> tensor<4x8xf32>
+    ```
   }];
   let arguments = (ins Train_Float:$cotangent, Train_Float:$input, Train_Float:$weight, Train_F32:$mean, Train_F32:$rstd);
   let results = (outs Train_Float:$output);
   let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
+  let hasVerifier = 1;
 }
 
 def Train_LayerNormParamsVJPOp : Train_PureOp<"layer_norm_params_vjp", [ColumnDecomposable]> {
   let summary = "Cotangents of layer_norm's weight and bias";
-  let description = "`dweight = sum(dy * (x - mean) * rstd)` and `dbias = sum(dy)` over all dimensions but the last.";
+  let description = [{
+    `dweight = sum(dy * (x - mean) * rstd)` and `dbias = sum(dy)` over all dimensions but the last.
+
+    Example:
+    ```mlir
+    %dw, %db = train.layer_norm_params_vjp %dy, %x, %mean, %rstd
+      : tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x1xf32>, tensor<4x1xf32> -> tensor<8xf32>, tensor<8xf32>
+    ```
+  }];
   let arguments = (ins Train_Float:$cotangent, Train_Float:$input, Train_F32:$mean, Train_F32:$rstd);
   let results = (outs Train_Float:$dweight, Train_Float:$dbias);
   let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
+  let hasVerifier = 1;
 }
 
 def Train_RMSNormOp : Train_PureOp<"rms_norm", [Differentiable, Decomposable]> {
@@ -241,6 +273,11 @@ def Train_RMSNormOp : Train_PureOp<"rms_norm", [Differentiable, Decomposable]> {
   let description = [{
     `y = x * rstd * weight` with `rstd = 1/sqrt(mean(x^2) + epsilon)` (arXiv 1910.07467).
     Shapes as in `train.layer_norm`.
+
+    Example:
+    ```mlir
+    %y, %rstd = train.rms_norm %x, %w {epsilon = 1.0e-5 : f32} : tensor<4x8xf32>, tensor<8xf32> -> tensor<4x8xf32>, tensor<4x1xf32>
+    ```
   }];
   let arguments = (ins Train_Float:$input, Train_Float:$weight, F32Attr:$epsilon);
   let results = (outs Train_Float:$output, Train_F32:$rstd);
@@ -251,30 +288,52 @@ def Train_RMSNormOp : Train_PureOp<"rms_norm", [Differentiable, Decomposable]> {
 
 def Train_RMSNormVJPOp : Train_PureOp<"rms_norm_vjp", [Decomposable]> {
   let summary = "Cotangent of rms_norm's input";
-  let description = "With `h = x * rstd` and `g = dy * weight`: `dx = rstd * (g - h * avg(g * h))`.";
+  let description = [{
+    With `h = x * rstd` and `g = dy * weight`: `dx = rstd * (g - h * avg(g * h))`.
+
+    Example:
+    ```mlir
+    %dx = train.rms_norm_vjp %dy, %x, %w, %rstd
+      : tensor<4x8xf32>, tensor<4x8xf32>, tensor<8xf32>, tensor<4x1xf32> -> tensor<4x8xf32>
+    ```
+  }];
   let arguments = (ins Train_Float:$cotangent, Train_Float:$input, Train_Float:$weight, Train_F32:$rstd);
   let results = (outs Train_Float:$output);
   let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
+  let hasVerifier = 1;
 }
 
 def Train_RMSNormParamsVJPOp : Train_PureOp<"rms_norm_params_vjp", [ColumnDecomposable]> {
   let summary = "Cotangent of rms_norm's weight";
-  let description = "`dweight = sum(dy * x * rstd)` over all dimensions but the last.";
+  let description = [{
+    `dweight = sum(dy * x * rstd)` over all dimensions but the last.
+
+    Example:
+    ```mlir
+    %dw = train.rms_norm_params_vjp %dy, %x, %rstd : tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x1xf32> -> tensor<8xf32>
+    ```
+  }];
   let arguments = (ins Train_Float:$cotangent, Train_Float:$input, Train_F32:$rstd);
   let results = (outs Train_Float:$dweight);
   let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
+  let hasVerifier = 1;
 }
 
-def Train_SoftmaxOp : Train_PureOp<"softmax", [Differentiable, Decomposable]> {
+def Train_SoftmaxOp : Train_PureOp<"softmax", [Differentiable, Decomposable, SameOperandsAndResultShape]> {
   let summary = "Softmax over the last dimension";
-  let description = "`y = exp(x - max(x)) / sum(exp(x - max(x)))`, in f32.";
+  let description = [{
+    `y = exp(x - max(x)) / sum(exp(x - max(x)))`, in f32.
+
+    Example: `%y = train.softmax %x : tensor<4x8xf32> -> tensor<4x8xf32>`
+  }];
   let arguments = (ins Train_Float:$input);
   let results = (outs Train_Float:$output);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($output)";
 }
 
-def Train_SoftmaxVJPOp : Train_PureOp<"softmax_vjp", [Decomposable]> {
+def Train_SoftmaxVJPOp : Train_PureOp<"softmax_vjp", [Decomposable, SameOperandsAndResultShape]> {
   let summary = "Cotangent of softmax's operand: y * (dy - sum(dy * y))";
+  let description = "Example: `%dx = train.softmax_vjp %dy, %y : tensor<4x8xf32>, tensor<4x8xf32> -> tensor<4x8xf32>`";
   let arguments = (ins Train_Float:$cotangent, Train_Float:$softmax);
   let results = (outs Train_Float:$output);
   let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
@@ -314,6 +373,7 @@ def Train_MatmulOp : Train_PureOp<"matmul", [Differentiable,
     `:` type($lhs) `,` type($rhs) `->` type($output)
   }];
   let hasVerifier = 1;
+  let hasCanonicalizer = 1;
 }
 
 //===----------------------------------------------------------------------===//
@@ -325,6 +385,7 @@ class Train_ShapeOp<string mnemonic, list<Trait> traits = []>
 
 def Train_ReshapeOp : Train_ShapeOp<"reshape"> {
   let summary = "The same elements in row-major order, with another shape";
+  let description = "Example: `%y = train.reshape %x : tensor<4x8xf32> -> tensor<32xf32>`";
   let arguments = (ins Train_Any:$input);
   let results = (outs Train_Any:$output);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($output)";
@@ -334,6 +395,7 @@ def Train_ReshapeOp : Train_ShapeOp<"reshape"> {
 
 def Train_TransposeOp : Train_ShapeOp<"transpose"> {
   let summary = "Permute dimensions: result dimension i is operand dimension permutation[i]";
+  let description = "Example: `%y = train.transpose %x [1, 0] : tensor<4x8xf32> -> tensor<8x4xf32>`";
   let arguments = (ins Train_Any:$input, DenseI64ArrayAttr:$permutation);
   let results = (outs Train_Any:$output);
   let builders = [OpBuilder<(ins "::mlir::Value":$input, "::llvm::ArrayRef<int64_t>":$permutation)>];
@@ -344,6 +406,7 @@ def Train_TransposeOp : Train_ShapeOp<"transpose"> {
 
 def Train_BroadcastToOp : Train_ShapeOp<"broadcast_to"> {
   let summary = "Repeat along dimensions of size 1 and new leading dimensions (ONNX Expand)";
+  let description = "Example: `%y = train.broadcast_to %x : tensor<4x1xf32> -> tensor<2x4x8xf32>`";
   let arguments = (ins Train_Float:$input);
   let results = (outs Train_Float:$output);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($output)";
@@ -353,7 +416,11 @@ def Train_BroadcastToOp : Train_ShapeOp<"broadcast_to"> {
 
 def Train_SliceOp : Train_ShapeOp<"slice"> {
   let summary = "A box of a tensor";
-  let description = "`output[i] = input[offsets + i * strides]`; its size is the result's shape. Strides are positive.";
+  let description = [{
+    `output[i] = input[offsets + i * strides]`; its size is the result's shape. Strides are positive.
+
+    Example: `%y = train.slice %x at [0, 4] by [1, 2] : tensor<4x8xf32> -> tensor<4x2xf32>`
+  }];
   let arguments = (ins Train_Any:$input, DenseI64ArrayAttr:$offsets, DenseI64ArrayAttr:$strides);
   let results = (outs Train_Any:$output);
   let assemblyFormat = "$input `at` $offsets `by` $strides attr-dict `:` type($input) `->` type($output)";
@@ -362,6 +429,11 @@ def Train_SliceOp : Train_ShapeOp<"slice"> {
 
 def Train_PlaceOp : Train_ShapeOp<"place"> {
   let summary = "A tensor of zeros with a box of it given: the VJP of slice";
+  let description = [{
+    `output[offsets + i * strides] = input[i]`, the rest is 0.
+
+    Example: `%y = train.place %x at [0, 4] by [1, 2] : tensor<4x2xf32> -> tensor<4x8xf32>`
+  }];
   let arguments = (ins Train_Float:$input, DenseI64ArrayAttr:$offsets, DenseI64ArrayAttr:$strides);
   let results = (outs Train_Float:$output);
   let assemblyFormat = "$input `at` $offsets `by` $strides attr-dict `:` type($input) `->` type($output)";
@@ -370,6 +442,7 @@ def Train_PlaceOp : Train_ShapeOp<"place"> {
 
 def Train_SplitOp : Train_ShapeOp<"split"> {
   let summary = "Cut a tensor along a dimension into consecutive parts";
+  let description = "Example: `%a, %b = train.split %x axis 1 : tensor<4x8xf32> -> tensor<4x2xf32>, tensor<4x6xf32>`";
   let arguments = (ins Train_Float:$input, I64Attr:$axis);
   let results = (outs Variadic<Train_Float>:$parts);
   let assemblyFormat = "$input `axis` $axis attr-dict `:` type($input) `->` type($parts)";
@@ -378,6 +451,7 @@ def Train_SplitOp : Train_ShapeOp<"split"> {
 
 def Train_ConcatOp : Train_ShapeOp<"concat"> {
   let summary = "Join tensors along a dimension";
+  let description = "Example: `%x = train.concat %a, %b axis 1 : tensor<4x2xf32>, tensor<4x6xf32> -> tensor<4x8xf32>`";
   let arguments = (ins Variadic<Train_Float>:$parts, I64Attr:$axis);
   let results = (outs Train_Float:$output);
   let assemblyFormat = "$parts `axis` $axis attr-dict `:` type($parts) `->` type($output)";
@@ -410,12 +484,24 @@ def Train_AttentionOp : Train_PureOp<"attention", [Differentiable]> {
 
 def Train_AttentionVJPOp : Train_PureOp<"attention_vjp"> {
   let summary = "Cotangents of attention's operands";
-  let description = "Recomputes the probabilities from `lse` block by block (arXiv 2205.14135, appendix B.2).";
+  let description = [{
+    Recomputes the probabilities from `lse` block by block (arXiv 2205.14135, appendix B.2): with
+    `P = exp(scale * q k^T + mask - lse)` and `S = P * (do v^T - rowsum(do * output))`,
+    `dq = scale * S k`, `dk = scale * S^T q`, `dv = P^T do`. Query heads that share a key head add up.
+
+    Example:
+    ```mlir
+    %dq, %dk, %dv = train.attention_vjp %do, %q, %k, %v, %o, %lse {heads = 2, kv_heads = 1, scale = 0.5 : f32, causal}
+      : tensor<1x4x8xf32>, tensor<1x4x8xf32>, tensor<1x4x4xf32>, tensor<1x4x4xf32>, tensor<1x4x8xf32>, tensor<1x2x4xf32>
+      -> tensor<1x4x8xf32>, tensor<1x4x4xf32>, tensor<1x4x4xf32>
+    ```
+  }];
   let arguments = (ins Train_Float:$cotangent, Train_Float:$query, Train_Float:$key, Train_Float:$value,
                        Train_Float:$output, Train_F32:$lse,
                        I64Attr:$heads, I64Attr:$kv_heads, F32Attr:$scale, UnitAttr:$causal);
   let results = (outs Train_Float:$dquery, Train_Float:$dkey, Train_Float:$dvalue);
   let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
+  let hasVerifier = 1;
 }
 
 def Train_RotaryOp : Train_PureOp<"rotary", [Differentiable]> {
@@ -424,6 +510,12 @@ def Train_RotaryOp : Train_PureOp<"rotary", [Differentiable]> {
     Rotates pairs of each head's first `rotary_dim` elements by the angle whose cosine and sine are given (arXiv 2104.09864).
     x is [B, T, heads*D]; cos and sin are f32 [T, rotary_dim/2] or [B, T, rotary_dim/2]. Pairs are (i, i + rotary_dim/2), or
     with `interleaved` (2i, 2i+1). `inverse` rotates back: the VJP.
+
+    Example:
+    ```mlir
+    %y = train.rotary %x, %cos, %sin {heads = 2, rotary_dim = 4}
+      : tensor<1x3x8xf32>, tensor<3x2xf32>, tensor<3x2xf32> -> tensor<1x3x8xf32>
+    ```
   }];
   let arguments = (ins Train_Float:$input, Train_F32:$cos, Train_F32:$sin, I64Attr:$heads, I64Attr:$rotary_dim,
                        UnitAttr:$interleaved, UnitAttr:$inverse);
@@ -434,7 +526,11 @@ def Train_RotaryOp : Train_PureOp<"rotary", [Differentiable]> {
 
 def Train_EmbeddingOp : Train_PureOp<"embedding", [Differentiable]> {
   let summary = "Rows of a table (ONNX Gather on axis 0)";
-  let description = "table [V, C], ids of any shape S: the result is [S, C].";
+  let description = [{
+    table [V, C], ids of any shape S: the result is [S, C].
+
+    Example: `%y = train.embedding %table, %ids : tensor<50x8xf32>, tensor<2x4xi64> -> tensor<2x4x8xf32>`
+  }];
   let arguments = (ins Train_Float:$table, Train_Ids:$ids);
   let results = (outs Train_Float:$output);
   let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
@@ -443,16 +539,25 @@ def Train_EmbeddingOp : Train_PureOp<"embedding", [Differentiable]> {
 
 def Train_EmbeddingVJPOp : Train_PureOp<"embedding_vjp"> {
   let summary = "Cotangent of embedding's table: sums of rows with equal ids";
+  let description = "Example: `%dtable = train.embedding_vjp %dy, %ids : tensor<2x4x8xf32>, tensor<2x4xi64> -> tensor<50x8xf32>`";
   let arguments = (ins Train_Float:$cotangent, Train_Ids:$ids);
   let results = (outs Train_Float:$dtable);
   let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
+  let hasVerifier = 1;
 }
 
 def Train_CrossEntropyOp : Train_PureOp<"cross_entropy", [Differentiable]> {
   let summary = "Mean of -log softmax(logits)[label] over the labels that count";
   let description = [{
     logits [S, V], labels of shape S. Labels that are `ignore_index` or negative do not
-    count. `lse` is f32 of shape S; `inv_count` is 1 / number of labels that count (0 if none).
+    count. `lse`, the log of the softmax's sum, is f32 of shape S; `inv_count` is
+    1 / number of labels that count (0 if none).
+
+    Example:
+    ```mlir
+    %loss, %lse, %inv_count = train.cross_entropy %logits, %labels
+      : tensor<2x4x50xf32>, tensor<2x4xi64> -> tensor<f32>, tensor<2x4xf32>, tensor<f32>
+    ```
   }];
   let arguments = (ins Train_Float:$logits, Train_Ids:$labels, DefaultValuedAttr<I64Attr, "-100">:$ignore_index);
   let results = (outs Train_Scalar:$loss, Train_F32:$lse, Train_Scalar:$inv_count);
@@ -463,11 +568,20 @@ def Train_CrossEntropyOp : Train_PureOp<"cross_entropy", [Differentiable]> {
 
 def Train_CrossEntropyVJPOp : Train_PureOp<"cross_entropy_vjp"> {
   let summary = "Cotangent of cross_entropy's logits";
-  let description = "`dloss * inv_count * (exp(logits - lse) - onehot(label))`, zero for labels that do not count.";
+  let description = [{
+    `dloss * inv_count * (exp(logits - lse) - onehot(label))`, zero for labels that do not count.
+
+    Example:
+    ```mlir
+    %dlogits = train.cross_entropy_vjp %dloss, %logits, %labels, %lse, %inv_count
+      : tensor<f32>, tensor<2x4x50xf32>, tensor<2x4xi64>, tensor<2x4xf32>, tensor<f32> -> tensor<2x4x50xf32>
+    ```
+  }];
   let arguments = (ins Train_Scalar:$cotangent, Train_Float:$logits, Train_Ids:$labels, Train_F32:$lse,
                        Train_Scalar:$inv_count, DefaultValuedAttr<I64Attr, "-100">:$ignore_index);
   let results = (outs Train_Float:$dlogits);
   let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
+  let hasVerifier = 1;
 }
 
 //===----------------------------------------------------------------------===//
@@ -476,6 +590,7 @@ def Train_CrossEntropyVJPOp : Train_PureOp<"cross_entropy_vjp"> {
 
 def Train_SumSquaresOp : Train_PureOp<"sum_squares"> {
   let summary = "Sum of the squares of all elements";
+  let description = "Example: `%s = train.sum_squares %g : tensor<4x8xf32> -> tensor<f32>`";
   let arguments = (ins Train_Float:$input);
   let results = (outs Train_Scalar:$output);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($output)";
@@ -486,19 +601,28 @@ def Train_ClipCoefficientOp : Train_PureOp<"clip_coefficient"> {
   let description = [{
     `norm = sqrt(sum(sums))`, `coefficient = min(1, max_norm / norm)`; 1 if `max_norm` is
     0, and -1, which `train.adamw` takes as "skip this step", if the norm is not finite (arXiv 1211.5063).
+
+    Example: `%c, %norm = train.clip_coefficient %max of %s0, %s1 : tensor<f32>, tensor<f32>, tensor<f32> -> tensor<f32>, tensor<f32>`
   }];
   let arguments = (ins Train_Scalar:$max_norm, Variadic<Train_Scalar>:$sums);
   let results = (outs Train_Scalar:$coefficient, Train_Scalar:$norm);
   let assemblyFormat = "$max_norm `of` $sums attr-dict `:` type($max_norm) `,` type($sums) `->` type(results)";
 }
 
-def Train_AdamWOp : Train_PureOp<"adamw"> {
+def Train_AdamWOp : Train_PureOp<"adamw", [Decomposable]> {
   let summary = "One AdamW update of one parameter";
   let description = [{
     With `g = coefficient * gradient` (arXiv 1711.05101, algorithm 2):
     `m' = beta1 m + (1 - beta1) g`, `v' = beta2 v + (1 - beta2) g^2`,
     `p' = p - lr * (m'/(1 - beta1^step) / (sqrt(v'/(1 - beta2^step)) + eps) + decay * p)`, where decay is `weight_decay` with the attribute
     `decay`, else 0. A negative coefficient leaves all three as they are.
+
+    Example:
+    ```mlir
+    %p1, %m1, %v1 = train.adamw %p, %g, %m, %v (%c, %lr, %beta1, %beta2, %eps, %decay, %step) {decay}
+      : tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<f32>, tensor<f32>, tensor<f32>,
+        tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32> -> tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>
+    ```
   }];
   let arguments = (ins Train_Float:$parameter, Train_Float:$gradient, Train_Float:$moment1, Train_Float:$moment2,
                        Train_Scalar:$coefficient, Train_Scalar:$lr, Train_Scalar:$beta1, Train_Scalar:$beta2,
@@ -509,20 +633,12 @@ def Train_AdamWOp : Train_PureOp<"adamw"> {
     `(` $coefficient `,` $lr `,` $beta1 `,` $beta2 `,` $eps `,` $weight_decay `,` $step `)` attr-dict
     `:` type(operands) `->` type(results)
   }];
+  let hasVerifier = 1;
 }
 
 //===----------------------------------------------------------------------===//
 // Fusions
 //===----------------------------------------------------------------------===//
-
-def Train_Skeleton : I32EnumAttr<"Skeleton", "How a fused kernel runs over its elements", [
-    I32EnumAttrCase<"map", 0>, I32EnumAttrCase<"rows", 1>, I32EnumAttrCase<"columns", 2>, I32EnumAttrCase<"sum", 3>]> {
-  let cppNamespace = "::fp8c::train";
-  let genSpecializedAttr = 0;
-}
-def Train_SkeletonAttr : EnumAttr<Train_Dialect, Train_Skeleton, "skeleton"> {
-  let assemblyFormat = "`<` $value `>`";
-}
 
 def Train_FusionOp : Train_PureOp<"fusion", [IsolatedFromAbove, SingleBlock]> {
   let summary = "Ops that become one kernel";

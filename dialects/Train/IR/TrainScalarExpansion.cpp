@@ -71,11 +71,20 @@ EXPAND_UNARY(SigmoidOp, x.sigmoid())
 EXPAND_UNARY(ErfOp, x.unary<math::ErfOp>())
 EXPAND_UNARY(ReluOp, x.binary<arith::MaximumFOp>(x.constant(0)))
 
+static Value selectPositive(Scalar condition, Value positive, Value otherwise) {
+  OpBuilder &builder = *condition.builder;
+  Value test = arith::CmpFOp::create(builder, condition.loc, arith::CmpFPredicate::OGT,
+                                     condition.value, condition.constant(0).value);
+  return arith::SelectOp::create(builder, condition.loc, test, positive, otherwise);
+}
+
 Value StepOp::expandScalar(OpBuilder &builder, Location loc, ValueRange scalars) {
   Scalar x{&builder, loc, scalars[0]};
-  Value positive =
-      arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OGT, x.value, x.constant(0).value);
-  return arith::SelectOp::create(builder, loc, positive, x.constant(1).value, x.constant(0).value);
+  return selectPositive(x, x.constant(1).value, x.constant(0).value);
+}
+
+Value SelectOp::expandScalar(OpBuilder &builder, Location loc, ValueRange scalars) {
+  return selectPositive({&builder, loc, scalars[0]}, scalars[1], scalars[2]);
 }
 
 // sqrt(2/pi) and the cubic coefficient of the tanh form (arXiv 1606.08415).

@@ -80,18 +80,23 @@ static Type rowStatistic(Type type) {
   return RankedTensorType::get(shape, Float32Type::get(type.getContext()));
 }
 
-template <typename Op> static LogicalResult verifyNorm(Op op, ValueRange params, ValueRange statistics) {
+/// Normalisations and their VJPs: `wholes` have the shape of the input, `rows`
+/// that of a weight, `statistics` one value per row of the input.
+template <typename Op>
+static LogicalResult verifyNorm(Op op, ValueRange wholes, ValueRange rows, ValueRange statistics) {
   Shape shape = shapeOf(op.getInput());
   if (shape.empty())
     return op.emitOpError("needs an input of rank 1 or more");
-  if (failed(expectShape(op, op.getOutput(), "result", shape)))
-    return failure();
-  for (Value param : params)
-    if (failed(expectShape(op, param, "weight and bias", shape.take_back(1))))
+  for (Value whole : wholes)
+    if (failed(expectShape(op, whole, isa<OpResult>(whole) ? "result" : "cotangent", shape)))
+      return failure();
+  for (Value row : rows)
+    if (failed(expectShape(op, row, "weight and bias", shape.take_back(1))))
       return failure();
   for (Value statistic : statistics)
     if (statistic.getType() != rowStatistic(op.getInput().getType()))
-      return op.emitOpError("mean and rstd must be ") << rowStatistic(op.getInput().getType());
+      return op.emitOpError("mean and rstd must be ")
+             << rowStatistic(op.getInput().getType()) << ", but one is " << statistic.getType();
   return success();
 }
 
@@ -102,7 +107,13 @@ void LayerNormOp::build(OpBuilder &builder, OperationState &state, Value input, 
         llvm::APFloat(epsilon));
 }
 LogicalResult LayerNormOp::verify() {
-  return verifyNorm(*this, {getWeight(), getBias()}, {getMean(), getRstd()});
+  return verifyNorm(*this, {getOutput()}, {getWeight(), getBias()}, {getMean(), getRstd()});
+}
+LogicalResult LayerNormVJPOp::verify() {
+  return verifyNorm(*this, {getCotangent(), getOutput()}, {getWeight()}, {getMean(), getRstd()});
+}
+LogicalResult LayerNormParamsVJPOp::verify() {
+  return verifyNorm(*this, {getCotangent()}, {getDweight(), getDbias()}, {getMean(), getRstd()});
 }
 
 void RMSNormOp::build(OpBuilder &builder, OperationState &state, Value input, Value weight,
@@ -110,7 +121,15 @@ void RMSNormOp::build(OpBuilder &builder, OperationState &state, Value input, Va
   build(builder, state, input.getType(), rowStatistic(input.getType()), input, weight,
         llvm::APFloat(epsilon));
 }
-LogicalResult RMSNormOp::verify() { return verifyNorm(*this, {getWeight()}, {getRstd()}); }
+LogicalResult RMSNormOp::verify() {
+  return verifyNorm(*this, {getOutput()}, {getWeight()}, {getRstd()});
+}
+LogicalResult RMSNormVJPOp::verify() {
+  return verifyNorm(*this, {getCotangent(), getOutput()}, {getWeight()}, {getRstd()});
+}
+LogicalResult RMSNormParamsVJPOp::verify() {
+  return verifyNorm(*this, {getCotangent()}, {getDweight()}, {getRstd()});
+}
 
 //===----------------------------------------------------------------------===//
 // Contractions
@@ -156,6 +175,10 @@ SmallVector<int64_t> MatmulOp::getRhsContractingDims() {
 LogicalResult MatmulOp::verify() {
   if (shapeOf(getLhs()).empty() || shapeOf(getRhs()).empty())
     return emitOpError("cannot contract scalars");
+  if (getLhsContracting().has_value() != getRhsContracting().has_value())
+    return emitOpError("must say what it contracts of both operands or of neither");
+  if (static_cast<int64_t>(getBatch()) < 0)
+    return emitOpError("has a negative number of batch dimensions");
   return fp8::verifyContraction(*this, shapeOf(getLhs()), shapeOf(getRhs()), shapeOf(getOutput()),
                                 getBatch(), getLhsContractingDims(), getRhsContractingDims());
 }
@@ -163,6 +186,14 @@ LogicalResult MatmulOp::verify() {
 //===----------------------------------------------------------------------===//
 // Shape operations
 //===----------------------------------------------------------------------===//
+
+/// What only moves elements may change one float type into another, no more.
+static LogicalResult verifyElementTypes(Operation *op) {
+  Type in = getElementTypeOrSelf(op->getOperand(0)), out = getElementTypeOrSelf(op->getResult(0));
+  if (in == out || (isa<FloatType>(in) && isa<FloatType>(out)))
+    return success();
+  return op->emitOpError("cannot turn ") << in << " into " << out;
+}
 
 LogicalResult ReshapeOp::verify() {
   auto in = cast<RankedTensorType>(getInput().getType()), out = cast<RankedTensorType>(getType());
@@ -191,10 +222,19 @@ LogicalResult TransposeOp::verify() {
   Shape shape = shapeOf(getInput()), permutation = getPermutation();
   if (permutation.size() != shape.size() || !isPermutationVector(permutation))
     return emitOpError("expects a permutation of ") << shape.size() << " dimensions";
+  if (failed(verifyElementTypes(*this)))
+    return failure();
   return expectShape(*this, getOutput(), "result", applyPermutation(shape, permutation));
 }
 OpFoldResult TransposeOp::fold(FoldAdaptor) {
-  return isIdentityPermutation(getPermutation()) ? OpFoldResult(getInput()) : OpFoldResult();
+  if (isIdentityPermutation(getPermutation()) && getInput().getType() == getType())
+    return getInput();
+  auto source = getInput().getDefiningOp<TransposeOp>();
+  if (!source || getElementTypeOrSelf(source.getInput()) != getElementTypeOrSelf(getInput()))
+    return {};
+  setPermutation(applyPermutation(source.getPermutation(), getPermutation()));
+  getInputMutable().assign(source.getInput());
+  return getResult();
 }
 
 LogicalResult BroadcastToOp::verify() {
@@ -220,6 +260,8 @@ static LogicalResult verifyBox(Operation *op, Shape whole, Shape box, Shape offs
   return success();
 }
 LogicalResult SliceOp::verify() {
+  if (failed(verifyElementTypes(*this)))
+    return failure();
   return verifyBox(*this, shapeOf(getInput()), shapeOf(getOutput()), getOffsets(), getStrides());
 }
 LogicalResult PlaceOp::verify() {
@@ -255,20 +297,32 @@ LogicalResult ConcatOp::verify() {
 // Attention, embedding, loss
 //===----------------------------------------------------------------------===//
 
-LogicalResult AttentionOp::verify() {
-  Shape q = shapeOf(getQuery()), k = shapeOf(getKey()), v = shapeOf(getValue());
-  int64_t heads = getHeads(), kvHeads = getKvHeads();
+template <typename Op> static LogicalResult verifyAttention(Op op) {
+  Shape q = shapeOf(op.getQuery()), k = shapeOf(op.getKey()), v = shapeOf(op.getValue());
+  int64_t heads = op.getHeads(), kvHeads = op.getKvHeads();
   if (q.size() != 3 || k.size() != 3 || v.size() != 3)
-    return emitOpError("expects operands [batch, tokens, heads * dim]");
+    return op.emitOpError("expects operands [batch, tokens, heads * dim]");
   if (heads < 1 || kvHeads < 1 || heads % kvHeads)
-    return emitOpError() << heads << " query heads are no multiple of " << kvHeads << " key heads";
+    return op.emitOpError() << heads << " query heads are no multiple of " << kvHeads << " key heads";
   if (q[2] % heads || k[2] % kvHeads || v[2] % kvHeads || q[2] / heads != k[2] / kvHeads)
-    return emitOpError("query and key heads differ in width: ") << getQuery().getType() << " in " << heads << " heads, " << getKey().getType() << " in " << kvHeads;
+    return op.emitOpError("query and key heads differ in width: ")
+           << op.getQuery().getType() << " in " << heads << " heads, " << op.getKey().getType()
+           << " in " << kvHeads;
   if (k[0] != q[0] || v[0] != q[0] || k[1] != v[1])
-    return emitOpError("batch or number of tokens differ between the operands");
-  if (failed(expectShape(*this, getOutput(), "result", {q[0], q[1], v[2] / kvHeads * heads})))
+    return op.emitOpError("batch or number of tokens differ between the operands");
+  if (failed(expectShape(op, op.getOutput(), "output", {q[0], q[1], v[2] / kvHeads * heads})))
     return failure();
-  return expectShape(*this, getLse(), "lse", {q[0], heads, q[1]});
+  return expectShape(op, op.getLse(), "lse", {q[0], heads, q[1]});
+}
+
+LogicalResult AttentionOp::verify() { return verifyAttention(*this); }
+LogicalResult AttentionVJPOp::verify() {
+  if (failed(verifyAttention(*this)) ||
+      failed(expectShape(*this, getCotangent(), "cotangent", shapeOf(getOutput()))) ||
+      failed(expectShape(*this, getDquery(), "dquery", shapeOf(getQuery()))) ||
+      failed(expectShape(*this, getDkey(), "dkey", shapeOf(getKey()))))
+    return failure();
+  return expectShape(*this, getDvalue(), "dvalue", shapeOf(getValue()));
 }
 
 LogicalResult RotaryOp::verify() {
@@ -285,13 +339,19 @@ LogicalResult RotaryOp::verify() {
   return expectShape(*this, getOutput(), "result", x);
 }
 
+static LogicalResult verifyEmbedding(Operation *op, Value table, Value ids, Value rows,
+                                     StringRef what) {
+  if (shapeOf(table).size() != 2)
+    return op->emitOpError("expects a table [rows, width]");
+  SmallVector<int64_t> shape(shapeOf(ids));
+  shape.push_back(shapeOf(table)[1]);
+  return expectShape(op, rows, what, shape);
+}
 LogicalResult EmbeddingOp::verify() {
-  Shape table = shapeOf(getTable());
-  if (table.size() != 2)
-    return emitOpError("expects a table [rows, width]");
-  SmallVector<int64_t> shape(shapeOf(getIds()));
-  shape.push_back(table[1]);
-  return expectShape(*this, getOutput(), "result", shape);
+  return verifyEmbedding(*this, getTable(), getIds(), getOutput(), "result");
+}
+LogicalResult EmbeddingVJPOp::verify() {
+  return verifyEmbedding(*this, getDtable(), getIds(), getCotangent(), "cotangent");
 }
 
 void CrossEntropyOp::build(OpBuilder &builder, OperationState &state, Value logits, Value labels,
@@ -300,11 +360,30 @@ void CrossEntropyOp::build(OpBuilder &builder, OperationState &state, Value logi
   build(builder, state, scalar, RankedTensorType::get(shapeOf(labels), builder.getF32Type()), scalar,
         logits, labels, ignoreIndex);
 }
-LogicalResult CrossEntropyOp::verify() {
-  Shape logits = shapeOf(getLogits());
+template <typename Op> static LogicalResult verifyCrossEntropy(Op op) {
+  Shape logits = shapeOf(op.getLogits());
   if (logits.size() < 2)
-    return emitOpError("expects logits [..., classes]");
-  if (failed(expectShape(*this, getLabels(), "labels", logits.drop_back())))
+    return op.emitOpError("expects logits [..., classes]");
+  if (failed(expectShape(op, op.getLabels(), "labels", logits.drop_back())))
     return failure();
-  return expectShape(*this, getLse(), "lse", logits.drop_back());
+  return expectShape(op, op.getLse(), "lse", logits.drop_back());
+}
+LogicalResult CrossEntropyOp::verify() { return verifyCrossEntropy(*this); }
+LogicalResult CrossEntropyVJPOp::verify() {
+  if (failed(verifyCrossEntropy(*this)))
+    return failure();
+  return expectShape(*this, getDlogits(), "dlogits", shapeOf(getLogits()));
+}
+
+//===----------------------------------------------------------------------===//
+// Optimizer
+//===----------------------------------------------------------------------===//
+
+LogicalResult AdamWOp::verify() {
+  for (Value value : {getGradient(), getMoment1(), getMoment2(), getNewParameter(),
+                      getNewMoment1(), getNewMoment2()})
+    if (failed(expectShape(*this, value, "gradient, moments and results",
+                           shapeOf(getParameter()))))
+      return failure();
+  return success();
 }

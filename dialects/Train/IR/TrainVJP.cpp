@@ -1,18 +1,47 @@
-//===- TrainVJP.cpp - Vector-Jacobian products of train ops ---------------===//
+//===- TrainVJP.cpp - What the VJPs of train ops share --------------------===//
 
-#include "Train/IR/Train.h"
+#include "Train/IR/TrainVJP.h"
 
 using namespace mlir;
 using namespace fp8c;
 using namespace fp8c::train;
 
-#define TODO_VJP(Op)                                                                               \
-  SmallVector<Value> Op::buildVJP(OpBuilder &, ValueRange, ArrayRef<bool>) { return {}; }
-TODO_VJP(AddOp) TODO_VJP(SubOp) TODO_VJP(MulOp) TODO_VJP(DivOp) TODO_VJP(PowOp)
-TODO_VJP(CastOp) TODO_VJP(NegOp) TODO_VJP(AbsOp) TODO_VJP(ExpOp) TODO_VJP(LogOp)
-TODO_VJP(SqrtOp) TODO_VJP(RsqrtOp) TODO_VJP(ReciprocalOp) TODO_VJP(TanhOp)
-TODO_VJP(SigmoidOp) TODO_VJP(ErfOp) TODO_VJP(ReluOp) TODO_VJP(StepOp) TODO_VJP(GeluOp)
-TODO_VJP(ReduceSumOp) TODO_VJP(LayerNormOp) TODO_VJP(RMSNormOp) TODO_VJP(SoftmaxOp)
-TODO_VJP(MatmulOp) TODO_VJP(ReshapeOp) TODO_VJP(TransposeOp) TODO_VJP(BroadcastToOp)
-TODO_VJP(SliceOp) TODO_VJP(PlaceOp) TODO_VJP(SplitOp) TODO_VJP(ConcatOp)
-TODO_VJP(AttentionOp) TODO_VJP(RotaryOp) TODO_VJP(EmbeddingOp) TODO_VJP(CrossEntropyOp)
+Value train::markIfParameter(Value gradient, Value operand) {
+  Operation *source = operand.getDefiningOp();
+  while (isa_and_nonnull<CastOp, ReshapeOp, TransposeOp>(source))
+    source = source->getOperand(0).getDefiningOp();
+  if (isa_and_nonnull<ReadOp>(source))
+    setPhase(gradient.getDefiningOp(), kPhaseWgrad);
+  return gradient;
+}
+
+Value train::reduceToOperand(OpBuilder &builder, Value gradient,
+                             Value operand) {
+  Location loc = gradient.getLoc();
+  auto from = cast<RankedTensorType>(gradient.getType());
+  auto to = cast<RankedTensorType>(operand.getType());
+  int64_t leading = from.getRank() - to.getRank();
+  assert(leading >= 0 && "operands broadcast to the result's rank");
+
+  SmallVector<int64_t> axes, kept;
+  for (auto [i, size] : llvm::enumerate(from.getShape())) {
+    int64_t dim = static_cast<int64_t>(i) - leading;
+    if (dim < 0 || (size != 1 && to.getDimSize(dim) == 1))
+      axes.push_back(i);
+    else
+      kept.push_back(size);
+  }
+  Type element = to.getElementType();
+  if (!axes.empty())
+    gradient = markIfParameter(
+        ReduceSumOp::create(builder, loc, RankedTensorType::get(kept, element),
+                            gradient, axes),
+        operand);
+  else if (from.getElementType() != element)
+    gradient = markIfParameter(
+        CastOp::create(builder, loc, from.clone(element), gradient), operand);
+  if (gradient.getType() != to)
+    gradient =
+        markIfParameter(ReshapeOp::create(builder, loc, to, gradient), operand);
+  return gradient;
+}

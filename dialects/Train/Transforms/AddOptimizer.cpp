@@ -1,11 +1,15 @@
-//===- AddOptimizer.cpp - train-add-optimizer -===//
+//===- AddOptimizer.cpp - train-add-optimizer -----------------------------===//
 
-#include "Train/Transforms/Passes.h"
 #include "Train/IR/Train.h"
+#include "Train/Transforms/BuildUtils.h"
+#include "Train/Transforms/Passes.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 
 using namespace mlir;
 using namespace fp8c;
+using namespace fp8c::train;
 
 namespace fp8c::train {
 #define GEN_PASS_DEF_ADDOPTIMIZER
@@ -13,8 +17,214 @@ namespace fp8c::train {
 } // namespace fp8c::train
 
 namespace {
+/// A parameter, its gradient's value in @micro and its optimizer state.
+struct Trained {
+  VariableOp parameter;
+  Value value;
+  VariableOp gradient = {}, moment1 = {}, moment2 = {};
+};
+
+/// Builds update ops that carry the name of the parameter at hand.
+struct UpdateBuilder : OpBuilder {
+  Annotator annotator;
+
+  explicit UpdateBuilder(MLIRContext *context)
+      : OpBuilder(context, &annotator) {
+    annotator.phase = getStringAttr(kPhaseUpdate);
+  }
+  void setParameter(VariableOp parameter) {
+    annotator.name = parameter ? parameter.getSymNameAttr() : StringAttr();
+  }
+  Value read(VariableOp variable) {
+    return ReadOp::create(*this, variable.getLoc(), variable.getType(),
+                          variable.getSymName());
+  }
+  void assign(VariableOp variable, Value value) {
+    AssignOp::create(*this, variable.getLoc(), variable.getSymName(), value);
+  }
+};
+
 struct AddOptimizer : train::impl::AddOptimizerBase<AddOptimizer> {
   using Base::Base;
-  void runOnOperation() override {}
+
+  void runOnOperation() override {
+    if (failed(addOptimizer()))
+      signalPassFailure();
+  }
+
+  LogicalResult addOptimizer();
 };
 } // namespace
+
+/// The parameters whose gradients @micro returns.
+static FailureOr<SmallVector<Trained>> findTrained(func::FuncOp micro,
+                                                   SymbolTable &symbols) {
+  SmallVector<Trained> all;
+  ValueRange results = micro.getBody().front().getTerminator()->getOperands();
+  for (unsigned i = 1, e = results.size(); i < e; ++i) {
+    auto of = micro.getResultAttrOfType<FlatSymbolRefAttr>(i, kGradientOfAttr);
+    auto parameter =
+        of ? symbols.lookup<VariableOp>(of.getAttr()) : VariableOp();
+    if (!parameter)
+      return micro.emitOpError("result ")
+             << i << " must name the parameter that it is the gradient of in "
+             << kGradientOfAttr;
+    all.push_back({parameter, results[i]});
+  }
+  if (all.empty())
+    return micro.emitOpError("returns no gradients: run train-autodiff before "
+                             "train-add-optimizer");
+  return all;
+}
+
+/// Declares gradient and moments, which start at 0 and are f32: sums of many
+/// small terms do not survive a narrower type.
+static LogicalResult addState(MutableArrayRef<Trained> all,
+                              SymbolTable &symbols) {
+  for (Trained &t : all) {
+    OpBuilder builder(t.parameter);
+    Type type = withElementType(t.parameter.getType(), builder.getF32Type());
+    auto init = ConstantInitAttr::get(builder.getContext(), 0.0);
+    auto declare = [&](StringRef suffix, Role role) -> VariableOp {
+      std::string name = (t.parameter.getSymName() + suffix).str();
+      if (symbols.lookup(name)) {
+        t.parameter.emitOpError("needs the name @\"")
+            << name << "\" for its " << stringifyRole(role)
+            << ", but it is taken";
+        return {};
+      }
+      auto variable = VariableOp::create(
+          builder, t.parameter.getLoc(), name, type, role, init,
+          FlatSymbolRefAttr::get(t.parameter.getSymNameAttr()));
+      symbols.insert(variable);
+      return variable;
+    };
+    builder.setInsertionPointAfter(t.parameter);
+    t.gradient = declare(".grad", Role::gradient);
+    t.moment1 = declare(".m", Role::moment1);
+    t.moment2 = declare(".v", Role::moment2);
+    if (!t.gradient || !t.moment1 || !t.moment2)
+      return failure();
+  }
+  return success();
+}
+
+/// The terms of a gradient that several uses of a parameter add up to, in the
+/// order in which they are computed.
+static SmallVector<Value> getTerms(Value gradient) {
+  auto add = gradient.getDefiningOp<AddOp>();
+  if (!add || !gradient.hasOneUse() || add.getLhs().getType() != add.getType() ||
+      add.getRhs().getType() != add.getType())
+    return {gradient};
+  SmallVector<Value> terms = getTerms(add.getLhs());
+  terms.append(getTerms(add.getRhs()));
+  llvm::sort(terms, [](Value a, Value b) {
+    return a.getDefiningOp()->isBeforeInBlock(b.getDefiningOp());
+  });
+  return terms;
+}
+
+static void eraseDeadSums(Value value) {
+  auto add = value.getDefiningOp<AddOp>();
+  if (!add || !add->use_empty())
+    return;
+  Value lhs = add.getLhs(), rhs = add.getRhs();
+  add.erase();
+  eraseDeadSums(lhs);
+  eraseDeadSums(rhs);
+}
+
+/// Makes @micro add its gradients to the variables, each term where it is
+/// computed, and return the loss only.
+static void accumulateGradients(func::FuncOp micro, ArrayRef<Trained> all) {
+  UpdateBuilder builder(micro.getContext());
+  for (const Trained &t : all) {
+    builder.setParameter(t.parameter);
+    VariableOp gradient = t.gradient;
+    Value sum;
+    for (Value term : getTerms(t.value)) {
+      builder.setInsertionPointAfterValue(term);
+      if (!sum)
+        sum = builder.read(gradient);
+      sum = AddOp::create(builder, gradient.getLoc(), gradient.getType(), sum,
+                          term);
+    }
+    builder.assign(gradient, sum);
+  }
+  Operation *terminator = micro.getBody().front().getTerminator();
+  terminator->eraseOperands(1, all.size());
+  llvm::BitVector erased(micro.getNumResults(), true);
+  erased.reset(0);
+  for (const Trained &t : all)
+    eraseDeadSums(t.value);
+  LogicalResult result = micro.eraseResults(erased);
+  assert(succeeded(result) && "func.func gives up results");
+  (void)result;
+}
+
+/// Builds @update: norm, clip coefficient, and for each parameter AdamW and a
+/// cleared gradient.
+static func::FuncOp makeUpdate(Location loc, ArrayRef<Trained> all) {
+  UpdateBuilder builder(loc.getContext());
+  auto scalar = RankedTensorType::get({}, builder.getF32Type());
+  auto update = func::FuncOp::create(loc, "update",
+                                     builder.getFunctionType({}, {scalar}));
+  update.setResultAttr(0, kArgNameAttr, builder.getStringAttr("grad_norm"));
+  builder.setInsertionPointToStart(update.addEntryBlock());
+
+  SmallVector<Value> gradients, squares;
+  for (const Trained &t : all) {
+    builder.setParameter(t.parameter);
+    gradients.push_back(builder.read(t.gradient));
+    squares.push_back(SumSquaresOp::create(builder, loc, gradients.back()));
+  }
+  builder.setParameter({});
+  auto hyper = [&](StringRef symbol) -> Value {
+    return HyperOp::create(builder, loc, symbol);
+  };
+  auto clip =
+      ClipCoefficientOp::create(builder, loc, hyper("clip_norm"), squares);
+  Value lr = hyper("lr"), beta1 = hyper("beta1"), beta2 = hyper("beta2");
+  Value eps = hyper("eps"), decay = hyper("weight_decay"), step = hyper("step");
+
+  for (auto [t, gradient] : llvm::zip_equal(all, gradients)) {
+    VariableOp parameter = t.parameter, moment1 = t.moment1,
+               moment2 = t.moment2;
+    builder.setParameter(parameter);
+    // Biases and gains have one dimension; decay would only shrink them.
+    bool decays = cast<ShapedType>(parameter.getType()).getRank() >= 2;
+    Value p = builder.read(parameter);
+    Value m = builder.read(moment1), v = builder.read(moment2);
+    auto adamw =
+        AdamWOp::create(builder, parameter.getLoc(), p.getType(), m.getType(),
+                        v.getType(), p, gradient, m, v, clip.getCoefficient(),
+                        lr, beta1, beta2, eps, decay, step, decays);
+    builder.assign(parameter, adamw.getNewParameter());
+    builder.assign(moment1, adamw.getNewMoment1());
+    builder.assign(moment2, adamw.getNewMoment2());
+    auto zero = cast<TypedAttr>(builder.getZeroAttr(gradient.getType()));
+    builder.assign(t.gradient, arith::ConstantOp::create(builder, loc, zero));
+  }
+  builder.setParameter({});
+  func::ReturnOp::create(builder, loc, clip.getNorm());
+  return update;
+}
+
+LogicalResult AddOptimizer::addOptimizer() {
+  ModuleOp module = getOperation();
+  SymbolTable symbols(module);
+  auto micro = symbols.lookup<func::FuncOp>("micro");
+  if (!micro || !micro.getBody().hasOneBlock())
+    return module.emitError("needs a function @micro of one block: run "
+                            "train-autodiff before train-add-optimizer");
+  if (symbols.lookup("update"))
+    return module.emitError("has a symbol @update already: was an optimizer "
+                            "added before?");
+  FailureOr<SmallVector<Trained>> all = findTrained(micro, symbols);
+  if (failed(all) || failed(addState(*all, symbols)))
+    return failure();
+  accumulateGradients(micro, *all);
+  symbols.insert(makeUpdate(micro.getLoc(), *all),
+                 std::next(Block::iterator(micro)));
+  return success();
+}

@@ -1,11 +1,24 @@
-//===- FormFusions.cpp - train-form-fusions -===//
+//===- FormFusions.cpp - train-form-fusions -------------------------------===//
+//
+// One forward scan over each function. An op joins the group of a producer if
+// both run over the same shape, the skeletons agree, and nothing between them
+// outside the group already waits for the group: the fusion stands where its
+// last op stood. Fusing never changes a bit, because every value is rounded to
+// its type inside a kernel as it would be outside.
+//
+//===----------------------------------------------------------------------===//
 
-#include "Train/Transforms/Passes.h"
+#include "FP8/IR/FP8.h"
 #include "Train/IR/Train.h"
+#include "Train/Transforms/Passes.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/IRMapping.h"
 
 using namespace mlir;
 using namespace fp8c;
+using namespace fp8c::train;
 
 namespace fp8c::train {
 #define GEN_PASS_DEF_FORMFUSIONS
@@ -13,8 +26,233 @@ namespace fp8c::train {
 } // namespace fp8c::train
 
 namespace {
+/// Ops that become one kernel, in program order.
+struct Group {
+  Skeleton skeleton;
+  SmallVector<int64_t> shape; // what the kernel runs over
+  SmallVector<Operation *> ops;
+};
+
 struct FormFusions : train::impl::FormFusionsBase<FormFusions> {
   using Base::Base;
-  void runOnOperation() override {}
+  void runOnOperation() override {
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      if (!function.isExternal())
+        fuse(function.getBody().front());
+  }
+
+  void fuse(Block &block);
+  void join(Operation *op, Skeleton skeleton, ArrayRef<int64_t> shape);
+  bool mayExtend(const Group &group, Operation *op, const Group &other) const;
+  void merge(Group *into, Group *from);
+  void outline(Group &group);
+
+  DenseMap<Operation *, unsigned> position;
+  DenseMap<Operation *, Group *> groupOf;
 };
 } // namespace
+
+/// The shape that an op with one kernel runs over, and how; none if the op is
+/// not the kind that fuses.
+static std::optional<std::pair<Skeleton, ArrayRef<int64_t>>> classify(Operation *op) {
+  auto shape = [&](Value value) { return fp8::getShape(value.getType()); };
+  if (isa<SumSquaresOp>(op))
+    return {{Skeleton::sum, shape(op->getOperand(0))}};
+  if (auto decomposable = dyn_cast<DecomposableOpInterface>(op)) {
+    if (decomposable.reducesColumns())
+      return {{Skeleton::columns, shape(op->getOperand(0))}};
+    return {{isa<AdamWOp>(op) ? Skeleton::map : Skeleton::rows, shape(op->getOperand(0))}};
+  }
+  if (isa<ScalarExpansionOpInterface>(op)) {
+    auto result = cast<RankedTensorType>(op->getResult(0).getType());
+    // A vector along the last dimension needs the column number.
+    bool byElement = llvm::all_of(op->getOperands(), [&](Value operand) {
+      auto type = cast<RankedTensorType>(operand.getType());
+      return type.getNumElements() == 1 || type.getShape() == result.getShape();
+    });
+    return {{byElement ? Skeleton::map : Skeleton::rows, result.getShape()}};
+  }
+  if (isa<fp8::QuantizeOp, fp8::AmaxOp, fp8::DequantizeOp>(op))
+    return {{Skeleton::map, shape(op->getOperand(0))}};
+  if (isa<ReduceSumOp, ReduceMaxOp>(op)) {
+    ArrayRef<int64_t> axes = op->getAttrOfType<DenseI64ArrayAttr>("axes");
+    int64_t rank = shape(op->getOperand(0)).size();
+    if (isa<ReduceSumOp>(op) && axes.back() == static_cast<int64_t>(axes.size()) - 1)
+      return {{Skeleton::columns, shape(op->getOperand(0))}};
+    if (axes.size() == 1 && axes[0] == rank - 1)
+      return {{Skeleton::rows, shape(op->getOperand(0))}};
+  }
+  return {};
+}
+
+static bool isElementwise(Skeleton skeleton) {
+  return skeleton == Skeleton::map || skeleton == Skeleton::rows;
+}
+
+/// Worth more than reading its result from memory again? A kernel with
+/// reductions over a row computes what they need once more for each of them.
+static bool isExpensive(Operation *op) {
+  return isa<GeluOp, GeluVJPOp, ExpOp, LogOp, TanhOp, SigmoidOp, ErfOp, PowOp>(op);
+}
+static bool reduces(Operation *op) {
+  return isa<DecomposableOpInterface, ReduceSumOp, ReduceMaxOp>(op) && !isa<AdamWOp>(op);
+}
+
+/// `train.add(train.read @v, x)` assigned to @v and x not element-wise: the
+/// producer of x accumulates in place instead.
+static bool isAccumulation(Operation *op) {
+  auto add = dyn_cast<AddOp>(op);
+  if (!add || !add->hasOneUse())
+    return false;
+  Operation *user = *add->user_begin();
+  if (!isa<AssignOp>(user) && !isAccumulation(user))
+    return false;
+  Operation *old = add.getLhs().getDefiningOp();
+  return old && (isa<ReadOp>(old) || isAccumulation(old));
+}
+
+/// May `group` move down to `op`, where it merges with `other`?
+bool FormFusions::mayExtend(const Group &group, Operation *op, const Group &other) const {
+  for (Operation *member : group.ops)
+    for (Operation *user : member->getUsers())
+      // An assignment takes effect at the function's exit, wherever it stands.
+      if (isa<AssignOp>(user))
+        continue;
+      else if (const Group *owner = groupOf.lookup(user);
+          position.lookup(user) < position.lookup(op) && owner != &group && owner != &other)
+        return false;
+  return true;
+}
+
+void FormFusions::merge(Group *into, Group *from) {
+  for (Operation *op : from->ops)
+    groupOf[op] = into;
+  into->ops.append(from->ops);
+  llvm::sort(into->ops, [&](Operation *a, Operation *b) { return position[a] < position[b]; });
+  if (from->skeleton == Skeleton::rows)
+    into->skeleton = Skeleton::rows;
+  from->ops.clear();
+}
+
+void FormFusions::fuse(Block &block) {
+  position.clear();
+  groupOf.clear();
+  for (auto [index, op] : llvm::enumerate(block))
+    position[&op] = index;
+
+  SmallVector<std::unique_ptr<Group>> groups;
+  for (Operation &op : block) {
+    auto kind = classify(&op);
+    if (!kind || isAccumulation(&op))
+      continue;
+    auto [skeleton, shape] = *kind;
+    Group *own = groups.emplace_back(new Group{skeleton, SmallVector<int64_t>(shape), {&op}}).get();
+    groupOf[&op] = own;
+    if (!isElementwise(skeleton))
+      continue;
+    for (Value operand : op.getOperands()) {
+      Operation *producer = operand.getDefiningOp();
+      Group *group = producer ? groupOf.lookup(producer) : nullptr;
+      own = groupOf[&op];
+      if (!group || group == own || !isElementwise(group->skeleton) || group->shape != own->shape)
+        continue;
+      if (llvm::any_of(group->ops, isExpensive) && llvm::any_of(own->ops, reduces))
+        continue;
+      // Merging two groups at `op` needs both to be free to move there.
+      if (mayExtend(*group, &op, *own) && mayExtend(*own, &op, *group))
+        merge(group, own);
+    }
+  }
+  for (auto &group : groups)
+    if (!group->ops.empty())
+      outline(*group);
+}
+
+/// What a value of a fusion is called in reports and emitted source.
+static std::string getResultName(Value value) {
+  Operation *op = value.getDefiningOp();
+  std::string name = getName(op).str();
+  unsigned index = cast<OpResult>(value).getResultNumber();
+  if (isa<AdamWOp>(op))
+    return name + (index == 1 ? ".m" : index == 2 ? ".v" : "");
+  if (index == 0)
+    return name;
+  return name + (isa<LayerNormOp>(op) && index == 1 ? ".mean" : isa<fp8::QuantizeOp>(op) ? ".stats" : ".rstd");
+}
+
+/// Names of the ops in a fusion, for reports: "h.0/mlp/fc.bias + h.0/mlp/gelu".
+static std::string joinNames(ArrayRef<Operation *> ops) {
+  SmallVector<StringRef> names;
+  for (Operation *op : ops)
+    if (StringRef name = getName(op); !name.empty() && !llvm::is_contained(names, name))
+      names.push_back(name);
+  return llvm::join(names, " + ");
+}
+
+void FormFusions::outline(Group &group) {
+  Operation *last = group.ops.back();
+  DenseSet<Operation *> members(group.ops.begin(), group.ops.end());
+  SmallVector<Value> inputs, outputs;
+  IRMapping mapping;
+  OpBuilder builder(last);
+  Block *body = new Block;
+  SmallVector<Operation *> constants;
+  for (Operation *op : group.ops) {
+    for (Value operand : op->getOperands()) {
+      Operation *producer = operand.getDefiningOp();
+      if (mapping.contains(operand) || (producer && members.contains(producer)))
+        continue;
+      // Numbers that stand in the text of the kernel.
+      if (auto constant = dyn_cast_or_null<arith::ConstantOp>(producer))
+        if (auto splat = dyn_cast<SplatElementsAttr>(constant.getValue());
+            splat && splat.getNumElements() == 1) {
+          mapping.map(operand, operand);
+          constants.push_back(constant);
+          continue;
+        }
+      inputs.push_back(operand);
+      mapping.map(operand, body->addArgument(operand.getType(), op->getLoc()));
+    }
+    for (Value result : op->getResults())
+      if (llvm::any_of(result.getUsers(), [&](Operation *user) { return !members.contains(user); }))
+        outputs.push_back(result);
+  }
+  if (outputs.empty()) {
+    delete body;
+    for (Operation *op : llvm::reverse(group.ops))
+      op->erase();
+    return;
+  }
+
+  auto fusion = FusionOp::create(builder, last->getLoc(), ValueRange(outputs).getTypes(), inputs,
+                                 group.skeleton);
+  if (std::string name = joinNames(group.ops); !name.empty())
+    setName(fusion, name);
+  if (StringRef phase = getPhase(last); !phase.empty())
+    setPhase(fusion, phase);
+  // One name per result: the op's own says what the kernel does.
+  SmallVector<Attribute> resultNames;
+  for (Value output : outputs)
+    resultNames.push_back(builder.getStringAttr(getResultName(output)));
+  fusion->setDiscardableAttr("result_names", builder.getArrayAttr(resultNames));
+  fusion.getBody().push_back(body);
+  builder.setInsertionPointToEnd(body);
+  for (Operation *constant : constants)
+    mapping.map(constant->getResult(0), builder.clone(*constant)->getResult(0));
+  for (Operation *op : group.ops) {
+    Operation *clone = builder.clone(*op, mapping);
+    // What layers differ in would keep their kernels apart.
+    for (StringRef attr : {StringRef(kNameAttr), StringRef(kPhaseAttr), StringRef("precision")})
+      clone->removeDiscardableAttr(attr);
+  }
+  SmallVector<Value> yielded;
+  for (Value output : outputs)
+    yielded.push_back(mapping.lookup(output));
+  YieldOp::create(builder, last->getLoc(), yielded);
+  for (auto [output, result] : llvm::zip(outputs, fusion.getResults()))
+    output.replaceAllUsesWith(result);
+  for (Operation *op : llvm::reverse(group.ops)) {
+    groupOf.erase(op);
+    op->erase();
+  }
+}

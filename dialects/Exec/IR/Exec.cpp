@@ -1,0 +1,109 @@
+//===- Exec.cpp - The exec dialect ----------------------------------------===//
+
+#include "Exec/IR/Exec.h"
+
+#include "mlir/IR/DialectImplementation.h"
+
+using namespace mlir;
+using namespace fp8c;
+using namespace fp8c::exec;
+
+#include "Exec/IR/ExecDialect.cpp.inc"
+#include "Exec/IR/ExecEnums.cpp.inc"
+
+#define GET_OP_CLASSES
+#include "Exec/IR/ExecOps.cpp.inc"
+
+void ExecDialect::initialize() {
+  addOperations<
+#define GET_OP_LIST
+#include "Exec/IR/ExecOps.cpp.inc"
+      >();
+}
+
+int64_t exec::getByteSize(MemRefType type) {
+  auto [strides, offset] = type.getStridesAndOffset();
+  int64_t last = offset;
+  for (auto [size, stride] : llvm::zip(type.getShape(), strides)) {
+    if (size == 0)
+      return 0;
+    last += (size - 1) * stride;
+  }
+  return (last + 1) * llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+}
+
+bool exec::isContiguous(MemRefType type) { return type.getLayout().isIdentity(); }
+
+LogicalResult GemmOp::verify() {
+  auto count = [](Value buffer) { return cast<MemRefType>(buffer.getType()).getNumElements(); };
+  int64_t batch = getBatch(), m = getM(), n = getN(), k = getK();
+  if (count(getA()) != batch * m * k || count(getB()) != batch * k * n ||
+      count(getC()) != batch * m * n)
+    return emitOpError("buffers do not hold ")
+           << batch << " matrices of m = " << getM() << ", n = " << getN() << ", k = " << getK();
+  auto isFP8 = [](Value buffer) {
+    return isa<Float8E4M3FNType, Float8E5M2Type>(cast<MemRefType>(buffer.getType()).getElementType());
+  };
+  if (isFP8(getA()) != static_cast<bool>(getScaleA()) || isFP8(getB()) != static_cast<bool>(getScaleB()))
+    return emitOpError("FP8 operands need scales, and only they");
+  return success();
+}
+
+LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto kernel = symbols.lookupNearestSymbolFrom<KernelOp>(*this, getKernelAttr());
+  if (!kernel)
+    return emitOpError("refers to ") << getKernelAttr() << ", which is no exec.kernel";
+  if (kernel.getBody().getNumArguments() != getBuffers().size())
+    return emitOpError("passes ") << getBuffers().size() << " buffers to a kernel of "
+                                  << kernel.getBody().getNumArguments();
+  for (auto [argument, buffer] : llvm::zip(kernel.getBody().getArguments(), getBuffers()))
+    if (getElementTypeOrSelf(argument.getType()) != getElementTypeOrSelf(buffer.getType()))
+      return emitOpError("passes ") << buffer.getType() << " where the kernel takes " << argument.getType();
+  return success();
+}
+
+// exec.kernel @name rows (%a: memref<*xf32>, %b: memref<*xf32>) inputs 1 {…}
+ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
+  auto &properties = result.getOrAddProperties<KernelOp::Properties>();
+  StringRef keyword;
+  SMLoc loc;
+  if (parser.parseSymbolName(properties.sym_name) || parser.getCurrentLocation(&loc) ||
+      parser.parseKeyword(&keyword))
+    return failure();
+  auto skeleton = train::symbolizeSkeleton(keyword);
+  if (!skeleton)
+    return parser.emitError(loc, "expected a skeleton: map, rows, columns or sum");
+  properties.skeleton = train::SkeletonAttr::get(parser.getContext(), *skeleton);
+  SmallVector<OpAsmParser::Argument> arguments;
+  int64_t inputs;
+  if (parser.parseArgumentList(arguments, OpAsmParser::Delimiter::Paren, /*allowType=*/true) ||
+      parser.parseKeyword("inputs") || parser.parseInteger(inputs) ||
+      parser.parseOptionalAttrDictWithKeyword(result.attributes))
+    return failure();
+  properties.inputs = parser.getBuilder().getI64IntegerAttr(inputs);
+  if (Attribute names = result.attributes.erase("arg_names"))
+    properties.arg_names = dyn_cast<ArrayAttr>(names);
+  if (!properties.arg_names)
+    return parser.emitError(loc, "expected arg_names");
+  return parser.parseRegion(*result.addRegion(), arguments);
+}
+
+void KernelOp::print(OpAsmPrinter &printer) {
+  printer << ' ';
+  printer.printSymbolName(getSymName());
+  printer << ' ' << train::stringifySkeleton(getSkeleton()) << " (";
+  llvm::interleaveComma(getBody().getArguments(), printer,
+                        [&](BlockArgument argument) { printer.printRegionArgument(argument); });
+  printer << ") inputs " << getInputs();
+  NamedAttrList attrs((*this)->getDiscardableAttrDictionary());
+  attrs.set("arg_names", getArgNames());
+  printer.printOptionalAttrDictWithKeyword(attrs);
+  printer << ' ';
+  printer.printRegion(getBody(), /*printEntryBlockArgs=*/false, /*printBlockTerminators=*/false);
+}
+
+LogicalResult KernelOp::verify() {
+  if (getArgNames().size() != getBody().getNumArguments())
+    return emitOpError("needs one name per argument");
+  return success();
+}

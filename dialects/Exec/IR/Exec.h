@@ -1,0 +1,38 @@
+//===- Exec.h - Ops of the exec dialect -------------------------*- C++ -*-===//
+
+#ifndef EXEC_IR_EXEC_H
+#define EXEC_IR_EXEC_H
+
+#include "Train/IR/Train.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+
+#include "Exec/IR/ExecDialect.h.inc"
+#include "Exec/IR/ExecEnums.h.inc"
+
+#define GET_OP_CLASSES
+#include "Exec/IR/ExecOps.h.inc"
+
+namespace fp8c::exec {
+
+/// Alignment of every buffer, in bytes: a cache line, and what vector loads like.
+constexpr int64_t kAlignment = 64;
+
+/// Bytes from the first to past the last element of a buffer of static shape.
+int64_t getByteSize(mlir::MemRefType type);
+
+/// Is the buffer dense and row-major?
+bool isContiguous(mlir::MemRefType type);
+
+/// Words of a `!fp8.scale_state` buffer with the given window: scale, inverse
+/// scale, three of statistics, filled, then the window.
+constexpr int64_t getScaleStateWords(int64_t window) { return 6 + window; }
+constexpr int64_t kScaleStateStatsWord = 2;
+
+/// Function attributes set by exec-plan-memory, in bytes.
+constexpr llvm::StringLiteral kPeakAttr = "exec.peak", kLowerBoundAttr = "exec.lower_bound";
+
+} // namespace fp8c::exec
+
+#endif // EXEC_IR_EXEC_H

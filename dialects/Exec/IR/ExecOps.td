@@ -1,0 +1,234 @@
+//===- ExecOps.td - Operations of the exec dialect ------------------------===//
+
+#ifndef EXEC_IR_EXECOPS_TD
+#define EXEC_IR_EXECOPS_TD
+
+include "Exec/IR/ExecDialect.td"
+include "Exec/IR/ExecEnums.td"
+include "Train/IR/TrainAttrs.td"
+include "mlir/IR/BuiltinAttributes.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+class Exec_Op<string mnemonic, list<Trait> traits = []> : Op<Exec_Dialect, mnemonic, traits>;
+
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+def Exec_VariableOp : Exec_Op<"variable", [Symbol]> {
+  let summary = "A buffer of the variables block";
+  let description = [{
+    `offset` in bytes. What is not per element (the scale pair of an FP8
+    variable) is a variable of its own, named `<variable>.scale`.
+
+    Example: `exec.variable @"wte.weight" : memref<256x128xf32> at 0 {init = #train.normal<...>, role = #train.role<parameter>}`
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<AnyMemRef>:$type, I64Attr:$offset,
+                       Train_RoleAttr:$role, AnyAttr:$init, OptionalAttr<FlatSymbolRefAttr>:$of);
+  let assemblyFormat = "$sym_name `:` $type `at` $offset attr-dict";
+  let extraClassDeclaration = [{
+    ::mlir::MemRefType getBufferType() { return ::llvm::cast<::mlir::MemRefType>(getType()); }
+  }];
+}
+
+def Exec_GetOp : Exec_Op<"get", [Pure]> {
+  let summary = "The buffer of a variable";
+  let arguments = (ins FlatSymbolRefAttr:$variable);
+  let results = (outs AnyMemRef:$buffer);
+  let assemblyFormat = "$variable attr-dict `:` type($buffer)";
+}
+
+def Exec_HyperOp : Exec_Op<"hyper", [Pure]> {
+  let summary = "The place of a run-time hyperparameter";
+  let arguments = (ins StrAttr:$symbol);
+  let results = (outs MemRefOf<[F32]>:$buffer);
+  let assemblyFormat = "$symbol attr-dict `:` type($buffer)";
+}
+
+def Exec_ConstantOp : Exec_Op<"constant", [Pure]> {
+  let summary = "A small constant array of the program";
+  let arguments = (ins ElementsAttr:$value);
+  let results = (outs AnyMemRef:$buffer);
+  let assemblyFormat = "attr-dict $value `:` type($buffer)";
+}
+
+def Exec_AllocOp : Exec_Op<"alloc", [MemoryEffects<[MemAlloc]>]> {
+  let summary = "A temporary of the arena";
+  let description = [{
+    `offset` in bytes, chosen by `exec-plan-memory`. Live from the first use to
+    the last of the buffer and its views.
+
+    Example: `%0 = exec.alloc at 4096 {name = "h.0/mlp/fc"} : memref<16x128x512xbf16>`
+  }];
+  let arguments = (ins OptionalAttr<I64Attr>:$offset);
+  let results = (outs AnyMemRef:$buffer);
+  let assemblyFormat = "(`at` $offset^)? attr-dict `:` type($buffer)";
+}
+
+def Exec_ViewOp : Exec_Op<"view", [Pure]> {
+  let summary = "A buffer seen with another shape, offset, strides or element type";
+  let description = [{
+    `offset` in elements of the result's type, from the start of the source; strides are in the result's type.
+
+    Example: `%k = exec.view %qkv[128] : memref<16x128x384xf32> to memref<16x128x128xf32, strided<[49152, 384, 1]>>`
+  }];
+  let arguments = (ins AnyMemRef:$source, DefaultValuedAttr<I64Attr, "0">:$offset);
+  let results = (outs AnyMemRef:$result);
+  let assemblyFormat = "$source (`[` $offset^ `]`)? attr-dict `:` type($source) `to` type($result)";
+}
+
+//===----------------------------------------------------------------------===//
+// What a function does
+//===----------------------------------------------------------------------===//
+
+def Exec_GemmOp : Exec_Op<"gemm"> {
+  let summary = "Matrix product";
+  let description = [{
+    Per batch entry `c[m, n] (+)= scale_inv_a * scale_inv_b * sum_k a[m, k] * b[k, n]`, row-major. `transpose_a`: a is stored [k, m];
+    `transpose_b`: b is stored [n, k]. `accumulate` adds to c. The scale operands, pairs (scale, inverse), stand for FP8 operands only.
+    `workspace` holds f32 copies where the target's library multiplies f32 only.
+
+    Example:
+    ```mlir
+    exec.gemm %x, %w into %y {m = 2048, n = 512, k = 128} : memref<16x128x128xf32>, memref<128x512xf32>, memref<16x128x512xf32>
+    ```
+  }];
+  let arguments = (ins AnyMemRef:$a, AnyMemRef:$b, AnyMemRef:$c,
+                       Optional<AnyMemRef>:$scale_a, Optional<AnyMemRef>:$scale_b, Optional<AnyMemRef>:$workspace,
+                       I64Attr:$m, I64Attr:$n, I64Attr:$k, DefaultValuedAttr<I64Attr, "1">:$batch,
+                       UnitAttr:$transpose_a, UnitAttr:$transpose_b, UnitAttr:$accumulate, UnitAttr:$fast_accum);
+  let assemblyFormat = [{
+    $a `,` $b `into` $c (`scales` $scale_a^ `,` $scale_b)? (`workspace` $workspace^)? attr-dict
+    `:` type($a) `,` type($b) `,` type($c) (`,` type($scale_a)^ `,` type($scale_b))? (`,` `workspace` type($workspace)^)?
+  }];
+  let traits = [AttrSizedOperandSegments];
+  let hasVerifier = 1;
+}
+
+def Exec_CallOp : Exec_Op<"call"> {
+  let summary = "Call a function of the kernel library";
+  let description = [{
+    `callee` names the function, `ins` and `outs` its buffers in order; the shapes and numbers it takes are discardable attributes.
+
+    Example: `exec.call "embedding" ins(%wte, %tokens : …) outs(%0 : …) {n = 2048, width = 128}`
+  }];
+  let arguments = (ins StrAttr:$callee, Variadic<AnyMemRef>:$inputs, Variadic<AnyMemRef>:$outputs);
+  let assemblyFormat = [{
+    $callee `ins` `(` ($inputs^ `:` type($inputs))? `)` `outs` `(` ($outputs^ `:` type($outputs))? `)` attr-dict
+  }];
+  let traits = [AttrSizedOperandSegments];
+}
+
+def Exec_CopyOp : Exec_Op<"copy"> {
+  let summary = "Copy elements between strided buffers of one shape";
+  let description = "`permutation` and slicing are in the strides of the types; element types may differ (rounded).";
+  let arguments = (ins AnyMemRef:$source, AnyMemRef:$target);
+  let assemblyFormat = "$source `to` $target attr-dict `:` type($source) `to` type($target)";
+}
+
+def Exec_FillOp : Exec_Op<"fill"> {
+  let summary = "Set all elements of a contiguous buffer to a number";
+  let arguments = (ins AnyMemRef:$target, F32Attr:$value);
+  let assemblyFormat = "$target `with` $value attr-dict `:` type($target)";
+}
+
+def Exec_LaunchOp : Exec_Op<"launch", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "Run a kernel over rows x cols";
+  let description = [{
+    Example: `exec.launch @bias_gelu over [2048, 512] (%fc, %bias, %gelu) : memref<16x128x512xf32>, memref<512xf32>, memref<16x128x512xf32>`
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$kernel, I64Attr:$rows, I64Attr:$cols, Variadic<AnyMemRef>:$buffers);
+  let assemblyFormat = "$kernel `over` `[` $rows `,` $cols `]` `(` $buffers `)` attr-dict `:` type($buffers)";
+}
+
+//===----------------------------------------------------------------------===//
+// Kernels
+//===----------------------------------------------------------------------===//
+
+def Exec_KernelOp : Exec_Op<"kernel", [Symbol, IsolatedFromAbove, SingleBlock, NoTerminator]> {
+  let summary = "A scalar program instantiated with a skeleton";
+  let description = [{
+    The region's arguments are the buffers (unranked: a kernel serves all shapes), the first
+    `inputs` of them only read. Outside of `exec.each`, `exec.reduce` and `exec.column_sum` stands what is done once per row (or per chunk).
+
+    Example:
+    ```mlir
+    exec.kernel @layer_norm rows (%x, %w, %y) {
+      %0 = exec.reduce sum {
+        %4 = exec.load %x full : memref<*xf32>
+        exec.yield %4
+      }
+      …
+      exec.each { … exec.store %9, %y full : memref<*xf32> }
+    }
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, Train_SkeletonAttr:$skeleton, StrArrayAttr:$arg_names, I64Attr:$inputs);
+  let regions = (region SizedRegion<1>:$body);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+}
+
+def Exec_LoadOp : Exec_Op<"load", [Pure]> {
+  let summary = "One element, widened to f32";
+  let description = "Pure: a kernel never reads what it wrote.";
+  let arguments = (ins AnyUnrankedMemRef:$buffer, Exec_Access:$access, DefaultValuedAttr<I64Attr, "0">:$period);
+  let results = (outs F32:$value);
+  let assemblyFormat = "$buffer $access (`(` $period^ `)`)? attr-dict `:` type($buffer)";
+}
+
+def Exec_StoreOp : Exec_Op<"store"> {
+  let summary = "One element, rounded to the buffer's type";
+  let arguments = (ins F32:$value, AnyUnrankedMemRef:$buffer, Exec_Access:$access);
+  let assemblyFormat = "$value `,` $buffer $access attr-dict `:` type($buffer)";
+}
+
+def Exec_QuantizeOp : Exec_Op<"quantize"> {
+  let summary = "Store value * scale, saturated, and gather statistics of the value";
+  let arguments = (ins F32:$value, F32:$scale, AnyUnrankedMemRef:$buffer, Optional<AnyUnrankedMemRef>:$stats);
+  let assemblyFormat = "$value `,` $scale `,` $buffer (`stats` $stats^ `:` type($stats))? attr-dict `:` type($buffer)";
+}
+
+def Exec_AmaxOp : Exec_Op<"amax"> {
+  let summary = "Gather the largest finite magnitude";
+  let arguments = (ins F32:$value, AnyUnrankedMemRef:$stats);
+  let assemblyFormat = "$value `,` $stats attr-dict `:` type($stats)";
+}
+
+class Exec_RegionOp<string mnemonic, list<Trait> traits = []>
+    : Exec_Op<mnemonic, !listconcat([SingleBlock], traits)> {
+  let regions = (region SizedRegion<1>:$body);
+}
+
+def Exec_EachOp : Exec_RegionOp<"each", [NoTerminator]> {
+  let summary = "Do something for every element of the row or chunk";
+  let assemblyFormat = "$body attr-dict";
+}
+
+def Exec_ReduceOp : Exec_RegionOp<"reduce"> {
+  let summary = "Reduce over the elements of the row";
+  let arguments = (ins Exec_Reduction:$kind);
+  let results = (outs F32:$value);
+  let assemblyFormat = "$kind $body attr-dict";
+}
+
+def Exec_ColumnSumOp : Exec_RegionOp<"column_sum"> {
+  let summary = "Sum over the rows into one element per column";
+  let arguments = (ins AnyUnrankedMemRef:$target, UnitAttr:$accumulate);
+  let assemblyFormat = "$target $body attr-dict `:` type($target)";
+}
+
+def Exec_TotalOp : Exec_RegionOp<"total"> {
+  let summary = "Sum over all elements into one number";
+  let arguments = (ins AnyUnrankedMemRef:$target);
+  let assemblyFormat = "$target $body attr-dict `:` type($target)";
+}
+
+def Exec_YieldOp : Exec_Op<"yield", [Pure, Terminator, ParentOneOf<["ReduceOp", "ColumnSumOp", "TotalOp"]>]> {
+  let summary = "The element that is reduced";
+  let arguments = (ins F32:$value);
+  let assemblyFormat = "$value attr-dict";
+}
+
+#endif // EXEC_IR_EXECOPS_TD

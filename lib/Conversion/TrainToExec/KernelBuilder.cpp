@@ -1,0 +1,413 @@
+//===- KernelBuilder.cpp - From fusions to kernels ------------------------===//
+//
+// A fusion's ops are decomposed to element-wise ops and reductions. The kernel is then
+// built backwards from what it stores: every element-wise value is computed
+// where it is needed, once per region; what does not depend on the column
+// stands outside of the loops. Recomputing after a reduction costs arithmetic,
+// which these kernels have to spare, and saves memory traffic, which they do not.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Conversion/TrainToExec/KernelBuilder.h"
+
+#include "mlir/IR/IRMapping.h"
+
+using namespace mlir;
+using namespace fp8c;
+using namespace fp8c::train;
+using exec::Access;
+
+std::optional<Position> Position::get(ArrayRef<int64_t> value, ArrayRef<int64_t> domain) {
+  auto count = [](ArrayRef<int64_t> shape) {
+    int64_t n = 1;
+    for (int64_t size : shape)
+      n *= size;
+    return n;
+  };
+  if (value == domain)
+    return Position{count(value) == 1 ? Access::scalar : Access::full};
+  if (count(value) == 1)
+    return Position{Access::scalar};
+  if (value.size() == domain.size() && value.back() == 1 && value.drop_back() == domain.drop_back())
+    return Position{Access::row};
+  while (!value.empty() && value.front() == 1)
+    value = value.drop_front();
+  if (value.size() > domain.size() || value != domain.take_back(value.size()))
+    return {};
+  if (value.size() == 1)
+    return Position{Access::col};
+  return Position{Access::tile, count(value.drop_back())};
+}
+
+ArrayRef<int64_t> fp8c::getDomain(FusionOp fusion) {
+  ArrayRef<int64_t> domain;
+  int64_t most = -1;
+  auto consider = [&](TypeRange types) {
+    for (Type type : types) {
+      if (!isa<RankedTensorType, fp8::ScaledType>(type))
+        continue;
+      ArrayRef<int64_t> shape = fp8::getShape(type);
+      int64_t count = ShapedType::getNumElements(shape);
+      if (count > most || (count == most && shape.size() > domain.size())) {
+        most = count;
+        domain = shape;
+      }
+    }
+  };
+  for (Operation &op : fusion.getBody().front()) {
+    consider(op.getOperandTypes());
+    consider(op.getResultTypes());
+  }
+  return domain;
+}
+
+/// Replaces decomposable ops of a fusion's body by their graphs.
+static void decompose(Block &body) {
+  for (Operation &op : llvm::make_early_inc_range(body)) {
+    auto decomposable = dyn_cast<DecomposableOpInterface>(op);
+    if (!decomposable)
+      continue;
+    OpBuilder builder(&op);
+    SmallVector<Value> values = decomposable.decompose(builder);
+    for (auto [result, value] : llvm::zip(op.getResults(), values)) {
+      if (value.getType() != result.getType())
+        value = CastOp::create(builder, op.getLoc(), result.getType(), value);
+      result.replaceAllUsesWith(value);
+    }
+    op.erase();
+  }
+}
+
+namespace {
+/// Builds one kernel's body.
+class BodyBuilder {
+public:
+  BodyBuilder(FusionOp fusion, Block &source, exec::KernelOp kernel, ArrayRef<bool> accumulate,
+              ArrayRef<int64_t> domain);
+  LogicalResult build();
+
+private:
+  /// Where scalars are computed, and which are there already.
+  struct Scope {
+    OpBuilder builder;
+    DenseMap<Value, Value> exact, rounded;
+  };
+
+  Position position(Value value) { return *Position::get(fp8::getShape(value.getType()), domain); }
+  bool isOutsideLoops(Value value);
+  Value argument(Type elementType, StringRef name);
+  Value load(Value value, OpBuilder &builder);
+  /// The value's element in f32; `getExact` before it is rounded to its type.
+  Value get(Value value, Scope &inner);
+  Value getExact(Value value, Scope &inner);
+  Value reduce(Operation *op, Scope &inner);
+  template <typename RegionOp> void fillRegion(RegionOp op, Value element);
+  void output(Value value, Value target, bool accumulate, Scope &each);
+
+  FusionOp fusion;
+  Block &source;
+  exec::KernelOp kernel;
+  ArrayRef<bool> accumulate;
+  ArrayRef<int64_t> domain;
+  SmallVector<Attribute> argumentNames;
+  Block *body;
+  DenseMap<Value, Value> arguments, inverseScales;
+  Scope outer;
+};
+} // namespace
+
+/// The last word of a value's path: "h.0/mlp/fc.bias" gives "bias".
+static std::string shortName(Value value) {
+  Operation *op = value.getDefiningOp();
+  StringRef name;
+  std::string prefix;
+  if (auto read = dyn_cast_or_null<ReadOp>(op))
+    name = read.getVariable();
+  else if (auto hyper = dyn_cast_or_null<HyperOp>(op))
+    return hyper.getSymbol().str();
+  else if (isa_and_nonnull<fp8::CurrentScaleOp, fp8::ComputeScaleOp>(op))
+    return "scale";
+  else if (op) {
+    name = getName(op);
+    name = name.split(" + ").second.empty() ? name : name.rsplit(" + ").second;
+    if (StringRef phase = getPhase(op); phase == kPhaseDgrad || phase == kPhaseWgrad)
+      prefix = "d_";
+  }
+  if (name.empty())
+    return prefix + "x";
+  name = name.take_back(name.size() - (name.find_last_of("/.") == StringRef::npos
+                                           ? 0
+                                           : name.find_last_of("/.") + 1));
+  std::string result;
+  for (char c : name)
+    result += llvm::isAlnum(c) ? c : '_';
+  return prefix + result;
+}
+
+BodyBuilder::BodyBuilder(FusionOp fusion, Block &source, exec::KernelOp kernel,
+                         ArrayRef<bool> accumulate, ArrayRef<int64_t> domain)
+    : fusion(fusion), source(source), kernel(kernel), accumulate(accumulate), domain(domain),
+      body(&kernel.getBody().emplaceBlock()), outer{OpBuilder::atBlockEnd(body), {}, {}} {}
+
+Value BodyBuilder::argument(Type elementType, StringRef name) {
+  std::string unique = name.str();
+  auto taken = [&](StringRef candidate) {
+    return llvm::any_of(argumentNames, [&](Attribute attr) {
+      return cast<StringAttr>(attr).getValue() == candidate;
+    });
+  };
+  for (unsigned i = 2; taken(unique); ++i)
+    unique = (name + llvm::Twine(i)).str();
+  argumentNames.push_back(StringAttr::get(fusion.getContext(), unique));
+  return body->addArgument(UnrankedMemRefType::get(elementType, {}), fusion.getLoc());
+}
+
+bool BodyBuilder::isOutsideLoops(Value value) {
+  Access access = position(value).access;
+  return access == Access::scalar ||
+         (access == Access::row && fusion.getSkeleton() == Skeleton::rows);
+}
+
+Value BodyBuilder::load(Value value, OpBuilder &builder) {
+  Position at = position(value);
+  Value result = exec::LoadOp::create(builder, fusion.getLoc(), builder.getF32Type(),
+                                      arguments.lookup(value), at.access, at.period);
+  if (Value inverse = inverseScales.lookup(value))
+    result = arith::MulFOp::create(
+        builder, fusion.getLoc(), result,
+        exec::LoadOp::create(outer.builder, fusion.getLoc(), builder.getF32Type(), inverse,
+                             Access::scalar, 0));
+  return result;
+}
+
+Value BodyBuilder::reduce(Operation *op, Scope &inner) {
+  auto kind = isa<ReduceMaxOp>(op) ? exec::Reduction::max : exec::Reduction::sum;
+  auto reduction = exec::ReduceOp::create(outer.builder, op->getLoc(), outer.builder.getF32Type(), kind);
+  OpBuilder::InsertionGuard guard(outer.builder);
+  outer.builder.setInsertionPoint(reduction);
+  fillRegion(reduction, op->getOperand(0));
+  return reduction;
+}
+
+template <typename RegionOp> void BodyBuilder::fillRegion(RegionOp op, Value element) {
+  Scope scope{OpBuilder::atBlockEnd(&op.getBody().emplaceBlock()), {}, {}};
+  Value value = get(element, scope);
+  exec::YieldOp::create(scope.builder, op.getLoc(), value);
+}
+
+Value BodyBuilder::getExact(Value value, Scope &inner) {
+  Scope &scope = isOutsideLoops(value) ? outer : inner;
+  if (Value known = scope.exact.lookup(value))
+    return known;
+  Value result;
+  Operation *op = value.getDefiningOp();
+  if (!op) {
+    result = load(value, scope.builder);
+  } else if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
+    auto splat = cast<SplatElementsAttr>(constant.getValue()).getSplatValue<APFloat>();
+    result = arith::ConstantOp::create(scope.builder, op->getLoc(),
+                                       scope.builder.getF32FloatAttr(splat.convertToFloat()));
+  } else if (isa<ReduceSumOp, ReduceMaxOp>(op)) {
+    result = reduce(op, inner);
+  } else if (isa<fp8::DequantizeOp>(op)) {
+    result = get(op->getOperand(0), inner);
+  } else {
+    SmallVector<Value> operands;
+    for (Value operand : op->getOperands())
+      operands.push_back(get(operand, scope));
+    result = cast<ScalarExpansionOpInterface>(op).expandScalar(scope.builder, op->getLoc(), operands);
+  }
+  scope.exact[value] = result;
+  return result;
+}
+
+Value BodyBuilder::get(Value value, Scope &inner) {
+  Value exact = getExact(value, inner);
+  Type type = getElementTypeOrSelf(value.getType());
+  // A loaded value is of its type already.
+  if (!value.getDefiningOp() || !isa<RankedTensorType>(value.getType()) || type.isF32())
+    return exact;
+  Scope &scope = isOutsideLoops(value) ? outer : inner;
+  Value &rounded = scope.rounded[value];
+  if (!rounded) {
+    Value narrow = arith::TruncFOp::create(scope.builder, value.getLoc(), type, exact);
+    rounded = arith::ExtFOp::create(scope.builder, value.getLoc(), scope.builder.getF32Type(), narrow);
+  }
+  return rounded;
+}
+
+void BodyBuilder::output(Value value, Value target, bool accumulates, Scope &each) {
+  Location loc = fusion.getLoc();
+  Operation *op = value.getDefiningOp();
+  if (isa<fp8::StatsType>(value.getType()))
+    return; // with the quantisation
+  if (auto amax = dyn_cast<fp8::AmaxOp>(op)) {
+    Value element = get(amax.getInput(), each);
+    exec::AmaxOp::create(each.builder, loc, element, target);
+    return;
+  }
+  if (auto quantize = dyn_cast<fp8::QuantizeOp>(op)) {
+    Value element = get(quantize.getInput(), each), scale = get(quantize.getScale(), each);
+    exec::QuantizeOp::create(each.builder, loc, element, scale, target,
+                             arguments.lookup(quantize.getStats()));
+    return;
+  }
+  if (fusion.getSkeleton() == Skeleton::columns) {
+    // The sum is rounded when it is stored.
+    while (auto cast = op ? dyn_cast<CastOp>(op) : CastOp())
+      op = cast.getInput().getDefiningOp();
+    auto sum = exec::ColumnSumOp::create(outer.builder, loc, target, accumulates);
+    outer.builder.setInsertionPoint(sum);
+    fillRegion(sum, op->getOperand(0));
+    outer.builder.setInsertionPointToEnd(body);
+    return;
+  }
+  if (auto squares = dyn_cast<SumSquaresOp>(op)) {
+    auto total = exec::TotalOp::create(outer.builder, loc, target);
+    outer.builder.setInsertionPoint(total);
+    Scope scope{OpBuilder::atBlockEnd(&total.getBody().emplaceBlock()), {}, {}};
+    Value x = get(squares.getInput(), scope);
+    exec::YieldOp::create(scope.builder, loc, arith::MulFOp::create(scope.builder, loc, x, x));
+    outer.builder.setInsertionPointToEnd(body);
+    return;
+  }
+  Value element = getExact(value, each);
+  Scope &scope = isOutsideLoops(value) ? outer : each;
+  exec::StoreOp::create(scope.builder, loc, element, target, position(value).access);
+}
+
+/// What a kernel calls a result: after the op that makes it.
+static std::string outputName(FusionOp fusion, OpResult result) {
+  auto yield = cast<train::YieldOp>(fusion.getBody().front().getTerminator());
+  auto value = dyn_cast<OpResult>(yield.getValues()[result.getResultNumber()]);
+  if (!value)
+    return "out";
+  Operation *op = value.getOwner();
+  unsigned index = value.getResultNumber();
+  if (isa<fp8::QuantizeOp>(op))
+    return "quantized";
+  if (isa<AdamWOp>(op))
+    return index == 0 ? "new_parameter" : index == 1 ? "new_m" : "new_v";
+  if (index > 0)
+    return isa<LayerNormOp>(op) && index == 1 ? "mean_out" : "rstd_out";
+  return op->getName().stripDialect().str() + "_out";
+}
+
+LogicalResult BodyBuilder::build() {
+  auto add = [&](Value value, Value origin, StringRef name) -> Value {
+    Type type = value.getType();
+    if (auto scaled = dyn_cast<fp8::ScaledType>(type))
+      return argument(scaled.getStorage(), name);
+    if (isa<fp8::StatsType>(type))
+      return argument(IntegerType::get(type.getContext(), 32), "stats");
+    return argument(getElementTypeOrSelf(type), name);
+  };
+  for (auto [inside, outside] : llvm::zip(source.getArguments(), fusion.getInputs())) {
+    std::string name = shortName(outside);
+    arguments[inside] = add(inside, outside, name);
+    if (isa<fp8::ScaledType>(inside.getType()))
+      inverseScales[inside] = argument(Float32Type::get(fusion.getContext()), name + "_scale_inv");
+    if (auto type = dyn_cast<RankedTensorType>(inside.getType());
+        type && !Position::get(type.getShape(), domain))
+      return fusion.emitOpError("cannot place an operand of ") << type << " in a kernel over its shape";
+  }
+  kernel.setInputs(body->getNumArguments());
+  auto yield = cast<train::YieldOp>(source.getTerminator());
+  for (auto [value, result] : llvm::zip(yield.getValues(), fusion.getResults())) {
+    if (isa_and_nonnull<fp8::AmaxOp>(value.getDefiningOp())) {
+      arguments[value] = argument(IntegerType::get(fusion.getContext(), 32), "stats");
+      continue;
+    }
+    arguments[value] = add(value, result, outputName(cast<train::FusionOp>(fusion), result));
+  }
+  kernel.setArgNamesAttr(ArrayAttr::get(fusion.getContext(), argumentNames));
+
+  bool loops = fusion.getSkeleton() == Skeleton::map || fusion.getSkeleton() == Skeleton::rows;
+  Scope each{OpBuilder(fusion.getContext()), {}, {}};
+  exec::EachOp eachOp;
+  if (loops) {
+    // Reductions and what stands outside of the loop come before it.
+    eachOp = exec::EachOp::create(outer.builder, fusion.getLoc());
+    each.builder = OpBuilder::atBlockEnd(&eachOp.getBody().emplaceBlock());
+    outer.builder.setInsertionPoint(eachOp);
+  }
+  for (auto [value, accumulates] : llvm::zip(yield.getValues(), accumulate))
+    output(value, arguments.lookup(value), accumulates, each);
+  if (eachOp && eachOp.getBody().front().empty())
+    eachOp.erase();
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Sharing
+//===----------------------------------------------------------------------===//
+
+/// What tells one kernel from another: the ops, and of each value the element
+/// type and the position; not the shapes, unless a mean depends on them.
+static std::vector<uintptr_t> structuralKey(FusionOp fusion, ArrayRef<int64_t> domain,
+                                            ArrayRef<bool> accumulate) {
+  std::vector<uintptr_t> key;
+  auto addPointer = [&](const void *pointer) { key.push_back(reinterpret_cast<uintptr_t>(pointer)); };
+  DenseMap<Value, unsigned> numbers;
+  auto addValue = [&](Value value) {
+    numbers.try_emplace(value, numbers.size());
+    Type type = value.getType();
+    if (auto scaled = dyn_cast<fp8::ScaledType>(type))
+      return addPointer(scaled.getStorage().getAsOpaquePointer());
+    addPointer(getElementTypeOrSelf(type).getAsOpaquePointer());
+    if (auto ranked = dyn_cast<RankedTensorType>(type))
+      if (auto position = Position::get(ranked.getShape(), domain)) {
+        key.push_back(static_cast<uintptr_t>(position->access));
+        key.push_back(position->period);
+      }
+  };
+  key.push_back(static_cast<uintptr_t>(fusion.getSkeleton()));
+  for (bool flag : accumulate)
+    key.push_back(flag);
+  for (Value argument : fusion.getBody().getArguments())
+    addValue(argument);
+  for (Operation &op : fusion.getBody().front()) {
+    addPointer(op.getName().getAsOpaquePointer());
+    // Axes of reductions count from the front, the position says enough; a constant's type is scalar.
+    if (!isa<ReduceSumOp, ReduceMaxOp>(op))
+      addPointer(op.getAttrDictionary().getAsOpaquePointer());
+    if (isa<DecomposableOpInterface>(op) && fusion.getSkeleton() == Skeleton::rows)
+      key.push_back(domain.back());
+    for (Value operand : op.getOperands())
+      key.push_back(numbers.lookup(operand));
+    for (Value result : op.getResults())
+      addValue(result);
+  }
+  return key;
+}
+
+std::string KernelBuilder::uniqueName(FusionOp fusion) {
+  SmallVector<StringRef> parts;
+  for (Operation &op : fusion.getBody().front().without_terminator()) {
+    StringRef part = op.getName().stripDialect();
+    if (!isa<arith::ConstantOp, CastOp>(op) && !llvm::is_contained(parts, part))
+      parts.push_back(part);
+  }
+  std::string name = parts.empty() ? "cast" : llvm::join(parts, "_");
+  unsigned count = ++names[name];
+  return count == 1 ? name : name + "_" + std::to_string(count);
+}
+
+FailureOr<exec::KernelOp> KernelBuilder::getKernel(FusionOp fusion, ArrayRef<bool> accumulate) {
+  ArrayRef<int64_t> domain = getDomain(fusion);
+  exec::KernelOp &kernel = kernels[structuralKey(fusion, domain, accumulate)];
+  if (kernel)
+    return kernel;
+  OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
+  auto skeleton = SkeletonAttr::get(module.getContext(), fusion.getSkeleton());
+  kernel = exec::KernelOp::create(builder, fusion.getLoc(), builder.getStringAttr(uniqueName(fusion)),
+                                  skeleton, builder.getArrayAttr({}), builder.getI64IntegerAttr(0));
+  // Decompose a copy: the fusion itself stays legible for diagnostics.
+  IRMapping mapping;
+  Region copy;
+  fusion.getBody().cloneInto(&copy, mapping);
+  decompose(copy.front());
+  if (failed(BodyBuilder(fusion, copy.front(), kernel, accumulate, domain).build()))
+    return failure();
+  return kernel;
+}

@@ -1,0 +1,19 @@
+//===- Passes.td - convert-to-exec ----------------------------------------===//
+
+#ifndef CONVERSION_TRAINTOEXEC_PASSES_TD
+#define CONVERSION_TRAINTOEXEC_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def ConvertToExec : Pass<"convert-to-exec", "::mlir::ModuleOp"> {
+  let summary = "Turn tensors into buffers, fusions into kernels and contractions into library calls";
+  let description = [{
+    Every function keeps its name; its results become further arguments that it
+    writes. A value that is assigned to a variable is written in place where
+    nothing reads the old one later; a sum with a gradient variable becomes accumulation by its
+    producer; parts of a split and of a concat are views of the whole where their users can stride.
+  }];
+  let dependentDialects = ["::fp8c::exec::ExecDialect"];
+}
+
+#endif // CONVERSION_TRAINTOEXEC_PASSES_TD

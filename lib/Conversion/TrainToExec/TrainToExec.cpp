@@ -1,0 +1,669 @@
+//===- TrainToExec.cpp - convert-to-exec ----------------------------------===//
+
+#include "Conversion/TrainToExec/KernelBuilder.h"
+#include "Conversion/TrainToExec/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
+
+using namespace mlir;
+using namespace fp8c;
+using namespace fp8c::train;
+
+namespace fp8c {
+#define GEN_PASS_DEF_CONVERTTOEXEC
+#include "Conversion/TrainToExec/Passes.h.inc"
+} // namespace fp8c
+
+//===----------------------------------------------------------------------===//
+// Types
+//===----------------------------------------------------------------------===//
+
+static MemRefType scalePairType(MLIRContext *context) {
+  return MemRefType::get({2}, Float32Type::get(context));
+}
+
+/// The buffer of a value's data.
+static MemRefType bufferType(Type type) {
+  MLIRContext *context = type.getContext();
+  if (auto scaled = dyn_cast<fp8::ScaledType>(type))
+    return MemRefType::get(scaled.getShape(), scaled.getStorage());
+  if (auto state = dyn_cast<fp8::ScaleStateType>(type))
+    return MemRefType::get({exec::getScaleStateWords(state.getWindow())}, Float32Type::get(context));
+  if (isa<fp8::StatsType>(type))
+    return MemRefType::get({3}, IntegerType::get(context, 32));
+  auto tensor = cast<RankedTensorType>(type);
+  return MemRefType::get(tensor.getShape(), tensor.getElementType());
+}
+
+static MemRefType strided(MemRefType type, ArrayRef<int64_t> shape, ArrayRef<int64_t> strides) {
+  auto layout = StridedLayoutAttr::get(type.getContext(), 0, strides);
+  return MemRefType::get(shape, type.getElementType(), layout);
+}
+
+//===----------------------------------------------------------------------===//
+// Functions
+//===----------------------------------------------------------------------===//
+
+namespace {
+class FunctionLowering {
+public:
+  FunctionLowering(func::FuncOp function, KernelBuilder &kernels,
+                   const DenseMap<StringAttr, exec::VariableOp> &variables)
+      : function(function), kernels(kernels), variables(variables), builder(function) {}
+  LogicalResult run();
+
+private:
+  LogicalResult lower(Operation *op);
+  LogicalResult lower(FusionOp op);
+  LogicalResult lower(func::ReturnOp op);
+  LogicalResult lowerContraction(Operation *op);
+  void lowerSplit(SplitOp op);
+  void lowerConcat(ConcatOp op);
+  void lowerBox(Operation *op, Value box, Value whole, ArrayRef<int64_t> offsets,
+                ArrayRef<int64_t> strides);
+  void lowerAssign(AssignOp op);
+
+  /// Where an op shall write a result: the variable it is assigned to, the
+  /// function's result, its place in a concat, or a new temporary.
+  Value destination(Value result, bool mayStride = false);
+  Value variableDestination(Value result);
+  bool mayWriteInPlace(AssignOp assign, Value result);
+  /// The variable that a result is added to, if its producer may accumulate.
+  Value accumulator(Value result);
+
+  Value alloc(MemRefType type, Operation *op, StringRef name = "");
+  Value view(Value source, MemRefType type, int64_t offset = 0);
+  Value getVariable(StringAttr name);
+  Value buffer(Value value) { return buffers.lookup(value); }
+  /// The value's buffer, copied if it is a strided view.
+  Value dense(Value value);
+  Value scalePair(Value scaled) { return pairs.lookup(scaled); }
+  exec::CallOp call(StringRef callee, ValueRange inputs, ValueRange outputs, Operation *op,
+                    ArrayRef<NamedAttribute> attrs = {});
+  /// Keeps what an op was called and did.
+  void keepName(Operation *from, Operation *to, StringRef suffix = "");
+  NamedAttribute number(StringRef name, int64_t value) {
+    return builder.getNamedAttr(name, builder.getI64IntegerAttr(value));
+  }
+  int64_t position(Operation *op) { return positions.lookup(op); }
+
+  func::FuncOp function;
+  KernelBuilder &kernels;
+  const DenseMap<StringAttr, exec::VariableOp> &variables;
+  OpBuilder builder;
+  DenseMap<Value, Value> buffers, pairs;
+  DenseMap<Value, Value> results; // returned value -> the argument it is written to
+  DenseMap<Operation *, int64_t> positions;
+  DenseMap<StringAttr, SmallVector<Value>> reads;
+  DenseMap<StringAttr, Value> variableBuffers;
+  DenseSet<Operation *> done; // assigns and sums that their producer took care of
+  SmallVector<std::pair<Value, Value>> copiesAtExit;
+  Block *block = nullptr;
+};
+} // namespace
+
+void FunctionLowering::keepName(Operation *from, Operation *to, StringRef suffix) {
+  if (StringRef name = getName(from); !name.empty())
+    setName(to, (name + suffix).str());
+  if (StringRef phase = getPhase(from); !phase.empty())
+    setPhase(to, phase);
+}
+
+Value FunctionLowering::alloc(MemRefType type, Operation *op, StringRef name) {
+  auto allocation = exec::AllocOp::create(builder, op->getLoc(), type, IntegerAttr());
+  keepName(op, allocation);
+  if (!name.empty())
+    setName(allocation, name);
+  return allocation;
+}
+
+Value FunctionLowering::view(Value source, MemRefType type, int64_t offset) {
+  if (source.getType() == type && offset == 0)
+    return source;
+  return exec::ViewOp::create(builder, source.getLoc(), type, source, offset);
+}
+
+Value FunctionLowering::getVariable(StringAttr name) {
+  Value &value = variableBuffers[name];
+  if (!value) {
+    OpBuilder atEntry = OpBuilder::atBlockBegin(block);
+    exec::VariableOp variable = variables.lookup(name);
+    value = exec::GetOp::create(atEntry, variable.getLoc(), variable.getBufferType(),
+                                FlatSymbolRefAttr::get(name));
+  }
+  return value;
+}
+
+Value FunctionLowering::dense(Value value) {
+  Value source = buffer(value);
+  auto type = cast<MemRefType>(source.getType());
+  if (exec::isContiguous(type))
+    return source;
+  Operation *op = value.getDefiningOp();
+  Value copy = alloc(bufferType(value.getType()), op);
+  exec::CopyOp::create(builder, value.getLoc(), source, copy);
+  return buffers[value] = copy;
+}
+
+exec::CallOp FunctionLowering::call(StringRef callee, ValueRange inputs, ValueRange outputs,
+                                    Operation *op, ArrayRef<NamedAttribute> attrs) {
+  auto result = exec::CallOp::create(builder, op->getLoc(), callee, inputs, outputs);
+  for (NamedAttribute attr : attrs)
+    result->setDiscardableAttr(attr.getName(), attr.getValue());
+  keepName(op, result);
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Destinations
+//===----------------------------------------------------------------------===//
+
+/// May an op write over its operand as it goes? Kernels touch an element only
+/// when they compute it, if they read it at the position they write.
+static bool isElementwiseIn(Operation *op, Value operand) {
+  auto fusion = dyn_cast<FusionOp>(op);
+  return fusion && fusion.getSkeleton() == Skeleton::map &&
+         fp8::getShape(operand.getType()) == getDomain(fusion);
+}
+
+bool FunctionLowering::mayWriteInPlace(AssignOp assign, Value result) {
+  Operation *producer = result.getDefiningOp();
+  for (Value read : reads.lookup(assign.getVariableAttr().getAttr()))
+    for (Operation *user : read.getUsers()) {
+      // A view of the old value may live longer than its op.
+      if (isa<ReshapeOp, SplitOp, func::ReturnOp>(user))
+        return false;
+      if (user == producer ? !isElementwiseIn(user, read) : position(user) > position(producer))
+        return false;
+    }
+  return true;
+}
+
+Value FunctionLowering::variableDestination(Value result) {
+  for (Operation *user : result.getUsers()) {
+    auto assign = dyn_cast<AssignOp>(user);
+    if (!assign || done.contains(assign) || !mayWriteInPlace(assign, result))
+      continue;
+    done.insert(assign);
+    return getVariable(assign.getVariableAttr().getAttr());
+  }
+  return {};
+}
+
+Value FunctionLowering::destination(Value result, bool mayStride) {
+  Value target = results.lookup(result);
+  if (!target)
+    target = variableDestination(result);
+  if (!target && mayStride && result.hasOneUse())
+    if (auto concat = dyn_cast<ConcatOp>(*result.user_begin());
+        concat && concat.getAxis() == concat.getType().getRank() - 1) {
+      Value &whole = buffers[concat.getOutput()];
+      if (!whole)
+        whole = destination(concat.getOutput());
+      auto type = cast<MemRefType>(whole.getType());
+      int64_t offset = 0;
+      for (Value part : concat.getParts()) {
+        if (part == result)
+          break;
+        offset += fp8::getShape(part.getType()).back();
+      }
+      auto strides = type.getStridesAndOffset().first;
+      target = view(whole, strided(type, fp8::getShape(result.getType()), strides), offset);
+    }
+  if (!target) {
+    Operation *op = result.getDefiningOp();
+    StringRef name;
+    if (auto names = op->getAttrOfType<ArrayAttr>("result_names"))
+      name = cast<StringAttr>(names[cast<OpResult>(result).getResultNumber()]).getValue();
+    target = alloc(bufferType(result.getType()), op, name);
+  }
+  buffers[result] = target;
+  return target;
+}
+
+Value FunctionLowering::accumulator(Value result) {
+  if (!result.hasOneUse())
+    return {};
+  auto add = dyn_cast<AddOp>(*result.user_begin());
+  if (!add || add.getRhs() != result)
+    return {};
+  // The sum starts from what the variable held and ends in it.
+  Value sum = add.getOutput(), old = add.getLhs();
+  while (auto inner = old.getDefiningOp<AddOp>())
+    old = inner.getLhs();
+  while (sum.hasOneUse() && isa<AddOp>(*sum.user_begin()) &&
+         cast<AddOp>(*sum.user_begin()).getLhs() == sum)
+    sum = cast<AddOp>(*sum.user_begin()).getOutput();
+  auto read = old.getDefiningOp<ReadOp>();
+  if (!read || !sum.hasOneUse() || !read->hasOneUse())
+    return {};
+  auto assign = dyn_cast<AssignOp>(*sum.user_begin());
+  if (!assign || assign.getVariableAttr() != read.getVariableAttr() ||
+      reads[assign.getVariableAttr().getAttr()].size() != 1)
+    return {};
+  done.insert(add);
+  done.insert(assign);
+  return getVariable(assign.getVariableAttr().getAttr());
+}
+
+//===----------------------------------------------------------------------===//
+// Operations
+//===----------------------------------------------------------------------===//
+
+LogicalResult FunctionLowering::lower(FusionOp op) {
+  SmallVector<Value> operands, outputs;
+  SmallVector<bool> accumulates;
+  for (Value input : op.getInputs()) {
+    operands.push_back(dense(input));
+    if (isa<fp8::ScaledType>(input.getType()))
+      operands.push_back(view(scalePair(input), MemRefType::get({1}, builder.getF32Type()), 1));
+  }
+  auto yield = cast<train::YieldOp>(op.getBody().front().getTerminator());
+  for (auto [value, result] : llvm::zip(yield.getValues(), op.getResults())) {
+    Operation *source = value.getDefiningOp();
+    Value target;
+    if (isa_and_nonnull<fp8::AmaxOp>(source) || isa<fp8::StatsType>(result.getType())) {
+      // Statistics gather where the site's state keeps them, if that is where they go.
+      auto record = result.hasOneUse() ? dyn_cast<fp8::RecordOp>(*result.user_begin()) : fp8::RecordOp();
+      auto state = record ? record.getState().getDefiningOp<ReadOp>() : ReadOp();
+      Type words = bufferType(fp8::StatsType::get(op.getContext()));
+      if (state) {
+        target = view(getVariable(state.getVariableAttr().getAttr()), cast<MemRefType>(words),
+                      exec::kScaleStateStatsWord);
+      } else {
+        target = alloc(cast<MemRefType>(words), op);
+        exec::FillOp::create(builder, op.getLoc(), target, builder.getF32FloatAttr(0));
+      }
+      buffers[result] = target;
+      accumulates.push_back(false);
+    } else {
+      Value variable = op.getSkeleton() == Skeleton::columns ? accumulator(result) : Value();
+      target = variable ? variable : destination(result);
+      buffers[result] = target;
+      accumulates.push_back(static_cast<bool>(variable));
+    }
+    outputs.push_back(target);
+    if (isa<fp8::ScaledType>(result.getType())) {
+      // The scale is an operand: the pair it belongs to is the result's.
+      Value scale = cast<fp8::QuantizeOp>(source).getScale();
+      auto argument = dyn_cast<BlockArgument>(scale);
+      if (!argument)
+        return op.emitOpError("quantises with a scale that is computed inside");
+      pairs[result] = buffer(op.getInputs()[argument.getArgNumber()]);
+    }
+  }
+  operands.append(outputs);
+  FailureOr<exec::KernelOp> kernel = kernels.getKernel(op, accumulates);
+  if (failed(kernel))
+    return failure();
+  ArrayRef<int64_t> domain = getDomain(op);
+  int64_t rows = 1, cols = 1;
+  if (op.getSkeleton() == Skeleton::columns) {
+    // Rows are what is summed over: all leading dimensions of the reduction.
+    int64_t kept = cast<RankedTensorType>(op.getResult(0).getType()).getNumElements();
+    cols = kept;
+    rows = ShapedType::getNumElements(domain) / std::max<int64_t>(kept, 1);
+  } else if (!domain.empty()) {
+    rows = ShapedType::getNumElements(domain.drop_back());
+    cols = domain.back();
+  }
+  auto launch = exec::LaunchOp::create(builder, op.getLoc(), kernel->getSymName(), rows, cols, operands);
+  keepName(op, launch);
+  return success();
+}
+
+LogicalResult FunctionLowering::lowerContraction(Operation *op) {
+  auto contraction = cast<fp8::FP8ContractionOpInterface>(op);
+  Value lhs = contraction.getContractionLhs().get(), rhs = contraction.getContractionRhs().get();
+  Value result = op->getResult(0);
+  Value a = dense(lhs), b = dense(rhs);
+  Value variable = accumulator(result);
+  Value c = variable ? variable : destination(result);
+  buffers[result] = c;
+  fp8::GemmDims dims = fp8::getGemmDims(contraction);
+  // Target libraries that multiply f32 only need f32 copies of the rest.
+  int64_t workspaceBytes = 0;
+  auto addCopy = [&](Value matrix, int64_t elements) {
+    if (!cast<MemRefType>(matrix.getType()).getElementType().isF32())
+      workspaceBytes += llvm::alignTo(elements * 4, exec::kAlignment);
+  };
+  addCopy(a, dims.batch * dims.m * dims.k);
+  addCopy(b, dims.batch * dims.k * dims.n);
+  addCopy(c, dims.batch * dims.m * dims.n);
+  Value workspace;
+  if (workspaceBytes) {
+    workspace = exec::AllocOp::create(
+        builder, op->getLoc(), MemRefType::get({workspaceBytes / 4}, builder.getF32Type()), IntegerAttr());
+    keepName(op, workspace.getDefiningOp(), ".workspace");
+  }
+  bool fast = op->hasAttr("fast_accum");
+  Value scaleA = pairs.lookup(lhs), scaleB = pairs.lookup(rhs);
+  auto gemm = exec::GemmOp::create(builder, op->getLoc(), a, b, c, scaleA, scaleB, workspace, dims.m, dims.n,
+                                   dims.k, dims.batch, dims.transposeA, dims.transposeB,
+                                   static_cast<bool>(variable), fast);
+  keepName(op, gemm);
+  return success();
+}
+
+void FunctionLowering::lowerSplit(SplitOp op) {
+  Value whole = dense(op.getInput());
+  auto type = cast<MemRefType>(whole.getType());
+  SmallVector<int64_t> strides = type.getStridesAndOffset().first;
+  int64_t offset = 0;
+  for (Value part : op.getParts()) {
+    ArrayRef<int64_t> shape = fp8::getShape(part.getType());
+    buffers[part] = view(whole, strided(type, shape, strides), offset);
+    offset += shape[op.getAxis()] * strides[op.getAxis()];
+  }
+}
+
+void FunctionLowering::lowerConcat(ConcatOp op) {
+  Value whole = buffers.lookup(op.getOutput());
+  if (!whole)
+    whole = destination(op.getOutput());
+  auto type = cast<MemRefType>(whole.getType());
+  SmallVector<int64_t> strides = type.getStridesAndOffset().first;
+  int64_t offset = 0;
+  for (Value part : op.getParts()) {
+    ArrayRef<int64_t> shape = fp8::getShape(part.getType());
+    Value source = buffer(part);
+    auto place = source.getDefiningOp<exec::ViewOp>();
+    if (!place || place.getSource() != whole) {
+      Value target = view(whole, strided(type, shape, strides), offset);
+      exec::CopyOp::create(builder, op.getLoc(), source, target);
+    }
+    offset += shape[op.getAxis()] * strides[op.getAxis()];
+  }
+}
+
+void FunctionLowering::lowerBox(Operation *op, Value box, Value whole, ArrayRef<int64_t> offsets,
+                                ArrayRef<int64_t> steps) {
+  auto type = cast<MemRefType>(whole.getType());
+  SmallVector<int64_t> strides = type.getStridesAndOffset().first;
+  int64_t offset = 0;
+  for (auto [stride, start, step] : llvm::zip(strides, offsets, steps)) {
+    offset += start * stride;
+    stride *= step;
+  }
+  auto shape = cast<MemRefType>(box.getType()).getShape();
+  Value inside = view(whole, strided(type, shape, strides), offset);
+  bool isSlice = isa<SliceOp>(op);
+  exec::CopyOp::create(builder, op->getLoc(), isSlice ? inside : box, isSlice ? box : inside);
+}
+
+void FunctionLowering::lowerAssign(AssignOp op) {
+  if (done.contains(op))
+    return;
+  Value variable = getVariable(op.getVariableAttr().getAttr());
+  Value source = dense(op.getValue());
+  if (source != variable) {
+    // Other reads of the variable may follow: copy at the end.
+    copiesAtExit.push_back({source, variable});
+  }
+}
+
+LogicalResult FunctionLowering::lower(func::ReturnOp op) {
+  for (auto [source, target] : copiesAtExit) {
+    if (auto constant = source.getDefiningOp<exec::ConstantOp>())
+      if (auto splat = dyn_cast<SplatElementsAttr>(constant.getValue()))
+        if (isa<FloatType>(splat.getElementType())) {
+          exec::FillOp::create(builder, op.getLoc(), target,
+                               builder.getF32FloatAttr(splat.getSplatValue<APFloat>().convertToFloat()));
+          continue;
+        }
+    exec::CopyOp::create(builder, op.getLoc(), source, target);
+  }
+  for (auto [index, value] : llvm::enumerate(op.getOperands())) {
+    Value target = results.lookup(value), source = dense(value);
+    // The same value may be returned twice, or be a variable.
+    Value argument = block->getArgument(block->getNumArguments() - op.getNumOperands() + index);
+    if (source != target || target != argument)
+      exec::CopyOp::create(builder, op.getLoc(), source, argument);
+  }
+  func::ReturnOp::create(builder, op.getLoc());
+  return success();
+}
+
+LogicalResult FunctionLowering::lower(Operation *op) {
+  if (auto fusion = dyn_cast<FusionOp>(op))
+    return lower(fusion);
+  if (auto ret = dyn_cast<func::ReturnOp>(op))
+    return lower(ret);
+  if (isa<MatmulOp, fp8::MatmulOp>(op))
+    return lowerContraction(op);
+  auto shapeOf = [](Value value) { return fp8::getShape(value.getType()); };
+  auto count = [](ArrayRef<int64_t> shape) { return ShapedType::getNumElements(shape); };
+
+  if (auto read = dyn_cast<ReadOp>(op)) {
+    StringAttr name = read.getVariableAttr().getAttr();
+    buffers[read] = getVariable(name);
+    if (isa<fp8::ScaledType>(read.getType()))
+      pairs[read] = getVariable(StringAttr::get(op->getContext(), name.getValue() + ".scale"));
+  } else if (auto hyper = dyn_cast<HyperOp>(op)) {
+    buffers[hyper] = exec::HyperOp::create(builder, op->getLoc(), bufferType(hyper.getType()), hyper.getSymbol());
+  } else if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
+    buffers[constant] = exec::ConstantOp::create(builder, op->getLoc(), bufferType(constant.getType()),
+                                                 cast<ElementsAttr>(constant.getValue()));
+  } else if (auto assign = dyn_cast<AssignOp>(op)) {
+    lowerAssign(assign);
+  } else if (auto reshape = dyn_cast<ReshapeOp>(op)) {
+    buffers[reshape] = view(dense(reshape.getInput()), bufferType(reshape.getType()));
+  } else if (auto split = dyn_cast<SplitOp>(op)) {
+    lowerSplit(split);
+  } else if (auto concat = dyn_cast<ConcatOp>(op)) {
+    lowerConcat(concat);
+  } else if (auto transpose = dyn_cast<TransposeOp>(op)) {
+    Value source = buffer(transpose.getInput());
+    auto type = cast<MemRefType>(source.getType());
+    auto strides = applyPermutation(ArrayRef<int64_t>(type.getStridesAndOffset().first), transpose.getPermutation());
+    Value from = view(source, strided(type, shapeOf(transpose), strides));
+    exec::CopyOp::create(builder, op->getLoc(), from, destination(transpose));
+  } else if (auto broadcast = dyn_cast<BroadcastToOp>(op)) {
+    Value source = buffer(broadcast.getInput());
+    auto type = cast<MemRefType>(source.getType());
+    ArrayRef<int64_t> shape = shapeOf(broadcast);
+    SmallVector<int64_t> strides(shape.size(), 0);
+    for (int64_t i = 0, lead = shape.size() - type.getRank(); i < type.getRank(); ++i)
+      if (type.getDimSize(i) != 1)
+        strides[lead + i] = type.getStridesAndOffset().first[i];
+    exec::CopyOp::create(builder, op->getLoc(), view(source, strided(type, shape, strides)), destination(broadcast));
+  } else if (auto slice = dyn_cast<SliceOp>(op)) {
+    lowerBox(op, destination(slice), buffer(slice.getInput()), slice.getOffsets(), slice.getStrides());
+  } else if (auto place = dyn_cast<PlaceOp>(op)) {
+    Value whole = destination(place);
+    exec::FillOp::create(builder, op->getLoc(), whole, builder.getF32FloatAttr(0));
+    lowerBox(op, buffer(place.getInput()), whole, place.getOffsets(), place.getStrides());
+  } else if (isa<AttentionOp, AttentionVJPOp>(op)) {
+    bool backward = isa<AttentionVJPOp>(op);
+    unsigned q = backward ? 1 : 0;
+    ArrayRef<int64_t> query = shapeOf(op->getOperand(q)), key = shapeOf(op->getOperand(q + 1));
+    int64_t heads = op->getAttrOfType<IntegerAttr>("heads").getInt();
+    int64_t kvHeads = op->getAttrOfType<IntegerAttr>("kv_heads").getInt();
+    if (shapeOf(op->getOperand(q + 2))[2] / kvHeads != query[2] / heads)
+      return op->emitOpError("has value heads of another width than key heads: the kernel library needs them equal");
+    SmallVector<NamedAttribute> attrs = {
+        number("batch", query[0]), number("seq", query[1]), number("kv_seq", key[1]), number("heads", heads),
+        number("kv_heads", kvHeads), number("head_dim", query[2] / heads),
+        builder.getNamedAttr("scale", op->getAttr("scale"))};
+    if (op->hasAttr("causal"))
+      attrs.push_back(builder.getNamedAttr("causal", builder.getUnitAttr()));
+    SmallVector<Value> inputs, outputs;
+    for (auto [index, operand] : llvm::enumerate(op->getOperands())) {
+      bool isQKV = index >= q && index < q + 3;
+      // Queries, keys and values may be parts of one tensor; tokens must follow each other at one stride.
+      inputs.push_back(isQKV ? buffer(operand) : dense(operand));
+    }
+    for (Value result : op->getResults())
+      outputs.push_back(destination(result, /*mayStride=*/backward));
+    call(backward ? "attention_backward" : "attention", inputs, outputs, op, attrs);
+  } else if (auto rotary = dyn_cast<RotaryOp>(op)) {
+    ArrayRef<int64_t> shape = shapeOf(rotary.getInput());
+    SmallVector<NamedAttribute> attrs = {
+        number("batch", shape[0]), number("seq", shape[1]), number("heads", rotary.getHeads()),
+        number("head_dim", shape[2] / rotary.getHeads()), number("rotary_dim", rotary.getRotaryDim())};
+    for (StringRef flag : {"interleaved", "inverse"})
+      if (op->hasAttr(flag))
+        attrs.push_back(builder.getNamedAttr(flag, builder.getUnitAttr()));
+    if (shapeOf(rotary.getCos()).size() == 3)
+      attrs.push_back(builder.getNamedAttr("batched_angles", builder.getUnitAttr()));
+    call("rotary", {dense(rotary.getInput()), dense(rotary.getCos()), dense(rotary.getSin())}, destination(rotary), op, attrs);
+  } else if (auto embedding = dyn_cast<EmbeddingOp>(op)) {
+    call("embedding", {dense(embedding.getTable()), dense(embedding.getIds())}, destination(embedding), op,
+         {number("n", count(shapeOf(embedding.getIds()))), number("width", shapeOf(embedding).back()),
+          number("rows", shapeOf(embedding.getTable())[0])});
+  } else if (auto vjp = dyn_cast<EmbeddingVJPOp>(op)) {
+    Value variable = accumulator(vjp.getDtable());
+    Value target = variable ? variable : destination(vjp.getDtable());
+    buffers[vjp.getDtable()] = target;
+    SmallVector<NamedAttribute> attrs = {number("n", count(shapeOf(vjp.getIds()))),
+                                         number("width", shapeOf(vjp.getDtable())[1]), number("rows", shapeOf(vjp.getDtable())[0])};
+    if (variable)
+      attrs.push_back(builder.getNamedAttr("accumulate", builder.getUnitAttr()));
+    call("embedding_backward", {dense(vjp.getIds()), dense(vjp.getCotangent())}, target, op, attrs);
+  } else if (auto loss = dyn_cast<CrossEntropyOp>(op)) {
+    ArrayRef<int64_t> shape = shapeOf(loss.getLogits());
+    call("cross_entropy", {dense(loss.getLogits()), dense(loss.getLabels())},
+         {destination(loss.getLoss()), destination(loss.getLse()), destination(loss.getInvCount())}, op,
+         {number("rows", count(shape.drop_back())), number("classes", shape.back()), number("ignore_index", loss.getIgnoreIndex())});
+  } else if (auto vjp = dyn_cast<CrossEntropyVJPOp>(op)) {
+    ArrayRef<int64_t> shape = shapeOf(vjp.getLogits());
+    call("cross_entropy_backward",
+         {dense(vjp.getLogits()), dense(vjp.getLabels()), dense(vjp.getLse()), dense(vjp.getInvCount()), dense(vjp.getCotangent())},
+         destination(vjp.getDlogits()), op,
+         {number("rows", count(shape.drop_back())), number("classes", shape.back()), number("ignore_index", vjp.getIgnoreIndex())});
+  } else if (auto clip = dyn_cast<ClipCoefficientOp>(op)) {
+    SmallVector<Value> inputs;
+    for (Value operand : op->getOperands())
+      inputs.push_back(dense(operand));
+    call("clip_coefficient", inputs, {destination(clip.getCoefficient()), destination(clip.getNorm())}, op);
+  } else if (auto add = dyn_cast<AddOp>(op)) {
+    // What is left of sums with a gradient variable: the producer could not accumulate.
+    if (done.contains(op)) {
+      buffers[add.getOutput()] = buffer(add.getLhs());
+    } else {
+      Value target = buffer(add.getLhs());
+      call("accumulate", dense(add.getRhs()), target, op, {number("n", count(shapeOf(add)))});
+      buffers[add.getOutput()] = target;
+    }
+  } else if (auto scale = dyn_cast<fp8::CurrentScaleOp>(op)) {
+    buffers[scale] = view(buffer(scale.getState()), scalePairType(op->getContext()));
+  } else if (auto scale = dyn_cast<fp8::ComputeScaleOp>(op)) {
+    // A quantised variable keeps its scale beside it: compute it there.
+    Value target;
+    for (Operation *user : scale->getUsers())
+      if (auto fusion = dyn_cast<FusionOp>(user))
+        for (Value result : fusion.getResults())
+          if (isa<fp8::ScaledType>(result.getType()) && !target)
+            for (Operation *resultUser : result.getUsers())
+              if (auto assign = dyn_cast<AssignOp>(resultUser))
+                target = getVariable(StringAttr::get(op->getContext(), assign.getVariable() + ".scale"));
+    if (!target)
+      target = alloc(scalePairType(op->getContext()), op);
+    buffers[scale] = target;
+    SmallVector<NamedAttribute> attrs = {number("margin", scale.getMargin()),
+                                         builder.getNamedAttr("format", scale.getFormatAttr())};
+    if (scale.getPow2())
+      attrs.push_back(builder.getNamedAttr("pow2", builder.getUnitAttr()));
+    call("compute_scale", buffer(scale.getAmax()), target, op, attrs);
+  } else if (auto record = dyn_cast<fp8::RecordOp>(op)) {
+    Value state = buffer(record.getState()), stats = buffer(record.getStats());
+    auto at = stats.getDefiningOp<exec::ViewOp>();
+    if (!at || at.getSource() != state)
+      call("record_stats", stats, state, op);
+    buffers[record] = state;
+  } else if (auto advance = dyn_cast<fp8::AdvanceOp>(op)) {
+    Value state = buffer(advance.getState());
+    auto type = advance.getState().getType();
+    SmallVector<NamedAttribute> attrs = {number("window", type.getWindow()), number("margin", advance.getMargin()),
+                                         builder.getNamedAttr("format", TypeAttr::get(type.getStorage()))};
+    if (advance.getPow2())
+      attrs.push_back(builder.getNamedAttr("pow2", builder.getUnitAttr()));
+    call("advance_scale", {}, state, op, attrs);
+    buffers[advance] = state;
+  } else {
+    return op->emitOpError("has no lowering to exec; run train-form-fusions before convert-to-exec");
+  }
+  return success();
+}
+
+LogicalResult FunctionLowering::run() {
+  Block *source = &function.getBody().front();
+  for (auto [index, op] : llvm::enumerate(*source)) {
+    positions[&op] = index;
+    if (auto read = dyn_cast<ReadOp>(op))
+      reads[read.getVariableAttr().getAttr()].push_back(read);
+  }
+  block = new Block;
+  function.getBody().push_back(block);
+  builder.setInsertionPointToStart(block);
+  SmallVector<Type> types;
+  for (BlockArgument argument : source->getArguments()) {
+    types.push_back(bufferType(argument.getType()));
+    buffers[argument] = block->addArgument(types.back(), argument.getLoc());
+  }
+  unsigned inputs = types.size();
+  SmallVector<DictionaryAttr> argAttrs;
+  for (unsigned i = 0; i < inputs; ++i)
+    argAttrs.push_back(function.getArgAttrDict(i));
+  for (auto [index, value] : llvm::enumerate(source->getTerminator()->getOperands())) {
+    types.push_back(bufferType(value.getType()));
+    Value argument = block->addArgument(types.back(), value.getLoc());
+    if (value.getDefiningOp() && !isa<ReadOp, ReshapeOp, SplitOp>(value.getDefiningOp()))
+      results.try_emplace(value, argument);
+    argAttrs.push_back(function.getResultAttrDict(index));
+  }
+  for (Operation &op : *source)
+    if (failed(lower(&op)))
+      return failure();
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(*source)))
+    op.erase();
+  source->erase();
+  function.setFunctionType(builder.getFunctionType(types, {}));
+  function.setResAttrsAttr(nullptr);
+  function.setAllArgAttrs(argAttrs);
+  function->setAttr("exec.inputs", builder.getI64IntegerAttr(inputs));
+  // Nothing refers to what nobody reads.
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(*block)))
+    if (op.use_empty() && isa<exec::GetOp, exec::ViewOp, exec::ConstantOp, exec::HyperOp, exec::AllocOp>(op))
+      op.erase();
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Module
+//===----------------------------------------------------------------------===//
+
+namespace {
+struct ConvertToExec : fp8c::impl::ConvertToExecBase<ConvertToExec> {
+  using Base::Base;
+
+  /// Lays the variables out one after another.
+  void lowerVariables(DenseMap<StringAttr, exec::VariableOp> &variables) {
+    int64_t offset = 0;
+    auto add = [&](VariableOp variable, StringRef name, MemRefType type, Attribute init) {
+      OpBuilder builder(variable);
+      auto lowered = exec::VariableOp::create(builder, variable.getLoc(), name, type, offset,
+                                              variable.getRole(), init, variable.getOfAttr());
+      variables[lowered.getSymNameAttr()] = lowered;
+      offset += llvm::alignTo(exec::getByteSize(type), exec::kAlignment);
+    };
+    for (VariableOp variable : llvm::make_early_inc_range(getOperation().getOps<VariableOp>())) {
+      add(variable, variable.getSymName(), bufferType(variable.getType()), variable.getInit());
+      if (isa<fp8::ScaledType>(variable.getType()))
+        add(variable, (variable.getSymName() + ".scale").str(), scalePairType(&getContext()),
+            ConstantInitAttr::get(&getContext(), 1.0));
+      variable.erase();
+    }
+    getOperation()->setAttr("exec.variables_bytes", Builder(&getContext()).getI64IntegerAttr(offset));
+  }
+
+  void runOnOperation() override {
+    DenseMap<StringAttr, exec::VariableOp> variables;
+    lowerVariables(variables);
+    KernelBuilder kernels(getOperation());
+    for (auto function : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
+      if (failed(FunctionLowering(function, kernels, variables).run()))
+        return signalPassFailure();
+  }
+};
+} // namespace

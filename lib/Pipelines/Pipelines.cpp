@@ -1,0 +1,58 @@
+//===- Pipelines.cpp - The way of a model, pass by pass -------------------===//
+
+#include "Pipelines/Pipelines.h"
+
+#include "Conversion/TrainToExec/Passes.h"
+#include "Exec/IR/Exec.h"
+#include "Exec/Transforms/Passes.h"
+#include "FP8/Transforms/Passes.h"
+#include "Train/Transforms/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace fp8c;
+
+void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options, Stage stage) {
+  passes.addPass(createCanonicalizerPass());
+  if (stage == Stage::train)
+    return;
+  if (!options.forwardOnly) {
+    train::AppendLossOptions loss;
+    loss.loss = options.loss;
+    passes.addPass(train::createAppendLoss(loss));
+    passes.addPass(train::createAutodiff());
+    passes.addPass(train::createAddOptimizer());
+    passes.addPass(createCSEPass());
+  }
+  if (stage == Stage::grad)
+    return;
+  fp8::AssignPrecisionOptions precision;
+  precision.recipe = options.recipe;
+  passes.addPass(fp8::createAssignPrecision(precision));
+  passes.addPass(train::createApplyPrecision());
+  passes.addPass(fp8::createInsertScaling());
+  passes.addPass(train::createMaterializeComputeWeights());
+  passes.addPass(createCSEPass());
+  passes.addPass(createCanonicalizerPass());
+  if (stage == Stage::fp8)
+    return;
+  passes.addPass(train::createFormFusions());
+  if (stage == Stage::fusion)
+    return;
+  passes.addPass(createConvertToExec());
+  passes.addPass(exec::createPlanMemory());
+}
+
+void fp8c::registerDialects(DialectRegistry &registry) {
+  registry.insert<exec::ExecDialect, fp8::FP8Dialect, train::TrainDialect, arith::ArithDialect,
+                  func::FuncDialect, math::MathDialect, memref::MemRefDialect>();
+}
+
+void fp8c::registerPasses() {
+  registerTransformsPasses();
+  train::registerTrainPasses();
+  fp8::registerFP8Passes();
+  exec::registerExecPasses();
+  registerConversionPasses();
+}

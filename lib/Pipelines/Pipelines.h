@@ -1,0 +1,37 @@
+//===- Pipelines.h - The way of a model, pass by pass -----------*- C++ -*-===//
+
+#ifndef PIPELINES_PIPELINES_H
+#define PIPELINES_PIPELINES_H
+
+#include "mlir/IR/DialectRegistry.h"
+#include "mlir/Pass/PassManager.h"
+
+namespace fp8c {
+
+/// What the IR is after the passes up to here.
+enum class Stage {
+  train,  ///< the forward graph, as imported
+  grad,   ///< with backward pass and optimizer
+  fp8,    ///< with formats chosen and FP8 scaling explicit
+  fusion, ///< with fusions formed
+  exec    ///< library calls and kernels on planned buffers
+};
+
+struct PipelineOptions {
+  std::string recipe = "fp8-delayed"; ///< name of a built-in recipe or path of a file
+  std::string loss;                   ///< output of @forward to differentiate; empty: see train-append-loss
+  bool forwardOnly = false;           ///< no loss, gradients or optimizer
+};
+
+/// Appends the passes that lead from an imported module to `stage`.
+void buildPipeline(mlir::OpPassManager &passes, const PipelineOptions &options, Stage stage);
+
+/// Every dialect that appears on the way.
+void registerDialects(mlir::DialectRegistry &registry);
+
+/// Every pass of fp8c, and upstream's canonicalize, cse and the like.
+void registerPasses();
+
+} // namespace fp8c
+
+#endif // PIPELINES_PIPELINES_H

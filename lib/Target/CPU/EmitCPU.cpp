@@ -1,0 +1,338 @@
+//===- EmitCPU.cpp - A program as C++ for the CPU -------------------------===//
+
+#include "Target/CPU/EmitCPU.h"
+
+#include "Exec/IR/Exec.h"
+#include "Target/Common/Hyper.h"
+#include "Target/Common/KernelPrinter.h"
+#include "Target/Common/Names.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+using namespace mlir;
+using namespace fp8c;
+using namespace fp8c::exec;
+using namespace fp8c::target;
+
+namespace {
+/// Prints one function of the program.
+class FunctionPrinter {
+public:
+  FunctionPrinter(func::FuncOp function, const SymbolTable &symbols, raw_ostream &os)
+      : function(function), symbols(symbols), os(os) {}
+  LogicalResult print();
+
+private:
+  void printSignature();
+  void printComment(Operation *op, const Twine &detail);
+  void declare(Value value, StringRef name, const Twine &initializer);
+  LogicalResult printOp(Operation &op);
+  void print(GemmOp op);
+  void print(CopyOp op);
+  void print(LaunchOp op);
+  LogicalResult print(CallOp op);
+  /// A pointer expression for a buffer.
+  std::string use(Value value) { return names.lookup(value); }
+  std::string list(ValueRange values);
+
+  func::FuncOp function;
+  const SymbolTable &symbols;
+  raw_ostream &os;
+  DenseMap<Value, std::string> names;
+  Scope scope;
+  std::string lastComment;
+};
+} // namespace
+
+static MemRefType typeOf(Value value) { return cast<MemRefType>(value.getType()); }
+
+static int64_t getInteger(Operation *op, StringRef name) {
+  return op->getAttrOfType<IntegerAttr>(name).getInt();
+}
+
+std::string FunctionPrinter::list(ValueRange values) {
+  std::string text;
+  for (auto [i, value] : llvm::enumerate(values))
+    text += (i ? ", " : "") + use(value);
+  return text;
+}
+
+void FunctionPrinter::printComment(Operation *op, const Twine &detail) {
+  std::string comment = train::getName(op).str();
+  if (StringRef phase = train::getPhase(op); phase == train::kPhaseDgrad || phase == train::kPhaseWgrad)
+    comment += (" (" + phase + ")").str();
+  os << "\n  // " << comment << (comment.empty() ? "" : ": ") << detail << "\n";
+}
+
+void FunctionPrinter::declare(Value value, StringRef name, const Twine &initializer) {
+  std::string variable = scope.unique(name);
+  names[value] = variable;
+  std::string element = getElementName(typeOf(value).getElementType());
+  os << "  auto *" << variable << " = " << initializer << "; // " << element << " "
+     << getShapeText(typeOf(value).getShape()) << "\n";
+}
+
+void FunctionPrinter::printSignature() {
+  unsigned inputs = getInteger(function, "exec.inputs");
+  auto name = [&](unsigned index) {
+    auto attr = function.getArgAttrOfType<StringAttr>(index, "train.name");
+    return attr ? toIdentifier(attr.getValue()) : (index < inputs ? "in" : "out") + std::to_string(index);
+  };
+  os << "// " << function.getName() << "(";
+  for (unsigned i = 0, e = function.getNumArguments(); i < e; ++i)
+    os << (i == inputs ? (inputs ? ") -> (" : "") : i ? ", " : "") << name(i) << " "
+       << getShapeText(cast<MemRefType>(function.getArgumentTypes()[i]).getShape());
+  os << ")\n";
+  if (auto peak = function->getAttrOfType<IntegerAttr>(kPeakAttr))
+    os << "// Temporaries: " << peak.getInt() << " bytes; at least "
+       << getInteger(function, kLowerBoundAttr) << " live at once.\n";
+  os << "extern \"C\" void fp8c_" << function.getName() << "(const Fp8cCall *call) {\n";
+  for (auto [index, argument] : llvm::enumerate(function.getArguments())) {
+    std::string element = getElementName(typeOf(argument).getElementType());
+    bool isInput = index < inputs;
+    declare(argument, name(index),
+            "static_cast<" + Twine(isInput ? "const " : "") + element + " *>(call->" +
+                (isInput ? "inputs[" + Twine(index) : "outputs[" + Twine(index - inputs)) + "])");
+  }
+}
+
+/// A buffer's name after what computes it; gradients are called d_….
+static std::string bufferName(Operation *op) {
+  StringRef name = train::getName(op);
+  if (name.contains(" + "))
+    name = name.rsplit(" + ").second;
+  std::string result = name.empty() ? "t" : toIdentifier(name);
+  StringRef phase = train::getPhase(op);
+  return phase == train::kPhaseDgrad || phase == train::kPhaseWgrad ? "d_" + result : result;
+}
+
+void FunctionPrinter::print(GemmOp op) {
+  printComment(op, "[" + Twine(op.getM()) + ", " + Twine(op.getK()) + "] x [" + Twine(op.getK()) +
+                       ", " + Twine(op.getN()) + "]");
+  os << "  gemm({.m = " << op.getM() << ", .n = " << op.getN() << ", .k = " << op.getK();
+  if (op.getTransposeA())
+    os << ", .transpose_a = true";
+  if (op.getTransposeB())
+    os << ", .transpose_b = true";
+  if (op.getBatch() != 1)
+    os << ", .batch = " << op.getBatch() << ", .stride_a = " << op.getM() * op.getK()
+       << ", .stride_b = " << op.getK() * op.getN() << ", .stride_c = " << op.getM() * op.getN();
+  os << "}, " << use(op.getA()) << ", " << use(op.getB()) << ", " << use(op.getC());
+  auto scale = [&](Value pair) { return pair ? use(pair) + " + 1" : "nullptr"; };
+  if (op.getAccumulate() || op.getScaleA() || op.getScaleB() || op.getWorkspace())
+    os << ", /*accumulate=*/" << (op.getAccumulate() ? "true" : "false");
+  if (op.getScaleA() || op.getScaleB() || op.getWorkspace())
+    os << ",\n       /*scale_inv=*/" << scale(op.getScaleA()) << ", " << scale(op.getScaleB());
+  if (op.getWorkspace())
+    os << ", " << use(op.getWorkspace());
+  os << ");\n";
+}
+
+void FunctionPrinter::print(CopyOp op) {
+  auto braces = [](ArrayRef<int64_t> numbers) {
+    std::string text = "{";
+    for (auto [i, number] : llvm::enumerate(numbers))
+      text += (i ? ", " : "") + std::to_string(number);
+    return text + "}";
+  };
+  MemRefType source = typeOf(op.getSource()), target = typeOf(op.getTarget());
+  printComment(op, "copy " + getShapeText(source.getShape()));
+  // A scalar is a vector of one.
+  SmallVector<int64_t> shape(source.getShape());
+  SmallVector<int64_t> from(source.getStridesAndOffset().first), to(target.getStridesAndOffset().first);
+  if (shape.empty()) {
+    shape = {1};
+    from = to = {1};
+  }
+  os << "  copy(" << use(op.getSource()) << ", " << use(op.getTarget()) << ", " << braces(shape) << ", "
+     << braces(from) << ", " << braces(to) << ");\n";
+}
+
+void FunctionPrinter::print(LaunchOp op) {
+  auto kernel = symbols.lookup<KernelOp>(op.getKernel());
+  train::Skeleton skeleton = kernel.getSkeleton();
+  printComment(op, "[" + Twine(op.getRows()) + ", " + Twine(op.getCols()) + "]");
+  std::string type = toTypeName(op.getKernel());
+  ValueRange buffers = op.getBuffers();
+  bool sums = skeleton == train::Skeleton::sum;
+  os << "  " << train::stringifySkeleton(skeleton) << "(" << type << "{"
+     << list(sums ? buffers.drop_back() : buffers) << "}, ";
+  if (skeleton == train::Skeleton::map || sums)
+    os << op.getRows() * op.getCols();
+  else
+    os << op.getRows() << ", " << op.getCols();
+  if (sums)
+    os << ", " << use(buffers.back());
+  os << ");\n";
+}
+
+LogicalResult FunctionPrinter::print(CallOp op) {
+  StringRef callee = op.getCallee();
+  auto integer = [&](StringRef name) { return getInteger(op, name); };
+  auto flag = [&](StringRef name) { return op->hasAttr(name) ? "true" : "false"; };
+  auto format = [&] { return getElementName(op->getAttrOfType<TypeAttr>("format").getValue()); };
+  // Elements from one token to the next.
+  auto stride = [&](Value value) { return typeOf(value).getStridesAndOffset().first[1]; };
+  ValueRange in = op.getInputs(), out = op.getOutputs();
+  std::string arguments = list(in) + (in.empty() || out.empty() ? "" : ", ") + list(out);
+  printComment(op, callee.str());
+  if (callee == "attention" || callee == "attention_backward") {
+    unsigned q = callee == "attention" ? 0 : 1;
+    os << "  " << callee << "({.batch = " << integer("batch") << ", .seq = " << integer("seq")
+       << ", .heads = " << integer("heads") << ", .kv_heads = " << integer("kv_heads")
+       << ", .head_dim = " << integer("head_dim") << ",\n             .q_stride = " << stride(in[q])
+       << ", .k_stride = " << stride(in[q + 1]) << ", .v_stride = " << stride(in[q + 2])
+       << ", .o_stride = " << stride(q ? in[4] : out[0]) << ",\n             .scale = "
+       << getFloatLiteral(op->getAttrOfType<FloatAttr>("scale").getValue()) << ", .causal = "
+       << flag("causal") << ", .kv_seq = " << integer("kv_seq") << "},\n            ";
+    // The library takes q, k, v, o, lse, do.
+    if (q)
+      os << list(in.drop_front()) << ", " << use(in[0]) << ", " << list(out);
+    else
+      os << arguments;
+    os << ");\n";
+  } else if (callee == "rotary") {
+    os << "  rotary(" << arguments << ",\n         {.batch = " << integer("batch") << ", .seq = " << integer("seq")
+       << ", .heads = " << integer("heads") << ", .head_dim = " << integer("head_dim")
+       << ", .rotary_dim = " << integer("rotary_dim") << ", .interleaved = " << flag("interleaved")
+       << ", .inverse = " << flag("inverse") << ", .x_stride = " << stride(in[0]) << ", .y_stride = "
+       << stride(out[0]) << ", .batched_angles = " << flag("batched_angles") << "});\n";
+  } else if (callee == "embedding") {
+    os << "  embedding(" << arguments << ", " << integer("n") << ", " << integer("width") << ");\n";
+  } else if (callee == "embedding_backward") {
+    os << "  embedding_backward(" << arguments << ", " << integer("n") << ", " << integer("width") << ", "
+       << integer("rows") << ", /*accumulate=*/" << flag("accumulate") << ");\n";
+  } else if (callee == "cross_entropy" || callee == "cross_entropy_backward") {
+    os << "  " << callee << "(" << arguments << ",\n      /*rows=*/" << integer("rows") << ", /*classes=*/"
+       << integer("classes") << ", /*ignore_index=*/" << integer("ignore_index") << ");\n";
+  } else if (callee == "clip_coefficient") {
+    os << "  const float *sums[] = {" << list(in.drop_front()) << "};\n"
+       << "  clip_coefficient(sums, " << in.size() - 1 << ", *" << use(in[0]) << ", " << list(out) << ");\n";
+  } else if (callee == "accumulate") {
+    os << "  map(AccumulateKernel{" << arguments << "}, " << integer("n") << ");\n";
+  } else if (callee == "compute_scale") {
+    os << "  compute_scale<" << format() << ">(" << arguments << ", /*margin=*/" << integer("margin")
+       << ", /*pow2=*/" << flag("pow2") << ");\n";
+  } else if (callee == "record_stats") {
+    os << "  record_stats(scale_state(" << use(out[0]) << "), " << use(in[0]) << ");\n";
+  } else if (callee == "advance_scale") {
+    os << "  advance_scale<" << format() << ">(scale_state(" << use(out[0]) << "), /*window=*/"
+       << integer("window") << ", /*margin=*/" << integer("margin") << ", /*pow2=*/" << flag("pow2") << ");\n";
+  } else {
+    return op.emitOpError("the CPU target knows no function \"") << callee << "\"";
+  }
+  return success();
+}
+
+LogicalResult FunctionPrinter::printOp(Operation &op) {
+  if (auto get = dyn_cast<GetOp>(op)) {
+    auto variable = symbols.lookup<VariableOp>(get.getVariable());
+    std::string element = getElementName(typeOf(get).getElementType());
+    declare(get, toIdentifier(get.getVariable()),
+            "at<" + element + ">(call->variables, " + Twine(variable.getOffset()) + ")");
+  } else if (auto alloc = dyn_cast<AllocOp>(op)) {
+    if (!alloc.getOffset())
+      return alloc.emitOpError("has no offset: run exec-plan-memory");
+    declare(alloc, bufferName(alloc),
+            "at<" + getElementName(typeOf(alloc).getElementType()) + ">(call->arena, " + Twine(*alloc.getOffset()) + ")");
+  } else if (auto view = dyn_cast<ViewOp>(op)) {
+    std::string from = getElementName(typeOf(view.getSource()).getElementType());
+    std::string to = getElementName(typeOf(view).getElementType());
+    std::string source = use(view.getSource());
+    if (from != to)
+      source = "as<" + to + ">(" + source + ")";
+    if (view.getOffset())
+      source += " + " + std::to_string(view.getOffset());
+    if (to == "Stats" && from == "float") // the offset counts words of the state
+      source = "as<Stats>(" + use(view.getSource()) + " + " + std::to_string(view.getOffset()) + ")";
+    names[view] = source;
+  } else if (auto hyper = dyn_cast<HyperOp>(op)) {
+    names[hyper] = "&call->hyper[hyper::" + hyper.getSymbol().str() + "]";
+  } else if (auto constant = dyn_cast<ConstantOp>(op)) {
+    std::string variable = scope.unique("constant"), element = getElementName(typeOf(constant).getElementType());
+    names[constant] = variable;
+    os << "  static const " << element << " " << variable << "[] = {";
+    auto elements = cast<DenseElementsAttr>(constant.getValue());
+    bool comma = false;
+    if (isa<FloatType>(elements.getElementType())) {
+      for (APFloat value : elements.getValues<APFloat>())
+        os << (std::exchange(comma, true) ? ", " : "") << getFloatLiteral(value);
+    } else {
+      for (APInt value : elements.getValues<APInt>())
+        os << (std::exchange(comma, true) ? ", " : "") << value.getSExtValue();
+    }
+    os << "};\n";
+  } else if (auto gemm = dyn_cast<GemmOp>(op)) {
+    print(gemm);
+  } else if (auto copy = dyn_cast<CopyOp>(op)) {
+    print(copy);
+  } else if (auto fill = dyn_cast<FillOp>(op)) {
+    MemRefType type = typeOf(fill.getTarget());
+    if (getElementName(type.getElementType()) == "Stats")
+      os << "  *" << use(fill.getTarget()) << " = Stats{};\n";
+    else
+      os << "  fill(" << use(fill.getTarget()) << ", " << type.getNumElements() << ", "
+         << getFloatLiteral(fill.getValue()) << ");\n";
+  } else if (auto launch = dyn_cast<LaunchOp>(op)) {
+    print(launch);
+  } else if (auto call = dyn_cast<CallOp>(op)) {
+    return print(call);
+  } else if (!isa<func::ReturnOp>(op)) {
+    return op.emitOpError("cannot be emitted: run convert-to-exec");
+  }
+  return success();
+}
+
+LogicalResult FunctionPrinter::print() {
+  os << "\n";
+  printSignature();
+  for (Operation &op : function.getBody().front())
+    if (failed(printOp(op)))
+      return failure();
+  os << "}\n";
+  return success();
+}
+
+static void printPrelude(ModuleOp module, raw_ostream &os) {
+  auto text = [&](StringRef name, StringRef otherwise) {
+    auto attr = module->getAttrOfType<StringAttr>(name);
+    return attr ? attr.getValue() : otherwise;
+  };
+  os << "// " << text("train.model", "model") << " with recipe " << text("fp8.recipe", "f32")
+     << ", emitted by fp8c for the CPU.\n"
+     << "// Kernels first, then the program's functions in the order in which they work.\n\n"
+     << "#include \"core/ProgramABI.h\"\n#include \"kernels/cpu/kernels.h\"\n\n"
+     << "namespace fp8c {\nnamespace {\n\n"
+     << "// Places in Fp8cCall::hyper.\nnamespace hyper {\nenum {";
+  for (auto [i, name] : llvm::enumerate(getHyperNames()))
+    os << (i ? ", " : " ") << name;
+  os << " };\n}\n\n"
+     << "// A buffer at an offset, in bytes, of a block of memory.\n"
+     << "template <class T> T *at(unsigned char *block, int64_t offset) {\n"
+     << "  return reinterpret_cast<T *>(block + offset);\n}\n"
+     << "template <class T, class U> T *as(U *buffer) { return reinterpret_cast<T *>(buffer); }\n"
+     << "[[maybe_unused]] ScaleState *scale_state(float *words) { return as<ScaleState>(words); }\n\n"
+     << "// Shape and strides in elements.\n"
+     << "template <class T, class U, int Rank>\n"
+     << "[[maybe_unused]] void copy(const T *from, U *to, const int64_t (&shape)[Rank],\n"
+     << "                           const int64_t (&from_strides)[Rank], const int64_t (&to_strides)[Rank]) {\n"
+     << "  copy_strided(from, to, Rank, shape, from_strides, to_strides);\n}\n\n"
+     << "struct AccumulateKernel {\n  const float *x;\n  float *sum;\n\n"
+     << "  template <class Chunk> void operator()(Chunk &chunk) const {\n"
+     << "    chunk.each([&](auto j) { store(sum, chunk.at(j), load(sum, chunk.at(j)) + load(x, chunk.at(j))); });\n"
+     << "  }\n};\n";
+}
+
+LogicalResult fp8c::target::emitCPU(ModuleOp module, raw_ostream &os) {
+  SymbolTable symbols(module);
+  printPrelude(module, os);
+  for (auto kernel : module.getOps<KernelOp>()) {
+    os << "\n";
+    printKernel(kernel, os);
+  }
+  os << "\n} // namespace\n\nextern \"C\" int fp8c_program_abi() { return FP8C_PROGRAM_ABI; }\n";
+  for (auto function : module.getOps<func::FuncOp>())
+    if (failed(FunctionPrinter(function, symbols, os).print()))
+      return failure();
+  os << "\n} // namespace fp8c\n";
+  return success();
+}

@@ -1,0 +1,251 @@
+//===- KernelPrinter.cpp - Kernels as C++ functors ------------------------===//
+//
+// Values that are used once are printed where they are used, as a person would
+// write them; the others become named constants.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Target/Common/KernelPrinter.h"
+
+#include "Target/Common/Names.h"
+#include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/Format.h"
+
+using namespace mlir;
+using namespace fp8c;
+using namespace fp8c::exec;
+using namespace fp8c::target;
+
+std::string fp8c::target::getFloatLiteral(const APFloat &value) {
+  float number = value.convertToFloat();
+  if (value.isInfinity() || value.isNaN())
+    return value.isNaN() ? "NAN" : value.isNegative() ? "-INFINITY" : "INFINITY";
+  std::string text;
+  // The fewest digits that read back as the same number.
+  for (int digits = 1; digits <= 9; ++digits) {
+    text.clear();
+    llvm::raw_string_ostream(text) << llvm::format("%.*g", digits, static_cast<double>(number));
+    if (std::strtof(text.c_str(), nullptr) == number)
+      break;
+  }
+  if (text.find_first_of(".e") == std::string::npos)
+    text += ".0";
+  return text + "f";
+}
+
+namespace {
+/// C++ precedence, as far as kernels need it.
+enum Precedence { kPrimary, kUnary, kProduct, kSum, kCompare, kTernary };
+
+struct Expression {
+  std::string text;
+  Precedence precedence = kPrimary;
+
+  std::string within(Precedence most) const {
+    return precedence <= most ? text : "(" + text + ")";
+  }
+};
+
+class Printer {
+public:
+  Printer(KernelOp kernel, raw_ostream &os) : kernel(kernel), os(os) {}
+  void print();
+
+private:
+  void printBody(Block &block, unsigned indent);
+  void printOp(Operation &op, unsigned indent);
+  void printLoop(StringRef head, Region &region, unsigned indent, StringRef tail);
+  Expression getExpression(Operation *op);
+  std::string use(Value value, Precedence most = kTernary) {
+    return expressions.lookup(value).within(most);
+  }
+  std::string name(Value buffer) { return argumentNames[cast<BlockArgument>(buffer).getArgNumber()]; }
+  std::string at(Value buffer, Access access, int64_t period);
+  std::string element(Value buffer) {
+    return getElementName(cast<BaseMemRefType>(buffer.getType()).getElementType());
+  }
+  std::string amaxName(Value stats) {
+    StringRef base = name(stats);
+    return base == "stats" ? "amax" : ("amax" + base.drop_front(5)).str();
+  }
+
+  KernelOp kernel;
+  raw_ostream &os;
+  DenseMap<Value, Expression> expressions;
+  Scope names;
+  SmallVector<std::string> argumentNames;
+};
+} // namespace
+
+std::string Printer::at(Value buffer, Access access, int64_t period) {
+  bool columns = kernel.getSkeleton() == train::Skeleton::columns;
+  bool sum = kernel.getSkeleton() == train::Skeleton::sum;
+  std::string unit = columns ? "block" : kernel.getSkeleton() == train::Skeleton::map ? "chunk" : "row";
+  std::string row = columns ? "i" : unit + ".index";
+  switch (access) {
+  case Access::full:
+    return sum ? "i" : columns ? "block.at(i, j)" : unit + ".at(j)";
+  case Access::col:
+    return "j";
+  case Access::row:
+    return row;
+  case Access::scalar:
+    return "0";
+  case Access::tile:
+    return row + " % " + std::to_string(period) + " * " + unit + ".cols + j";
+  }
+  llvm_unreachable("all accesses are handled");
+}
+
+Expression Printer::getExpression(Operation *op) {
+  auto binary = [&](StringRef symbol, Precedence precedence) -> Expression {
+    // The right operand of a difference or quotient needs its own brackets.
+    Precedence right = static_cast<Precedence>(precedence - 1);
+    return {use(op->getOperand(0), precedence) + " " + symbol.str() + " " + use(op->getOperand(1), right), precedence};
+  };
+  auto function = [&](StringRef callee) -> Expression {
+    std::string text = callee.str() + "(";
+    for (auto [i, operand] : llvm::enumerate(op->getOperands()))
+      text += (i ? ", " : "") + use(operand);
+    return {text + ")", kPrimary};
+  };
+  return TypeSwitch<Operation *, Expression>(op)
+      .Case([&](LoadOp load) {
+        return Expression{"load(" + name(load.getBuffer()) + ", " +
+                          at(load.getBuffer(), load.getAccess(), load.getPeriod()) + ")"};
+      })
+      .Case([&](arith::ConstantOp constant) {
+        APFloat value = cast<FloatAttr>(constant.getValue()).getValue();
+        return Expression{getFloatLiteral(value), value.isNegative() ? kUnary : kPrimary};
+      })
+      .Case([&](arith::AddFOp) { return binary("+", kSum); })
+      .Case([&](arith::SubFOp) { return binary("-", kSum); })
+      .Case([&](arith::MulFOp) { return binary("*", kProduct); })
+      .Case([&](arith::DivFOp) { return binary("/", kProduct); })
+      .Case([&](arith::NegFOp) { return Expression{"-" + use(op->getOperand(0), kPrimary), kUnary}; })
+      .Case([&](arith::CmpFOp) { return binary(">", kCompare); })
+      .Case([&](arith::SelectOp) {
+        return Expression{use(op->getOperand(0), kCompare) + " ? " + use(op->getOperand(1), kCompare) +
+                              " : " + use(op->getOperand(2), kCompare), kTernary};
+      })
+      .Case([&](arith::TruncFOp trunc) { return expressions.lookup(trunc.getIn()); })
+      .Case([&](arith::ExtFOp extend) {
+        auto narrow = getElementName(extend.getIn().getType());
+        return Expression{"round_to<" + narrow + ">(" + use(extend.getIn()) + ")"};
+      })
+      .Case([&](arith::MaximumFOp) { return function("max"); })
+      .Case([&](math::ExpOp) { return function("exp"); })
+      .Case([&](math::LogOp) { return function("log"); })
+      .Case([&](math::SqrtOp) { return function("sqrt"); })
+      .Case([&](math::RsqrtOp) { return function("rsqrt"); })
+      .Case([&](math::TanhOp) { return function("tanh"); })
+      .Case([&](math::ErfOp) { return function("erf"); })
+      .Case([&](math::AbsFOp) { return function("abs"); })
+      .Case([&](math::PowFOp) { return function("pow"); })
+      .Default([](Operation *op) -> Expression {
+        llvm::report_fatal_error("no C++ for " + op->getName().getStringRef());
+      });
+}
+
+void Printer::printLoop(StringRef head, Region &region, unsigned indent, StringRef tail) {
+  Block &block = region.front();
+  auto yield = dyn_cast<exec::YieldOp>(block.empty() ? nullptr : &block.back());
+  os.indent(indent) << head << " {\n";
+  printBody(block, indent + 2);
+  if (yield)
+    os.indent(indent + 2) << "return " << use(yield.getValue()) << ";\n";
+  os.indent(indent) << "}" << tail << "\n";
+}
+
+void Printer::printOp(Operation &op, unsigned indent) {
+  StringRef unit = kernel.getSkeleton() == train::Skeleton::map ? "chunk" : "row";
+  if (auto each = dyn_cast<EachOp>(op))
+    return printLoop((unit + ".each([&](auto j)").str(), each.getBody(), indent, ");");
+  if (auto reduce = dyn_cast<ReduceOp>(op)) {
+    std::string kind = stringifyReduction(reduce.getKind()).str();
+    std::string variable = names.unique("row_" + kind);
+    expressions[reduce] = {variable};
+    return printLoop(("const float " + variable + " = row." + kind + "([&](auto j)"), reduce.getBody(), indent, ");");
+  }
+  if (auto sum = dyn_cast<ColumnSumOp>(op))
+    return printLoop("block.sum(" + name(sum.getTarget()) + ", /*accumulate=*/" +
+                         (sum.getAccumulate() ? "true" : "false") + ", [&](auto i, auto j)",
+                     sum.getBody(), indent, ");");
+  if (auto total = dyn_cast<TotalOp>(op))
+    return printLoop("float operator()(int64_t i) const", total.getBody(), indent, "");
+  if (auto store = dyn_cast<StoreOp>(op)) {
+    os.indent(indent) << "store(" << name(store.getBuffer()) << ", "
+                      << at(store.getBuffer(), store.getAccess(), 0) << ", " << use(store.getValue()) << ");\n";
+    return;
+  }
+  if (auto quantize = dyn_cast<QuantizeOp>(op)) {
+    std::string type = element(quantize.getBuffer());
+    os.indent(indent) << "store(" << name(quantize.getBuffer()) << ", "
+                      << at(quantize.getBuffer(), Access::full, 0) << ", ";
+    if (quantize.getStats())
+      os << "quantize<" << type << ">(" << use(quantize.getValue()) << ", " << use(quantize.getScale())
+         << ", " << amaxName(quantize.getStats()) << "));\n";
+    else
+      os << use(quantize.getValue(), kProduct) << " * " << use(quantize.getScale(), kUnary) << ");\n";
+    return;
+  }
+  if (auto amax = dyn_cast<AmaxOp>(op)) {
+    os.indent(indent) << amaxName(amax.getStats()) << ".add(" << use(amax.getValue()) << ");\n";
+    return;
+  }
+  Expression expression = getExpression(&op);
+  Value value = op.getResult(0);
+  bool once = value.hasOneUse() && value.getUses().begin()->getOwner()->getBlock() == op.getBlock();
+  // A narrow value only ever stands inside of its widening.
+  if (isa<arith::TruncFOp>(op) || isa<arith::ConstantOp>(op) || (once && expression.text.size() < 60)) {
+    expressions[value] = expression;
+    return;
+  }
+  std::string base = "t";
+  if (auto load = dyn_cast<LoadOp>(op))
+    base = name(load.getBuffer()) + "_";
+  std::string variable = names.unique(base);
+  os.indent(indent) << "const " << (value.getType().isInteger(1) ? "bool " : "float ") << variable << " = "
+                    << expression.text << ";\n";
+  expressions[value] = {variable};
+}
+
+void Printer::printBody(Block &block, unsigned indent) {
+  for (Operation &op : block)
+    if (!isa<exec::YieldOp>(op))
+      printOp(op, indent);
+}
+
+void Printer::print() {
+  train::Skeleton skeleton = kernel.getSkeleton();
+  Block &body = kernel.getBody().front();
+  for (StringAttr name : kernel.getArgNames().getAsRange<StringAttr>())
+    argumentNames.push_back(names.unique(name.getValue()));
+  os << "struct " << toTypeName(kernel.getSymName()) << " {\n";
+  for (BlockArgument argument : body.getArguments()) {
+    bool isInput = argument.getArgNumber() < static_cast<unsigned>(kernel.getInputs());
+    os << "  " << (isInput ? "const " : "") << element(argument) << " *" << name(argument) << ";\n";
+  }
+  os << "\n";
+  if (skeleton == train::Skeleton::sum) {
+    printBody(body, 2);
+    os << "};\n";
+    return;
+  }
+  StringRef unit = skeleton == train::Skeleton::map ? "chunk"
+                   : skeleton == train::Skeleton::rows ? "row" : "block";
+  std::string type = toTypeName(unit);
+  os << "  template <class " << type << "> void operator()(" << type << " &" << unit << ") const {\n";
+  SmallVector<Value> stats;
+  for (BlockArgument argument : body.getArguments())
+    if (element(argument) == "Stats")
+      stats.push_back(argument);
+  for (Value argument : stats)
+    os << "    Amax " << amaxName(argument) << ";\n";
+  printBody(body, 4);
+  for (Value argument : stats)
+    os << "    " << unit << ".commit(" << amaxName(argument) << ", " << name(argument) << ");\n";
+  os << "  }\n};\n";
+}
+
+void fp8c::target::printKernel(KernelOp kernel, raw_ostream &os) { Printer(kernel, os).print(); }

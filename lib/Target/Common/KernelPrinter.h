@@ -1,0 +1,19 @@
+//===- KernelPrinter.h - Kernels as C++ functors ----------------*- C++ -*-===//
+
+#ifndef TARGET_COMMON_KERNELPRINTER_H
+#define TARGET_COMMON_KERNELPRINTER_H
+
+#include "Exec/IR/Exec.h"
+
+namespace fp8c::target {
+
+/// Prints a kernel as a functor of the kernel library's skeletons. The text is
+/// the same for every target: what differs is the library it is compiled with.
+void printKernel(exec::KernelOp kernel, llvm::raw_ostream &os);
+
+/// A float literal that reads back exactly.
+std::string getFloatLiteral(const llvm::APFloat &value);
+
+} // namespace fp8c::target
+
+#endif // TARGET_COMMON_KERNELPRINTER_H

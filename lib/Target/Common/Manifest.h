@@ -1,0 +1,25 @@
+//===- Manifest.h - What a program tells the runtime ------------*- C++ -*-===//
+
+#ifndef TARGET_COMMON_MANIFEST_H
+#define TARGET_COMMON_MANIFEST_H
+
+#include "mlir/IR/BuiltinOps.h"
+
+namespace fp8c::target {
+
+/// Where initial data stands, for variables whose init is a range of a file: the program's
+/// folder holds copies, one after another, in initial.bin.
+struct InitialData {
+  struct Range {
+    std::string path;
+    uint64_t offset, size; // in bytes
+  };
+  std::vector<Range> ranges;
+};
+
+/// manifest.json of a planned exec module, and the data that initial.bin must hold.
+std::string getManifest(mlir::ModuleOp module, llvm::StringRef target, InitialData &data);
+
+} // namespace fp8c::target
+
+#endif // TARGET_COMMON_MANIFEST_H

@@ -1,0 +1,50 @@
+//===- Device.h - Where a program's memory lives and its code runs -*- C++ -*-//
+
+#ifndef FP8C_RUNTIME_CORE_DEVICE_H
+#define FP8C_RUNTIME_CORE_DEVICE_H
+
+#include "core/ProgramABI.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace fp8c::runtime {
+
+struct Manifest;
+
+/// One device of one process. Pointers from allocate() are device addresses:
+/// only upload(), download() and programs may look behind them.
+class Device {
+public:
+  virtual ~Device() = default;
+
+  /// `bytes` zeroed bytes, aligned to at least 64, freed with the device.
+  /// `what` names them in the error if there is not enough memory.
+  virtual unsigned char *allocate(uint64_t bytes, const std::string &what) = 0;
+
+  virtual void upload(unsigned char *destination, const void *source,
+                      uint64_t bytes) = 0;
+  virtual void download(void *destination, const unsigned char *source,
+                        uint64_t bytes) = 0;
+
+  /// Sets `bytes` bytes to `value`.
+  virtual void fill(unsigned char *destination, unsigned char value,
+                    uint64_t bytes) = 0;
+
+  /// Calls a program function and waits until its outputs are there. The
+  /// call's inputs, outputs and hyper values are in host memory.
+  virtual void run(Fp8cFunction function, const Fp8cCall &call) = 0;
+
+  /// One line for the start-up table: "CPU, 2 threads".
+  virtual std::string describe() const = 0;
+};
+
+/// The device that a manifest's "target" asks for. Throws Error if this
+/// runtime was built without it. Must be called before the program is loaded:
+/// thread counts are fixed when the program's libraries start.
+std::unique_ptr<Device> createDevice(const std::string &target);
+
+} // namespace fp8c::runtime
+
+#endif // FP8C_RUNTIME_CORE_DEVICE_H

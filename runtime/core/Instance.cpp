@@ -1,0 +1,113 @@
+//===- Instance.cpp - A program with memory to work on --------------------===//
+
+#include "core/Instance.h"
+
+#include "core/Error.h"
+#include "core/Text.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace fp8c::runtime {
+namespace {
+
+constexpr size_t alignment = 64;
+
+HostTensor &find(std::vector<HostTensor> &tensors, const std::string &name,
+                 DataType type, const std::string &what) {
+  for (HostTensor &tensor : tensors)
+    if (tensor.spec().name == name) {
+      if (tensor.spec().type != type)
+        throw Error(concat(what, " \"", name, "\" is ",
+                           nameOf(tensor.spec().type), ", expected ",
+                           nameOf(type)));
+      return tensor;
+    }
+  throw Error(concat("there is no ", what, " \"", name, "\""),
+              "the program was not compiled from a language model");
+}
+
+} // namespace
+
+HostTensor::HostTensor(TensorSpec spec) : theSpec(std::move(spec)) {
+  size_t size = (theSpec.bytes() / alignment + 1) * alignment;
+  storage.reset(
+      static_cast<unsigned char *>(std::aligned_alloc(alignment, size)));
+  if (!storage)
+    throw Error(concat("not enough memory for \"", theSpec.name,
+                       "\": ", bytesText(size)));
+  std::memset(storage.get(), 0, size);
+}
+
+void HostTensor::Free::operator()(unsigned char *pointer) const {
+  std::free(pointer);
+}
+
+Instance::Instance(Program program) : theProgram(std::move(program)) {
+  // The device first: it fixes the thread count for the program's libraries.
+  theDevice = createDevice(manifest().target);
+  theProgram.loadCode();
+  variables = theDevice->allocate(manifest().variablesBytes, "variables");
+  arena = theDevice->allocate(manifest().arenaBytes, "the arena");
+  hyper.resize(manifest().hyper.size());
+}
+
+void Instance::read(const Variable &variable, void *destination) const {
+  theDevice->download(destination, variables + variable.offset,
+                      variable.bytes());
+}
+
+void Instance::write(const Variable &variable, const void *source) {
+  theDevice->upload(variables + variable.offset, source, variable.bytes());
+}
+
+void Instance::setHyper(const std::string &name, float value) {
+  for (size_t i = 0; i < hyper.size(); ++i)
+    if (manifest().hyper[i] == name)
+      hyper[i] = value;
+}
+
+void Instance::poisonArena() {
+  theDevice->fill(arena, 0xff, manifest().arenaBytes);
+}
+
+void Instance::refresh() {
+  if (theProgram.has("init"))
+    Function(*this, "init").run();
+}
+
+Function::Function(Instance &instance, const std::string &name)
+    : instance(instance), name(name), code(instance.program().code(name)) {
+  const FunctionSpec &signature = instance.program().signature(name);
+  for (const TensorSpec &input : signature.inputs)
+    theInputs.emplace_back(input);
+  for (const TensorSpec &output : signature.outputs)
+    theOutputs.emplace_back(output);
+}
+
+HostTensor &Function::input(const std::string &inputName, DataType type) {
+  return find(theInputs, inputName, type, "input of " + name + ":");
+}
+
+HostTensor &Function::output(const std::string &outputName) {
+  return find(theOutputs, outputName, DataType::F32, "output of " + name + ":");
+}
+
+void Function::run() {
+  std::vector<const void *> inputPointers;
+  for (const HostTensor &input : theInputs)
+    inputPointers.push_back(input.data());
+  std::vector<void *> outputPointers;
+  for (HostTensor &output : theOutputs)
+    outputPointers.push_back(output.data());
+  Fp8cCall call = {};
+  call.variables = instance.variables;
+  call.arena = instance.arena;
+  call.hyper = instance.hyper.data();
+  call.inputs = inputPointers.data();
+  call.outputs = outputPointers.data();
+  instance.theDevice->run(code, call);
+}
+
+} // namespace fp8c::runtime

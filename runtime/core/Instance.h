@@ -1,0 +1,102 @@
+//===- Instance.h - A program with memory to work on ------------*- C++ -*-===//
+
+#ifndef FP8C_RUNTIME_CORE_INSTANCE_H
+#define FP8C_RUNTIME_CORE_INSTANCE_H
+
+#include "core/Device.h"
+#include "core/Program.h"
+
+#include <vector>
+
+namespace fp8c::runtime {
+
+/// A tensor in host memory, 64-byte aligned, zeroed when made.
+class HostTensor {
+public:
+  explicit HostTensor(TensorSpec spec);
+
+  const TensorSpec &spec() const { return theSpec; }
+  uint64_t bytes() const { return theSpec.bytes(); }
+  unsigned char *data() { return storage.get(); }
+  const unsigned char *data() const { return storage.get(); }
+  template <class T> T *as() { return reinterpret_cast<T *>(data()); }
+  template <class T> const T *as() const {
+    return reinterpret_cast<const T *>(data());
+  }
+
+private:
+  struct Free {
+    void operator()(unsigned char *pointer) const;
+  };
+  TensorSpec theSpec;
+  std::unique_ptr<unsigned char, Free> storage;
+};
+
+class Function;
+
+/// A program, its device, its variables block and its arena.
+class Instance {
+public:
+  /// Loads the program's code and allocates its memory. Variables are zero
+  /// until initializeVariables() or a checkpoint gives them values.
+  explicit Instance(Program program);
+
+  Instance(const Instance &) = delete;
+  Instance &operator=(const Instance &) = delete;
+
+  const Program &program() const { return theProgram; }
+  const Manifest &manifest() const { return theProgram.manifest(); }
+  const Device &device() const { return *theDevice; }
+
+  void read(const Variable &variable, void *destination) const;
+  void write(const Variable &variable, const void *source);
+
+  /// Sets a hyperparameter; one that the program does not use is ignored.
+  void setHyper(const std::string &name, float value);
+
+  /// Fills the arena with NaN bit patterns, so that a program that reads what
+  /// it has not written shows it.
+  void poisonArena();
+
+  /// Calls `init`, which computes what follows from the parameters. Does
+  /// nothing if the program has no such function.
+  void refresh();
+
+private:
+  friend class Function;
+  Program theProgram;
+  std::unique_ptr<Device> theDevice;
+  unsigned char *variables = nullptr;
+  unsigned char *arena = nullptr;
+  std::vector<float> hyper;
+};
+
+/// One function of an instance with host buffers for its inputs and outputs.
+class Function {
+public:
+  /// Throws Error if the program has no such function. The instance must
+  /// outlive this object.
+  Function(Instance &instance, const std::string &name);
+
+  std::vector<HostTensor> &inputs() { return theInputs; }
+  std::vector<HostTensor> &outputs() { return theOutputs; }
+
+  /// The input called `name`; throws Error if it is missing or not of `type`.
+  HostTensor &input(const std::string &name, DataType type);
+
+  /// The output called `name`; throws Error if it is missing or not f32.
+  HostTensor &output(const std::string &name);
+
+  /// Runs the function and waits for it.
+  void run();
+
+private:
+  Instance &instance;
+  std::string name;
+  Fp8cFunction code;
+  std::vector<HostTensor> theInputs, theOutputs;
+};
+
+} // namespace fp8c::runtime
+
+#endif // FP8C_RUNTIME_CORE_INSTANCE_H

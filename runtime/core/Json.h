@@ -1,0 +1,68 @@
+//===- Json.h - Reading JSON files with errors that name the field -*- C++ -*-//
+
+#ifndef FP8C_RUNTIME_CORE_JSON_H
+#define FP8C_RUNTIME_CORE_JSON_H
+
+#include "core/Error.h"
+
+#include <nlohmann/json.hpp>
+
+#include <string>
+#include <vector>
+
+namespace fp8c::runtime {
+
+/// For reading: members sorted by key, so that large objects are found fast.
+using Json = nlohmann::json;
+
+/// For writing files that people read: members in the order of insertion.
+using OrderedJson = nlohmann::ordered_json;
+
+/// Parses a whole file. Throws Error if it cannot be read or is not JSON.
+Json readJson(const std::string &path);
+
+/// A value inside a JSON file together with where it is, so that each getter
+/// can say "variables[3].offset: expected a non-negative integer (file)".
+class JsonField {
+public:
+  JsonField(const Json &value, std::string file, std::string place = "")
+      : value(&value), file(std::move(file)), place(std::move(place)) {}
+
+  bool has(const std::string &key) const {
+    return value->is_object() && value->contains(key);
+  }
+
+  /// A member that must be there.
+  JsonField at(const std::string &key) const;
+
+  std::vector<JsonField> items() const;
+  std::vector<std::pair<std::string, JsonField>> members() const;
+
+  std::string string() const;
+  double number() const;
+  int64_t integer() const;
+  uint64_t size() const; ///< a non-negative integer
+  bool boolean() const;
+
+  /// An optional member.
+  std::string string(const std::string &key, std::string otherwise) const {
+    return has(key) ? at(key).string() : std::move(otherwise);
+  }
+  double number(const std::string &key, double otherwise) const {
+    return has(key) ? at(key).number() : otherwise;
+  }
+  int64_t integer(const std::string &key, int64_t otherwise) const {
+    return has(key) ? at(key).integer() : otherwise;
+  }
+
+  /// An error about this field.
+  Error error(const std::string &what, const std::string &hint = "") const;
+
+private:
+  const Json *value;
+  std::string file, place;
+};
+
+} // namespace fp8c::runtime
+
+#endif // FP8C_RUNTIME_CORE_JSON_H

@@ -1,0 +1,205 @@
+//===- Manifest.cpp - What a compiled program says about itself -----------===//
+
+#include "core/Manifest.h"
+
+#include "core/Json.h"
+#include "core/Text.h"
+
+#include <algorithm>
+#include <set>
+
+namespace fp8c::runtime {
+namespace {
+
+constexpr int64_t manifestFormat = 1;
+
+constexpr struct {
+  Role role;
+  const char *name;
+} roles[] = {
+    {Role::Parameter, "parameter"}, {Role::Gradient, "gradient"},
+    {Role::Moment1, "moment1"},     {Role::Moment2, "moment2"},
+    {Role::Scale, "scale"},         {Role::ComputeWeight, "compute_weight"},
+};
+
+TensorSpec parseTensor(const JsonField &field) {
+  TensorSpec tensor;
+  tensor.name = field.at("name").string();
+  if (tensor.name.empty())
+    throw field.at("name").error("a name cannot be empty");
+  std::string type = field.at("dtype").string();
+  std::optional<DataType> known = dataTypeFromName(type);
+  if (!known)
+    throw field.at("dtype").error("unknown dtype \"" + type + "\"");
+  tensor.type = *known;
+  uint64_t bytes = sizeOf(tensor.type);
+  for (const JsonField &extent : field.at("shape").items()) {
+    uint64_t size = extent.size();
+    if (__builtin_mul_overflow(bytes, size, &bytes) ||
+        bytes > (uint64_t(1) << 62))
+      throw field.at("shape").error("the tensor is too large");
+    tensor.shape.push_back(static_cast<int64_t>(size));
+  }
+  return tensor;
+}
+
+Initializer parseInitializer(const JsonField &field) {
+  Initializer init;
+  std::string kind = field.at("kind").string();
+  if (kind == "constant") {
+    init.kind = Initializer::Kind::Constant;
+    init.value = field.at("value").number();
+  } else if (kind == "normal") {
+    init.kind = Initializer::Kind::Normal;
+    init.mean = field.number("mean", 0);
+    init.std = field.at("std").number();
+  } else if (kind == "values") {
+    init.kind = Initializer::Kind::Values;
+    for (const JsonField &value : field.at("values").items())
+      init.values.push_back(value.number());
+  } else if (kind == "file") {
+    init.kind = Initializer::Kind::File;
+    init.offset = field.at("offset").size();
+    init.bytes = field.at("bytes").size();
+  } else {
+    throw field.at("kind").error("unknown kind \"" + kind + "\"");
+  }
+  return init;
+}
+
+Role parseRole(const JsonField &field) {
+  std::string name = field.string();
+  for (const auto &entry : roles)
+    if (name == entry.name)
+      return entry.role;
+  throw field.error("unknown role \"" + name + "\"");
+}
+
+Variable parseVariable(const JsonField &field, uint64_t blockBytes) {
+  Variable variable;
+  static_cast<TensorSpec &>(variable) = parseTensor(field);
+  variable.offset = field.at("offset").size();
+  uint64_t bytes = field.at("bytes").size();
+  if (bytes != variable.bytes())
+    throw field.at("bytes").error(
+        concat("is ", bytes, ", but ", shapeText(variable.shape), " ",
+               nameOf(variable.type), " takes ", variable.bytes()));
+  if (variable.offset > blockBytes || bytes > blockBytes - variable.offset)
+    throw field.error("lies outside the variables block");
+  if (variable.offset % sizeOf(variable.type))
+    throw field.at("offset").error("is not aligned to the dtype");
+  variable.role = parseRole(field.at("role"));
+  variable.of = field.string("of", "");
+  if (field.has("init")) {
+    JsonField init = field.at("init");
+    variable.init = parseInitializer(init);
+    if (variable.init.kind == Initializer::Kind::File &&
+        variable.init.bytes != variable.elements() * sizeof(float))
+      throw init.at("bytes").error(
+          concat("is ", variable.init.bytes, ", but ", variable.elements(),
+                 " f32 values take ", variable.elements() * sizeof(float)));
+    if (variable.init.values.size() > variable.elements())
+      throw init.at("values").error("has more values than the variable");
+  }
+  return variable;
+}
+
+/// Names occur once and no two variables share bytes.
+void checkVariables(const Manifest &manifest, const JsonField &root) {
+  std::set<std::string> names;
+  for (const Variable &variable : manifest.variables)
+    if (!names.insert(variable.name).second)
+      throw root.error("two variables are called \"" + variable.name + "\"");
+  for (const Variable &variable : manifest.variables)
+    if (!variable.of.empty() && !names.count(variable.of))
+      throw root.error("variable \"" + variable.name + "\" belongs to \"" +
+                       variable.of + "\", which does not exist");
+
+  std::vector<const Variable *> byOffset;
+  for (const Variable &variable : manifest.variables)
+    if (variable.bytes() > 0)
+      byOffset.push_back(&variable);
+  std::sort(byOffset.begin(), byOffset.end(),
+            [](const Variable *a, const Variable *b) {
+              return a->offset < b->offset;
+            });
+  for (size_t i = 1; i < byOffset.size(); ++i)
+    if (byOffset[i - 1]->offset + byOffset[i - 1]->bytes() >
+        byOffset[i]->offset)
+      throw root.error("variables \"" + byOffset[i - 1]->name + "\" and \"" +
+                       byOffset[i]->name + "\" overlap");
+}
+
+} // namespace
+
+uint64_t TensorSpec::elements() const {
+  uint64_t count = 1;
+  for (int64_t extent : shape)
+    count *= static_cast<uint64_t>(extent);
+  return count;
+}
+
+const char *nameOf(Role role) { return roles[static_cast<size_t>(role)].name; }
+
+bool isCheckpointed(Role role) {
+  return role != Role::Gradient && role != Role::ComputeWeight;
+}
+
+Manifest Manifest::read(const std::string &path) {
+  Json document = readJson(path);
+  JsonField root(document, path);
+  int64_t format = root.at("format").integer();
+  if (format != manifestFormat)
+    throw root.at("format").error(
+        concat("is ", format, "; this runtime reads ", manifestFormat),
+        "compile the model again with the fp8c of this installation");
+
+  Manifest manifest;
+  manifest.compiler = root.string("compiler", "");
+  manifest.target = root.at("target").string();
+  manifest.recipe = root.string("recipe", "");
+  manifest.fingerprint = root.at("fingerprint").string();
+  if (root.has("model")) {
+    JsonField model = root.at("model");
+    manifest.model.name = model.string("name", "");
+    manifest.model.vocab = model.integer("vocab", 0);
+    manifest.model.seq = model.integer("seq", 0);
+    manifest.model.batch = model.integer("batch", 0);
+    manifest.model.parameters = model.integer("parameters", 0);
+  }
+  for (const JsonField &name : root.at("hyper").items())
+    manifest.hyper.push_back(name.string());
+  manifest.variablesBytes = root.at("variables_bytes").size();
+  manifest.arenaBytes = root.at("arena_bytes").size();
+  if (root.has("arena_lower_bound"))
+    manifest.arenaLowerBound = root.at("arena_lower_bound").size();
+  for (const JsonField &variable : root.at("variables").items())
+    manifest.variables.push_back(
+        parseVariable(variable, manifest.variablesBytes));
+  checkVariables(manifest, root);
+  for (const auto &[name, function] : root.at("functions").members()) {
+    FunctionSpec &spec = manifest.functions[name];
+    for (const JsonField &input : function.at("inputs").items())
+      spec.inputs.push_back(parseTensor(input));
+    for (const JsonField &output : function.at("outputs").items())
+      spec.outputs.push_back(parseTensor(output));
+  }
+  return manifest;
+}
+
+const Variable *Manifest::findVariable(const std::string &name) const {
+  for (const Variable &variable : variables)
+    if (variable.name == name)
+      return &variable;
+  return nullptr;
+}
+
+uint64_t Manifest::bytesOf(Role role) const {
+  uint64_t bytes = 0;
+  for (const Variable &variable : variables)
+    if (variable.role == role)
+      bytes += variable.bytes();
+  return bytes;
+}
+
+} // namespace fp8c::runtime

@@ -1,0 +1,104 @@
+//===- Manifest.h - What a compiled program says about itself ---*- C++ -*-===//
+//
+// manifest.json is the only thing that the compiler and the runtime share by
+// format. It is checked completely when it is read, so that nothing after it
+// has to ask whether an offset is inside the block or a name exists.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef FP8C_RUNTIME_CORE_MANIFEST_H
+#define FP8C_RUNTIME_CORE_MANIFEST_H
+
+#include "core/DataType.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace fp8c::runtime {
+
+/// A dense row-major tensor; an empty shape is a scalar.
+struct TensorSpec {
+  std::string name;
+  DataType type = DataType::F32;
+  std::vector<int64_t> shape;
+
+  uint64_t elements() const;
+  uint64_t bytes() const { return elements() * sizeOf(type); }
+};
+
+/// How a variable starts.
+struct Initializer {
+  enum class Kind {
+    Constant, ///< every element is `value`
+    Normal,   ///< normal distribution with `mean` and `std`
+    Values,   ///< `values` from the first element on, zeros after them
+    File      ///< f32 data: `bytes` bytes of initial.bin from `offset` on
+  };
+  Kind kind = Kind::Constant;
+  double value = 0;
+  double mean = 0, std = 0;
+  std::vector<double> values;
+  uint64_t offset = 0, bytes = 0;
+};
+
+/// What a variable is for.
+enum class Role {
+  Parameter,
+  Gradient,
+  Moment1,
+  Moment2,
+  Scale,        ///< state of FP8 scaling: scale, amax window, counters
+  ComputeWeight ///< a parameter's quantised or bf16 copy
+};
+
+const char *nameOf(Role role);
+
+/// Whether a checkpoint holds variables of this role. Gradients are zero
+/// between steps and `init` recomputes the compute weights.
+bool isCheckpointed(Role role);
+
+/// A range of the variables block.
+struct Variable : TensorSpec {
+  uint64_t offset = 0; ///< bytes from the start of the block
+  Role role = Role::Parameter;
+  std::string of; ///< the parameter it belongs to; may be empty
+  Initializer init;
+};
+
+/// Signature of one program function.
+struct FunctionSpec {
+  std::vector<TensorSpec> inputs, outputs;
+};
+
+/// Facts about the model, for people and for checking data; 0 if not a
+/// language model.
+struct ModelInfo {
+  std::string name;
+  int64_t vocab = 0;      ///< tokens are 0 … vocab-1
+  int64_t seq = 0;        ///< tokens per row
+  int64_t batch = 0;      ///< rows per micro-batch
+  int64_t parameters = 0; ///< trained numbers
+};
+
+struct Manifest {
+  std::string compiler, target, recipe, fingerprint;
+  ModelInfo model;
+  std::vector<std::string> hyper;
+  uint64_t variablesBytes = 0, arenaBytes = 0;
+  uint64_t arenaLowerBound = 0; ///< 0 if the compiler gave none
+  std::vector<Variable> variables;
+  std::map<std::string, FunctionSpec> functions;
+
+  /// Reads and checks `path`. Throws Error naming the field that is wrong.
+  static Manifest read(const std::string &path);
+
+  const Variable *findVariable(const std::string &name) const;
+
+  /// Bytes of all variables of one role.
+  uint64_t bytesOf(Role role) const;
+};
+
+} // namespace fp8c::runtime
+
+#endif // FP8C_RUNTIME_CORE_MANIFEST_H

@@ -1,0 +1,64 @@
+//===- Model.cpp - A model ready to be used -------------------------------===//
+
+#include "core/Model.h"
+
+#include "core/Initialize.h"
+
+#include <filesystem>
+
+namespace fp8c::runtime {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The run that a checkpoint folder belongs to: run/checkpoints/step-000500.
+std::string runOfCheckpoint(const std::string &path) {
+  if (!fs::exists(fs::path(path) / "state.json"))
+    return "";
+  return fs::canonical(path).parent_path().parent_path();
+}
+
+} // namespace
+
+Model Model::open(const std::string &path) {
+  if (!fs::exists(path))
+    throw Error::inFile(path, "no such run, checkpoint or program");
+  Model model;
+  std::string run = RunFolder::exists(path) ? path : runOfCheckpoint(path);
+  if (run.empty()) {
+    model.instance = std::make_unique<Instance>(Program::open(path));
+    initializeVariables(*model.instance, TrainOptions().seed);
+    model.instance->refresh();
+    model.weights = "initial";
+    return model;
+  }
+  RunFolder folder(run);
+  model.run = folder.readConfig();
+  model.weights = path;
+  if (run == path) {
+    std::vector<int64_t> steps = folder.checkpoints().steps();
+    if (steps.empty())
+      throw Error::inFile(path, "the run has no checkpoint yet",
+                          "wait for the first one, or stop the training with "
+                          "Ctrl-C, which writes one");
+    model.weights = folder.checkpoints().folderOf(steps.back());
+  }
+  model.instance =
+      std::make_unique<Instance>(Program::open(model.run->program));
+  loadCheckpoint(*model.instance, model.weights);
+  return model;
+}
+
+std::unique_ptr<Tokenizer> Model::tokenizer(const std::string &name) const {
+  if (!name.empty())
+    return createTokenizer(name);
+  if (run && !run->tokenizer.is_null())
+    return createTokenizer(run->tokenizer, "config.json");
+  if (instance->manifest().model.vocab == 256)
+    return createByteTokenizer();
+  throw Error("the model's tokenizer is not known",
+              "name it with --tokenizer: bytes, or a folder with encoder.json "
+              "and vocab.bpe");
+}
+
+} // namespace fp8c::runtime

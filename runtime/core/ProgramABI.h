@@ -1,0 +1,41 @@
+//===- ProgramABI.h - The binary interface of a compiled program -*- C -*-===//
+//
+// A compiled program is a shared object that exports
+//
+//   int  fp8c_program_abi(void);            returns FP8C_PROGRAM_ABI
+//   void fp8c_<function>(const Fp8cCall *); one per function of the manifest
+//
+// Emitted code includes this header; the runtime calls through it. It is plain
+// C and must stay so: nothing else is shared by the two sides but
+// manifest.json.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef FP8C_RUNTIME_CORE_PROGRAMABI_H
+#define FP8C_RUNTIME_CORE_PROGRAMABI_H
+
+/* Raised whenever Fp8cCall or the meaning of one of its fields changes. */
+#define FP8C_PROGRAM_ABI 1
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What one call of a program function works on. The runtime owns everything. */
+typedef struct Fp8cCall {
+  unsigned char *variables;  /* "variables_bytes" bytes, 64-byte aligned;
+                                kept between calls */
+  unsigned char *arena;      /* "arena_bytes" bytes, 64-byte aligned; scratch,
+                                contents undefined at entry */
+  const float *hyper;        /* in the order of the manifest's "hyper" */
+  const void *const *inputs; /* in manifest order, dense row-major */
+  void *const *outputs;      /* in manifest order, dense row-major */
+} Fp8cCall;
+
+typedef void (*Fp8cFunction)(const Fp8cCall *);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FP8C_RUNTIME_CORE_PROGRAMABI_H */

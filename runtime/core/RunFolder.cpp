@@ -1,0 +1,94 @@
+//===- RunFolder.cpp - The folder a training lives in ---------------------===//
+
+#include "core/RunFolder.h"
+
+#include "core/OutputFile.h"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <filesystem>
+#include <sys/file.h>
+#include <unistd.h>
+
+namespace fp8c::runtime {
+namespace {
+
+namespace fs = std::filesystem;
+
+} // namespace
+
+RunFolder::RunFolder(std::string path) : thePath(std::move(path)) {
+  while (thePath.size() > 1 && thePath.back() == '/')
+    thePath.pop_back();
+}
+
+RunFolder::~RunFolder() {
+  if (lockDescriptor >= 0)
+    close(lockDescriptor); // releases the lock
+}
+
+bool RunFolder::exists(const std::string &path) {
+  std::error_code failure;
+  return fs::exists(fs::path(path) / "config.json", failure);
+}
+
+std::string RunFolder::configPath() const { return thePath + "/config.json"; }
+
+std::string RunFolder::metricsPath() const {
+  return thePath + "/metrics.jsonl";
+}
+
+CheckpointFolder RunFolder::checkpoints() const {
+  return CheckpointFolder(thePath + "/checkpoints");
+}
+
+void RunFolder::lock() {
+  std::error_code failure;
+  fs::create_directories(thePath + "/checkpoints", failure);
+  if (failure)
+    throwSystemError(thePath, "cannot make the run folder", failure.value());
+  std::string lockPath = thePath + "/lock";
+  lockDescriptor = open(lockPath.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (lockDescriptor < 0)
+    throwSystemError(lockPath, "cannot lock the run folder", errno);
+  // The system releases the lock when its holder ends, however it ends.
+  if (flock(lockDescriptor, LOCK_EX | LOCK_NB) != 0)
+    throw Error::inFile(thePath, "another training is writing to this run",
+                        "wait for it, or choose another folder with --out");
+}
+
+RunConfig RunFolder::readConfig() const {
+  if (!exists(thePath))
+    throw Error::inFile(thePath, "there is no run in this folder",
+                        "start one with: fp8c-run train PROG.fp8x --data "
+                        "X.train.bin --steps N --out " +
+                            thePath);
+  Json document = readJson(configPath());
+  JsonField root(document, configPath());
+  RunConfig config;
+  config.program = root.at("program").string();
+  config.fingerprint = root.at("fingerprint").string();
+  config.data = root.at("data").string();
+  config.dataTokens = root.at("data_tokens").size();
+  config.validation = root.string("val", "");
+  if (root.has("tokenizer"))
+    config.tokenizer = document["tokenizer"];
+  config.options = TrainOptions::fromJson(root.at("options"));
+  return config;
+}
+
+void RunFolder::writeConfig(const RunConfig &config) const {
+  OrderedJson json = {{"format", 1},
+                      {"program", config.program},
+                      {"fingerprint", config.fingerprint},
+                      {"data", config.data},
+                      {"data_tokens", config.dataTokens}};
+  if (!config.validation.empty())
+    json["val"] = config.validation;
+  if (!config.tokenizer.is_null())
+    json["tokenizer"] = config.tokenizer;
+  json["options"] = config.options.toJson();
+  writeFile(configPath(), json.dump(2) + "\n");
+}
+
+} // namespace fp8c::runtime

@@ -1,0 +1,53 @@
+//===- Trainer.cpp - One optimizer step -----------------------------------===//
+
+#include "core/Trainer.h"
+
+#include "core/Evaluate.h"
+
+namespace fp8c::runtime {
+
+Trainer::Trainer(Instance &instance, const TrainOptions &options,
+                 const TokenFile &data)
+    : instance(instance), options(options), schedule(options.scheduleOf()),
+      micro(instance, "micro"), update(instance, "update"),
+      shape(batchShapeOf(micro, instance.manifest())),
+      batches(data, shape, options.seed) {
+  data.checkVocabulary(shape.vocab);
+  options.apply(instance);
+}
+
+void Trainer::calibrate() {
+  if (!instance.program().has("calibrate"))
+    return;
+  Function function(instance, "calibrate");
+  batches.fill(1, 0, function.input("tokens", DataType::I64).as<int64_t>(),
+               function.input("targets", DataType::I64).as<int64_t>());
+  function.run();
+}
+
+Trainer::StepResult Trainer::step(int64_t step) {
+  StepResult result;
+  result.lr = static_cast<float>(schedule.at(step));
+  instance.setHyper("lr", result.lr);
+  instance.setHyper("step", static_cast<float>(step));
+
+  auto *tokens = micro.input("tokens", DataType::I64).as<int64_t>();
+  auto *targets = micro.input("targets", DataType::I64).as<int64_t>();
+  double loss = 0;
+  for (int64_t i = 0; i < options.accumulate; ++i) {
+    batches.fill(step, i, tokens, targets);
+    micro.run();
+    loss += *micro.output("loss").as<float>();
+  }
+  update.run();
+  result.loss =
+      static_cast<float>(loss / static_cast<double>(options.accumulate));
+  result.gradNorm = *update.output("grad_norm").as<float>();
+  return result;
+}
+
+int64_t Trainer::tokensPerStep() const {
+  return shape.rows * shape.seq * options.accumulate;
+}
+
+} // namespace fp8c::runtime

@@ -1,0 +1,46 @@
+//===- Trainer.h - One optimizer step ---------------------------*- C++ -*-===//
+
+#ifndef FP8C_RUNTIME_CORE_TRAINER_H
+#define FP8C_RUNTIME_CORE_TRAINER_H
+
+#include "core/Batches.h"
+#include "core/Instance.h"
+#include "core/TrainOptions.h"
+
+namespace fp8c::runtime {
+
+/// Steps an instance through its data.
+class Trainer {
+public:
+  struct StepResult {
+    float loss = 0;     ///< mean over the micro-batches
+    float gradNorm = 0; ///< before clipping
+    float lr = 0;
+  };
+
+  /// Checks the whole file against the vocabulary. Everything passed in must
+  /// outlive this object.
+  Trainer(Instance &instance, const TrainOptions &options,
+          const TokenFile &data);
+
+  /// Lets a fresh program see the first micro-batch, which seeds its FP8
+  /// scales. Does nothing if the recipe needs none.
+  void calibrate();
+
+  /// Step `step`, counted from 1: every micro-batch, then the update.
+  StepResult step(int64_t step);
+
+  int64_t tokensPerStep() const;
+
+private:
+  Instance &instance;
+  const TrainOptions &options;
+  Schedule schedule;
+  Function micro, update;
+  BatchShape shape;
+  TrainingBatches batches;
+};
+
+} // namespace fp8c::runtime
+
+#endif // FP8C_RUNTIME_CORE_TRAINER_H

@@ -1,0 +1,240 @@
+//===- Training.cpp - A training from its first step to its last ----------===//
+
+#include "core/Training.h"
+
+#include "core/Initialize.h"
+#include "core/Interrupt.h"
+#include "core/Text.h"
+
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+
+namespace fp8c::runtime {
+namespace {
+
+/// A model whose gradients have not been finite for so long will not recover.
+constexpr int64_t maxSkippedInARow = 50;
+
+using Clock = std::chrono::steady_clock;
+
+double secondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+void print(const std::string &text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+}
+
+} // namespace
+
+Training::Training(const RunConfig &theConfig)
+    : config(theConfig), instance(Program::open(config.program)),
+      data(config.data), trainer(instance, config.options, data) {
+  if (!config.validation.empty()) {
+    validation = std::make_unique<TokenFile>(config.validation);
+    evaluator = std::make_unique<Evaluator>(instance, *validation);
+  }
+}
+
+int Training::start(RunFolder &folder, RunConfig config) {
+  auto refuseExisting = [&] {
+    if (RunFolder::exists(folder.path()))
+      throw Error::inFile(folder.path(),
+                          "there is a run in this folder already",
+                          "continue it with: fp8c-run train --resume " +
+                              folder.path() + "; or choose another --out");
+  };
+  refuseExisting();
+  config.options.check();
+  Training training(config);
+  folder.lock();
+  refuseExisting(); // it may have been made while this one was being checked
+  training.config.fingerprint = training.instance.manifest().fingerprint;
+  training.config.dataTokens = training.data.size();
+  folder.writeConfig(training.config);
+  training.printConfiguration(folder);
+  training.initialize();
+  return training.loop(folder, RunState());
+}
+
+int Training::resume(RunFolder &folder, const ResumeChanges &changes) {
+  folder.readConfig(); // for its error, before lock() makes a folder
+  folder.lock();
+  folder.checkpoints().clean();
+  RunConfig config = folder.readConfig();
+  TrainOptions &options = config.options;
+  if (changes.steps && *changes.steps < options.steps)
+    throw Error::inFile(folder.path(),
+                        concat("--steps can only be raised on resume, and the "
+                               "run has ",
+                               options.steps));
+  options.steps = changes.steps.value_or(options.steps);
+  options.checkpointEvery =
+      changes.checkpointEvery.value_or(options.checkpointEvery);
+  options.keep = changes.keep.value_or(options.keep);
+  options.logEvery = changes.logEvery.value_or(options.logEvery);
+  options.check();
+
+  Training training(config);
+  if (config.fingerprint != training.instance.manifest().fingerprint)
+    throw Error::inFile(
+        config.program, "the program was compiled again since the run began",
+        "a run can only be continued with the program it began with: compile "
+        "that one again, or start a new run");
+  if (config.dataTokens != training.data.size())
+    throw Error::inFile(config.data,
+                        concat("the data has changed since the run began: it "
+                               "had ",
+                               config.dataTokens, " tokens, now it has ",
+                               training.data.size()),
+                        "put the old file back, or start a new run");
+  folder.writeConfig(config);
+  training.printConfiguration(folder);
+
+  std::vector<int64_t> steps = folder.checkpoints().steps();
+  RunState state;
+  if (steps.empty()) {
+    training.initialize();
+    print("no checkpoint yet: starting at the beginning\n\n");
+  } else {
+    state = loadCheckpoint(training.instance,
+                           folder.checkpoints().folderOf(steps.back()));
+    print(concat("resumed at step ", state.step, "\n\n"));
+  }
+  return training.loop(folder, state);
+}
+
+void Training::initialize() {
+  initializeVariables(instance, config.options.seed);
+  instance.refresh();
+  trainer.calibrate();
+}
+
+void Training::printConfiguration(const RunFolder &folder) const {
+  const Manifest &manifest = instance.manifest();
+  const TrainOptions &options = config.options;
+  auto thousands = [](uint64_t value) {
+    return withThousands(static_cast<int64_t>(value));
+  };
+  Table table;
+  table.row("program", instance.program().folder());
+  table.row("model", concat(manifest.model.name, ", ",
+                            withThousands(manifest.model.parameters),
+                            " parameters, vocabulary ",
+                            withThousands(manifest.model.vocab)));
+  table.row("recipe", manifest.recipe);
+  table.row("batch",
+            concat(manifest.model.batch, " x ", manifest.model.seq,
+                   " tokens x ", options.accumulate,
+                   options.accumulate == 1 ? " micro-batch" : " micro-batches",
+                   " = ", withThousands(trainer.tokensPerStep()),
+                   " tokens per step"));
+  table.row("data", concat(data.path(), ", ", thousands(data.size()),
+                           " tokens, ", data.layout()));
+  if (validation)
+    table.row("validation", concat(validation->path(), ", ",
+                                   thousands(validation->size()), " tokens"));
+  table.row("optimizer",
+            concat("AdamW, betas ", options.beta1, " ", options.beta2, ", eps ",
+                   options.eps, ", weight decay ", options.weightDecay,
+                   ", clip ", options.clip));
+  table.row("schedule",
+            concat(options.schedule, ", lr ", options.lr, " to ", options.minLr,
+                   ", ", withThousands(options.steps), " steps, warm-up ",
+                   withThousands(options.warmup)));
+  table.row("memory", concat("variables ", bytesText(manifest.variablesBytes),
+                             ", arena ", bytesText(manifest.arenaBytes)));
+  table.row("device", instance.device().describe());
+  table.row("seed", std::to_string(options.seed));
+  table.row("run", folder.path());
+  print(table.str() + "\n");
+}
+
+bool Training::isDue(int64_t every, int64_t step) const {
+  return step == config.options.steps || (every > 0 && step % every == 0);
+}
+
+StepMetrics Training::runStep(RunState &state) {
+  Clock::time_point start = Clock::now();
+  int64_t step = state.step + 1;
+  Trainer::StepResult result = trainer.step(step);
+  state.step = step;
+
+  StepMetrics metrics;
+  metrics.step = step;
+  metrics.loss = result.loss;
+  metrics.gradNorm = result.gradNorm;
+  metrics.lr = result.lr;
+  double seconds = secondsSince(start);
+  metrics.ms = seconds * 1e3;
+  metrics.tokensPerSecond =
+      static_cast<double>(trainer.tokensPerStep()) / seconds;
+
+  bool finite = std::isfinite(result.loss) && std::isfinite(result.gradNorm);
+  state.skipped += !finite;
+  state.skippedInARow = finite ? 0 : state.skippedInARow + 1;
+  metrics.skipped = state.skipped;
+  return metrics;
+}
+
+int Training::loop(const RunFolder &folder, RunState state) {
+  const TrainOptions &options = config.options;
+  const int64_t firstStep = state.step + 1;
+  if (state.step >= options.steps) {
+    print(concat("the run is complete: ", state.step,
+                 " steps; raise --steps to train on\n"));
+    return 0;
+  }
+  MetricsFile metricsFile(folder.metricsPath(), state.step);
+  watchInterrupts();
+  const Clock::time_point start = Clock::now();
+  Clock::time_point lastLine = start;
+
+  while (state.step < options.steps) {
+    StepMetrics metrics = runStep(state);
+    bool last = state.step == options.steps;
+    bool stop = pendingInterrupt() != 0;
+    if (evaluator && isDue(options.evalEvery, state.step))
+      metrics.valLoss = evaluator->run(options.evalBatches).loss;
+    metricsFile.append(metrics);
+
+    bool show = options.logEvery > 0 ? state.step % options.logEvery == 0
+                                     : secondsSince(lastLine) >= 1;
+    if (show || state.step == firstStep || last || stop || metrics.valLoss) {
+      double perStep =
+          secondsSince(start) / static_cast<double>(state.step - firstStep + 1);
+      print(
+          stepLine(metrics, options.steps,
+                   perStep * static_cast<double>(options.steps - state.step)) +
+          "\n");
+      lastLine = Clock::now();
+    }
+    if (state.skippedInARow >= maxSkippedInARow)
+      throw Error(
+          concat("stopped at step ", state.step,
+                 ": the gradients have "
+                 "not been finite for ",
+                 maxSkippedInARow, " steps in a row"),
+          "lower --lr or lengthen --warmup; the last checkpoint is in " +
+              folder.path());
+    if (isDue(options.checkpointEvery, state.step) || stop) {
+      metricsFile.sync();
+      folder.checkpoints().save(instance, state, options.toJson(),
+                                options.keep);
+    }
+    if (stop && !last) {
+      print(concat("\nstopped after step ", state.step,
+                   "; continue with: fp8c-run train --resume ", folder.path(),
+                   "\n"));
+      return 128 + pendingInterrupt();
+    }
+  }
+  print(concat("\ntrained ", options.steps - firstStep + 1, " steps in ",
+               durationText(secondsSince(start)), "; checkpoint in ",
+               folder.checkpoints().folderOf(options.steps), "\n"));
+  return 0;
+}
+
+} // namespace fp8c::runtime

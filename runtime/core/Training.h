@@ -1,0 +1,54 @@
+//===- Training.h - A training from its first step to its last --*- C++ -*-===//
+
+#ifndef FP8C_RUNTIME_CORE_TRAINING_H
+#define FP8C_RUNTIME_CORE_TRAINING_H
+
+#include "core/Evaluate.h"
+#include "core/Metrics.h"
+#include "core/RunFolder.h"
+#include "core/Trainer.h"
+
+#include <memory>
+#include <string>
+
+namespace fp8c::runtime {
+
+/// What may be changed when a run is taken up again: how long it is and what
+/// is written when. Everything else would make it another run.
+struct ResumeChanges {
+  std::optional<int64_t> steps; ///< can only be raised
+  std::optional<int64_t> checkpointEvery, keep, logEvery;
+};
+
+/// A run being executed. It prints its configuration and its steps to stdout.
+class Training {
+public:
+  /// Starts a new run in `folder`. Everything is checked before anything is
+  /// written. `config` needs no fingerprint and no number of tokens yet.
+  static int start(RunFolder &folder, RunConfig config);
+
+  /// Takes a run up at its newest checkpoint, or from its beginning if it was
+  /// ended before the first; continues bit for bit.
+  static int resume(RunFolder &folder, const ResumeChanges &changes);
+
+private:
+  explicit Training(const RunConfig &config);
+
+  void printConfiguration(const RunFolder &folder) const;
+  void initialize();
+  /// Returns the exit status: 0, or 128 + signal if interrupted.
+  int loop(const RunFolder &folder, RunState state);
+  StepMetrics runStep(RunState &state);
+  bool isDue(int64_t every, int64_t step) const;
+
+  RunConfig config;
+  Instance instance;
+  TokenFile data;
+  Trainer trainer;
+  std::unique_ptr<TokenFile> validation;
+  std::unique_ptr<Evaluator> evaluator;
+};
+
+} // namespace fp8c::runtime
+
+#endif // FP8C_RUNTIME_CORE_TRAINING_H

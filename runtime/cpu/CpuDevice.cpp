@@ -1,0 +1,110 @@
+//===- CpuDevice.cpp - Running programs on the host's processors ----------===//
+
+#include "cpu/CpuDevice.h"
+
+#include "core/Error.h"
+#include "core/Text.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <sched.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <vector>
+
+namespace fp8c::runtime {
+namespace {
+
+/// The CPUs that a container's quota amounts to, or a large number. OpenMP
+/// does not look at quotas; more threads than it allows are slower than fewer.
+int quotaCpus() {
+  std::ifstream file("/sys/fs/cgroup/cpu.max");
+  double quota = 0, period = 0;
+  if (file >> quota >> period && quota > 0 && period > 0)
+    return std::max(1, static_cast<int>(std::ceil(quota / period)));
+  return 1 << 20; // no file, or "max"
+}
+
+class CpuDevice final : public Device {
+public:
+  CpuDevice() : threads(cpuThreads()) {
+    setenv("OMP_NUM_THREADS", std::to_string(threads).c_str(), /*replace=*/0);
+  }
+
+  ~CpuDevice() override {
+    for (const Block &block : blocks)
+      munmap(block.base, block.bytes);
+  }
+
+  unsigned char *allocate(uint64_t bytes, const std::string &what) override;
+
+  void upload(unsigned char *destination, const void *source,
+              uint64_t bytes) override {
+    std::memcpy(destination, source, bytes);
+  }
+  void download(void *destination, const unsigned char *source,
+                uint64_t bytes) override {
+    std::memcpy(destination, source, bytes);
+  }
+  void fill(unsigned char *destination, unsigned char value,
+            uint64_t bytes) override {
+    std::memset(destination, value, bytes);
+  }
+  void run(Fp8cFunction function, const Fp8cCall &call) override {
+    function(&call);
+  }
+  std::string describe() const override {
+    return concat("CPU, ", threads, threads == 1 ? " thread" : " threads");
+  }
+
+private:
+  struct Block {
+    void *base;
+    uint64_t bytes;
+  };
+  int threads;
+  std::vector<Block> blocks;
+};
+
+unsigned char *CpuDevice::allocate(uint64_t bytes, const std::string &what) {
+  uint64_t present = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+                     static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  // Linux would promise more than there is and kill the process later.
+  void *base = MAP_FAILED;
+  uint64_t mapped = std::max<uint64_t>(bytes, 1);
+  if (bytes <= present)
+    base = mmap(nullptr, mapped, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (base == MAP_FAILED)
+    throw Error(concat("not enough memory for ", what, ": ", bytesText(bytes),
+                       " needed, the machine has ", bytesText(present)),
+                "compile with a smaller batch or sequence length");
+  // Large pages spare page faults and TLB misses. Only advice: may be refused.
+  madvise(base, mapped, MADV_HUGEPAGE);
+  blocks.push_back({base, mapped});
+  return static_cast<unsigned char *>(base);
+}
+
+} // namespace
+
+int cpuThreads() {
+  if (const char *asked = std::getenv("OMP_NUM_THREADS"))
+    if (int count = std::atoi(asked); count > 0)
+      return count;
+  cpu_set_t set;
+  int allowed = 1;
+  if (sched_getaffinity(0, sizeof(set), &set) == 0)
+    allowed = CPU_COUNT(&set);
+  else if (long online = sysconf(_SC_NPROCESSORS_ONLN); online > 0)
+    allowed = static_cast<int>(online); // more processors than cpu_set_t holds
+  return std::min(allowed, quotaCpus());
+}
+
+std::unique_ptr<Device> createCpuDevice() {
+  return std::make_unique<CpuDevice>();
+}
+
+} // namespace fp8c::runtime

@@ -1,0 +1,94 @@
+//===- scale_state.h - Scales from amaxes ---------------------------------===//
+//
+// Delayed scaling keeps, per quantisation site, the amaxes of the last steps
+// and derives the next scale from them (Micikevicius et al., "FP8 Formats for
+// Deep Learning", 2022; the window as in Transformer Engine). Current scaling
+// derives it from the tensor at hand.
+//
+//   scale = max(T) * 2^-margin / amax
+//
+// An amax of 0 says nothing about a scale; infinities and NaN never reach one
+// (Stats counts them apart). A delayed scale then stays, a current one is 1.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef FP8C_KERNELS_COMMON_SCALE_STATE_H
+#define FP8C_KERNELS_COMMON_SCALE_STATE_H
+
+#include "kernels/common/stats.h"
+
+namespace fp8c {
+
+/// Memory layout of a value of type !fp8.scale_state: this header, then
+/// `window` floats of amax history, newest first.
+struct ScaleState {
+  float scale;
+  float scale_inv;
+  Stats pending; ///< of the micro-batches since the last advance
+  uint32_t filled;
+
+  FP8C_FN float *history() { return reinterpret_cast<float *>(this + 1); }
+};
+
+/// 32-bit words of a ScaleState with its window.
+constexpr int64_t scale_state_words(int64_t window) {
+  return int64_t(sizeof(ScaleState) / 4) + window;
+}
+
+namespace detail {
+
+/// max(T) * 2^-margin / amax, bounded so that its inverse is a normal number.
+template <class T>
+FP8C_FN float scale_for(float amax, float margin, bool power_of_two) {
+  float scale = max_finite<T>() * pow(2.0f, -margin) / amax;
+  scale = min(scale, 0x1p126f);
+  return power_of_two ? from_bits(bits_of(scale) & 0xff800000u) : scale;
+}
+
+} // namespace detail
+
+/// Adds the statistics of one micro-batch.
+FP8C_FN void record_stats(ScaleState *state, const Stats *stats) {
+  Stats &sum = state->pending;
+  sum.amax_bits =
+      sum.amax_bits > stats->amax_bits ? sum.amax_bits : stats->amax_bits;
+  sum.saturated += stats->saturated;
+  sum.nonfinite += stats->nonfinite;
+}
+
+/// Once per step: the recorded amax enters the window and the scale follows.
+template <class T>
+FP8C_FN void advance_scale(ScaleState *state, int64_t window, float margin,
+                           bool power_of_two) {
+  float *history = state->history();
+  if (state->pending.amax_bits) {
+    for (int64_t i = window - 1; i > 0; --i)
+      history[i] = history[i - 1];
+    history[0] = from_bits(state->pending.amax_bits);
+    if (state->filled < window)
+      ++state->filled;
+  }
+  float amax = 0.0f;
+  for (int64_t i = 0; i < state->filled; ++i)
+    amax = max(amax, history[i]);
+  if (amax > 0.0f) {
+    state->scale = detail::scale_for<T>(amax, margin, power_of_two);
+    state->scale_inv = 1.0f / state->scale;
+  }
+  state->pending = Stats{0, 0, 0};
+}
+
+/// Current scaling: {scale, 1 / scale} of the tensor that was measured.
+template <class T>
+FP8C_FN void compute_scale(const Stats *stats, float *scale_and_inverse,
+                           float margin, bool power_of_two) {
+  const float amax = from_bits(stats->amax_bits);
+  const float scale =
+      amax > 0.0f ? detail::scale_for<T>(amax, margin, power_of_two) : 1.0f;
+  scale_and_inverse[0] = scale;
+  scale_and_inverse[1] = 1.0f / scale;
+}
+
+} // namespace fp8c
+
+#endif // FP8C_KERNELS_COMMON_SCALE_STATE_H

@@ -1,0 +1,177 @@
+//===- copy.h - Moving and filling tensors --------------------------------===//
+//
+// copy_strided serves transposes, slices, concatenations, pads and broadcasts:
+// all of them are a copy between two strided views.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef FP8C_KERNELS_CPU_COPY_H
+#define FP8C_KERNELS_CPU_COPY_H
+
+#include "kernels/common/types.h"
+#include "kernels/cpu/parallel.h"
+
+#include <cassert>
+#include <type_traits>
+
+namespace fp8c {
+namespace detail {
+
+/// A loop nest over two views. Adjacent dimensions that are contiguous in both
+/// are one loop, and dimensions of size 1 are none.
+struct CopyLoops {
+  static constexpr int max_rank = 8;
+  int rank = 0;
+  int64_t size[max_rank], src[max_rank], dst[max_rank];
+
+  CopyLoops(int n, const int64_t *shape, const int64_t *src_strides,
+            const int64_t *dst_strides) {
+    assert(n <= max_rank);
+    for (int d = 0; d < n; ++d) {
+      if (shape[d] == 1)
+        continue;
+      const int last = rank - 1;
+      if (rank && src[last] == shape[d] * src_strides[d] &&
+          dst[last] == shape[d] * dst_strides[d]) {
+        size[last] *= shape[d];
+        src[last] = src_strides[d];
+        dst[last] = dst_strides[d];
+        continue;
+      }
+      push(shape[d], src_strides[d], dst_strides[d]);
+    }
+    while (rank < 2) // the innermost two are always there
+      prepend_unit();
+  }
+
+  /// Moves dimension d to place `rank - 2`, next to the innermost one.
+  void make_second_innermost(int d) {
+    const int64_t s = size[d], from = src[d], to = dst[d];
+    for (; d < rank - 2; ++d) {
+      size[d] = size[d + 1];
+      src[d] = src[d + 1];
+      dst[d] = dst[d + 1];
+    }
+    size[d] = s;
+    src[d] = from;
+    dst[d] = to;
+  }
+
+private:
+  void push(int64_t s, int64_t from, int64_t to) {
+    size[rank] = s;
+    src[rank] = from;
+    dst[rank] = to;
+    ++rank;
+  }
+  void prepend_unit() {
+    push(1, 0, 0);
+    for (int d = rank - 1; d > 0; --d) {
+      size[d] = size[d - 1];
+      src[d] = src[d - 1];
+      dst[d] = dst[d - 1];
+    }
+    size[0] = 1;
+    src[0] = dst[0] = 0;
+  }
+};
+
+template <class T, class Out> FP8C_FN void move(Out *dst, const T *src) {
+  if constexpr (std::is_same<T, Out>::value)
+    *dst = *src;
+  else
+    store(dst, 0, load(src, 0));
+}
+
+/// The two innermost loops, in tiles: where rows of one view are columns of the
+/// other, a tile's lines stay in the cache until all of them is used.
+template <class T, class Out>
+inline void copy_plane(const T *src, Out *dst, int64_t rows, int64_t cols,
+                       int64_t src_row, int64_t dst_row, int64_t src_col,
+                       int64_t dst_col) {
+  if (src_col == 1 && dst_col == 1) {
+    for (int64_t i = 0; i < rows; ++i)
+#pragma GCC ivdep
+      for (int64_t j = 0; j < cols; ++j)
+        move(dst + i * dst_row + j, src + i * src_row + j);
+    return;
+  }
+  constexpr int64_t tile = 32;
+  for (int64_t i0 = 0; i0 < rows; i0 += tile)
+    for (int64_t j0 = 0; j0 < cols; j0 += tile)
+      for (int64_t i = i0; i < rows && i < i0 + tile; ++i) {
+        const int64_t end = j0 + tile < cols ? j0 + tile : cols;
+#pragma GCC ivdep
+        for (int64_t j = j0; j < end; ++j)
+          move(dst + i * dst_row + j * dst_col,
+               src + i * src_row + j * src_col);
+      }
+}
+
+} // namespace detail
+
+/// dst[i, ...] = src[i, ...] for all indices below `shape`; a source stride of
+/// 0 broadcasts. Strides are in elements.
+template <class T, class Out>
+void copy_strided(const T *src, Out *dst, int rank, const int64_t *shape,
+                  const int64_t *src_strides, const int64_t *dst_strides) {
+  int64_t total = 1;
+  for (int d = 0; d < rank; ++d)
+    total *= shape[d];
+  if (total == 0)
+    return;
+
+  detail::CopyLoops loops(rank, shape, src_strides, dst_strides);
+  // A transpose: pair the innermost loop with the one that reads in order.
+  const int inner = loops.rank - 1;
+  if (loops.src[inner] > 1)
+    for (int d = 0; d < inner; ++d)
+      if (loops.src[d] == 1)
+        loops.make_second_innermost(d);
+
+  // Threads take pieces of a plane: bands of rows, cut where they are long.
+  constexpr int64_t band = 32, cut = 4096;
+  const int64_t src_row = loops.src[inner - 1], src_col = loops.src[inner];
+  const int64_t dst_row = loops.dst[inner - 1], dst_col = loops.dst[inner];
+  const int64_t rows = loops.size[inner - 1], cols = loops.size[inner];
+  const int64_t bands = (rows + band - 1) / band;
+  const int64_t cuts = (cols + cut - 1) / cut;
+  const int64_t planes = total / (rows * cols);
+#pragma omp parallel for schedule(static) if (total >= parallel_threshold)
+  for (int64_t piece = 0; piece < planes * bands * cuts; ++piece) {
+    const int64_t col = piece % cuts * cut;
+    const int64_t row = piece / cuts % bands * band;
+    int64_t from = row * src_row + col * src_col;
+    int64_t to = row * dst_row + col * dst_col;
+    int64_t plane = piece / cuts / bands;
+    for (int d = inner - 2; d >= 0; --d) {
+      from += plane % loops.size[d] * loops.src[d];
+      to += plane % loops.size[d] * loops.dst[d];
+      plane /= loops.size[d];
+    }
+    detail::copy_plane(src + from, dst + to,
+                       rows - row < band ? rows - row : band,
+                       cols - col < cut ? cols - col : cut, src_row, dst_row,
+                       src_col, dst_col);
+  }
+}
+
+/// The same with everything written out:
+///   copy_strided(x, y, {rows, cols}, {cols, 1}, {1, rows});
+template <class T, class Out, int Rank>
+void copy_strided(const T *src, Out *dst, const int64_t (&shape)[Rank],
+                  const int64_t (&src_strides)[Rank],
+                  const int64_t (&dst_strides)[Rank]) {
+  copy_strided(src, dst, Rank, shape, src_strides, dst_strides);
+}
+
+template <class T> void fill(T *p, int64_t n, float value) {
+  const T v = from_float<T>(value);
+#pragma omp parallel for schedule(static) if (n >= parallel_threshold)
+  for (int64_t i = 0; i < n; ++i)
+    p[i] = v;
+}
+
+} // namespace fp8c
+
+#endif // FP8C_KERNELS_CPU_COPY_H

@@ -1,0 +1,57 @@
+//===- embedding.h - Rows of a table by number ----------------------------===//
+
+#ifndef FP8C_KERNELS_CPU_EMBEDDING_H
+#define FP8C_KERNELS_CPU_EMBEDDING_H
+
+#include "kernels/common/types.h"
+#include "kernels/cpu/parallel.h"
+
+#include <cassert>
+
+namespace fp8c {
+
+/// out[i] = table[ids[i]] for n rows of `width`.
+template <class T, class Out>
+void embedding(const T *table, const int64_t *ids, Out *out, int64_t n,
+               int64_t width) {
+#pragma omp parallel for schedule(static) if (n * width >= parallel_threshold)
+  for (int64_t i = 0; i < n; ++i) {
+    const T *from = table + ids[i] * width;
+    Out *to = out + i * width;
+#pragma GCC ivdep
+    for (int64_t j = 0; j < width; ++j)
+      store(to, j, load(from, j));
+  }
+}
+
+/// dtable[ids[i]] += dy[i]; without `accumulate` dtable is cleared first.
+/// Threads take columns and walk all ids in order, so repeated ids need no
+/// atomic additions and always add up in the same order.
+template <class T>
+void embedding_backward(const int64_t *ids, const T *dy, float *dtable,
+                        int64_t n, int64_t width, int64_t rows,
+                        bool accumulate) {
+  constexpr int64_t block = 64;
+  if (!accumulate) {
+#pragma omp parallel for schedule(static) if (rows * width >=                  \
+                                              parallel_threshold)
+    for (int64_t i = 0; i < rows * width; ++i)
+      dtable[i] = 0.0f;
+  }
+#pragma omp parallel for schedule(static) if (n * width >= parallel_threshold)
+  for (int64_t first = 0; first < width; first += block) {
+    const int64_t cols = width - first < block ? width - first : block;
+    for (int64_t i = 0; i < n; ++i) {
+      assert(ids[i] >= 0 && ids[i] < rows && "id outside of the table");
+      const T *from = dy + i * width + first;
+      float *to = dtable + ids[i] * width + first;
+#pragma GCC ivdep
+      for (int64_t j = 0; j < cols; ++j)
+        to[j] += load(from, j);
+    }
+  }
+}
+
+} // namespace fp8c
+
+#endif // FP8C_KERNELS_CPU_EMBEDDING_H

@@ -1,0 +1,451 @@
+// RUN: fp8c-opt %s -verify-diagnostics -split-input-file
+
+// expected-error @+1 {{init must be #train.normal, #train.constant or #train.file, but is 0.000000e+00 : f32}}
+train.variable @w : tensor<8xf32> {init = 0.0 : f32, role = #train.role<parameter>}
+
+// -----
+
+// expected-error @+1 {{must have a static shape, but is 'tensor<?xf32>'}}
+train.variable @w : tensor<?xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+
+// -----
+
+// expected-error @+1 {{'tensor<8xf32>' takes 32 bytes, but init gives 16}}
+train.variable @w : tensor<8xf32> {init = #train.file<"model.onnx", offset = 0, size = 16>, role = #train.role<parameter>}
+
+// -----
+
+// expected-error @+1 {{belongs to @w, which is no train.variable}}
+train.variable @"w.m" : tensor<8xf32> {init = #train.constant<0.0>, role = #train.role<moment1>, of = @w}
+
+// -----
+
+func.func @read() {
+  // expected-error @+1 {{refers to @w, which is no train.variable}}
+  %0 = train.read @w : tensor<8xf32>
+  return
+}
+
+// -----
+
+train.variable @w : tensor<8xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+func.func @read() {
+  // expected-error @+1 {{has type 'tensor<4xf32>', but @w is declared as 'tensor<8xf32>'}}
+  %0 = train.read @w : tensor<4xf32>
+  return
+}
+
+// -----
+
+train.variable @w : tensor<8xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+func.func @assign(%x: tensor<4xf32>) {
+  // expected-error @+1 {{has type 'tensor<4xf32>', but @w is declared as 'tensor<8xf32>'}}
+  train.assign @w, %x : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @hyper() {
+  // expected-error @+1 {{knows no hyperparameter "temperature"}}
+  %0 = train.hyper "temperature"
+  return
+}
+
+// -----
+
+func.func @broadcast(%x: tensor<4x8xf32>, %y: tensor<4xf32>) {
+  // expected-error @+1 {{operands do not broadcast: 'tensor<4x8xf32>' and 'tensor<4xf32>'}}
+  %0 = train.add %x, %y : tensor<4x8xf32>, tensor<4xf32> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+func.func @broadcast(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{result must have the shape of 'tensor<4x8xf32>', but is 'tensor<8x4xf32>'}}
+  %0 = train.exp %x : tensor<4x8xf32> -> tensor<8x4xf32>
+  return
+}
+
+// -----
+
+func.func @static_shape(%x: tensor<?x8xf32>) {
+  // expected-error @+1 {{operand #0 must be statically shaped tensor}}
+  %0 = train.exp %x : tensor<?x8xf32> -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @gelu(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{requires the same shape for all operands and results}}
+  %0 = train.gelu %x : tensor<4x8xf32> -> tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @reduce(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{axes must be ascending dimensions of 'tensor<4x8xf32>'}}
+  %0 = train.reduce_sum %x axes [1, 0] : tensor<4x8xf32> -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @reduce(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{result must have shape [4], but is 'tensor<4x1xf32>'}}
+  %0 = train.reduce_max %x axes [1] : tensor<4x8xf32> -> tensor<4x1xf32>
+  return
+}
+
+// -----
+
+func.func @norm(%x: tensor<f32>, %w: tensor<8xf32>) {
+  // expected-error @+1 {{needs an input of rank 1 or more}}
+  %y, %r = train.rms_norm %x, %w {epsilon = 1.0e-5 : f32} : tensor<f32>, tensor<8xf32> -> tensor<f32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @norm(%x: tensor<4x8xf32>, %w: tensor<4xf32>) {
+  // expected-error @+1 {{weight and bias must have shape [8], but is 'tensor<4xf32>'}}
+  %y, %m, %r = train.layer_norm %x, %w, %w {epsilon = 1.0e-5 : f32}
+    : tensor<4x8xf32>, tensor<4xf32>, tensor<4xf32> -> tensor<4x8xf32>, tensor<4x1xf32>, tensor<4x1xf32>
+  return
+}
+
+// -----
+
+func.func @norm(%x: tensor<4x8xf32>, %w: tensor<8xf32>) {
+  // expected-error @+1 {{mean and rstd must be 'tensor<4x1xf32>', but one is 'tensor<4xf32>'}}
+  %y, %m, %r = train.layer_norm %x, %w, %w {epsilon = 1.0e-5 : f32}
+    : tensor<4x8xf32>, tensor<8xf32>, tensor<8xf32> -> tensor<4x8xf32>, tensor<4x1xf32>, tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @norm_vjp(%dy: tensor<2x8xf32>, %x: tensor<4x8xf32>, %w: tensor<8xf32>, %s: tensor<4x1xf32>) {
+  // expected-error @+1 {{cotangent must have shape [4, 8], but is 'tensor<2x8xf32>'}}
+  %dx = train.layer_norm_vjp %dy, %x, %w, %s, %s
+    : tensor<2x8xf32>, tensor<4x8xf32>, tensor<8xf32>, tensor<4x1xf32>, tensor<4x1xf32> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+func.func @matmul(%x: tensor<f32>, %y: tensor<8x8xf32>) {
+  // expected-error @+1 {{cannot contract scalars}}
+  %0 = train.matmul %x, %y : tensor<f32>, tensor<8x8xf32> -> tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @matmul(%x: tensor<8x8xf32>) {
+  // expected-error @+1 {{must say what it contracts of both operands or of neither}}
+  %0 = "train.matmul"(%x, %x) <{lhs_contracting = array<i64: 0>}> : (tensor<8x8xf32>, tensor<8x8xf32>) -> tensor<8x8xf32>
+  return
+}
+
+// -----
+
+func.func @matmul(%x: tensor<8x8xf32>) {
+  // expected-error @+1 {{has a negative number of batch dimensions}}
+  %0 = train.matmul %x, %x {batch = -1} : tensor<8x8xf32>, tensor<8x8xf32> -> tensor<8x8xf32>
+  return
+}
+
+// -----
+
+func.func @matmul(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{must contract as many dimensions of the left operand as of the right one, at least one}}
+  %0 = train.matmul %x, %x contracting [0, 1] x [1] : tensor<4x8xf32>, tensor<4x8xf32> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @matmul(%x: tensor<2x4x8xf32>, %y: tensor<4x8xf32>) {
+  // expected-error @+1 {{contracted dimensions must stand together, ascending, at the start or at the end of the dimensions after the batch}}
+  %0 = train.matmul %x, %y contracting [1] x [0] : tensor<2x4x8xf32>, tensor<4x8xf32> -> tensor<2x8x8xf32>
+  return
+}
+
+// -----
+
+func.func @matmul(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{contracts dimension 1 of the left operand, of size 8, with dimension 0 of the right one, of size 4}}
+  %0 = train.matmul %x, %x : tensor<4x8xf32>, tensor<4x8xf32> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+func.func @matmul(%x: tensor<2x4x8xf32>, %y: tensor<3x8x4xf32>) {
+  // expected-error @+1 {{batch dimension 0 differs: 2 and 3}}
+  %0 = train.matmul %x, %y {batch = 1} : tensor<2x4x8xf32>, tensor<3x8x4xf32> -> tensor<2x4x4xf32>
+  return
+}
+
+// -----
+
+func.func @matmul(%x: tensor<4x8xf32>, %w: tensor<8x16xf32>) {
+  // expected-error @+1 {{result shape must be 4x16}}
+  %0 = train.matmul %x, %w : tensor<4x8xf32>, tensor<8x16xf32> -> tensor<16x4xf32>
+  return
+}
+
+// -----
+
+func.func @reshape(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{must keep element type and number of elements, but goes from 'tensor<4x8xf32>' to 'tensor<4x4xf32>'}}
+  %0 = train.reshape %x : tensor<4x8xf32> -> tensor<4x4xf32>
+  return
+}
+
+// -----
+
+func.func @transpose(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{expects a permutation of 2 dimensions}}
+  %0 = train.transpose %x [0, 0] : tensor<4x8xf32> -> tensor<4x4xf32>
+  return
+}
+
+// -----
+
+func.func @transpose(%x: tensor<4x8xi64>) {
+  // expected-error @+1 {{cannot turn 'i64' into 'f32'}}
+  %0 = train.transpose %x [1, 0] : tensor<4x8xi64> -> tensor<8x4xf32>
+  return
+}
+
+// -----
+
+func.func @transpose(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{result must have shape [8, 4], but is 'tensor<4x8xf32>'}}
+  %0 = train.transpose %x [1, 0] : tensor<4x8xf32> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+func.func @broadcast_to(%x: tensor<2x8xf32>) {
+  // expected-error @+1 {{'tensor<2x8xf32>' does not broadcast to 'tensor<4x8xf32>'}}
+  %0 = train.broadcast_to %x : tensor<2x8xf32> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+func.func @slice(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{needs an offset and a stride per dimension and keeps the rank}}
+  %0 = train.slice %x at [0] by [1] : tensor<4x8xf32> -> tensor<4x2xf32>
+  return
+}
+
+// -----
+
+func.func @slice(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{leaves dimension 1 of size 8: offset 5, 3 elements, stride 2}}
+  %0 = train.slice %x at [0, 5] by [1, 2] : tensor<4x8xf32> -> tensor<4x3xf32>
+  return
+}
+
+// -----
+
+func.func @place(%x: tensor<4x3xf32>) {
+  // expected-error @+1 {{leaves dimension 1 of size 8: offset 6, 3 elements, stride 1}}
+  %0 = train.place %x at [0, 6] by [1, 1] : tensor<4x3xf32> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+func.func @split(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{axis 2 is no dimension of a tensor of rank 2}}
+  %0, %1 = train.split %x axis 2 : tensor<4x8xf32> -> tensor<4x4xf32>, tensor<4x4xf32>
+  return
+}
+
+// -----
+
+func.func @split(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{parts must have the rank of the whole}}
+  %0, %1 = train.split %x axis 0 : tensor<4x8xf32> -> tensor<3x8xf32>, tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @concat(%x: tensor<4x3xf32>, %y: tensor<2x5xf32>) {
+  // expected-error @+1 {{parts may differ from the whole only along axis 1}}
+  %0 = train.concat %x, %y axis 1 : tensor<4x3xf32>, tensor<2x5xf32> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+func.func @concat(%x: tensor<4x3xf32>) {
+  // expected-error @+1 {{parts add up to 6 along axis 1, not to 8}}
+  %0 = train.concat %x, %x axis 1 : tensor<4x3xf32>, tensor<4x3xf32> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+func.func @attention(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{expects operands [batch, tokens, heads * dim]}}
+  %o, %lse = train.attention %x, %x, %x {heads = 2, kv_heads = 2, scale = 0.5 : f32}
+    : tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32> -> tensor<4x8xf32>, tensor<2x4xf32>
+  return
+}
+
+// -----
+
+func.func @attention(%x: tensor<1x4x12xf32>) {
+  // expected-error @+1 {{3 query heads are no multiple of 2 key heads}}
+  %o, %lse = train.attention %x, %x, %x {heads = 3, kv_heads = 2, scale = 0.5 : f32}
+    : tensor<1x4x12xf32>, tensor<1x4x12xf32>, tensor<1x4x12xf32> -> tensor<1x4x12xf32>, tensor<1x3x4xf32>
+  return
+}
+
+// -----
+
+func.func @attention(%q: tensor<1x4x8xf32>, %k: tensor<1x4x6xf32>) {
+  // expected-error @+1 {{query and key heads differ in width: 'tensor<1x4x8xf32>' in 2 heads, 'tensor<1x4x6xf32>' in 2}}
+  %o, %lse = train.attention %q, %k, %k {heads = 2, kv_heads = 2, scale = 0.5 : f32}
+    : tensor<1x4x8xf32>, tensor<1x4x6xf32>, tensor<1x4x6xf32> -> tensor<1x4x6xf32>, tensor<1x2x4xf32>
+  return
+}
+
+// -----
+
+func.func @attention(%q: tensor<1x4x8xf32>, %v: tensor<1x5x8xf32>) {
+  // expected-error @+1 {{batch or number of tokens differ between the operands}}
+  %o, %lse = train.attention %q, %q, %v {heads = 2, kv_heads = 2, scale = 0.5 : f32}
+    : tensor<1x4x8xf32>, tensor<1x4x8xf32>, tensor<1x5x8xf32> -> tensor<1x4x8xf32>, tensor<1x2x4xf32>
+  return
+}
+
+// -----
+
+func.func @attention(%q: tensor<1x4x8xf32>) {
+  // expected-error @+1 {{lse must have shape [1, 2, 4], but is 'tensor<1x4x2xf32>'}}
+  %o, %lse = train.attention %q, %q, %q {heads = 2, kv_heads = 2, scale = 0.5 : f32}
+    : tensor<1x4x8xf32>, tensor<1x4x8xf32>, tensor<1x4x8xf32> -> tensor<1x4x8xf32>, tensor<1x4x2xf32>
+  return
+}
+
+// -----
+
+func.func @attention_vjp(%q: tensor<1x4x8xf32>, %lse: tensor<1x2x4xf32>) {
+  // expected-error @+1 {{dkey must have shape [1, 4, 8], but is 'tensor<1x8x4xf32>'}}
+  %dq, %dk, %dv = train.attention_vjp %q, %q, %q, %q, %q, %lse {heads = 2, kv_heads = 2, scale = 0.5 : f32}
+    : tensor<1x4x8xf32>, tensor<1x4x8xf32>, tensor<1x4x8xf32>, tensor<1x4x8xf32>, tensor<1x4x8xf32>, tensor<1x2x4xf32>
+    -> tensor<1x4x8xf32>, tensor<1x8x4xf32>, tensor<1x4x8xf32>
+  return
+}
+
+// -----
+
+func.func @rotary(%x: tensor<1x4x8xf32>, %c: tensor<4x1xf32>) {
+  // expected-error @+1 {{expects [batch, tokens, heads * dim] and an even rotary_dim within a head}}
+  %y = train.rotary %x, %c, %c {heads = 2, rotary_dim = 3}
+    : tensor<1x4x8xf32>, tensor<4x1xf32>, tensor<4x1xf32> -> tensor<1x4x8xf32>
+  return
+}
+
+// -----
+
+func.func @rotary(%x: tensor<1x4x8xf32>, %c: tensor<4x4xf32>) {
+  // expected-error @+1 {{cos and sin must be [tokens, rotary_dim/2], with or without batch, but got 'tensor<4x4xf32>'}}
+  %y = train.rotary %x, %c, %c {heads = 2, rotary_dim = 4}
+    : tensor<1x4x8xf32>, tensor<4x4xf32>, tensor<4x4xf32> -> tensor<1x4x8xf32>
+  return
+}
+
+// -----
+
+func.func @embedding(%table: tensor<8xf32>, %ids: tensor<4xi64>) {
+  // expected-error @+1 {{expects a table [rows, width]}}
+  %y = train.embedding %table, %ids : tensor<8xf32>, tensor<4xi64> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+func.func @embedding_vjp(%dy: tensor<4x8xf32>, %ids: tensor<4xi64>) {
+  // expected-error @+1 {{cotangent must have shape [4, 16], but is 'tensor<4x8xf32>'}}
+  %y = train.embedding_vjp %dy, %ids : tensor<4x8xf32>, tensor<4xi64> -> tensor<50x16xf32>
+  return
+}
+
+// -----
+
+func.func @cross_entropy(%x: tensor<8xf32>, %y: tensor<i64>) {
+  // expected-error @+1 {{expects logits [..., classes]}}
+  %loss, %lse, %inv = train.cross_entropy %x, %y : tensor<8xf32>, tensor<i64> -> tensor<f32>, tensor<f32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @cross_entropy(%x: tensor<4x8xf32>, %y: tensor<8xi64>) {
+  // expected-error @+1 {{labels must have shape [4], but is 'tensor<8xi64>'}}
+  %loss, %lse, %inv = train.cross_entropy %x, %y : tensor<4x8xf32>, tensor<8xi64> -> tensor<f32>, tensor<4xf32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @cross_entropy_vjp(%x: tensor<4x8xf32>, %y: tensor<4xi64>, %l: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error @+1 {{dlogits must have shape [4, 8], but is 'tensor<8x4xf32>'}}
+  %0 = train.cross_entropy_vjp %s, %x, %y, %l, %s
+    : tensor<f32>, tensor<4x8xf32>, tensor<4xi64>, tensor<4xf32>, tensor<f32> -> tensor<8x4xf32>
+  return
+}
+
+// -----
+
+func.func @adamw(%p: tensor<4x8xf32>, %g: tensor<8xf32>, %s: tensor<f32>) {
+  // expected-error @+1 {{gradient, moments and results must have shape [4, 8], but is 'tensor<8xf32>'}}
+  %p1, %m1, %v1 = train.adamw %p, %g, %p, %p (%s, %s, %s, %s, %s, %s, %s)
+    : tensor<4x8xf32>, tensor<8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<f32>, tensor<f32>, tensor<f32>,
+      tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32> -> tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>
+  return
+}
+
+// -----
+
+func.func @fusion(%x: tensor<8xf32>) {
+  // expected-error @+1 {{expected a skeleton: map, rows, columns or sum}}
+  %0 = train.fusion zigzag(%a = %x : tensor<8xf32>) -> tensor<8xf32> {
+    train.yield %a : tensor<8xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @fusion(%x: tensor<8xf32>) {
+  // expected-error @+1 {{body arguments must have the types of the operands}}
+  %0 = "train.fusion"(%x) <{skeleton = #train.skeleton<map>}> ({
+  ^bb0(%a: tensor<4xf32>):
+    "train.yield"(%a) : (tensor<4xf32>) -> ()
+  }) : (tensor<8xf32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @fusion(%x: tensor<8xf32>) {
+  // expected-error @+1 {{body must yield values of the result types}}
+  %0 = train.fusion map(%a = %x : tensor<8xf32>) -> tensor<4xf32> {
+    train.yield %a : tensor<8xf32>
+  }
+  return
+}

@@ -1,0 +1,186 @@
+// Every op of the dialect, printed and read again, in both forms.
+// RUN: fp8c-opt %s | fp8c-opt | FileCheck %s
+// RUN: fp8c-opt %s --mlir-print-op-generic | fp8c-opt | FileCheck %s
+
+// CHECK: train.variable @"h.0/fc.weight" : tensor<8x16xf32> {init = #train.normal<mean = 0.000000e+00, stddev = 2.000000e-02>, role = #train.role<parameter>}
+train.variable @"h.0/fc.weight" : tensor<8x16xf32>
+  {init = #train.normal<mean = 0.0, stddev = 0.02>, role = #train.role<parameter>}
+// CHECK: train.variable @"h.0/fc.weight.m" : tensor<8x16xf32> {init = #train.constant<0.000000e+00>, of = @"h.0/fc.weight", role = #train.role<moment1>}
+train.variable @"h.0/fc.weight.m" : tensor<8x16xf32>
+  {init = #train.constant<0.0>, role = #train.role<moment1>, of = @"h.0/fc.weight"}
+// CHECK: train.variable @table : tensor<4xf32> {init = #train.file<"model.onnx", offset = 64, size = 16>, role = #train.role<buffer>}
+train.variable @table : tensor<4xf32>
+  {init = #train.file<"model.onnx", offset = 64, size = 16>, role = #train.role<buffer>}
+
+// CHECK-LABEL: @variables
+func.func @variables() -> tensor<f32> {
+  // CHECK: %[[W:.*]] = train.read @"h.0/fc.weight" : tensor<8x16xf32>
+  %w = train.read @"h.0/fc.weight" : tensor<8x16xf32>
+  // CHECK: train.assign @"h.0/fc.weight.m", %[[W]] : tensor<8x16xf32>
+  train.assign @"h.0/fc.weight.m", %w : tensor<8x16xf32>
+  // CHECK: train.hyper "lr" {name = "lr", phase = "update"}
+  %lr = train.hyper "lr" {name = "lr", phase = "update"}
+  return %lr : tensor<f32>
+}
+
+// CHECK-LABEL: @elementwise
+func.func @elementwise(%x: tensor<4x8xf32>, %b: tensor<8xbf16>, %c: tensor<f32>) {
+  // CHECK: train.add %{{.*}}, %{{.*}} : tensor<4x8xf32>, tensor<8xbf16> -> tensor<4x8xf32>
+  %0 = train.add %x, %b : tensor<4x8xf32>, tensor<8xbf16> -> tensor<4x8xf32>
+  // CHECK: train.sub %{{.*}}, %{{.*}} : tensor<4x8xf32>, tensor<f32> -> tensor<4x8xbf16>
+  %1 = train.sub %x, %c : tensor<4x8xf32>, tensor<f32> -> tensor<4x8xbf16>
+  // CHECK: train.mul %{{.*}}, %{{.*}} : tensor<8xbf16>, tensor<4x8xf32> -> tensor<4x8xf32>
+  %2 = train.mul %b, %x : tensor<8xbf16>, tensor<4x8xf32> -> tensor<4x8xf32>
+  // CHECK: train.div %{{.*}}, %{{.*}} : tensor<4x8xf32>, tensor<4x8xf32> -> tensor<4x8xf32>
+  %3 = train.div %x, %x : tensor<4x8xf32>, tensor<4x8xf32> -> tensor<4x8xf32>
+  // CHECK: train.pow %{{.*}}, %{{.*}} : tensor<4x8xf32>, tensor<f32> -> tensor<4x8xf32>
+  %4 = train.pow %x, %c : tensor<4x8xf32>, tensor<f32> -> tensor<4x8xf32>
+  // CHECK: train.cast %{{.*}} : tensor<4x8xf32> -> tensor<4x8xf16>
+  %5 = train.cast %x : tensor<4x8xf32> -> tensor<4x8xf16>
+  // CHECK: train.neg %{{.*}} : tensor<4x8xf32> -> tensor<4x8xf32>
+  %6 = train.neg %x : tensor<4x8xf32> -> tensor<4x8xf32>
+  // CHECK: train.abs
+  %7 = train.abs %x : tensor<4x8xf32> -> tensor<4x8xf32>
+  // CHECK: train.exp
+  %8 = train.exp %x : tensor<4x8xf32> -> tensor<4x8xf32>
+  // CHECK: train.log
+  %9 = train.log %x : tensor<4x8xf32> -> tensor<4x8xf32>
+  // CHECK: train.sqrt
+  %10 = train.sqrt %x : tensor<4x8xf32> -> tensor<4x8xf32>
+  // CHECK: train.rsqrt
+  %11 = train.rsqrt %x : tensor<4x8xf32> -> tensor<4x8xf32>
+  // CHECK: train.reciprocal
+  %12 = train.reciprocal %x : tensor<4x8xf32> -> tensor<4x8xf32>
+  // CHECK: train.tanh
+  %13 = train.tanh %x : tensor<4x8xf32> -> tensor<4x8xf32>
+  // CHECK: train.sigmoid
+  %14 = train.sigmoid %x : tensor<4x8xf32> -> tensor<4x8xf32>
+  // CHECK: train.erf
+  %15 = train.erf %x : tensor<4x8xf32> -> tensor<4x8xf32>
+  // CHECK: train.relu
+  %16 = train.relu %x : tensor<4x8xf32> -> tensor<4x8xf32>
+  // CHECK: train.step
+  %17 = train.step %x : tensor<4x8xf32> -> tensor<4x8xf32>
+  // CHECK: train.gelu %{{.*}} {tanh} : tensor<4x8xf32> -> tensor<4x8xbf16>
+  %18 = train.gelu %x {tanh} : tensor<4x8xf32> -> tensor<4x8xbf16>
+  // CHECK: train.gelu_vjp %{{.*}}, %{{.*}} {tanh} : tensor<4x8xf32>, tensor<4x8xbf16> -> tensor<4x8xf32>
+  %19 = train.gelu_vjp %x, %18 {tanh} : tensor<4x8xf32>, tensor<4x8xbf16> -> tensor<4x8xf32>
+  return
+}
+
+// CHECK-LABEL: @reductions
+func.func @reductions(%x: tensor<2x4x8xf32>, %w: tensor<8xf32>) {
+  // CHECK: train.reduce_sum %{{.*}} axes [0, 1] : tensor<2x4x8xf32> -> tensor<8xf32>
+  %0 = train.reduce_sum %x axes [0, 1] : tensor<2x4x8xf32> -> tensor<8xf32>
+  // CHECK: train.reduce_max %{{.*}} axes [2] {keepdims} : tensor<2x4x8xf32> -> tensor<2x4x1xf32>
+  %1 = train.reduce_max %x axes [2] {keepdims} : tensor<2x4x8xf32> -> tensor<2x4x1xf32>
+  // CHECK: train.layer_norm %{{.*}}, %{{.*}}, %{{.*}} {epsilon = 9.99999974E-6 : f32}
+  // CHECK-SAME: : tensor<2x4x8xf32>, tensor<8xf32>, tensor<8xf32> -> tensor<2x4x8xf32>, tensor<2x4x1xf32>, tensor<2x4x1xf32>
+  %y, %mean, %rstd = train.layer_norm %x, %w, %w {epsilon = 1.0e-5 : f32}
+    : tensor<2x4x8xf32>, tensor<8xf32>, tensor<8xf32> -> tensor<2x4x8xf32>, tensor<2x4x1xf32>, tensor<2x4x1xf32>
+  // CHECK: train.layer_norm_vjp
+  %dx = train.layer_norm_vjp %y, %x, %w, %mean, %rstd
+    : tensor<2x4x8xf32>, tensor<2x4x8xf32>, tensor<8xf32>, tensor<2x4x1xf32>, tensor<2x4x1xf32> -> tensor<2x4x8xf32>
+  // CHECK: train.layer_norm_params_vjp
+  %dw, %db = train.layer_norm_params_vjp %y, %x, %mean, %rstd
+    : tensor<2x4x8xf32>, tensor<2x4x8xf32>, tensor<2x4x1xf32>, tensor<2x4x1xf32> -> tensor<8xf32>, tensor<8xf32>
+  // CHECK: train.rms_norm %{{.*}}, %{{.*}} {epsilon = 9.99999974E-6 : f32} : tensor<2x4x8xf32>, tensor<8xf32> -> tensor<2x4x8xf32>, tensor<2x4x1xf32>
+  %z, %rstd2 = train.rms_norm %x, %w {epsilon = 1.0e-5 : f32} : tensor<2x4x8xf32>, tensor<8xf32> -> tensor<2x4x8xf32>, tensor<2x4x1xf32>
+  // CHECK: train.rms_norm_vjp
+  %dx2 = train.rms_norm_vjp %z, %x, %w, %rstd2
+    : tensor<2x4x8xf32>, tensor<2x4x8xf32>, tensor<8xf32>, tensor<2x4x1xf32> -> tensor<2x4x8xf32>
+  // CHECK: train.rms_norm_params_vjp
+  %dw2 = train.rms_norm_params_vjp %z, %x, %rstd2 : tensor<2x4x8xf32>, tensor<2x4x8xf32>, tensor<2x4x1xf32> -> tensor<8xf32>
+  // CHECK: train.softmax %{{.*}} : tensor<2x4x8xf32> -> tensor<2x4x8xf32>
+  %s = train.softmax %x : tensor<2x4x8xf32> -> tensor<2x4x8xf32>
+  // CHECK: train.softmax_vjp %{{.*}}, %{{.*}} : tensor<2x4x8xf32>, tensor<2x4x8xf32> -> tensor<2x4x8xf32>
+  %ds = train.softmax_vjp %x, %s : tensor<2x4x8xf32>, tensor<2x4x8xf32> -> tensor<2x4x8xf32>
+  return
+}
+
+// CHECK-LABEL: @contractions
+func.func @contractions(%x: tensor<2x4x8xf32>, %w: tensor<8x3xf32>, %y: tensor<2x4x3xbf16>) {
+  // CHECK: train.matmul %{{.*}}, %{{.*}} : tensor<2x4x8xf32>, tensor<8x3xf32> -> tensor<2x4x3xf32>
+  %0 = train.matmul %x, %w : tensor<2x4x8xf32>, tensor<8x3xf32> -> tensor<2x4x3xf32>
+  // CHECK: train.matmul %{{.*}}, %{{.*}} contracting [0, 1] x [0, 1] : tensor<2x4x8xf32>, tensor<2x4x3xbf16> -> tensor<8x3xf32>
+  %1 = train.matmul %x, %y contracting [0, 1] x [0, 1] : tensor<2x4x8xf32>, tensor<2x4x3xbf16> -> tensor<8x3xf32>
+  // CHECK: train.matmul %{{.*}}, %{{.*}} contracting [2] x [2] {batch = 1 : i64} : tensor<2x4x8xf32>, tensor<2x4x8xf32> -> tensor<2x4x4xf32>
+  %2 = train.matmul %x, %x contracting [2] x [2] {batch = 1} : tensor<2x4x8xf32>, tensor<2x4x8xf32> -> tensor<2x4x4xf32>
+  return
+}
+
+// CHECK-LABEL: @shapes
+func.func @shapes(%x: tensor<4x8xf32>, %ids: tensor<4x8xi64>) {
+  // CHECK: train.reshape %{{.*}} : tensor<4x8xi64> -> tensor<32xi64>
+  %0 = train.reshape %ids : tensor<4x8xi64> -> tensor<32xi64>
+  // CHECK: train.transpose %{{.*}} [1, 0] : tensor<4x8xf32> -> tensor<8x4xf32>
+  %1 = train.transpose %x [1, 0] : tensor<4x8xf32> -> tensor<8x4xf32>
+  // CHECK: train.broadcast_to %{{.*}} : tensor<4x8xf32> -> tensor<2x4x8xf32>
+  %2 = train.broadcast_to %x : tensor<4x8xf32> -> tensor<2x4x8xf32>
+  // CHECK: train.slice %{{.*}} at [0, 4] by [1, 2] : tensor<4x8xf32> -> tensor<4x2xf32>
+  %3 = train.slice %x at [0, 4] by [1, 2] : tensor<4x8xf32> -> tensor<4x2xf32>
+  // CHECK: train.place %{{.*}} at [0, 4] by [1, 2] : tensor<4x2xf32> -> tensor<4x8xf32>
+  %4 = train.place %3 at [0, 4] by [1, 2] : tensor<4x2xf32> -> tensor<4x8xf32>
+  // CHECK: train.split %{{.*}} axis 1 : tensor<4x8xf32> -> tensor<4x2xf32>, tensor<4x6xf32>
+  %5, %6 = train.split %x axis 1 : tensor<4x8xf32> -> tensor<4x2xf32>, tensor<4x6xf32>
+  // CHECK: train.concat %{{.*}}, %{{.*}} axis 1 : tensor<4x2xf32>, tensor<4x6xf32> -> tensor<4x8xf32>
+  %7 = train.concat %5, %6 axis 1 : tensor<4x2xf32>, tensor<4x6xf32> -> tensor<4x8xf32>
+  return
+}
+
+// CHECK-LABEL: @attention
+func.func @attention(%q: tensor<1x4x8xf32>, %k: tensor<1x6x4xf32>, %v: tensor<1x6x3xf32>, %cos: tensor<4x2xf32>) {
+  // CHECK: train.attention %{{.*}}, %{{.*}}, %{{.*}} {causal, heads = 2 : i64, kv_heads = 1 : i64, scale = 5.000000e-01 : f32}
+  // CHECK-SAME: : tensor<1x4x8xf32>, tensor<1x6x4xf32>, tensor<1x6x3xf32> -> tensor<1x4x6xf32>, tensor<1x2x4xf32>
+  %o, %lse = train.attention %q, %k, %v {heads = 2, kv_heads = 1, scale = 0.5 : f32, causal}
+    : tensor<1x4x8xf32>, tensor<1x6x4xf32>, tensor<1x6x3xf32> -> tensor<1x4x6xf32>, tensor<1x2x4xf32>
+  // CHECK: train.attention_vjp
+  // CHECK-SAME: -> tensor<1x4x8xf32>, tensor<1x6x4xf32>, tensor<1x6x3xf32>
+  %dq, %dk, %dv = train.attention_vjp %o, %q, %k, %v, %o, %lse {heads = 2, kv_heads = 1, scale = 0.5 : f32, causal}
+    : tensor<1x4x6xf32>, tensor<1x4x8xf32>, tensor<1x6x4xf32>, tensor<1x6x3xf32>, tensor<1x4x6xf32>, tensor<1x2x4xf32>
+    -> tensor<1x4x8xf32>, tensor<1x6x4xf32>, tensor<1x6x3xf32>
+  // CHECK: train.rotary %{{.*}}, %{{.*}}, %{{.*}} {heads = 2 : i64, interleaved, inverse, rotary_dim = 4 : i64}
+  %r = train.rotary %q, %cos, %cos {heads = 2, rotary_dim = 4, interleaved, inverse}
+    : tensor<1x4x8xf32>, tensor<4x2xf32>, tensor<4x2xf32> -> tensor<1x4x8xf32>
+  return
+}
+
+// CHECK-LABEL: @embedding_and_loss
+func.func @embedding_and_loss(%table: tensor<50x8xf32>, %ids: tensor<2x4xi64>, %logits: tensor<2x4x50xf32>) {
+  // CHECK: train.embedding %{{.*}}, %{{.*}} : tensor<50x8xf32>, tensor<2x4xi64> -> tensor<2x4x8xf32>
+  %x = train.embedding %table, %ids : tensor<50x8xf32>, tensor<2x4xi64> -> tensor<2x4x8xf32>
+  // CHECK: train.embedding_vjp %{{.*}}, %{{.*}} : tensor<2x4x8xf32>, tensor<2x4xi64> -> tensor<50x8xf32>
+  %dtable = train.embedding_vjp %x, %ids : tensor<2x4x8xf32>, tensor<2x4xi64> -> tensor<50x8xf32>
+  // CHECK: train.cross_entropy %{{.*}}, %{{.*}} {ignore_index = 0 : i64} : tensor<2x4x50xf32>, tensor<2x4xi64> -> tensor<f32>, tensor<2x4xf32>, tensor<f32>
+  %loss, %lse, %inv = train.cross_entropy %logits, %ids {ignore_index = 0 : i64}
+    : tensor<2x4x50xf32>, tensor<2x4xi64> -> tensor<f32>, tensor<2x4xf32>, tensor<f32>
+  // CHECK: train.cross_entropy_vjp
+  %dlogits = train.cross_entropy_vjp %loss, %logits, %ids, %lse, %inv {ignore_index = 0 : i64}
+    : tensor<f32>, tensor<2x4x50xf32>, tensor<2x4xi64>, tensor<2x4xf32>, tensor<f32> -> tensor<2x4x50xf32>
+  return
+}
+
+// CHECK-LABEL: @optimizer
+func.func @optimizer(%p: tensor<4x8xf32>, %s: tensor<f32>) {
+  // CHECK: train.sum_squares %{{.*}} : tensor<4x8xf32> -> tensor<f32>
+  %0 = train.sum_squares %p : tensor<4x8xf32> -> tensor<f32>
+  // CHECK: train.clip_coefficient %{{.*}} of %{{.*}}, %{{.*}} : tensor<f32>, tensor<f32>, tensor<f32> -> tensor<f32>, tensor<f32>
+  %c, %norm = train.clip_coefficient %s of %0, %0 : tensor<f32>, tensor<f32>, tensor<f32> -> tensor<f32>, tensor<f32>
+  // CHECK: train.adamw %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}(%{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}) {decay}
+  %p1, %m1, %v1 = train.adamw %p, %p, %p, %p (%c, %s, %s, %s, %s, %s, %s) {decay}
+    : tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<f32>, tensor<f32>, tensor<f32>,
+      tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32> -> tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>
+  return
+}
+
+// CHECK-LABEL: @fusion
+func.func @fusion(%x: tensor<4x8xf32>, %b: tensor<8xf32>) -> tensor<4x8xf32> {
+  // CHECK: train.fusion map(%[[A:.*]] = %{{.*}} : tensor<4x8xf32>, %[[B:.*]] = %{{.*}} : tensor<8xf32>) -> tensor<4x8xf32> attributes {name = "fc"} {
+  // CHECK:   train.add %[[A]], %[[B]]
+  // CHECK:   train.yield %{{.*}} : tensor<4x8xf32>
+  %y = train.fusion map(%a = %x : tensor<4x8xf32>, %c = %b : tensor<8xf32>) -> tensor<4x8xf32> attributes {name = "fc"} {
+    %0 = train.add %a, %c : tensor<4x8xf32>, tensor<8xf32> -> tensor<4x8xf32>
+    train.yield %0 : tensor<4x8xf32>
+  }
+  return %y : tensor<4x8xf32>
+}

@@ -1,0 +1,62 @@
+// RUN: fp8c-opt %s --train-add-optimizer | FileCheck %s
+
+// CHECK: train.variable @fc.weight : tensor<8x16xf32>
+// CHECK-NEXT: train.variable @fc.weight.grad : tensor<8x16xf32> {init = #train.constant<0.000000e+00>, of = @fc.weight, role = #train.role<gradient>}
+// CHECK-NEXT: train.variable @fc.weight.m : tensor<8x16xf32> {{.*}} of = @fc.weight, role = #train.role<moment1>
+// CHECK-NEXT: train.variable @fc.weight.v : tensor<8x16xf32> {{.*}} of = @fc.weight, role = #train.role<moment2>
+train.variable @fc.weight : tensor<8x16xf32> {init = #train.normal<mean = 0.0, stddev = 0.02>, role = #train.role<parameter>}
+// CHECK-NEXT: train.variable @frozen
+// CHECK-NEXT: train.variable @fc.bias : tensor<16xbf16>
+train.variable @frozen : tensor<16xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+// State is f32, whatever the parameter is.
+// CHECK-NEXT: train.variable @fc.bias.grad : tensor<16xf32>
+// CHECK-NEXT: train.variable @fc.bias.m : tensor<16xf32>
+// CHECK-NEXT: train.variable @fc.bias.v : tensor<16xf32>
+train.variable @fc.bias : tensor<16xbf16> {init = #train.constant<0.0>, role = #train.role<parameter>}
+
+// Each gradient is added where it is computed.
+// CHECK-LABEL: func.func @micro(
+// CHECK-SAME: -> (tensor<f32> {train.name = "loss"}) {
+func.func @micro(%loss: tensor<f32>, %x: tensor<8x16xf32>)
+    -> (tensor<f32> {train.name = "loss"},
+        tensor<8x16xf32> {train.gradient_of = @fc.weight},
+        tensor<16xbf16> {train.gradient_of = @fc.bias}) {
+  // CHECK-NEXT: %[[DW:.*]] = train.exp
+  %dw = train.exp %x : tensor<8x16xf32> -> tensor<8x16xf32>
+  // CHECK-NEXT: %[[G:.*]] = train.read @fc.weight.grad {name = "fc.weight", phase = "update"} : tensor<8x16xf32>
+  // CHECK-NEXT: %[[SUM:.*]] = train.add %[[G]], %[[DW]] {name = "fc.weight", phase = "update"}
+  // CHECK-NEXT: train.assign @fc.weight.grad, %[[SUM]] {name = "fc.weight", phase = "update"}
+  // CHECK-NEXT: %[[DB:.*]] = train.reduce_sum
+  %db = train.reduce_sum %x axes [0] : tensor<8x16xf32> -> tensor<16xbf16>
+  // CHECK-NEXT: %[[G:.*]] = train.read @fc.bias.grad
+  // CHECK-NEXT: %[[SUM:.*]] = train.add %[[G]], %[[DB]] {{.*}} : tensor<16xf32>, tensor<16xbf16> -> tensor<16xf32>
+  // CHECK-NEXT: train.assign @fc.bias.grad, %[[SUM]]
+  // CHECK-NEXT: return %{{.*}} : tensor<f32>
+  return %loss, %dw, %db : tensor<f32>, tensor<8x16xf32>, tensor<16xbf16>
+}
+
+// CHECK-LABEL: func.func @update() -> (tensor<f32> {train.name = "grad_norm"})
+// CHECK-NEXT: %[[GW:.*]] = train.read @fc.weight.grad {name = "fc.weight", phase = "update"}
+// CHECK-NEXT: %[[SW:.*]] = train.sum_squares %[[GW]] {name = "fc.weight", phase = "update"}
+// CHECK-NEXT: %[[GB:.*]] = train.read @fc.bias.grad
+// CHECK-NEXT: %[[SB:.*]] = train.sum_squares %[[GB]]
+// CHECK-NEXT: %[[MAX:.*]] = train.hyper "clip_norm" {phase = "update"}
+// CHECK-NEXT: %[[C:.*]], %[[NORM:.*]] = train.clip_coefficient %[[MAX]] of %[[SW]], %[[SB]] {phase = "update"}
+// CHECK-NEXT: %[[LR:.*]] = train.hyper "lr"
+// CHECK-NEXT: %[[BETA1:.*]] = train.hyper "beta1"
+// CHECK-NEXT: %[[BETA2:.*]] = train.hyper "beta2"
+// CHECK-NEXT: %[[EPS:.*]] = train.hyper "eps"
+// CHECK-NEXT: %[[DECAY:.*]] = train.hyper "weight_decay"
+// CHECK-NEXT: %[[STEP:.*]] = train.hyper "step"
+// CHECK-NEXT: %[[P:.*]] = train.read @fc.weight {
+// CHECK-NEXT: %[[M:.*]] = train.read @fc.weight.m {
+// CHECK-NEXT: %[[V:.*]] = train.read @fc.weight.v {
+// CHECK-NEXT: %[[P1:.*]], %[[M1:.*]], %[[V1:.*]] = train.adamw %[[P]], %[[GW]], %[[M]], %[[V]](%[[C]], %[[LR]], %[[BETA1]], %[[BETA2]], %[[EPS]], %[[DECAY]], %[[STEP]]) {decay, name = "fc.weight", phase = "update"}
+// CHECK-NEXT: train.assign @fc.weight, %[[P1]] {
+// CHECK-NEXT: train.assign @fc.weight.m, %[[M1]] {
+// CHECK-NEXT: train.assign @fc.weight.v, %[[V1]] {
+// CHECK-NEXT: %[[ZERO:.*]] = arith.constant dense<0.000000e+00> : tensor<8x16xf32>
+// CHECK-NEXT: train.assign @fc.weight.grad, %[[ZERO]] {name = "fc.weight", phase = "update"}
+// A bias does not decay.
+// CHECK: train.adamw {{.*}} {name = "fc.bias", phase = "update"}
+// CHECK: return %[[NORM]]

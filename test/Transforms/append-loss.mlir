@@ -1,0 +1,38 @@
+// RUN: fp8c-opt %s --train-append-loss -split-input-file | FileCheck %s
+
+train.variable @wte : tensor<50x8xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+
+// Logits get a cross-entropy against a label for each row; @forward stays, and
+// what only its other outputs need is left out.
+// CHECK-LABEL: func.func @forward(
+// CHECK-SAME: -> (tensor<2x4x50xf32> {train.name = "logits"}, tensor<2x4x8xf32>)
+// CHECK-LABEL: func.func @eval(
+// CHECK-SAME: %{{.*}}: tensor<2x4xi64> {train.name = "tokens"},
+// CHECK-SAME: %[[TARGETS:[^:]*]]: tensor<2x4xi64> {train.name = "targets"})
+// CHECK-SAME: -> (tensor<f32> {train.name = "loss"})
+// CHECK-NOT: train.tanh
+// CHECK: %[[LOGITS:.*]] = train.matmul {{.*}} {name = "head", phase = "fwd"}
+// CHECK: %[[LOSS:[^,]*]], {{.*}} = train.cross_entropy %[[LOGITS]], %[[TARGETS]] {name = "loss", phase = "fwd"}
+// CHECK: return %[[LOSS]] : tensor<f32>
+func.func @forward(%tokens: tensor<2x4xi64> {train.name = "tokens"})
+    -> (tensor<2x4x50xf32> {train.name = "logits"}, tensor<2x4x8xf32>) {
+  %wte = train.read @wte : tensor<50x8xf32>
+  %x = train.embedding %wte, %tokens {name = "wte", phase = "fwd"} : tensor<50x8xf32>, tensor<2x4xi64> -> tensor<2x4x8xf32>
+  %y = train.matmul %x, %wte contracting [2] x [1] {name = "head", phase = "fwd"}
+    : tensor<2x4x8xf32>, tensor<50x8xf32> -> tensor<2x4x50xf32>
+  %z = train.tanh %x : tensor<2x4x8xf32> -> tensor<2x4x8xf32>
+  return %y, %z : tensor<2x4x50xf32>, tensor<2x4x8xf32>
+}
+
+// -----
+
+// A loss that @forward returns is taken before logits, and becomes a scalar f32.
+// CHECK-LABEL: func.func @eval(
+// CHECK-SAME: %[[X:[^:]*]]: tensor<4x8xf32>, %[[L:[^:]*]]: tensor<1xbf16>)
+// CHECK-SAME: -> (tensor<f32> {train.name = "loss"})
+// CHECK-NEXT: %[[SCALAR:.*]] = train.reshape %[[L]] {name = "loss", phase = "fwd"} : tensor<1xbf16> -> tensor<bf16>
+// CHECK-NEXT: %[[LOSS:.*]] = train.cast %[[SCALAR]] {name = "loss", phase = "fwd"} : tensor<bf16> -> tensor<f32>
+// CHECK-NEXT: return %[[LOSS]] : tensor<f32>
+func.func @forward(%x: tensor<4x8xf32>, %l: tensor<1xbf16>) -> (tensor<4x8xf32>, tensor<1xbf16>) {
+  return %x, %l : tensor<4x8xf32>, tensor<1xbf16>
+}

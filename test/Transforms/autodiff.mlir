@@ -1,0 +1,121 @@
+// RUN: fp8c-opt %s --train-autodiff -split-input-file | FileCheck %s
+
+train.variable @wte : tensor<50x8xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+train.variable @"fc.weight" : tensor<8x16xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+train.variable @"fc.bias" : tensor<16xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+train.variable @"proj.weight" : tensor<16x8xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+
+// A residual block and a head tied to the embedding. The forward ops stay as
+// they are; each op's gradients follow, last op first, with its name.
+// CHECK-LABEL: func.func @eval(
+// CHECK-LABEL: func.func @micro(
+// CHECK-SAME: %[[TOKENS:[^:]*]]: tensor<2x4xi64> {train.name = "tokens"}, %[[TARGETS:[^:]*]]: tensor<2x4xi64> {train.name = "targets"})
+// CHECK-SAME: -> (tensor<f32> {train.name = "loss"},
+// CHECK-SAME:     tensor<50x8xf32> {train.gradient_of = @wte},
+// CHECK-SAME:     tensor<8x16xf32> {train.gradient_of = @fc.weight},
+// CHECK-SAME:     tensor<16xf32> {train.gradient_of = @fc.bias},
+// CHECK-SAME:     tensor<16x8xf32> {train.gradient_of = @proj.weight})
+func.func @eval(%tokens: tensor<2x4xi64> {train.name = "tokens"}, %targets: tensor<2x4xi64> {train.name = "targets"})
+    -> (tensor<f32> {train.name = "loss"}) {
+  // CHECK: %[[WTE:.*]] = train.read @wte
+  // CHECK: %[[X:.*]] = train.embedding %[[WTE]], %[[TOKENS]] {name = "wte", phase = "fwd"}
+  %wte = train.read @wte : tensor<50x8xf32>
+  %x = train.embedding %wte, %tokens {name = "wte", phase = "fwd"} : tensor<50x8xf32>, tensor<2x4xi64> -> tensor<2x4x8xf32>
+  // CHECK: %[[FC:.*]] = train.read @fc.weight
+  // CHECK: %[[H0:.*]] = train.matmul %[[X]], %[[FC]] {name = "fc", phase = "fwd"}
+  %fc = train.read @"fc.weight" : tensor<8x16xf32>
+  %h0 = train.matmul %x, %fc {name = "fc", phase = "fwd"} : tensor<2x4x8xf32>, tensor<8x16xf32> -> tensor<2x4x16xf32>
+  // CHECK: %[[H1:.*]] = train.add %[[H0]]
+  %bias = train.read @"fc.bias" : tensor<16xf32>
+  %h1 = train.add %h0, %bias {name = "fc/bias", phase = "fwd"} : tensor<2x4x16xf32>, tensor<16xf32> -> tensor<2x4x16xf32>
+  // CHECK: %[[H2:.*]] = train.gelu %[[H1]] {name = "gelu", phase = "fwd", tanh}
+  %h2 = train.gelu %h1 {tanh, name = "gelu", phase = "fwd"} : tensor<2x4x16xf32> -> tensor<2x4x16xf32>
+  // CHECK: %[[PROJ:.*]] = train.read @proj.weight
+  %proj = train.read @"proj.weight" : tensor<16x8xf32>
+  %h3 = train.matmul %h2, %proj {name = "proj", phase = "fwd"} : tensor<2x4x16xf32>, tensor<16x8xf32> -> tensor<2x4x8xf32>
+  // CHECK: %[[Y:.*]] = train.add %[[X]], %{{.*}} {name = "residual", phase = "fwd"}
+  %y = train.add %x, %h3 {name = "residual", phase = "fwd"} : tensor<2x4x8xf32>, tensor<2x4x8xf32> -> tensor<2x4x8xf32>
+  // CHECK: %[[LOGITS:.*]] = train.matmul %[[Y]], %[[WTE]] contracting [2] x [1] {name = "head", phase = "fwd"}
+  %logits = train.matmul %y, %wte contracting [2] x [1] {name = "head", phase = "fwd"}
+    : tensor<2x4x8xf32>, tensor<50x8xf32> -> tensor<2x4x50xf32>
+  // CHECK: %[[LOSS:.*]], %[[LSE:.*]], %[[INV:.*]] = train.cross_entropy
+  %loss, %lse, %inv = train.cross_entropy %logits, %targets {name = "loss", phase = "fwd"}
+    : tensor<2x4x50xf32>, tensor<2x4xi64> -> tensor<f32>, tensor<2x4xf32>, tensor<f32>
+
+  // CHECK-NEXT: %[[SEED:.*]] = train.hyper "grad_scale" {name = "loss", phase = "dgrad"}
+  // CHECK-NEXT: %[[DLOGITS:.*]] = train.cross_entropy_vjp %[[SEED]], %[[LOGITS]], %[[TARGETS]], %[[LSE]], %[[INV]] {name = "loss", phase = "dgrad"}
+  // CHECK-NEXT: %[[DY:.*]] = train.matmul %[[DLOGITS]], %[[WTE]] {name = "head", phase = "dgrad"} : {{.*}} -> tensor<2x4x8xf32>
+  // CHECK-NEXT: %[[DWTE0:.*]] = train.matmul %[[DLOGITS]], %[[Y]] contracting [0, 1] x [0, 1] {name = "head", phase = "wgrad"} : {{.*}} -> tensor<50x8xf32>
+  // CHECK-NEXT: %[[DH2:.*]] = train.matmul %[[DY]], %[[PROJ]] contracting [2] x [1] {name = "proj", phase = "dgrad"}
+  // CHECK-NEXT: %[[DPROJ:.*]] = train.matmul %[[H2]], %[[DY]] contracting [0, 1] x [0, 1] {name = "proj", phase = "wgrad"}
+  // CHECK-NEXT: %[[DH1:.*]] = train.gelu_vjp %[[H1]], %[[DH2]] {name = "gelu", phase = "dgrad", tanh}
+  // CHECK-NEXT: %[[DBIAS:.*]] = train.reduce_sum %[[DH1]] axes [0, 1] {name = "fc/bias", phase = "wgrad"}
+  // CHECK-NEXT: %[[DX0:.*]] = train.matmul %[[DH1]], %[[FC]] contracting [2] x [1] {name = "fc", phase = "dgrad"}
+  // CHECK-NEXT: %[[DFC:.*]] = train.matmul %[[X]], %[[DH1]] contracting [0, 1] x [0, 1] {name = "fc", phase = "wgrad"}
+  // CHECK-NEXT: %[[DX:.*]] = train.add %[[DY]], %[[DX0]] {name = "fc", phase = "dgrad"}
+  // CHECK-NEXT: %[[DWTE1:.*]] = train.embedding_vjp %[[DX]], %[[TOKENS]] {name = "wte", phase = "wgrad"}
+  // CHECK-NEXT: %[[DWTE:.*]] = train.add %[[DWTE0]], %[[DWTE1]] {name = "wte", phase = "wgrad"}
+  // CHECK-NEXT: return %[[LOSS]], %[[DWTE]], %[[DFC]], %[[DBIAS]], %[[DPROJ]]
+  return %loss : tensor<f32>
+}
+
+// -----
+
+train.variable @w : tensor<4x6xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+train.variable @cos : tensor<4x1xf32> {init = #train.constant<1.0>, role = #train.role<buffer>}
+
+// Only what lies between a parameter and the loss is differentiated: neither
+// the input's nor the buffer's side of a product, nor the maximum, which takes
+// no gradient. Both reads of @w count.
+// CHECK-LABEL: func.func @micro(
+// CHECK-SAME: %[[X:[^:]*]]: tensor<4x6xf32>)
+// CHECK-SAME: -> (tensor<f32>, tensor<4x6xf32> {train.gradient_of = @w})
+func.func @eval(%x: tensor<4x6xf32>) -> tensor<f32> {
+  // CHECK: train.reduce_max
+  %max = train.reduce_max %x axes [1] {keepdims} : tensor<4x6xf32> -> tensor<4x1xf32>
+  // CHECK: %[[COS:.*]] = train.read @cos
+  %cos = train.read @cos : tensor<4x1xf32>
+  // CHECK: %[[MAX:.*]] = train.mul
+  %0 = train.mul %max, %cos : tensor<4x1xf32>, tensor<4x1xf32> -> tensor<4x1xf32>
+  %w0 = train.read @w : tensor<4x6xf32>
+  %w1 = train.read @w : tensor<4x6xf32>
+  %1 = train.mul %w0, %0 : tensor<4x6xf32>, tensor<4x1xf32> -> tensor<4x6xf32>
+  %2 = train.add %1, %w1 : tensor<4x6xf32>, tensor<4x6xf32> -> tensor<4x6xf32>
+  // Of a split, what is not used counts as zeros. Dead code is not kept.
+  // CHECK-NOT: train.exp
+  %a, %b = train.split %2 axis 1 {name = "cut"} : tensor<4x6xf32> -> tensor<4x2xf32>, tensor<4x4xf32>
+  %3 = train.exp %b : tensor<4x4xf32> -> tensor<4x4xf32>
+  %4 = train.reduce_sum %a axes [0, 1] : tensor<4x2xf32> -> tensor<f32>
+  // CHECK: train.hyper "grad_scale" {phase = "dgrad"}
+  // CHECK: %[[DA:.*]] = train.broadcast_to
+  // CHECK-NEXT: %[[ZERO:.*]] = arith.constant dense<0.000000e+00> : tensor<4x4xf32>
+  // CHECK-NEXT: %[[D2:.*]] = train.concat %[[DA]], %[[ZERO]] axis 1 {name = "cut", phase = "dgrad"}
+  // CHECK-NEXT: %[[D1:.*]] = train.mul %[[D2]], %[[MAX]] {phase = "dgrad"}
+  // CHECK-NEXT: %[[DW:.*]] = train.add %[[D2]], %[[D1]] {phase = "wgrad"}
+  // CHECK-NEXT: return %{{.*}}, %[[DW]]
+  return %4 : tensor<f32>
+}
+
+// -----
+
+train.variable @w : tensor<8x8xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+
+// Attention from single ops: products of activations have no wgrad, and the
+// weight's gradient is recognised through a transpose.
+// CHECK-LABEL: func.func @micro(
+func.func @eval(%x: tensor<2x4x8xf32>) -> tensor<f32> {
+  %w = train.read @w : tensor<8x8xf32>
+  %t = train.transpose %w [1, 0] {name = "q"} : tensor<8x8xf32> -> tensor<8x8xf32>
+  %q = train.matmul %x, %t {name = "q"} : tensor<2x4x8xf32>, tensor<8x8xf32> -> tensor<2x4x8xf32>
+  %s = train.matmul %q, %q contracting [2] x [2] {name = "scores", batch = 1} : tensor<2x4x8xf32>, tensor<2x4x8xf32> -> tensor<2x4x4xf32>
+  %p = train.softmax %s {name = "softmax"} : tensor<2x4x4xf32> -> tensor<2x4x4xf32>
+  %z = train.reduce_sum %p axes [0, 1, 2] : tensor<2x4x4xf32> -> tensor<f32>
+  // CHECK: train.softmax_vjp {{.*}} {name = "softmax", phase = "dgrad"}
+  // CHECK-NEXT: train.matmul {{.*}} {batch = 1 : i64, name = "scores", phase = "dgrad"}
+  // CHECK-NEXT: train.matmul {{.*}} contracting [1] x [1] {batch = 1 : i64, name = "scores", phase = "dgrad"}
+  // CHECK-NEXT: train.add {{.*}} {name = "scores", phase = "dgrad"}
+  // CHECK-NEXT: %[[DT:.*]] = train.matmul {{.*}} contracting [0, 1] x [0, 1] {name = "q", phase = "wgrad"}
+  // CHECK-NEXT: %[[DW:.*]] = train.transpose %[[DT]] [1, 0] {name = "q", phase = "wgrad"}
+  // CHECK-NEXT: return %{{.*}}, %[[DW]]
+  return %z : tensor<f32>
+}

@@ -1,0 +1,17 @@
+import os
+
+import lit.formats
+
+config.name = "fp8c"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".mlir", ".test"]
+config.excludes = ["Inputs", "integration", "unit"]
+config.test_source_root = os.path.dirname(__file__)
+config.test_exec_root = os.path.join(config.fp8c_obj_root, "test")
+
+# Our tools first: tests name them without a path.
+for directory in (config.llvm_tools_dir, config.fp8c_tools_dir):
+    config.environment["PATH"] = os.pathsep.join(
+        (directory, config.environment["PATH"])
+    )
+config.substitutions.append(("%python", f'"{config.python}"'))

@@ -1,0 +1,282 @@
+//===- TensorOpsTest.cpp - Embedding, loss, rotary, copies, clipping ------===//
+
+#include "TestData.h"
+#include "kernels/cpu/tensor_ops.h"
+
+#include <numeric>
+
+using namespace fp8c;
+using namespace fp8c::test;
+
+namespace {
+
+//===----------------------------------------------------------------------===//
+// Embedding
+//===----------------------------------------------------------------------===//
+
+std::vector<int64_t> random_ids(int64_t n, int64_t rows) {
+  std::mt19937 bits(11);
+  std::vector<int64_t> ids(n);
+  for (auto &id : ids)
+    id = bits() % rows;
+  return ids;
+}
+
+TEST(Embedding, LooksUpRows) {
+  const int64_t rows = 17, width = 100, n = 300;
+  const auto table = random_values<bf16>(rows * width, 1);
+  const auto ids = random_ids(n, rows);
+  std::vector<float> out(n * width);
+  embedding(table.data(), ids.data(), out.data(), n, width);
+  for (int64_t i = 0; i < n * width; ++i)
+    ASSERT_EQ(out[i], to_float(table[ids[i / width] * width + i % width]));
+}
+
+TEST(Embedding, BackwardAddsUpRepeatedIds) {
+  const int64_t rows = 17, width = 100, n = 300;
+  const auto dy = random_values<bf16>(n * width, 2);
+  const auto ids = random_ids(n, rows);
+  for (bool accumulate : {false, true}) {
+    auto dtable = random_values<float>(rows * width, 3);
+    std::vector<double> expected(rows * width);
+    if (accumulate)
+      expected = to_double(dtable);
+    for (int64_t i = 0; i < n * width; ++i)
+      expected[ids[i / width] * width + i % width] += to_float(dy[i]);
+    embedding_backward(ids.data(), dy.data(), dtable.data(), n, width, rows,
+                       accumulate);
+    expect_close(dtable, expected, 1e-6);
+  }
+}
+
+TEST(Embedding, BackwardDoesNotDependOnThreads) {
+  const int64_t rows = 17, width = 200, n = 300;
+  const auto dy = random_values<float>(n * width, 4);
+  const auto ids = random_ids(n, rows);
+  expect_thread_independent([&] {
+    std::vector<float> dtable(rows * width);
+    embedding_backward(ids.data(), dy.data(), dtable.data(), n, width, rows,
+                       false);
+    return dtable;
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Cross entropy
+//===----------------------------------------------------------------------===//
+
+template <class T> void check_cross_entropy(double tolerance) {
+  const int64_t rows = 50, classes = 301, ignored = 7;
+  const auto logits = random_values<T>(rows * classes, 5, 4.0f);
+  auto labels = random_ids(rows, classes);
+  labels[3] = ignored;
+  labels[9] = -100;
+  labels[49] = -1;
+  const float dloss = 2.0f;
+
+  double loss = 0;
+  int64_t count = 0;
+  std::vector<double> lse(rows), dlogits(rows * classes);
+  for (int64_t i = 0; i < rows; ++i) {
+    double total = 0;
+    for (int64_t j = 0; j < classes; ++j)
+      total += std::exp(double(load(logits.data(), i * classes + j)));
+    lse[i] = std::log(total);
+    if (labels[i] < 0 || labels[i] == ignored)
+      continue;
+    ++count;
+    loss += lse[i] - load(logits.data(), i * classes + labels[i]);
+    for (int64_t j = 0; j < classes; ++j)
+      dlogits[i * classes + j] =
+          std::exp(load(logits.data(), i * classes + j) - lse[i]) -
+          (j == labels[i]);
+  }
+  for (auto &d : dlogits)
+    d *= dloss / count;
+
+  float loss_out, inv_count;
+  std::vector<float> lse_out(rows);
+  cross_entropy(logits.data(), labels.data(), &loss_out, lse_out.data(),
+                &inv_count, rows, classes, ignored);
+  EXPECT_NEAR(loss_out, loss / count, 1e-6 * loss / count);
+  EXPECT_EQ(inv_count, 1.0f / count);
+  expect_close(lse_out, lse, 1e-6);
+
+  std::vector<T> d(rows * classes);
+  cross_entropy_backward(logits.data(), labels.data(), lse_out.data(),
+                         &inv_count, &dloss, d.data(), rows, classes, ignored);
+  expect_close(d, dlogits, tolerance);
+  auto in_place = logits;
+  cross_entropy_backward(in_place.data(), labels.data(), lse_out.data(),
+                         &inv_count, &dloss, in_place.data(), rows, classes,
+                         ignored);
+  EXPECT_TRUE(same_bits(in_place, d));
+}
+
+TEST(CrossEntropy, Float) { check_cross_entropy<float>(1e-6); }
+TEST(CrossEntropy, BFloat16) { check_cross_entropy<bf16>(1e-6); }
+
+TEST(CrossEntropy, NothingToCount) {
+  const auto logits = random_values<float>(2 * 5, 6);
+  const int64_t labels[] = {-100, -100};
+  float loss = 9, inv_count = 9, lse[2], dloss = 1;
+  std::vector<float> d(10, 9.0f);
+  cross_entropy(logits.data(), labels, &loss, lse, &inv_count, 2, 5, -100);
+  cross_entropy_backward(logits.data(), labels, lse, &inv_count, &dloss,
+                         d.data(), 2, 5, -100);
+  EXPECT_EQ(loss, 0.0f);
+  EXPECT_EQ(d, std::vector<float>(10, 0.0f));
+}
+
+TEST(CrossEntropy, DoesNotDependOnThreads) {
+  const auto logits = random_values<float>(100 * 333, 7);
+  const auto labels = random_ids(100, 333);
+  expect_thread_independent([&] {
+    std::vector<float> out(102);
+    cross_entropy(logits.data(), labels.data(), &out[100], out.data(),
+                  &out[101], 100, 333, -100);
+    return out;
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Rotary
+//===----------------------------------------------------------------------===//
+
+void check_rotary(bool interleaved, bool batched_angles, int64_t rotary_dim) {
+  const int64_t batch = 2, seq = 5, heads = 3, dim = 16;
+  const int64_t half = rotary_dim / 2, stride = heads * dim + 4;
+  const RotaryShape s{batch,       seq,   heads,  dim,    rotary_dim,
+                      interleaved, false, stride, stride, batched_angles};
+  const auto x = random_values<float>(batch * seq * stride, 8);
+  const auto angles =
+      random_values<float>((batched_angles ? batch : 1) * seq * half, 9);
+  std::vector<float> cosines, sines;
+  for (float a : angles) {
+    cosines.push_back(std::cos(a));
+    sines.push_back(std::sin(a));
+  }
+
+  auto expected = to_double(x);
+  for (int64_t t = 0; t < batch * seq; ++t)
+    for (int64_t h = 0; h < heads; ++h)
+      for (int64_t i = 0; i < half; ++i) {
+        const double a = angles[(batched_angles ? t : t % seq) * half + i];
+        const int64_t base = t * stride + h * dim;
+        const int64_t i0 = base + (interleaved ? 2 * i : i);
+        const int64_t i1 = interleaved ? i0 + 1 : i0 + half;
+        expected[i0] = std::cos(a) * x[i0] - std::sin(a) * x[i1];
+        expected[i1] = std::sin(a) * x[i0] + std::cos(a) * x[i1];
+      }
+  auto y = x;
+  rotary(x.data(), cosines.data(), sines.data(), y.data(), s);
+  expect_close(y, expected, 1e-6);
+
+  RotaryShape back = s;
+  back.inverse = true;
+  rotary(y.data(), cosines.data(), sines.data(), y.data(), back); // in place
+  expect_close(y, to_double(x), 1e-6);
+}
+
+TEST(Rotary, BothModesAndTheirInverse) {
+  for (bool interleaved : {false, true})
+    for (bool batched_angles : {false, true})
+      for (int64_t rotary_dim : {16, 10})
+        check_rotary(interleaved, batched_angles, rotary_dim);
+}
+
+//===----------------------------------------------------------------------===//
+// Copies
+//===----------------------------------------------------------------------===//
+
+using Dims = std::vector<int64_t>;
+
+/// Copies between views and compares with a walk over all indices.
+template <class T, class Out>
+void check_copy(const Dims &shape, const Dims &src_strides,
+                const Dims &dst_strides) {
+  int64_t src_size = 1, dst_size = 1, total = 1;
+  for (size_t d = 0; d < shape.size(); ++d) {
+    src_size += (shape[d] - 1) * src_strides[d];
+    dst_size += (shape[d] - 1) * dst_strides[d];
+    total *= shape[d];
+  }
+  const auto src = random_values<T>(src_size, 10);
+  auto expected = random_values<Out>(dst_size, 11);
+  auto dst = expected;
+  for (int64_t n = 0; n < total; ++n) {
+    int64_t from = 0, to = 0, rest = n;
+    for (size_t d = shape.size(); d-- > 0; rest /= shape[d]) {
+      from += rest % shape[d] * src_strides[d];
+      to += rest % shape[d] * dst_strides[d];
+    }
+    store(expected.data(), to, load(src.data(), from));
+  }
+  copy_strided(src.data(), dst.data(), int(shape.size()), shape.data(),
+               src_strides.data(), dst_strides.data());
+  EXPECT_TRUE(same_bits(dst, expected));
+}
+
+TEST(Copy, Views) {
+  check_copy<float, float>({}, {}, {});
+  check_copy<float, float>({1000}, {1}, {1});
+  check_copy<float, float>({1000}, {1}, {3});
+  check_copy<float, bf16>({100001}, {1}, {1});
+  check_copy<bf16, bf16>({2, 50001}, {50003, 1}, {50002, 1});
+  check_copy<float, float>({5, 7, 11}, {77, 11, 1}, {77, 11, 1});
+  check_copy<float, float>({5, 7, 11}, {200, 20, 1}, {77, 11, 1}); // slice
+  check_copy<float, float>({100, 333}, {1, 100}, {333, 1});        // .T
+  check_copy<bf16, bf16>({2, 50, 8, 40}, {16000, 40, 2000, 1},     // heads
+                         {16000, 320, 40, 1});
+  check_copy<e4m3, e4m3>({3, 70, 65}, {4550, 1, 70}, {4550, 65, 1}); // batch .T
+  check_copy<float, float>({4, 5, 6}, {1, 4, 20}, {30, 6, 1});       // reversed
+  check_copy<float, bf16>({40, 500}, {0, 1}, {500, 1});              // rows
+  check_copy<bf16, float>({40, 500}, {1, 0}, {500, 1});              // columns
+  check_copy<float, float>({2, 1, 3, 1, 2, 2, 2, 2}, {48, 7, 16, 3, 8, 4, 2, 1},
+                           {1, 9, 2, 9, 6, 12, 24, 48});
+}
+
+TEST(Copy, WrittenOut) {
+  const float x[] = {1, 2, 3, 4, 5, 6};
+  float y[6];
+  copy_strided(x, y, {3, 2}, {1, 3}, {2, 1});
+  EXPECT_EQ(std::vector<float>(y, y + 6),
+            (std::vector<float>{1, 4, 2, 5, 3, 6}));
+}
+
+TEST(Copy, Empty) {
+  const int64_t shape[] = {3, 0}, strides[] = {0, 1};
+  copy_strided<float, float>(nullptr, nullptr, 2, shape, strides, strides);
+}
+
+TEST(Fill, Converts) {
+  std::vector<bf16> x(20000);
+  fill(x.data(), int64_t(x.size()), 1.5f);
+  for (bf16 v : x)
+    ASSERT_EQ(to_float(v), 1.5f);
+}
+
+//===----------------------------------------------------------------------===//
+// Clipping
+//===----------------------------------------------------------------------===//
+
+TEST(Clip, Coefficient) {
+  const float a = 9.0f, b = 16.0f, bad = NAN, huge = INFINITY;
+  float coef, norm;
+  const float *sums[] = {&a, &b};
+  clip_coefficient(sums, 2, 1.0f, &coef, &norm);
+  EXPECT_EQ(norm, 5.0f);
+  EXPECT_FLOAT_EQ(coef, 0.2f);
+  clip_coefficient(sums, 2, 10.0f, &coef, &norm);
+  EXPECT_EQ(coef, 1.0f) << "shorter than the limit";
+  clip_coefficient(sums, 2, 0.0f, &coef, &norm);
+  EXPECT_EQ(coef, 1.0f) << "no limit";
+  for (const float *broken : {&bad, &huge}) {
+    const float *with_broken[] = {&a, broken};
+    clip_coefficient(with_broken, 2, 1.0f, &coef, &norm);
+    EXPECT_EQ(coef, skip_step);
+    EXPECT_FALSE(std::isfinite(norm));
+  }
+}
+
+} // namespace

@@ -1,0 +1,100 @@
+//===- ManifestTest.cpp ---------------------------------------------------===//
+
+#include "core/Manifest.h"
+
+#include "core/Json.h"
+
+#include "TestFiles.h"
+
+using namespace fp8c::runtime;
+
+namespace {
+
+Json valid() {
+  return Json::parse(R"({
+    "format": 1, "compiler": "test", "target": "cpu", "recipe": "f32",
+    "fingerprint": "f", "model": {"name": "m", "vocab": 4, "seq": 2},
+    "hyper": ["lr", "step"],
+    "variables_bytes": 128, "arena_bytes": 64,
+    "variables": [
+      {"name": "w", "dtype": "f32", "shape": [2, 3], "offset": 0, "bytes": 24,
+       "role": "parameter", "init": {"kind": "normal", "mean": 0, "std": 0.5}},
+      {"name": "w.q", "dtype": "f8E4M3FN", "shape": [2, 3], "offset": 64,
+       "bytes": 6, "role": "compute_weight", "of": "w"}],
+    "functions": {"f": {
+      "inputs": [{"name": "x", "dtype": "i64", "shape": [1, 2]}],
+      "outputs": [{"name": "y", "dtype": "f32", "shape": []}]}}
+  })");
+}
+
+Manifest read(const Json &json) {
+  TestFolder folder;
+  return Manifest::read(folder.write("manifest.json", json.dump()));
+}
+
+} // namespace
+
+TEST(Manifest, ReadsEverything) {
+  Manifest manifest = read(valid());
+  EXPECT_EQ(manifest.target, "cpu");
+  EXPECT_EQ(manifest.model.vocab, 4);
+  EXPECT_EQ(manifest.hyper, (std::vector<std::string>{"lr", "step"}));
+  ASSERT_EQ(manifest.variables.size(), 2u);
+  const Variable &weight = manifest.variables[0];
+  EXPECT_EQ(weight.bytes(), 24u);
+  EXPECT_EQ(weight.init.kind, Initializer::Kind::Normal);
+  EXPECT_EQ(weight.init.std, 0.5);
+  EXPECT_EQ(manifest.variables[1].of, "w");
+  EXPECT_EQ(manifest.bytesOf(Role::ComputeWeight), 6u);
+  const FunctionSpec &function = manifest.functions.at("f");
+  EXPECT_EQ(function.inputs[0].type, DataType::I64);
+  EXPECT_EQ(function.outputs[0].bytes(), 4u); // a scalar
+  EXPECT_EQ(manifest.findVariable("none"), nullptr);
+}
+
+TEST(Manifest, SaysWhatIsWrong) {
+  auto expect = [](const char *message, const char *pointer, Json value) {
+    Json json = valid();
+    json[Json::json_pointer(pointer)] = std::move(value);
+    EXPECT_ERROR(message, read(json));
+  };
+  expect("format: is 2; this runtime reads 1", "/format", 2);
+  expect("target: expected a string", "/target", 1);
+  expect("arena_bytes: expected a non-negative integer", "/arena_bytes", -1);
+  expect("variables: expected an array", "/variables", 1);
+  expect("variables[0].dtype: unknown dtype \"f64\"", "/variables/0/dtype",
+         "f64");
+  expect("variables[0].bytes: is 20, but 2x3 f32 takes 24",
+         "/variables/0/bytes", 20);
+  expect("variables[0]: lies outside the variables block",
+         "/variables/0/offset", 108);
+  expect("variables[0].offset: is not aligned", "/variables/0/offset", 2);
+  expect("variables \"w\" and \"w.q\" overlap", "/variables/1/offset", 23);
+  expect("two variables are called \"w\"", "/variables/1/name", "w");
+  expect("belongs to \"v\", which does not exist", "/variables/1/of", "v");
+  expect("variables[0].role: unknown role", "/variables/0/role", "weight");
+  expect("variables[0].init.kind: unknown kind", "/variables/0/init/kind", "x");
+  expect("variables[0].shape: the tensor is too large", "/variables/0/shape",
+         {1000000000, 1000000000, 1000000000});
+  expect("functions.f.inputs[0]: has no \"name\"", "/functions/f/inputs/0",
+         Json::object());
+}
+
+TEST(Manifest, ChecksInitialData) {
+  Json json = valid();
+  Json &init = json["variables"][0]["init"];
+  init = {{"kind", "file"}, {"offset", 8}, {"bytes", 24}};
+  EXPECT_EQ(read(json).variables[0].init.offset, 8u);
+  init["bytes"] = 20;
+  EXPECT_ERROR("variables[0].init.bytes: is 20, but 6 f32 values take 24",
+               read(json));
+  init = {{"kind", "values"}, {"values", {1, 2, 3, 4, 5, 6, 7}}};
+  EXPECT_ERROR("has more values than the variable", read(json));
+}
+
+TEST(Manifest, NotJson) {
+  TestFolder folder;
+  EXPECT_ERROR("not valid JSON",
+               Manifest::read(folder.write("manifest.json", "{")));
+  EXPECT_ERROR("cannot read: No such file", Manifest::read(folder / "none"));
+}

@@ -1,0 +1,188 @@
+//===- CallCommand.cpp - fp8c-run call ------------------------------------===//
+
+#include "Commands.h"
+
+#include "core/Error.h"
+#include "core/Initialize.h"
+#include "core/Instance.h"
+#include "core/OutputFile.h"
+#include "core/Safetensors.h"
+#include "core/Text.h"
+#include "core/TrainOptions.h"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+
+namespace fp8c::run {
+namespace {
+
+using namespace runtime;
+
+struct CallArguments {
+  std::string program, inputs, outputs;
+  std::vector<std::string> functions, hyper;
+  uint64_t seed = TrainOptions().seed;
+};
+
+/// The tensors given with --inputs, and which of them were asked for.
+class GivenTensors {
+public:
+  explicit GivenTensors(const std::string &path) {
+    if (!path.empty())
+      reader = std::make_unique<SafetensorsReader>(path);
+  }
+
+  /// The data for a tensor of this name, dtype and shape, or null.
+  const unsigned char *find(const TensorSpec &spec) {
+    used.insert(spec.name);
+    return reader ? reader->find(spec) : nullptr;
+  }
+
+  /// A misspelt name must not pass for one that was not given.
+  void checkAllUsed() const {
+    if (!reader)
+      return;
+    for (const auto &entry : reader->tensors())
+      if (!used.count(entry.first))
+        throw Error::inFile(reader->path(),
+                            "\"" + entry.first +
+                                "\" is neither a variable nor an input of the "
+                                "called functions");
+  }
+
+private:
+  std::unique_ptr<SafetensorsReader> reader;
+  std::set<std::string> used;
+};
+
+/// Training's defaults, then NAME=VALUE of the command line.
+void setHyper(Instance &instance, const std::vector<std::string> &settings) {
+  TrainOptions options;
+  options.apply(instance);
+  instance.setHyper("lr", static_cast<float>(options.lr));
+  instance.setHyper("step", 1);
+  const std::vector<std::string> &known = instance.manifest().hyper;
+  for (const std::string &setting : settings) {
+    size_t equals = setting.find('=');
+    std::string name = setting.substr(0, equals);
+    char *end = nullptr;
+    float value = equals == std::string::npos
+                      ? 0
+                      : std::strtof(setting.c_str() + equals + 1, &end);
+    if (!end || *end || end == setting.c_str() + equals + 1)
+      throw Error("--hyper " + setting + ": expected NAME=VALUE");
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      throw Error("the program has no hyperparameter \"" + name + "\"");
+    instance.setHyper(name, value);
+  }
+}
+
+void overrideVariables(Instance &instance, GivenTensors &given) {
+  for (const Variable &variable : instance.manifest().variables)
+    if (const unsigned char *data = given.find(variable))
+      instance.write(variable, data);
+}
+
+void fillInputs(Function &function, const std::string &name,
+                GivenTensors &given) {
+  for (HostTensor &input : function.inputs()) {
+    const unsigned char *data = given.find(input.spec());
+    if (!data)
+      throw Error(concat(name, " needs the input \"", input.spec().name, "\", ",
+                         shapeText(input.spec().shape), " ",
+                         nameOf(input.spec().type)),
+                  "give it in a file with --inputs");
+    std::memcpy(input.data(), data, input.bytes());
+  }
+}
+
+/// Outputs under their names; a function called later overwrites an earlier
+/// one's. Then the variables.
+std::vector<SafetensorsEntry> results(const Instance &instance,
+                                      std::vector<Function> &functions) {
+  std::map<std::string, const HostTensor *> outputs;
+  for (Function &function : functions)
+    for (HostTensor &output : function.outputs())
+      outputs[output.spec().name] = &output;
+  std::vector<SafetensorsEntry> entries;
+  for (const auto &entry : outputs)
+    entries.push_back({entry.second->spec(),
+                       [tensor = entry.second](unsigned char *destination) {
+                         std::memcpy(destination, tensor->data(),
+                                     tensor->bytes());
+                       }});
+  for (const Variable &variable : instance.manifest().variables) {
+    if (outputs.count(variable.name))
+      throw Error("\"" + variable.name + "\" is both an output and a variable");
+    entries.push_back({variable, [&](unsigned char *destination) {
+                         instance.read(variable, destination);
+                       }});
+  }
+  return entries;
+}
+
+int call(const CallArguments &arguments) {
+  Instance instance(Program::open(arguments.program));
+  GivenTensors given(arguments.inputs);
+  initializeVariables(instance, arguments.seed);
+  overrideVariables(instance, given);
+  setHyper(instance, arguments.hyper);
+
+  std::vector<Function> functions;
+  for (const std::string &name : arguments.functions) {
+    functions.emplace_back(instance, name);
+    fillInputs(functions.back(), name, given);
+  }
+  given.checkAllUsed();
+
+  instance.poisonArena();
+  instance.refresh();
+  for (Function &function : functions) {
+    instance.poisonArena();
+    function.run();
+  }
+  AtomicFile file(arguments.outputs);
+  writeSafetensors(file.stream(), results(instance, functions));
+  file.commit();
+  return 0;
+}
+
+} // namespace
+
+void addCallCommand(CLI::App &tool, Action &action) {
+  auto *command = tool.add_subcommand(
+      "call", "Call functions of a program once and write what they computed. "
+              "The arena is filled with NaN before every call.");
+  auto arguments = std::make_shared<CallArguments>();
+  command
+      ->add_option("PROG", arguments->program,
+                   "compiled program (the .fp8x folder)")
+      ->required();
+  command
+      ->add_option("FUNCTION", arguments->functions,
+                   "function to call, or several in order: "
+                   "calibrate,micro,update")
+      ->required()
+      ->delimiter(',');
+  command->add_option("--inputs", arguments->inputs,
+                      "safetensors file with the inputs by name; variables in "
+                      "it replace initial values before init is called");
+  command
+      ->add_option("--outputs", arguments->outputs,
+                   "safetensors file to write: outputs and all variables")
+      ->required();
+  command
+      ->add_option("--hyper", arguments->hyper,
+                   "NAME=VALUE; defaults as in training, step=1, grad_scale=1")
+      ->delimiter(',');
+  command->add_option("--seed", arguments->seed, "of the initial weights")
+      ->capture_default_str();
+  command->callback([arguments, &action] {
+    action = [arguments] { return call(*arguments); };
+  });
+}
+
+} // namespace fp8c::run

@@ -1,0 +1,67 @@
+//===- EvalCommand.cpp - fp8c-run eval ------------------------------------===//
+
+#include "Commands.h"
+
+#include "core/Evaluate.h"
+#include "core/Model.h"
+#include "core/Text.h"
+
+#include <CLI/CLI.hpp>
+
+#include <cmath>
+#include <cstdio>
+
+namespace fp8c::run {
+namespace {
+
+using namespace runtime;
+
+struct EvalArguments {
+  std::string model, data;
+  int64_t batches = 0;
+};
+
+int evaluate(EvalArguments arguments) {
+  Model model = Model::open(arguments.model);
+  if (arguments.data.empty() && model.run)
+    arguments.data = model.run->validation;
+  if (arguments.data.empty())
+    throw Error("there is no data to evaluate on", "name it with --data");
+  TokenFile file(arguments.data);
+  Evaluator evaluator(*model.instance, file);
+  Evaluator::Result result = evaluator.run(arguments.batches);
+
+  Table table;
+  table.row("weights", model.weights);
+  table.row("data", arguments.data);
+  table.row("tokens", withThousands(static_cast<int64_t>(result.targets)));
+  table.row("loss", numberText("%.6f nats per token", result.loss));
+  table.row("perplexity", numberText("%.6g", std::exp(result.loss)));
+  std::fputs(table.str().c_str(), stdout);
+  return 0;
+}
+
+} // namespace
+
+void addEvalCommand(CLI::App &tool, Action &action) {
+  auto *command = tool.add_subcommand(
+      "eval", "Mean loss and perplexity of a model over a token file.");
+  auto arguments = std::make_shared<EvalArguments>();
+  command
+      ->add_option("MODEL", arguments->model,
+                   "run folder (newest checkpoint), checkpoint folder, or "
+                   "compiled program (initial weights)")
+      ->required();
+  command->add_option("--data", arguments->data,
+                      "tokens to evaluate on [the run's --val]");
+  command
+      ->add_option("--batches", arguments->batches,
+                   "batches, spread evenly over the file; 0: the whole file")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->callback([arguments, &action] {
+    action = [arguments] { return evaluate(*arguments); };
+  });
+}
+
+} // namespace fp8c::run

@@ -1,0 +1,199 @@
+//===- TrainCommand.cpp - fp8c-run train ----------------------------------===//
+
+#include "Commands.h"
+
+#include "core/Tokenizer.h"
+#include "core/Training.h"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <filesystem>
+
+namespace fp8c::run {
+namespace {
+
+using namespace runtime;
+
+struct TrainArguments {
+  std::string program, data, validation, out = "run", resume;
+  TrainOptions options;
+};
+
+std::string absolutePath(const std::string &path) {
+  return path.empty() ? "" : std::filesystem::absolute(path).string();
+}
+
+/// Options whose default depends on others.
+void resolveDefaults(const CLI::App &command, TrainOptions &options) {
+  if (!command.count("--min-lr"))
+    options.minLr = options.lr / 10;
+  if (!command.count("--warmup"))
+    options.warmup = std::min<int64_t>(2000, options.steps / 20);
+  if (!command.count("--decay-steps"))
+    options.decaySteps = options.steps / 5;
+}
+
+int start(const CLI::App &command, TrainArguments &arguments) {
+  for (const char *needed : {"PROG", "--data", "--steps"})
+    if (!command.count(needed))
+      throw CLI::RequiredError(needed);
+  resolveDefaults(command, arguments.options);
+  RunConfig config;
+  config.program = absolutePath(arguments.program);
+  config.data = absolutePath(arguments.data);
+  config.validation = absolutePath(arguments.validation);
+  config.tokenizer = readTokenizerOf(config.data);
+  config.options = arguments.options;
+  RunFolder folder(arguments.out);
+  return Training::start(folder, config);
+}
+
+int resume(const CLI::App &command, const TrainArguments &arguments) {
+  const std::vector<std::string> changeable = {
+      "--resume", "--steps", "--checkpoint-every", "--keep", "--log-every"};
+  for (const CLI::Option *option : command.parse_order())
+    if (std::find(changeable.begin(), changeable.end(), option->get_name()) ==
+        changeable.end())
+      throw Error(option->get_name() + " cannot be changed when a run is "
+                                       "resumed",
+                  "start a new run, or change only --steps, "
+                  "--checkpoint-every, --keep and --log-every");
+  auto given = [&](const char *name, int64_t value) -> std::optional<int64_t> {
+    return command.count(name) ? std::optional<int64_t>(value) : std::nullopt;
+  };
+  const TrainOptions &options = arguments.options;
+  ResumeChanges changes;
+  changes.steps = given("--steps", options.steps);
+  changes.checkpointEvery =
+      given("--checkpoint-every", options.checkpointEvery);
+  changes.keep = given("--keep", options.keep);
+  changes.logEvery = given("--log-every", options.logEvery);
+  RunFolder folder(arguments.resume);
+  return Training::resume(folder, changes);
+}
+
+} // namespace
+
+void addTrainCommand(CLI::App &tool, Action &action) {
+  auto *command = tool.add_subcommand(
+      "train", "Train a program, or continue a run with --resume.");
+  auto arguments = std::make_shared<TrainArguments>();
+  TrainOptions &options = arguments->options;
+  // A script's options can be overridden by adding to its command line.
+  command->option_defaults()->multi_option_policy(
+      CLI::MultiOptionPolicy::TakeLast);
+
+  command->add_option("PROG", arguments->program,
+                      "compiled program (the .fp8x folder)");
+  command->add_option("--resume", arguments->resume,
+                      "continue the run in this folder, bit for bit; of the "
+                      "options only --steps (raised), --checkpoint-every, "
+                      "--keep and --log-every may be given");
+
+  const char *files = "Data and output";
+  command
+      ->add_option("--data", arguments->data,
+                   "training tokens: uint16, headerless (nanoGPT) or with "
+                   "llm.c's header")
+      ->group(files);
+  command
+      ->add_option("--val", arguments->validation,
+                   "validation tokens, same layouts")
+      ->group(files);
+  command
+      ->add_option("--out", arguments->out,
+                   "folder for config, metrics and checkpoints")
+      ->capture_default_str()
+      ->group(files);
+
+  const char *optimizer = "Optimizer (AdamW)";
+  command->add_option("--steps", options.steps, "optimizer steps in all")
+      ->group(optimizer);
+  command->add_option("--lr", options.lr, "peak learning rate")
+      ->capture_default_str()
+      ->group(optimizer);
+  command
+      ->add_option("--min-lr", options.minLr,
+                   "learning rate of the last step [lr / 10]")
+      ->group(optimizer);
+  command
+      ->add_option("--warmup", options.warmup,
+                   "steps of linear warm-up [steps / 20, at most 2000]")
+      ->group(optimizer);
+  command
+      ->add_option("--schedule", options.schedule,
+                   "after warm-up: cosine, linear, constant, or wsd "
+                   "(constant, then a line to min-lr)")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"cosine", "linear", "constant", "wsd"}))
+      ->group(optimizer);
+  command
+      ->add_option("--decay-steps", options.decaySteps,
+                   "steps of wsd's final decay [steps / 5]")
+      ->group(optimizer);
+  command->add_option("--beta1", options.beta1, "decay of the first moment")
+      ->capture_default_str()
+      ->group(optimizer);
+  command->add_option("--beta2", options.beta2, "decay of the second moment")
+      ->capture_default_str()
+      ->group(optimizer);
+  command->add_option("--eps", options.eps, "added to the denominator")
+      ->capture_default_str()
+      ->group(optimizer);
+  command
+      ->add_option("--weight-decay", options.weightDecay,
+                   "decoupled weight decay")
+      ->capture_default_str()
+      ->group(optimizer);
+  command
+      ->add_option("--clip", options.clip,
+                   "largest global gradient norm; 0: no clipping")
+      ->capture_default_str()
+      ->group(optimizer);
+  command
+      ->add_option("--accumulate", options.accumulate, "micro-batches per step")
+      ->capture_default_str()
+      ->group(optimizer);
+  command
+      ->add_option("--seed", options.seed, "of initial weights and data order")
+      ->capture_default_str()
+      ->group(optimizer);
+
+  const char *reports = "Evaluation, checkpoints and log";
+  command
+      ->add_option("--eval-every", options.evalEvery,
+                   "steps between evaluations; the last step is always "
+                   "evaluated")
+      ->capture_default_str()
+      ->group(reports);
+  command
+      ->add_option("--eval-batches", options.evalBatches,
+                   "batches per evaluation, spread over the file; 0: all")
+      ->capture_default_str()
+      ->group(reports);
+  command
+      ->add_option("--checkpoint-every", options.checkpointEvery,
+                   "steps between checkpoints; the last step is always "
+                   "saved")
+      ->capture_default_str()
+      ->group(reports);
+  command
+      ->add_option("--keep", options.keep, "newest checkpoints to keep; 0: all")
+      ->capture_default_str()
+      ->group(reports);
+  command
+      ->add_option("--log-every", options.logEvery,
+                   "steps between printed lines; 0: about one a second")
+      ->capture_default_str()
+      ->group(reports);
+
+  command->callback([command, arguments, &action] {
+    action = [command, arguments] {
+      return arguments->resume.empty() ? start(*command, *arguments)
+                                       : resume(*command, *arguments);
+    };
+  });
+}
+
+} // namespace fp8c::run

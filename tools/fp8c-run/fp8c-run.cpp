@@ -1,0 +1,49 @@
+//===- fp8c-run.cpp - Trains and uses compiled programs -------------------===//
+
+#include "Commands.h"
+
+#include "core/Error.h"
+
+#include <CLI/CLI.hpp>
+
+#include <csignal>
+#include <cstdio>
+
+using namespace fp8c::run;
+
+static int fail(const std::string &what, const std::string &hint) {
+  std::fflush(stdout);
+  std::fprintf(stderr, "fp8c-run: error: %s\n", what.c_str());
+  if (!hint.empty())
+    std::fprintf(stderr, "hint: %s\n", hint.c_str());
+  return 1;
+}
+
+int main(int argc, char **argv) {
+  // A file size limit shall be an error like a full disk, not a silent death.
+  std::signal(SIGXFSZ, SIG_IGN);
+
+  CLI::App tool("Trains and uses the programs that fp8c compiles.", "fp8c-run");
+  tool.require_subcommand(1);
+  Action action;
+  addTrainCommand(tool, action);
+  addEvalCommand(tool, action);
+  addSampleCommand(tool, action);
+  addCallCommand(tool, action);
+  addInfoCommand(tool, action);
+  try {
+    tool.parse(argc, argv);
+    return action();
+  } catch (const CLI::ParseError &error) {
+    if (error.get_exit_code() == 0)
+      return tool.exit(error); // --help
+    std::string command = "fp8c-run";
+    for (const CLI::App *used : tool.get_subcommands())
+      command += " " + used->get_name();
+    return fail(error.what(), "see: " + command + " --help");
+  } catch (const fp8c::runtime::Error &error) {
+    return fail(error.what(), error.hint());
+  } catch (const std::bad_alloc &) {
+    return fail("out of memory", "compile with a smaller batch");
+  }
+}

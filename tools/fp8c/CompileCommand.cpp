@@ -1,0 +1,103 @@
+//===- CompileCommand.cpp - fp8c compile ----------------------------------===//
+//
+//   $ fp8c compile tiny.onnx --recipe fp8-delayed --target cpu --batch 16 -o tiny.fp8x
+//   $ fp8c compile tiny.onnx --recipe fp8-delayed --batch 16 --emit=fp8
+//
+//===----------------------------------------------------------------------===//
+
+#include "CompileCommand.h"
+
+#include "Diagnostics.h"
+#include "Import/ONNX/ImportONNX.h"
+#include "Pipelines/Pipelines.h"
+#include "Target/CPU/BuildCPU.h"
+#include "Target/CPU/EmitCPU.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/MLIRContext.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+
+using namespace mlir;
+using namespace fp8c;
+
+namespace {
+struct CompileArguments {
+  std::string model, output, emit, recipe = "fp8-delayed", target = "cpu", loss, passPipelineDump;
+  std::string hostCompiler = "c++", hostOpt = "3";
+  int64_t batch = 0, seq = 0;
+  bool forwardOnly = false, remarks = false;
+};
+} // namespace
+
+/// The runtime's headers: installed beside the tool, or in the source tree.
+static std::string getRuntimeInclude() {
+  static int anchor;
+  std::string tool = llvm::sys::fs::getMainExecutable("fp8c", &anchor);
+  llvm::SmallString<256> installed(llvm::sys::path::parent_path(tool));
+  llvm::sys::path::append(installed, "..", "include", "fp8c-runtime");
+  return llvm::sys::fs::is_directory(installed) ? installed.str().str() : FP8C_RUNTIME_SOURCE;
+}
+
+static int compile(const CompileArguments &args) {
+  DialectRegistry registry;
+  registerDialects(registry);
+  MLIRContext context(registry);
+  context.loadAllAvailableDialects();
+  DiagnosticPrinter diagnostics(context, args.remarks);
+
+  ImportONNXOptions import;
+  import.batch = args.batch;
+  import.seq = args.seq;
+  OwningOpRef<ModuleOp> module = importONNX(args.model, import, context);
+  if (!module)
+    return 1;
+
+  Stage stage = llvm::StringSwitch<Stage>(args.emit)
+                    .Case("train", Stage::train)
+                    .Case("grad", Stage::grad)
+                    .Case("fp8", Stage::fp8)
+                    .Case("fusion", Stage::fusion)
+                    .Default(Stage::exec);
+  PassManager passes(&context);
+  buildPipeline(passes, {args.recipe, args.loss, args.forwardOnly}, stage);
+  if (failed(passes.run(*module)))
+    return 1;
+
+  if (args.emit == "source")
+    return failed(target::emitCPU(*module, llvm::outs()));
+  if (!args.emit.empty()) {
+    module->print(llvm::outs());
+    return 0;
+  }
+  target::BuildOptions build;
+  build.includeDir = getRuntimeInclude();
+  build.compiler = args.hostCompiler;
+  build.optimization = args.hostOpt;
+  return failed(target::buildCPU(*module, args.output, build));
+}
+
+void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
+  auto args = std::make_shared<CompileArguments>();
+  CLI::App *command = app.add_subcommand("compile", "Compile an ONNX model into a training program");
+  command->add_option("model", args->model, "ONNX file")->required();
+  command->add_option("-o,--output", args->output, "Program folder to write (default: the model's name with .fp8x)");
+  command->add_option("--recipe", args->recipe, "Formats and scaling: f32, bf16, fp8-delayed, fp8-current, or a recipe file")->capture_default_str();
+  command->add_option("--target", args->target, "Machine to compile for")->check(CLI::IsMember({"cpu"}))->capture_default_str();
+  command->add_option("--batch", args->batch, "Sequences of a micro-batch")->check(CLI::PositiveNumber);
+  command->add_option("--seq", args->seq, "Tokens of a sequence, if the model leaves it open")->check(CLI::PositiveNumber);
+  command->add_option("--loss", args->loss, "Output of the graph to differentiate (default: its scalar output, else cross-entropy of its logits)");
+  command->add_option("--emit", args->emit, "Print a stage on stdout and build nothing")
+      ->check(CLI::IsMember({"train", "grad", "fp8", "fusion", "exec", "source"}));
+  command->add_flag("--forward-only", args->forwardOnly, "Compile the forward pass alone");
+  command->add_flag("--remarks", args->remarks, "Tell of every decision a pass remarks on");
+  command->add_option("--host-compiler", args->hostCompiler, "C++20 compiler that builds the program")->capture_default_str();
+  command->add_option("--host-opt", args->hostOpt, "Its optimisation level")->check(CLI::IsMember({"0", "1", "2", "3"}))->capture_default_str();
+  command->callback([args, &action] {
+    if (args->output.empty()) {
+      llvm::SmallString<256> path(args->model);
+      llvm::sys::path::replace_extension(path, "fp8x");
+      args->output = path.str().str();
+    }
+    action = [args] { return compile(*args); };
+  });
+}

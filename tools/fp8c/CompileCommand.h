@@ -1,0 +1,17 @@
+//===- CompileCommand.h - fp8c compile --------------------------*- C++ -*-===//
+
+#ifndef FP8C_TOOLS_FP8C_COMPILECOMMAND_H
+#define FP8C_TOOLS_FP8C_COMPILECOMMAND_H
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+namespace fp8c {
+
+/// Adds `fp8c compile` to `app`. Parsing it sets `action`, which does the work
+/// and returns the process's exit status.
+void addCompileCommand(CLI::App &app, std::function<int()> &action);
+
+} // namespace fp8c
+
+#endif // FP8C_TOOLS_FP8C_COMPILECOMMAND_H

@@ -1,0 +1,121 @@
+//===- InspectCommand.cpp - fp8c inspect ----------------------------------===//
+//
+// What a compiled program is made of: memory by class of variable, and the
+// format of every contraction's operands, read from the program's own IR.
+//
+//===----------------------------------------------------------------------===//
+
+#include "InspectCommand.h"
+
+#include "Diagnostics.h"
+#include "Exec/IR/Exec.h"
+#include "Pipelines/Pipelines.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Parser/Parser.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Format.h"
+
+using namespace mlir;
+using namespace fp8c;
+
+static std::string getText(Type type) {
+  std::string text;
+  llvm::raw_string_ostream(text) << cast<MemRefType>(type).getElementType();
+  return text;
+}
+
+static void printVariables(ModuleOp module, llvm::raw_ostream &os) {
+  struct Class {
+    int64_t count = 0, elements = 0, bytes = 0;
+  };
+  std::map<std::pair<train::Role, std::string>, Class> classes;
+  int64_t parameters = 0, state = 0;
+  for (auto variable : module.getOps<exec::VariableOp>()) {
+    MemRefType type = variable.getBufferType();
+    Class &entry = classes[{variable.getRole(), getText(type)}];
+    ++entry.count;
+    entry.elements += type.getNumElements();
+    entry.bytes += exec::getByteSize(type);
+    if (variable.getRole() == train::Role::parameter)
+      parameters += type.getNumElements();
+    if (llvm::is_contained({train::Role::parameter, train::Role::gradient, train::Role::moment1, train::Role::moment2},
+                           variable.getRole()))
+      state += exec::getByteSize(type);
+  }
+  os << "variables        dtype       count       elements          bytes\n";
+  for (auto &[key, entry] : classes)
+    os << llvm::format("%-16s %-9s %7lld %14lld %14lld\n", train::stringifyRole(key.first).str().c_str(),
+                       key.second.c_str(), static_cast<long long>(entry.count),
+                       static_cast<long long>(entry.elements), static_cast<long long>(entry.bytes));
+  if (parameters)
+    os << llvm::format("state bytes per parameter: %.2f (parameter + gradient + moments)\n",
+                       static_cast<double>(state) / static_cast<double>(parameters));
+}
+
+static void printFunctions(ModuleOp module, llvm::raw_ostream &os) {
+  os << "\nfunction      ops   gemms   launches     arena bytes    lower bound\n";
+  for (auto function : module.getOps<func::FuncOp>()) {
+    int64_t ops = 0, gemms = 0, launches = 0;
+    for (Operation &op : function.getBody().front()) {
+      ++ops;
+      gemms += isa<exec::GemmOp>(op);
+      launches += isa<exec::LaunchOp>(op);
+    }
+    auto bytes = [&](StringRef name) {
+      auto attr = function->getAttrOfType<IntegerAttr>(name);
+      return static_cast<long long>(attr ? attr.getInt() : 0);
+    };
+    os << llvm::format("%-10s %6lld  %6lld  %9lld %15lld %14lld\n", function.getName().str().c_str(),
+                       static_cast<long long>(ops), static_cast<long long>(gemms),
+                       static_cast<long long>(launches), bytes(exec::kPeakAttr), bytes(exec::kLowerBoundAttr));
+  }
+  auto kernels = module.getOps<exec::KernelOp>();
+  os << std::distance(kernels.begin(), kernels.end()) << " kernels\n";
+}
+
+static void printContractions(func::FuncOp function, llvm::raw_ostream &os) {
+  os << "\ncontraction of @" << function.getName() << "      phase        m       n       k  a         b         c\n";
+  for (auto gemm : function.getOps<exec::GemmOp>())
+    os << llvm::format("%-26s %-6s %7lld %7lld %7lld  %-9s %-9s %s%s\n", train::getName(gemm).str().c_str(),
+                       train::getPhase(gemm).str().c_str(), static_cast<long long>(gemm.getM()),
+                       static_cast<long long>(gemm.getN()), static_cast<long long>(gemm.getK()),
+                       getText(gemm.getA().getType()).c_str(), getText(gemm.getB().getType()).c_str(),
+                       getText(gemm.getC().getType()).c_str(), gemm.getAccumulate() ? " +=" : "");
+}
+
+static int inspect(const std::string &path) {
+  DialectRegistry registry;
+  registerDialects(registry);
+  MLIRContext context(registry);
+  DiagnosticPrinter diagnostics(context, /*remarks=*/false);
+  std::string file = path + "/program.mlir";
+  if (!llvm::sys::fs::exists(file)) {
+    llvm::errs() << "fp8c: error: " << path << " is no compiled program: it holds no program.mlir\n"
+                 << "hint: make one with fp8c compile MODEL.onnx -o PROGRAM.fp8x\n";
+    return 1;
+  }
+  OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(file, &context);
+  if (!module)
+    return 1;
+  auto text = [&](StringRef name) {
+    auto attr = (*module)->getAttrOfType<StringAttr>(name);
+    return attr ? attr.getValue() : "?";
+  };
+  llvm::outs() << path << ": " << text("train.model") << ", recipe " << text("fp8.recipe") << "\n\n";
+  printVariables(*module, llvm::outs());
+  printFunctions(*module, llvm::outs());
+  for (StringRef name : {"micro", "update", "forward"})
+    if (auto function = module->lookupSymbol<func::FuncOp>(name); function && name != "update") {
+      printContractions(function, llvm::outs());
+      break;
+    }
+  return 0;
+}
+
+void fp8c::addInspectCommand(CLI::App &app, std::function<int()> &action) {
+  auto path = std::make_shared<std::string>();
+  CLI::App *command = app.add_subcommand("inspect", "Tell what a compiled program is made of");
+  command->add_option("program", *path, "Program folder")->required();
+  command->callback([path, &action] { action = [path] { return inspect(*path); }; });
+}

@@ -1,0 +1,17 @@
+//===- InspectCommand.h - fp8c inspect --------------------------*- C++ -*-===//
+
+#ifndef FP8C_TOOLS_FP8C_INSPECTCOMMAND_H
+#define FP8C_TOOLS_FP8C_INSPECTCOMMAND_H
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+namespace fp8c {
+
+/// Adds `fp8c inspect` to `app`. Parsing it sets `action`, which does the work
+/// and returns the process's exit status.
+void addInspectCommand(CLI::App &app, std::function<int()> &action);
+
+} // namespace fp8c
+
+#endif // FP8C_TOOLS_FP8C_INSPECTCOMMAND_H
