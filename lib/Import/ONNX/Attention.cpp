@@ -187,7 +187,8 @@ static Value tokenCache(Node &node, unsigned i, ArrayRef<int64_t> tokens,
     if (shape != ArrayRef<int64_t>(expected))
       return bad("has a cache " + toString(shape) + " where " +
                  toString(expected) + " is needed");
-    return cache ? node.materialize(shareTokens(*cache)) : node.value(i);
+    return cache ? node.materialize(shareTokens(*cache), node.proto.input(i))
+                 : node.value(i);
   }
   if (shape.size() != 2 || shape[1] != dim || node.shape(3) != tokens)
     return bad("has a cache " + toString(shape) + " and positions " +
@@ -198,7 +199,8 @@ static Value tokenCache(Node &node, unsigned i, ArrayRef<int64_t> tokens,
     return node.create<train::EmbeddingOp>(node.type(i).clone(expected),
                                            node.value(i), node.value(3));
   std::optional<Constant> rows = cacheRows(node, *cache, *positions);
-  return rows ? node.materialize(shareTokens(*rows)) : Value();
+  return rows ? node.materialize(shareTokens(*rows), node.proto.input(i))
+              : Value();
 }
 
 static LogicalResult importRotary(Node &node) {

@@ -30,6 +30,17 @@ FunctionImporter::FunctionImporter(const onnx::ModelProto &model,
     : model(model), initializers(initializers), errors(errors),
       builder(context, &namer), values(initializers, builder, namer) {}
 
+/// Erases what nodes have read and then had no use for, such as a transpose
+/// that a contraction has absorbed.
+static void eraseUnused(Block &block) {
+  for (Operation *op = &block.back(); op;) {
+    Operation *previous = op->getPrevNode();
+    if (isOpTriviallyDead(op))
+      op->erase();
+    op = previous;
+  }
+}
+
 OwningOpRef<func::FuncOp>
 FunctionImporter::run(StringRef name, const GraphInputs &inputs,
                       ArrayRef<const onnx::NodeProto *> nodes) {
@@ -42,12 +53,7 @@ FunctionImporter::run(StringRef name, const GraphInputs &inputs,
     addReturn(*func, inputs);
   if (!errors.empty())
     return {};
-  // What nodes have read and then had no use for, such as the transposes that
-  // a contraction has absorbed.
-  for (Operation &op : llvm::make_early_inc_range(
-           llvm::reverse(func->getBody().front().without_terminator())))
-    if (isOpTriviallyDead(&op))
-      op.erase();
+  eraseUnused(func->getBody().front());
   return func;
 }
 
@@ -68,7 +74,7 @@ void FunctionImporter::addArguments(func::FuncOp func,
 }
 
 void FunctionImporter::importNode(const onnx::NodeProto &proto) {
-  namer.setName(builder.getStringAttr(displayName(proto)));
+  OpNamer::Scope scope(namer, builder.getStringAttr(displayName(proto)));
   Node node(proto, opsetOf(model, proto.domain()), values, initializers,
             builder, errors);
   if (failed(importKnown(node)))

@@ -156,8 +156,8 @@ Value Node::scalar(float number) {
   return values.constant(DenseElementsAttr::get(type, number));
 }
 
-Value Node::materialize(const Constant &constant) {
-  return values.constant(constant.attribute());
+Value Node::materialize(const Constant &constant, StringRef name) {
+  return values.constant(constant.attribute(), name);
 }
 
 static RankedTensorType typeOf(Value value) {

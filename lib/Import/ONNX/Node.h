@@ -76,7 +76,9 @@ public:
     return Op::create(builder, loc, std::forward<Args>(args)...);
   }
   mlir::Value scalar(float number);
-  mlir::Value materialize(const Constant &constant);
+
+  /// A constant of the function, known there as `name`, or as the node is.
+  mlir::Value materialize(const Constant &constant, llvm::StringRef name = {});
 
   /// Nothing is created where nothing would change.
   mlir::Value reshape(mlir::Value value, llvm::ArrayRef<int64_t> shape);

@@ -29,23 +29,21 @@ Value ValueTable::read(StringRef name) {
   Datum &datum = values.find(name)->second;
   if (datum.value)
     return datum.value;
-  StringAttr user = namer.getName();
-  namer.setName(builder.getStringAttr(name));
   if (datum.constant)
-    datum.value = constant(datum.constant->attribute());
-  else
-    datum.value = train::ReadOp::create(builder, NameLoc::get(namer.getName()),
-                                        datum.type, name);
-  namer.setName(user);
-  return datum.value;
+    return datum.value = constant(datum.constant->attribute(), name);
+  OpNamer::Scope scope(namer, builder.getStringAttr(name));
+  return datum.value = train::ReadOp::create(
+             builder, NameLoc::get(namer.getName()), datum.type, name);
 }
 
-Value ValueTable::constant(DenseElementsAttr attr) {
+Value ValueTable::constant(DenseElementsAttr attr, StringRef name) {
   Value &value = constants[attr];
-  if (!value)
-    value =
-        arith::ConstantOp::create(builder, NameLoc::get(namer.getName()), attr);
-  return value;
+  if (value)
+    return value;
+  OpNamer::Scope scope(namer, name.empty() ? namer.getName()
+                                           : builder.getStringAttr(name));
+  return value = arith::ConstantOp::create(builder,
+                                           NameLoc::get(namer.getName()), attr);
 }
 
 } // namespace fp8c

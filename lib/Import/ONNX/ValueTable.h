@@ -11,10 +11,23 @@ namespace fp8c {
 /// Gives each op of the function its `name` and `phase`.
 class OpNamer : public mlir::OpBuilder::Listener {
 public:
-  void setName(mlir::StringAttr attr) { name = attr; }
   mlir::StringAttr getName() const { return name; }
   void notifyOperationInserted(mlir::Operation *op,
                                mlir::OpBuilder::InsertPoint) override;
+
+  /// Ops have this name until the end of the scope.
+  class Scope {
+  public:
+    Scope(OpNamer &namer, mlir::StringAttr name)
+        : namer(namer), outer(namer.name) {
+      namer.name = name;
+    }
+    ~Scope() { namer.name = outer; }
+
+  private:
+    OpNamer &namer;
+    mlir::StringAttr outer;
+  };
 
 private:
   mlir::StringAttr name;
@@ -44,8 +57,9 @@ public:
   /// The value of the function; `name` must be known and not be poisoned.
   mlir::Value read(llvm::StringRef name);
 
-  /// An `arith.constant`, one for equal ones.
-  mlir::Value constant(mlir::DenseElementsAttr attr);
+  /// An `arith.constant`, one for equal ones. Where `name` is empty it has the
+  /// name of the node that is being imported.
+  mlir::Value constant(mlir::DenseElementsAttr attr, llvm::StringRef name = {});
 
 private:
   Initializers &initializers;
