@@ -135,12 +135,14 @@ template <class T> FP8C_FN float round_to(float v) {
 }
 
 /// The largest finite value of T.
-template <class T> constexpr float max_finite();
-template <> constexpr float max_finite<float>() { return 0x1.fffffep127f; }
-template <> constexpr float max_finite<bf16>() { return 0x1.fep127f; }
-template <> constexpr float max_finite<f16>() { return 65504.0f; }
-template <> constexpr float max_finite<e4m3>() { return 448.0f; }
-template <> constexpr float max_finite<e5m2>() { return 57344.0f; }
+template <class T> FP8C_FN constexpr float max_finite();
+template <> FP8C_FN constexpr float max_finite<float>() {
+  return 0x1.fffffep127f;
+}
+template <> FP8C_FN constexpr float max_finite<bf16>() { return 0x1.fep127f; }
+template <> FP8C_FN constexpr float max_finite<f16>() { return 65504.0f; }
+template <> FP8C_FN constexpr float max_finite<e4m3>() { return 448.0f; }
+template <> FP8C_FN constexpr float max_finite<e5m2>() { return 57344.0f; }
 
 //===----------------------------------------------------------------------===//
 // load, store
