@@ -27,9 +27,10 @@ template <class In, class Pre, class Q> struct BiasGeluQuantize {
     const float s = load(scale, 0);
     row.each([&](auto j) {
       const float t0 = load(fc, row.at(j)) + load(bias, j);
-      const float t1 = round_to<Pre>(t0);
+      const Pre n1 = from_float<Pre>(t0);
+      const float t1 = to_float(n1);
       const float t2 = 0.5f * t1 * (1.0f + erf(t1 * 0.707106769f));
-      store(pre, row.at(j), t1);
+      store(pre, row.at(j), n1);
       store(q, row.at(j), quantize<Q>(t2, s, q_amax));
     });
     row.commit(q_amax, q_stats);
