@@ -241,14 +241,15 @@ BENCHMARK(Gemm<e4m3, e4m3, bf16>)->UseRealTime();
 
 /// GPT-2's: the three operands side by side, 64 elements per head.
 struct AttentionProblem {
+  static constexpr int64_t tokens = 2048;
   AttentionShape s;
   Buffer<float> qkv, o, lse, d_o, dqkv;
 
   explicit AttentionProblem(int64_t seq)
-      : s{2048 / seq, seq,       12,    12,     64,  3 * width,
-          3 * width,  3 * width, width, 0.125f, true},
-        qkv(2048 * 3 * width), o(2048 * width), lse(2048 * 12),
-        d_o(2048 * width), dqkv(2048 * 3 * width) {}
+      : s{tokens / seq, seq,       12,    12,     64,  3 * width,
+          3 * width,    3 * width, width, 0.125f, true},
+        qkv(tokens * 3 * width), o(tokens * width), lse(tokens * s.heads),
+        d_o(tokens * width), dqkv(tokens * 3 * width) {}
 
   /// Of one product over the visible half of the scores.
   double flops() const {

@@ -27,6 +27,18 @@ FP8C_FN float min(float a, float b) { return a < b || a != a ? a : b; }
 FP8C_FN float rsqrt(float x) { return 1.0f / sqrt(x); }
 FP8C_FN float reciprocal(float x) { return 1.0f / x; }
 
+/// c ? a : b. The conditional operator would do, but if storing one of the two
+/// changes nothing, g++ makes a branch of it and then a masked store, which is
+/// slow; masked bits stay what they are.
+FP8C_FN float select(bool c, float a, float b) {
+#if defined(__CUDA_ARCH__)
+  return c ? a : b;
+#else
+  const uint32_t mask = -uint32_t(c);
+  return from_bits((bits_of(a) & mask) | (bits_of(b) & ~mask));
+#endif
+}
+
 namespace detail {
 
 /// ln 2 in two parts; the first has so few bits that n * ln2_high is exact.

@@ -5,6 +5,9 @@
 //
 // The few operations that need a builtin of the target are here as well.
 //
+// Emitted kernels live in namespace fp8c, not behind a using-directive: CUDA
+// declares exp, log and others for float in the global namespace too.
+//
 //===----------------------------------------------------------------------===//
 
 #ifndef FP8C_KERNELS_COMMON_TARGET_H

@@ -65,10 +65,12 @@ struct Format {
     const int32_t subnormal =
         bits_of(from_bits(magnitude) + from_bits(magic)) - magic;
 
-    const int32_t min_normal = (127 + 1 - bias) << 23;
-    int32_t code = int32_t(magnitude) < min_normal ? subnormal : normal;
+    // Comparing floats, not their bits: without unsigned comparisons, x86 needs
+    // three instructions for those.
+    const float min_normal = from_bits(uint32_t(127 + 1 - bias) << 23);
+    int32_t code = from_bits(magnitude) < min_normal ? subnormal : normal;
     code = code < overflow_code ? code : overflow_code;
-    code = int32_t(magnitude) > 0x7f800000 ? int32_t(NanCode) : code;
+    code = v != v ? int32_t(NanCode) : code;
     return sign | uint32_t(code);
   }
 
@@ -113,10 +115,9 @@ template <> FP8C_FN float from_float<float>(float v) { return v; }
 
 template <> FP8C_FN bf16 from_float<bf16>(float v) {
   const uint32_t bits = bits_of(v);
-  const uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1)) >> 16;
-  const uint32_t nan = (bits >> 31 << 15) | 0x7fc0u;
-  const bool is_nan = int32_t(bits & 0x7fffffffu) > 0x7f800000;
-  return {uint16_t(is_nan ? nan : rounded)};
+  const uint32_t rounded = bits + 0x7fffu + ((bits >> 16) & 1);
+  const uint32_t quiet_nan = bits | 0x00400000u;
+  return {uint16_t((v != v ? quiet_nan : rounded) >> 16)};
 }
 
 template <> FP8C_FN f16 from_float<f16>(float v) {
@@ -135,12 +136,14 @@ template <class T> FP8C_FN float round_to(float v) {
 }
 
 /// The largest finite value of T.
-template <class T> constexpr float max_finite();
-template <> constexpr float max_finite<float>() { return 0x1.fffffep127f; }
-template <> constexpr float max_finite<bf16>() { return 0x1.fep127f; }
-template <> constexpr float max_finite<f16>() { return 65504.0f; }
-template <> constexpr float max_finite<e4m3>() { return 448.0f; }
-template <> constexpr float max_finite<e5m2>() { return 57344.0f; }
+template <class T> FP8C_FN constexpr float max_finite();
+template <> FP8C_FN constexpr float max_finite<float>() {
+  return 0x1.fffffep127f;
+}
+template <> FP8C_FN constexpr float max_finite<bf16>() { return 0x1.fep127f; }
+template <> FP8C_FN constexpr float max_finite<f16>() { return 65504.0f; }
+template <> FP8C_FN constexpr float max_finite<e4m3>() { return 448.0f; }
+template <> FP8C_FN constexpr float max_finite<e5m2>() { return 57344.0f; }
 
 //===----------------------------------------------------------------------===//
 // load, store
@@ -162,6 +165,7 @@ template <class T> FP8C_FN void store(T *p, int64_t i, float v) {
 }
 
 /// Values that were converted already, such as the results of quantize().
+FP8C_FN void store(float *p, int64_t i, float v) { p[i] = v; }
 FP8C_FN void store(bf16 *p, int64_t i, bf16 v) { p[i] = v; }
 FP8C_FN void store(f16 *p, int64_t i, f16 v) { p[i] = v; }
 FP8C_FN void store(e4m3 *p, int64_t i, e4m3 v) { p[i] = v; }

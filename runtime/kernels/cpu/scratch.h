@@ -30,18 +30,21 @@ public:
     if (p.used == p.slots.size())
       p.slots.emplace_back();
     Slot &slot = p.slots[p.used++];
-    if (slot.floats < floats) {
-      slot.memory.reset(new float[size_t(floats) + 16]);
-      slot.floats = floats;
+    const int64_t lines = (floats + 15) / 16;
+    if (slot.lines < lines) {
+      slot.memory.reset(new Line[size_t(lines)]);
+      slot.lines = lines;
     }
-    const uintptr_t address = reinterpret_cast<uintptr_t>(slot.memory.get());
-    return reinterpret_cast<float *>((address + 63) & ~uintptr_t(63));
+    return slot.memory[0].floats;
   }
 
 private:
+  struct alignas(64) Line {
+    float floats[16];
+  };
   struct Slot {
-    std::unique_ptr<float[]> memory;
-    int64_t floats = 0;
+    std::unique_ptr<Line[]> memory;
+    int64_t lines = 0;
   };
   struct Pool {
     std::vector<Slot> slots;

@@ -27,9 +27,10 @@ template <class In, class Pre, class Q> struct BiasGeluQuantize {
     const float s = load(scale, 0);
     row.each([&](auto j) {
       const float t0 = load(fc, row.at(j)) + load(bias, j);
-      const float t1 = round_to<Pre>(t0);
+      const Pre n1 = from_float<Pre>(t0);
+      const float t1 = to_float(n1);
       const float t2 = 0.5f * t1 * (1.0f + erf(t1 * 0.707106769f));
-      store(pre, row.at(j), t1);
+      store(pre, row.at(j), n1);
       store(q, row.at(j), quantize<Q>(t2, s, q_amax));
     });
     row.commit(q_amax, q_stats);
@@ -123,18 +124,20 @@ template <class W> struct AdamW {
     const float correct2 = reciprocal(1.0f - pow(beta2, step));
     c.each([&](auto i) {
       const float grad = load(g, c.at(i)) * clip;
+      const float m0 = load(m, c.at(i));
+      const float v0 = load(v, c.at(i));
       const float p0 = load(p, c.at(i));
-      const float m1 = beta1 * load(m, c.at(i)) + (1.0f - beta1) * grad;
-      const float v1 = beta2 * load(v, c.at(i)) + (1.0f - beta2) * grad * grad;
+      const float m1 = beta1 * m0 + (1.0f - beta1) * grad;
+      const float v1 = beta2 * v0 + (1.0f - beta2) * grad * grad;
       const float update = m1 * correct1 / (sqrt(v1 * correct2) + eps);
       const float p1 = p0 - lr * (update + decay * p0);
       // A negative coefficient: skip this step.
       const bool apply = clip >= 0.0f;
-      store(m, c.at(i), apply ? m1 : load(m, c.at(i)));
-      store(v, c.at(i), apply ? v1 : load(v, c.at(i)));
-      store(p, c.at(i), apply ? p1 : p0);
+      store(m, c.at(i), select(apply, m1, m0));
+      store(v, c.at(i), select(apply, v1, v0));
+      store(p, c.at(i), select(apply, p1, p0));
       store(g, c.at(i), 0.0f);
-      store(w, c.at(i), quantize<W>(apply ? p1 : p0, s, w_amax));
+      store(w, c.at(i), quantize<W>(select(apply, p1, p0), s, w_amax));
     });
     c.commit(w_amax, w_stats);
   }

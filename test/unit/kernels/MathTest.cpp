@@ -118,6 +118,8 @@ TEST(Math, Selections) {
   EXPECT_EQ(fp8c::max(1.0f, 2.0f), 2.0f);
   EXPECT_EQ(fp8c::min(1.0f, 2.0f), 1.0f);
   EXPECT_EQ(fp8c::abs(-3.0f), 3.0f);
+  EXPECT_EQ(fp8c::select(true, 1.0f, nan), 1.0f);
+  EXPECT_EQ(fp8c::select(false, nan, 2.0f), 2.0f);
   for (const float other : {1.0f, infinity, -infinity, nan}) {
     EXPECT_TRUE(std::isnan(fp8c::max(nan, other)));
     EXPECT_TRUE(std::isnan(fp8c::max(other, nan)));

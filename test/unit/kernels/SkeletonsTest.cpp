@@ -74,7 +74,7 @@ struct RowMax {
 };
 
 TEST(Rows, MaxPropagatesNaN) {
-  auto x = random_values<float>(3 * 100, 6);
+  auto x = random_values<float>(300, 6);
   x[150] = NAN;
   x[299] = 77.0f;
   std::vector<float> y(3);

@@ -28,5 +28,19 @@ struct Power {
     });
   }
 };
+struct CrossEntropyGrad {
+  const bf16 *logits;
+  const float *lse;
+  const int64_t *labels;
+  bf16 *d;
+  template <class Row> void operator()(Row &row) const {
+    const float l = load(lse, row.index);
+    const int64_t label = load(labels, row.index);
+    row.each([&](auto j) {
+      const float p = exp(load(logits, row.at(j)) - l);
+      store(d, row.at(j), p - select(j == label, 1.0f, 0.0f));
+    });
+  }
+};
 
 void kernel(const FUNCTOR &k, int64_t m, int64_t n) { SKELETON; }
