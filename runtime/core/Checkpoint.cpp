@@ -2,6 +2,8 @@
 
 #include "core/Checkpoint.h"
 
+#include "core/FileSystem.h"
+#include "core/Initialize.h"
 #include "core/Instance.h"
 #include "core/OutputFile.h"
 #include "core/Safetensors.h"
@@ -95,19 +97,18 @@ void writeState(const Instance &instance, const RunState &state,
 } // namespace
 
 void CheckpointFolder::clean() const {
-  std::error_code failure;
-  for (const auto &entry : fs::directory_iterator(path, failure))
-    if (entry.path().filename().string().rfind(".", 0) == 0)
-      fs::remove_all(entry.path(), failure);
+  std::error_code ignored;
+  for (const std::string &name : namesIn(path))
+    if (name[0] == '.')
+      fs::remove_all(fs::path(path) / name, ignored);
 }
 
 std::vector<int64_t> CheckpointFolder::steps() const {
   std::vector<int64_t> found;
-  std::error_code failure;
-  for (const auto &entry : fs::directory_iterator(path, failure)) {
-    int64_t step = stepOf(entry.path().filename());
-    if (step >= 0 && fs::exists(entry.path() / tensorFile, failure) &&
-        fs::exists(entry.path() / stateFile, failure))
+  for (const std::string &name : namesIn(path)) {
+    int64_t step = stepOf(name);
+    fs::path folder = fs::path(path) / name;
+    if (step >= 0 && exists(folder / tensorFile) && exists(folder / stateFile))
       found.push_back(step);
   }
   std::sort(found.begin(), found.end());
@@ -161,6 +162,8 @@ RunState loadCheckpoint(Instance &instance, const std::string &folder) {
                           "lacks variable \"" + variable.name + "\"");
     instance.write(variable, data);
   }
+  // Their initial values are constants: the seed does not matter.
+  initializeVariables(instance, 0, Which::NotInCheckpoints);
   instance.refresh();
 
   RunState state;

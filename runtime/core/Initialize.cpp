@@ -68,11 +68,13 @@ void fillFromFile(const Variable &variable, const MappedFile &file,
 
 } // namespace
 
-void initializeVariables(Instance &instance, uint64_t seed) {
+void initializeVariables(Instance &instance, uint64_t seed, Which which) {
   const Program &program = instance.program();
   MappedFile initial;
   std::vector<unsigned char> staging;
   for (const Variable &variable : program.manifest().variables) {
+    if (which == Which::NotInCheckpoints && isCheckpointed(variable.role))
+      continue;
     staging.resize(variable.bytes());
     switch (variable.init.kind) {
     case Initializer::Kind::Constant:

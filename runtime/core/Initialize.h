@@ -9,11 +9,17 @@ namespace fp8c::runtime {
 
 class Instance;
 
-/// Gives every variable of the instance its initial value. Normal values are
+enum class Which {
+  AllVariables,
+  NotInCheckpoints ///< what a checkpoint does not bring back
+};
+
+/// Gives variables of the instance their initial values. Normal values are
 /// keyed by `seed` and the variable's name, so that neither the order of the
 /// variables nor the number of threads matters. Does not call `init`.
 /// Throws Error if initial.bin is missing or too short.
-void initializeVariables(Instance &instance, uint64_t seed);
+void initializeVariables(Instance &instance, uint64_t seed,
+                         Which which = Which::AllVariables);
 
 } // namespace fp8c::runtime
 

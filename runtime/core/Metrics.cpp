@@ -2,6 +2,7 @@
 
 #include "core/Metrics.h"
 
+#include "core/FileSystem.h"
 #include "core/Json.h"
 #include "core/MappedFile.h"
 #include "core/Text.h"
@@ -10,7 +11,6 @@
 #include <cerrno>
 #include <charconv>
 #include <cmath>
-#include <filesystem>
 #include <unistd.h>
 
 namespace fp8c::runtime {
@@ -26,7 +26,7 @@ template <class T> std::string exactText(T value) {
 
 /// Cuts the file after its last line of a step up to `lastStep`.
 std::string truncated(const std::string &path, int64_t lastStep) {
-  if (!std::filesystem::exists(path))
+  if (!exists(path))
     return path;
   uint64_t keep = 0;
   {

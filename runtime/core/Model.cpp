@@ -2,26 +2,24 @@
 
 #include "core/Model.h"
 
+#include "core/FileSystem.h"
 #include "core/Initialize.h"
-
-#include <filesystem>
 
 namespace fp8c::runtime {
 namespace {
 
-namespace fs = std::filesystem;
-
-/// The run that a checkpoint folder belongs to: run/checkpoints/step-000500.
+/// The run that a checkpoint folder belongs to, run/checkpoints/step-000500,
+/// or nothing if it is none.
 std::string runOfCheckpoint(const std::string &path) {
-  if (!fs::exists(fs::path(path) / "state.json"))
+  if (!exists(path + "/state.json"))
     return "";
-  return fs::canonical(path).parent_path().parent_path();
+  return absolutePath(path + "/../..");
 }
 
 } // namespace
 
 Model Model::open(const std::string &path) {
-  if (!fs::exists(path))
+  if (!exists(path))
     throw Error::inFile(path, "no such run, checkpoint or program");
   Model model;
   std::string run = RunFolder::exists(path) ? path : runOfCheckpoint(path);

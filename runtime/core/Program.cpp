@@ -3,6 +3,7 @@
 #include "core/Program.h"
 
 #include "core/Error.h"
+#include "core/FileSystem.h"
 #include "core/Text.h"
 
 #include <dlfcn.h>
@@ -30,7 +31,7 @@ Program Program::open(const std::string &folder) {
   if (failure)
     throw Error::inFile(folder, "no such program: " + failure.message(),
                         "make one with: fp8c compile MODEL.onnx -o " + folder);
-  if (!fs::exists(path / "manifest.json", failure))
+  if (!exists(path / "manifest.json"))
     throw Error::inFile(path, "not a compiled program: no manifest.json",
                         "name the .fp8x folder that fp8c compile wrote");
   Program program;

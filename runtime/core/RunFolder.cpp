@@ -2,6 +2,7 @@
 
 #include "core/RunFolder.h"
 
+#include "core/FileSystem.h"
 #include "core/OutputFile.h"
 
 #include <cerrno>
@@ -11,11 +12,6 @@
 #include <unistd.h>
 
 namespace fp8c::runtime {
-namespace {
-
-namespace fs = std::filesystem;
-
-} // namespace
 
 RunFolder::RunFolder(std::string path) : thePath(std::move(path)) {
   while (thePath.size() > 1 && thePath.back() == '/')
@@ -28,8 +24,7 @@ RunFolder::~RunFolder() {
 }
 
 bool RunFolder::exists(const std::string &path) {
-  std::error_code failure;
-  return fs::exists(fs::path(path) / "config.json", failure);
+  return runtime::exists(path + "/config.json");
 }
 
 std::string RunFolder::configPath() const { return thePath + "/config.json"; }
@@ -44,7 +39,7 @@ CheckpointFolder RunFolder::checkpoints() const {
 
 void RunFolder::lock() {
   std::error_code failure;
-  fs::create_directories(thePath + "/checkpoints", failure);
+  std::filesystem::create_directories(thePath + "/checkpoints", failure);
   if (failure)
     throwSystemError(thePath, "cannot make the run folder", failure.value());
   std::string lockPath = thePath + "/lock";

@@ -2,12 +2,12 @@
 
 #include "core/Tokenizer.h"
 
+#include "core/FileSystem.h"
+
 #include <filesystem>
 
 namespace fp8c::runtime {
 namespace {
-
-namespace fs = std::filesystem;
 
 class ByteTokenizer final : public Tokenizer {
 public:
@@ -61,12 +61,12 @@ std::unique_ptr<Tokenizer> createByteTokenizer() {
 std::unique_ptr<Tokenizer> createTokenizer(const std::string &name) {
   if (name == "bytes")
     return createByteTokenizer();
-  if (!fs::is_directory(name))
+  if (!exists(name))
     throw Error::inFile(name, "no such tokenizer",
                         "name \"bytes\", or a folder with encoder.json and "
                         "vocab.bpe");
-  fs::path folder = fs::absolute(name);
-  return createGpt2Tokenizer(folder / "encoder.json", folder / "vocab.bpe");
+  std::string folder = absolutePath(name);
+  return createGpt2Tokenizer(folder + "/encoder.json", folder + "/vocab.bpe");
 }
 
 std::unique_ptr<Tokenizer> createTokenizer(const Json &description,
@@ -91,15 +91,14 @@ std::string tokenizerPathOf(const std::string &tokenFile) {
 
 Json readTokenizerOf(const std::string &tokenFile) {
   std::string path = tokenizerPathOf(tokenFile);
-  if (!fs::exists(path))
+  if (!exists(path))
     return nullptr;
   Json description = readJson(path);
   JsonField root(description, path);
+  std::filesystem::path folder = std::filesystem::path(path).parent_path();
   for (const char *key : {"encoder", "merges"})
     if (root.has(key)) // an absolute path stays as it is
-      description[key] =
-          (fs::absolute(path).parent_path() / root.at(key).string())
-              .lexically_normal();
+      description[key] = absolutePath(folder / root.at(key).string());
   return description;
 }
 

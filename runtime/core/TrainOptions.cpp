@@ -3,7 +3,8 @@
 #include "core/TrainOptions.h"
 
 #include "core/Instance.h"
-#include "core/Text.h"
+
+#include <set>
 
 namespace fp8c::runtime {
 namespace {
@@ -90,6 +91,15 @@ Schedule TrainOptions::scheduleOf() const {
 }
 
 void TrainOptions::apply(Instance &instance) const {
+  for (const std::string &name : instance.manifest().hyper) {
+    static const std::set<std::string> known = {
+        "lr",  "step",         "beta1",     "beta2",
+        "eps", "weight_decay", "clip_norm", "grad_scale"};
+    if (!known.count(name))
+      throw Error("the program has a hyperparameter \"" + name +
+                      "\" that this runtime does not know",
+                  "use the fp8c-run of the fp8c that compiled it");
+  }
   instance.setHyper("beta1", static_cast<float>(beta1));
   instance.setHyper("beta2", static_cast<float>(beta2));
   instance.setHyper("eps", static_cast<float>(eps));

@@ -42,7 +42,9 @@ struct TrainOptions {
 
   Schedule scheduleOf() const;
 
-  /// Hands the program what does not change from step to step.
+  /// Hands the program what does not change from step to step: all its
+  /// hyperparameters but lr and step. Throws Error if it has one that this
+  /// runtime does not know.
   void apply(Instance &instance) const;
 };
 

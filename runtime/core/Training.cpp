@@ -40,7 +40,8 @@ Training::Training(const RunConfig &theConfig)
 
 int Training::start(RunFolder &folder, RunConfig config) {
   auto refuseExisting = [&] {
-    if (RunFolder::exists(folder.path()))
+    if (RunFolder::exists(folder.path()) ||
+        !folder.checkpoints().steps().empty())
       throw Error::inFile(folder.path(),
                           "there is a run in this folder already",
                           "continue it with: fp8c-run train --resume " +

@@ -2,13 +2,13 @@
 
 #include "Commands.h"
 
+#include "core/FileSystem.h"
 #include "core/Tokenizer.h"
 #include "core/Training.h"
 
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
-#include <filesystem>
 
 namespace fp8c::run {
 namespace {
@@ -19,10 +19,6 @@ struct TrainArguments {
   std::string program, data, validation, out = "run", resume;
   TrainOptions options;
 };
-
-std::string absolutePath(const std::string &path) {
-  return path.empty() ? "" : std::filesystem::absolute(path).string();
-}
 
 /// Options whose default depends on others.
 void resolveDefaults(const CLI::App &command, TrainOptions &options) {

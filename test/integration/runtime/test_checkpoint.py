@@ -70,7 +70,6 @@ def expect_intact(tool, run, before):
     tool("train", "--resume", run, "--steps", 6)
     tool.train("--steps", 6, "--out", "whole")
     assert weights(run, 6) == weights(tool.folder / "whole", 6)
-    # The run was two steps long at first: only then it was the last.
     assert metrics(run) == metrics(tool.folder / "whole")
 
 
