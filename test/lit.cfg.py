@@ -5,7 +5,7 @@ import lit.formats
 config.name = "fp8c"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mlir", ".test"]
-config.excludes = ["Inputs", "integration", "unit"]
+config.excludes = ["Inputs", "integration", "lib", "unit"]
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.path.join(config.fp8c_obj_root, "test")
 

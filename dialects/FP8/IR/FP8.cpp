@@ -270,6 +270,19 @@ GemmDims fp8::getGemmDims(FP8ContractionOpInterface op) {
   return dims;
 }
 
+void MatmulOp::build(OpBuilder &builder, OperationState &state, Type type, Value lhs, Value rhs,
+                     ArrayRef<int64_t> lhsContracting, ArrayRef<int64_t> rhsContracting,
+                     bool fastAccum) {
+  int64_t lhsRank = getShape(lhs.getType()).size(), rhsRank = getShape(rhs.getType()).size();
+  // The default contraction is left unsaid.
+  bool isDefault = lhsContracting == ArrayRef<int64_t>{lhsRank - 1} &&
+                   rhsContracting == ArrayRef<int64_t>{std::max<int64_t>(rhsRank - 2, 0)};
+  auto attr = [&](ArrayRef<int64_t> dims) {
+    return isDefault ? DenseI64ArrayAttr() : builder.getDenseI64ArrayAttr(dims);
+  };
+  build(builder, state, type, lhs, rhs, attr(lhsContracting), attr(rhsContracting), fastAccum);
+}
+
 OpOperand &MatmulOp::getContractionLhs() { return getLhsMutable(); }
 OpOperand &MatmulOp::getContractionRhs() { return getRhsMutable(); }
 SmallVector<int64_t> MatmulOp::getLhsContractingDims() {

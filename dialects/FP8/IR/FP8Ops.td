@@ -125,6 +125,11 @@ def FP8_MatmulOp : FP8_Op<"matmul", [DeclareOpInterfaceMethods<FP8ContractionOpI
                        OptionalAttr<DenseI64ArrayAttr>:$rhs_contracting,
                        UnitAttr:$fast_accum);
   let results = (outs FP8_Tensor:$output);
+  let builders = [
+    OpBuilder<(ins "::mlir::Type":$type, "::mlir::Value":$lhs, "::mlir::Value":$rhs,
+                   "::llvm::ArrayRef<int64_t>":$lhsContracting, "::llvm::ArrayRef<int64_t>":$rhsContracting,
+                   "bool":$fastAccum)>
+  ];
   let assemblyFormat = [{
     $lhs `,` $rhs (`contracting` $lhs_contracting^ `x` $rhs_contracting)? attr-dict
     `:` qualified(type($lhs)) `,` qualified(type($rhs)) `->` qualified(type($output))

@@ -1,7 +1,7 @@
 //===- AssignPrecision.cpp - fp8-assign-precision -------------------------===//
 //
-// Evaluates a recipe on every variable and op and writes down what it decides, with
-// the place in the recipe that did. Later passes carry it out.
+// Evaluates a recipe on every variable and op and writes down what it decides,
+// with the place in the recipe that did. Later passes carry it out.
 //
 //===----------------------------------------------------------------------===//
 
@@ -25,7 +25,8 @@ namespace fp8c::fp8 {
 
 /// "fp8-delayed.yaml:33"
 static std::string place(FileLineColLoc loc) {
-  return (llvm::sys::path::filename(loc.getFilename().getValue()) + ":" + Twine(loc.getLine()))
+  return (llvm::sys::path::filename(loc.getFilename().getValue()) + ":" +
+          Twine(loc.getLine()))
       .str();
 }
 
@@ -38,7 +39,9 @@ static std::string nameOf(FloatType type) {
 /// Layers are numbered from 0 by the names of the ops.
 static int64_t countLayers(ModuleOp module) {
   int64_t last = -1;
-  module.walk([&](Operation *op) { last = std::max(last, getLayer(train::getName(op))); });
+  module.walk([&](Operation *op) {
+    last = std::max(last, getLayer(train::getName(op)));
+  });
   return last + 1;
 }
 
@@ -66,7 +69,8 @@ public:
     if (entries.empty() && why.empty())
       return;
     set(train::kWhyKey, builder.getStringAttr(why));
-    op->setDiscardableAttr(train::kPrecisionAttr, builder.getDictionaryAttr(entries));
+    op->setDiscardableAttr(train::kPrecisionAttr,
+                           builder.getDictionaryAttr(entries));
   }
   Builder builder;
 
@@ -78,15 +82,17 @@ private:
 class Assigner {
 public:
   Assigner(ModuleOp module, const Recipe &recipe)
-      : module(module), recipe(recipe), evaluator(recipe, countLayers(module)), roles(module) {}
+      : module(module), recipe(recipe), evaluator(recipe, countLayers(module)),
+        roles(module) {}
 
   LogicalResult run();
 
 private:
   void assignVariable(train::VariableOp variable);
   LogicalResult assignOp(Operation *op, const StorageFlow &flow);
-  LogicalResult assignOperands(FP8ContractionOpInterface op, const OpFacts &facts,
-                               const Settings &settings, Decision &decision);
+  LogicalResult assignOperands(FP8ContractionOpInterface op,
+                               const OpFacts &facts, const Settings &settings,
+                               Decision &decision);
   void assignResults(train::PrecisionOpInterface op, const Settings &settings,
                      const StorageFlow &flow, Decision &decision);
   OpFacts getFacts(Operation *op);
@@ -102,13 +108,14 @@ private:
 
 void Assigner::assignVariable(train::VariableOp variable) {
   auto tensor = dyn_cast<RankedTensorType>(variable.getType());
-  bool isState = llvm::is_contained({train::Role::parameter, train::Role::gradient,
-                                     train::Role::moment1, train::Role::moment2},
-                                    variable.getRole());
+  bool isState =
+      llvm::is_contained({train::Role::parameter, train::Role::gradient,
+                          train::Role::moment1, train::Role::moment2},
+                         variable.getRole());
   if (!isState || !tensor || !train::isWide(tensor.getElementType()))
     return;
-  Settings settings =
-      evaluator.forVariable(variable.getSymName(), stringifyRole(variable.getRole()));
+  Settings settings = evaluator.forVariable(variable.getSymName(),
+                                            stringifyRole(variable.getRole()));
   storage[variable.getSymNameAttr()] = settings.storage->value;
   Decision decision(module.getContext());
   decision.set(train::kStorageKey, settings.storage->value);
@@ -131,15 +138,20 @@ OpFacts Assigner::getFacts(Operation *op) {
   return facts;
 }
 
-LogicalResult Assigner::assignOperands(FP8ContractionOpInterface op, const OpFacts &facts,
-                                       const Settings &settings, Decision &decision) {
+LogicalResult Assigner::assignOperands(FP8ContractionOpInterface op,
+                                       const OpFacts &facts,
+                                       const Settings &settings,
+                                       Decision &decision) {
   OperandSettings lhs = evaluator.forOperand(facts, kLhs, facts.lhsRole);
   OperandSettings rhs = evaluator.forOperand(facts, kRhs, facts.rhsRole);
-  bool lhsFP8 = train::isFP8(lhs.format->value), rhsFP8 = train::isFP8(rhs.format->value);
-  if (isa<Float8E5M2Type>(lhs.format->value) && isa<Float8E5M2Type>(rhs.format->value)) {
-    InFlightDiagnostic diag = emitError(rhs.format->loc)
-                              << "both operands of '" << facts.name
-                              << "' would be e5m2, which no hardware contracts; keep one e4m3";
+  bool lhsFP8 = train::isFP8(lhs.format->value),
+       rhsFP8 = train::isFP8(rhs.format->value);
+  if (isa<Float8E5M2Type>(lhs.format->value) &&
+      isa<Float8E5M2Type>(rhs.format->value)) {
+    InFlightDiagnostic diag =
+        emitError(rhs.format->loc)
+        << "both operands of '" << facts.name
+        << "' would be e5m2, which no hardware contracts; keep one e4m3";
     diag.attachNote(op.getLoc()) << "of this " << facts.gemm << " contraction";
     return diag;
   }
@@ -150,27 +162,33 @@ LogicalResult Assigner::assignOperands(FP8ContractionOpInterface op, const OpFac
     obstacle = getFP8Obstacle(op);
   else if (lhsFP8 || rhsFP8)
     obstacle = "only one of its operands is to be FP8";
+  bool ownsTypes = isa<train::PrecisionOpInterface>(op.getOperation());
   if (obstacle) {
     const Setting<FloatType> &asked = lhsFP8 ? *lhs.format : *rhs.format;
-    op.emitRemark() << "stays in " << lhs.wide.value << ": " << *obstacle << " ("
-                    << place(asked.loc) << " asks for " << asked.value << ")";
-    decision.because("stays in " + nameOf(lhs.wide.value) + ": " + *obstacle + " (" +
-                     place(asked.loc) + " asks for " + nameOf(asked.value) + ")");
+    std::string reason =
+        (ownsTypes ? "stays in " + nameOf(lhs.wide.value) : "stays as it is") +
+        ": " + *obstacle + " (" + place(asked.loc) + " asks for " +
+        nameOf(asked.value) + ")";
+    op.emitRemark(reason);
+    decision.because(reason);
   }
 
   bool isFP8 = lhsFP8 && rhsFP8 && !obstacle;
-  if (!isFP8 && !isa<train::PrecisionOpInterface>(op.getOperation()))
-    return success(); // its operands' types are not ours to choose
-  for (auto [key, operand] : {std::pair(train::kLhsKey, &lhs), {train::kRhsKey, &rhs}}) {
+  if (!isFP8 && !ownsTypes)
+    return success(); // another compiler's op
+  for (auto [key, operand] :
+       {std::pair(train::kLhsKey, &lhs), {train::kRhsKey, &rhs}}) {
     const Setting<FloatType> &format =
-        train::isFP8(operand->format->value) && !isFP8 ? operand->wide : *operand->format;
+        train::isFP8(operand->format->value) && !isFP8 ? operand->wide
+                                                       : *operand->format;
     decision.set(key, format.value);
     decision.because(place(format.loc) + " (" + key + ")");
     if (!isFP8)
       continue;
     bool delayed = operand->delayed->value;
     decision.set(key + train::kScalingKey,
-                 decision.builder.getStringAttr(delayed ? train::kDelayed : train::kCurrent));
+                 decision.builder.getStringAttr(delayed ? train::kDelayed
+                                                        : train::kCurrent));
     if (delayed)
       decision.set(key + train::kWindowKey,
                    decision.builder.getI64IntegerAttr(operand->window->value));
@@ -185,13 +203,15 @@ LogicalResult Assigner::assignOperands(FP8ContractionOpInterface op, const OpFac
   return success();
 }
 
-void Assigner::assignResults(train::PrecisionOpInterface op, const Settings &settings,
-                             const StorageFlow &flow, Decision &decision) {
+void Assigner::assignResults(train::PrecisionOpInterface op,
+                             const Settings &settings, const StorageFlow &flow,
+                             Decision &decision) {
   SmallVector<Attribute> types;
   bool isUpdate = train::getPhase(op) == train::kPhaseUpdate, anyChosen = false;
   for (OpResult result : op->getResults()) {
     Type type = getElementTypeOrSelf(result.getType());
-    if (op.getResultPrecision(result.getResultNumber()) == train::ResultPrecision::Chosen &&
+    if (op.getResultPrecision(result.getResultNumber()) ==
+            train::ResultPrecision::Chosen &&
         train::isWide(type)) {
       StorageFlow::Demand demand = flow.get(result);
       anyChosen = true;
@@ -208,8 +228,9 @@ void Assigner::assignResults(train::PrecisionOpInterface op, const Settings &set
     types.push_back(TypeAttr::get(type));
   }
   if (anyChosen)
-    decision.set(train::kResultKey, llvm::all_equal(types) ? types.front()
-                                                           : decision.builder.getArrayAttr(types));
+    decision.set(train::kResultKey, llvm::all_equal(types)
+                                        ? types.front()
+                                        : decision.builder.getArrayAttr(types));
 }
 
 LogicalResult Assigner::assignOp(Operation *op, const StorageFlow &flow) {
@@ -220,7 +241,8 @@ LogicalResult Assigner::assignOp(Operation *op, const StorageFlow &flow) {
   OpFacts facts = getFacts(op);
   Settings settings = evaluator.forOp(facts);
   Decision decision(module.getContext());
-  if (contraction && failed(assignOperands(contraction, facts, settings, decision)))
+  if (contraction &&
+      failed(assignOperands(contraction, facts, settings, decision)))
     return failure();
   if (precision)
     assignResults(precision, settings, flow, decision);
@@ -238,7 +260,8 @@ LogicalResult Assigner::run() {
   });
   if (result.wasInterrupted())
     return failure();
-  module->setAttr("fp8.recipe", StringAttr::get(module.getContext(), recipe.name));
+  module->setAttr("fp8.recipe",
+                  StringAttr::get(module.getContext(), recipe.name));
   return evaluator.checkAllApplied();
 }
 

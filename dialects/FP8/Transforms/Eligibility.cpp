@@ -14,11 +14,13 @@ static constexpr int64_t kFP8Multiple = 16;
 
 static bool isStaticFloatTensor(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
-  return tensor && tensor.hasStaticShape() && train::isWide(tensor.getElementType());
+  return tensor && tensor.hasStaticShape() &&
+         train::isWide(tensor.getElementType());
 }
 
 std::optional<std::string> fp8::getFP8Obstacle(FP8ContractionOpInterface op) {
-  if (op->getNumOperands() != 2 || op->getNumResults() != 1 || op->getNumRegions() != 0)
+  if (op->getNumOperands() != 2 || op->getNumResults() != 1 ||
+      op->getNumRegions() != 0)
     return "it does more than contract two operands into one result";
   if (!llvm::all_of(op->getOperandTypes(), isStaticFloatTensor) ||
       !isStaticFloatTensor(op->getResult(0).getType()))
@@ -28,11 +30,16 @@ std::optional<std::string> fp8::getFP8Obstacle(FP8ContractionOpInterface op) {
   if (getContractionError(getShape(op.getContractionLhs().get().getType()),
                           getShape(op.getContractionRhs().get().getType()),
                           getShape(op->getResult(0).getType()), /*batchRank=*/0,
-                          op.getLhsContractingDims(), op.getRhsContractingDims()))
-    return "its operands are no matrices with respect to the dimensions it contracts";
+                          op.getLhsContractingDims(),
+                          op.getRhsContractingDims()))
+    return "its operands are no matrices with respect to the dimensions it "
+           "contracts";
   GemmDims dims = getGemmDims(op);
-  for (auto [name, size] : {std::pair("m", dims.m), {"n", dims.n}, {"k", dims.k}})
+  for (auto [name, size] :
+       {std::pair("m", dims.m), {"n", dims.n}, {"k", dims.k}})
     if (size % kFP8Multiple)
-      return llvm::formatv("{0} = {1} is no multiple of {2}", name, size, kFP8Multiple).str();
+      return llvm::formatv("{0} = {1} is no multiple of {2}", name, size,
+                           kFP8Multiple)
+          .str();
   return std::nullopt;
 }

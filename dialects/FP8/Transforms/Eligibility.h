@@ -9,7 +9,8 @@
 
 namespace fp8c::fp8 {
 
-/// Why a contraction cannot become an `fp8.matmul`, whatever its FP8 formats; none if it can.
+/// Why a contraction cannot become an `fp8.matmul`, whatever its FP8 formats;
+/// none if it can.
 std::optional<std::string> getFP8Obstacle(FP8ContractionOpInterface op);
 
 } // namespace fp8c::fp8

@@ -1,12 +1,13 @@
 //===- InsertScaling.cpp - fp8-insert-scaling -----------------------------===//
 //
-// Quantises what contractions want in FP8, each value once per format, and makes the
-// contractions fp8.matmul.
+// Quantises what contractions want in FP8, each value once per format, and
+// makes the contractions fp8.matmul.
 //
 // A scale is current (from the value's own amax) or delayed (from a state that
-// remembers the amaxes of past steps). What happens to the states depends on the
-// function: @micro records statistics, @update advances the states, @calibrate seeds
-// them from one batch with current scaling, all others only read.
+// remembers the amaxes of past steps). What happens to the states depends on
+// the function: @micro records statistics, @update advances the states,
+// @calibrate seeds them from one batch with current scaling, all others only
+// read.
 //
 //===----------------------------------------------------------------------===//
 
@@ -36,17 +37,21 @@ static bool wantsFP8(Operation *op) {
 }
 
 static bool isForward(Operation *op) {
-  return train::getPhase(op).empty() || train::getPhase(op) == train::kPhaseForward;
+  return train::getPhase(op).empty() ||
+         train::getPhase(op) == train::kPhaseForward;
 }
 
 namespace {
 
-enum class StateUse { Record, Calibrate, ReadOnly };
+/// What a function does with the states of delayed scaling. None: there are
+/// none, as in the program of another compiler, and all scales are current.
+enum class StateUse { None, ReadOnly, Record, Calibrate };
 
 /// Lowers the contractions of one function.
 class FunctionScaler {
 public:
-  FunctionScaler(Operation *function, StateUse use, ScaleSites &sites, ValueRoles &roles)
+  FunctionScaler(Operation *function, StateUse use, ScaleSites &sites,
+                 ValueRoles &roles)
       : function(function), use(use), sites(sites), roles(roles) {}
 
   LogicalResult run();
@@ -58,14 +63,23 @@ private:
     /// What the site is called after the contraction's name: "x", "w" or "dy".
     StringRef suffix;
   };
-  LogicalResult lower(FP8ContractionOpInterface op);
+  struct Contraction {
+    FP8ContractionOpInterface op;
+    StringRef lhsRole, rhsRole;
+  };
+  LogicalResult lower(const Contraction &contraction);
   Value quantize(Operation *consumer, const Operand &operand);
-  ScaleSite *getSite(Operation *consumer, const Operand &operand, bool &isFirst);
-  void keepStatistics(ScaleSite &site, Value state, Value stats, Operation *consumer);
+  ScaleSite *getSite(Operation *consumer, const Operand &operand,
+                     bool &isFirst);
+  void keepStatistics(ScaleSite &site, Value state, Value stats,
+                      Operation *consumer);
 
-  /// Creates an op that carries the name and phase of the contraction it serves.
-  template <typename Op, typename... Args> Op create(OpBuilder &builder, Operation *consumer, Args &&...args) {
-    auto op = Op::create(builder, consumer->getLoc(), std::forward<Args>(args)...);
+  /// Creates an op that carries the name and phase of the contraction it
+  /// serves.
+  template <typename Op, typename... Args>
+  Op create(OpBuilder &builder, Operation *consumer, Args &&...args) {
+    auto op =
+        Op::create(builder, consumer->getLoc(), std::forward<Args>(args)...);
     for (StringRef key : {train::kNameAttr, train::kPhaseAttr})
       if (Attribute attr = consumer->getDiscardableAttr(key))
         op->setDiscardableAttr(key, attr);
@@ -78,23 +92,33 @@ private:
   ValueRoles &roles;
   /// By value and key of the spec.
   DenseMap<std::pair<Value, Attribute>, Value> quantized;
-  /// Which site serves an operand, by the name that a site of its own would have. A
-  /// value that backward computes anew finds the forward pass's scale this way.
+  /// Which site serves an operand, by the name that a site of its own would
+  /// have. A value that backward computes anew finds the forward pass's scale
+  /// this way.
   llvm::StringMap<ScaleSite *> siteOfOperand;
   /// The site of each quantised value; null with current scaling.
   DenseMap<Value, ScaleSite *> siteOfValue;
-  /// Names that several forward contractions have: no state could be told from another.
+  /// Names that several forward contractions have: no state could be told from
+  /// another.
   llvm::StringSet<> ambiguous;
+  bool saidNoState = false;
 };
 
 } // namespace
 
 ScaleSite *FunctionScaler::getSite(Operation *consumer, const Operand &operand,
-                                         bool &isFirst) {
+                                   bool &isFirst) {
   isFirst = false;
+  if (use == StateUse::None) {
+    if (!std::exchange(saidNoState, true))
+      function->emitRemark(
+          "scales are current, not delayed: no @micro records statistics");
+    return nullptr;
+  }
   auto fallBack = [&](const Twine &reason) {
-    consumer->emitRemark() << "scales operand '" << operand.suffix
-                           << "' currently, not delayed: " << reason.str();
+    if (use != StateUse::Calibrate) // said of @micro already
+      consumer->emitRemark() << "scales operand '" << operand.suffix
+                             << "' currently, not delayed: " << reason.str();
     return static_cast<ScaleSite *>(nullptr);
   };
   StringRef name = train::getName(consumer);
@@ -105,7 +129,8 @@ ScaleSite *FunctionScaler::getSite(Operation *consumer, const Operand &operand,
   if (Value(operand.value).getParentBlock() != &function->getRegion(0).front())
     return fallBack("statistics cannot leave a nested region");
   std::string siteName = (name + "." + operand.suffix).str();
-  if (ScaleSite *site = siteOfOperand.lookup(siteName); site && site->spec == operand.spec)
+  if (ScaleSite *site = siteOfOperand.lookup(siteName);
+      site && site->spec == operand.spec)
     return site; // the value was computed anew
   if (use == StateUse::ReadOnly) {
     ScaleSite *site = sites.lookup(siteName, operand.spec);
@@ -113,7 +138,8 @@ ScaleSite *FunctionScaler::getSite(Operation *consumer, const Operand &operand,
   }
   ScaleSite *site = sites.getOrCreate(siteName, operand.spec);
   if (!site) // the forward pass scales the operand in another way
-    site = sites.getOrCreate(siteName + "." + train::getPhase(consumer).str(), operand.spec);
+    site = sites.getOrCreate(siteName + "." + train::getPhase(consumer).str(),
+                             operand.spec);
   isFirst = true;
   return site ? site : fallBack("its name is taken");
 }
@@ -124,7 +150,8 @@ void FunctionScaler::keepStatistics(ScaleSite &site, Value state, Value stats,
   auto builder = OpBuilder::atBlockTerminator(&function->getRegion(0).front());
   Value next = create<RecordOp>(builder, consumer, state, stats);
   if (use == StateUse::Calibrate)
-    next = create<AdvanceOp>(builder, consumer, next, site.spec.margin, site.spec.pow2);
+    next = create<AdvanceOp>(builder, consumer, next, site.spec.margin,
+                             site.spec.pow2);
   create<train::AssignOp>(builder, consumer, site.variable.getSymName(), next);
 }
 
@@ -133,17 +160,19 @@ Value FunctionScaler::quantize(Operation *consumer, const Operand &operand) {
   auto remember = [&](ScaleSite *site) {
     siteOfValue[result] = site;
     if (site)
-      siteOfOperand.try_emplace((train::getName(consumer) + "." + operand.suffix).str(), site);
+      siteOfOperand.try_emplace(
+          (train::getName(consumer) + "." + operand.suffix).str(), site);
   };
   if (result) {
     remember(siteOfValue.lookup(result));
     return result;
   }
   bool isFirst = false;
-  ScaleSite *site = operand.spec.delayed ? getSite(consumer, operand, isFirst) : nullptr;
+  ScaleSite *site =
+      operand.spec.delayed ? getSite(consumer, operand, isFirst) : nullptr;
 
-  // Right after the value, so that the quantisation dominates all users and can join
-  // the value's producer.
+  // Right after the value, so that the quantisation dominates all users and can
+  // join the value's producer.
   OpBuilder builder(function->getContext());
   builder.setInsertionPointAfterValue(operand.value);
   const ScalingSpec &spec = operand.spec;
@@ -155,9 +184,11 @@ Value FunctionScaler::quantize(Operation *consumer, const Operand &operand) {
     scale = create<CurrentScaleOp>(builder, consumer, state);
   } else {
     Value amax = create<AmaxOp>(builder, consumer, operand.value);
-    scale = create<ComputeScaleOp>(builder, consumer, amax, spec.format, spec.margin, spec.pow2);
+    scale = create<ComputeScaleOp>(builder, consumer, amax, spec.format,
+                                   spec.margin, spec.pow2);
   }
-  auto quantize = create<QuantizeOp>(builder, consumer, operand.value, scale, spec.format);
+  auto quantize =
+      create<QuantizeOp>(builder, consumer, operand.value, scale, spec.format);
   // A value that is computed anew was counted when it was computed first.
   if (isFirst)
     keepStatistics(*site, state, quantize.getStats(), consumer);
@@ -166,46 +197,52 @@ Value FunctionScaler::quantize(Operation *consumer, const Operand &operand) {
   return result;
 }
 
-LogicalResult FunctionScaler::lower(FP8ContractionOpInterface op) {
+LogicalResult FunctionScaler::lower(const Contraction &contraction) {
+  FP8ContractionOpInterface op = contraction.op;
   if (auto obstacle = getFP8Obstacle(op))
     return op.emitOpError("cannot be done in FP8: ") << *obstacle;
   DictionaryAttr precision = train::getPrecision(op);
-  Operand lhs{op.getContractionLhs().get(), ScalingSpec::get(precision, train::kLhsKey), {}};
-  Operand rhs{op.getContractionRhs().get(), ScalingSpec::get(precision, train::kRhsKey), {}};
-  StringRef lhsRole = roles.get(lhs.value), rhsRole = roles.get(rhs.value);
+  Operand lhs{op.getContractionLhs().get(),
+              ScalingSpec::get(precision, train::kLhsKey),
+              {}};
+  Operand rhs{op.getContractionRhs().get(),
+              ScalingSpec::get(precision, train::kRhsKey),
+              {}};
   auto suffix = [&](StringRef role, StringRef side) -> StringRef {
-    if (lhsRole == rhsRole)
+    if (contraction.lhsRole == contraction.rhsRole)
       return side;
     return role == kWeight ? "w" : role == kGradient ? "dy" : "x";
   };
-  lhs.suffix = suffix(lhsRole, "lhs");
-  rhs.suffix = suffix(rhsRole, "rhs");
+  lhs.suffix = suffix(contraction.lhsRole, "lhs");
+  rhs.suffix = suffix(contraction.rhsRole, "rhs");
 
   Value lhsQuantized = quantize(op, lhs), rhsQuantized = quantize(op, rhs);
   OpBuilder builder(op);
-  SmallVector<int64_t> lhsDims = op.getLhsContractingDims(), rhsDims = op.getRhsContractingDims();
-  auto matmul = create<MatmulOp>(builder, op, op->getResult(0).getType(), lhsQuantized,
-                                 rhsQuantized, builder.getDenseI64ArrayAttr(lhsDims),
-                                 builder.getDenseI64ArrayAttr(rhsDims),
-                                 precision.contains(train::kFastAccumKey));
+  Operation *matmul = create<MatmulOp>(
+      builder, op, op->getResult(0).getType(), lhsQuantized, rhsQuantized,
+      op.getLhsContractingDims(), op.getRhsContractingDims(),
+      precision.contains(train::kFastAccumKey));
   op->replaceAllUsesWith(matmul);
   op->erase();
   return success();
 }
 
 LogicalResult FunctionScaler::run() {
-  SmallVector<FP8ContractionOpInterface> contractions;
+  SmallVector<Contraction> contractions;
   llvm::StringSet<> forwardNames;
   function->walk<WalkOrder::PreOrder>([&](Operation *op) {
     roles.visit(op);
     if (!wantsFP8(op))
       return;
-    contractions.push_back(cast<FP8ContractionOpInterface>(op));
+    auto contraction = cast<FP8ContractionOpInterface>(op);
+    contractions.push_back(
+        {contraction, roles.get(contraction.getContractionLhs().get()),
+         roles.get(contraction.getContractionRhs().get())});
     if (isForward(op) && !forwardNames.insert(train::getName(op)).second)
       ambiguous.insert(train::getName(op));
   });
-  for (FP8ContractionOpInterface op : contractions)
-    if (failed(lower(op)))
+  for (const Contraction &contraction : contractions)
+    if (failed(lower(contraction)))
       return failure();
   return success();
 }
@@ -216,31 +253,38 @@ LogicalResult FunctionScaler::run() {
 
 static bool hasDelayedScaling(func::FuncOp function) {
   auto delayed = [](Operation *op) {
-    return wantsFP8(op) && (ScalingSpec::get(train::getPrecision(op), train::kLhsKey).delayed ||
-                            ScalingSpec::get(train::getPrecision(op), train::kRhsKey).delayed);
+    return wantsFP8(op) &&
+           (ScalingSpec::get(train::getPrecision(op), train::kLhsKey).delayed ||
+            ScalingSpec::get(train::getPrecision(op), train::kRhsKey).delayed);
   };
   return function
-      .walk([&](Operation *op) { return delayed(op) ? WalkResult::interrupt() : WalkResult::advance(); })
+      .walk([&](Operation *op) {
+        return delayed(op) ? WalkResult::interrupt() : WalkResult::advance();
+      })
       .wasInterrupted();
 }
 
-/// @calibrate runs the forward and backward pass of @micro, for their statistics alone.
+/// @calibrate runs the forward and backward pass of @micro, for their
+/// statistics alone.
 static func::FuncOp cloneForCalibration(func::FuncOp micro) {
   auto calibrate = cast<func::FuncOp>(micro->clone());
   calibrate.setName("calibrate");
-  calibrate.setFunctionType(FunctionType::get(micro.getContext(), micro.getArgumentTypes(), {}));
+  calibrate.setFunctionType(
+      FunctionType::get(micro.getContext(), micro.getArgumentTypes(), {}));
   calibrate.removeResAttrsAttr();
   for (Operation &op : llvm::make_early_inc_range(calibrate.front()))
     if (isa<train::AssignOp>(op))
       op.erase();
   calibrate.front().getTerminator()->setOperands({});
-  micro->getParentOfType<ModuleOp>().getBody()->getOperations().insertAfter(micro->getIterator(), calibrate);
+  micro->getParentOfType<ModuleOp>().getBody()->getOperations().insertAfter(
+      micro->getIterator(), calibrate);
   return calibrate;
 }
 
 /// What only served results and gradients is dead in @calibrate.
 static void eraseDeadOps(func::FuncOp function) {
-  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(function.front())))
+  for (Operation &op :
+       llvm::make_early_inc_range(llvm::reverse(function.front())))
     if (isOpTriviallyDead(&op))
       op.erase();
 }
@@ -250,10 +294,12 @@ static void advanceStates(func::FuncOp update, ScaleSites &sites) {
   for (ScaleSite &site : sites.getAll()) {
     Location loc = update.getLoc();
     StringRef variable = site.variable.getSymName();
-    Operation *read = train::ReadOp::create(builder, loc, site.variable.getType(), variable);
-    Operation *advance = AdvanceOp::create(builder, loc, read->getResult(0), site.spec.margin,
-                                           site.spec.pow2);
-    Operation *assign = train::AssignOp::create(builder, loc, variable, advance->getResult(0));
+    Operation *read =
+        train::ReadOp::create(builder, loc, site.variable.getType(), variable);
+    Operation *advance = AdvanceOp::create(builder, loc, read->getResult(0),
+                                           site.spec.margin, site.spec.pow2);
+    Operation *assign =
+        train::AssignOp::create(builder, loc, variable, advance->getResult(0));
     for (Operation *op : {read, advance, assign}) {
       train::setName(op, site.name);
       train::setPhase(op, train::kPhaseUpdate);
@@ -266,21 +312,28 @@ static LogicalResult insertScaling(ModuleOp module) {
   ValueRoles roles(module);
   auto micro = module.lookupSymbol<func::FuncOp>("micro");
   auto update = module.lookupSymbol<func::FuncOp>("update");
-  func::FuncOp calibrate;
+  SmallPtrSet<Operation *, 2> done;
+  StateUse otherUse = StateUse::None;
   if (micro && hasDelayedScaling(micro)) {
     if (!update)
-      return micro.emitError("delayed scaling needs a function @update, in which scales change");
-    calibrate = cloneForCalibration(micro);
+      return micro.emitError(
+          "delayed scaling needs a function @update, in which scales change");
+    func::FuncOp calibrate = cloneForCalibration(micro);
+    done = {micro, calibrate};
     if (failed(FunctionScaler(micro, StateUse::Record, sites, roles).run()) ||
-        failed(FunctionScaler(calibrate, StateUse::Calibrate, sites, roles).run()))
+        failed(
+            FunctionScaler(calibrate, StateUse::Calibrate, sites, roles).run()))
       return failure();
     eraseDeadOps(calibrate);
     advanceStates(update, sites);
+    otherUse = StateUse::ReadOnly;
+    if (sites.getAll().empty())
+      calibrate.erase();
   }
   for (Operation &op : *module.getBody())
-    if (op.getNumRegions() > 0 && op.getRegion(0).hasOneBlock() && &op != calibrate &&
-        !(calibrate && &op == micro))
-      if (failed(FunctionScaler(&op, StateUse::ReadOnly, sites, roles).run()))
+    if (op.getNumRegions() > 0 && op.getRegion(0).hasOneBlock() &&
+        !done.contains(&op))
+      if (failed(FunctionScaler(&op, otherUse, sites, roles).run()))
         return failure();
   return success();
 }

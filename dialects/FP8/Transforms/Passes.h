@@ -1,4 +1,5 @@
-//===- Passes.h - Passes of dialects/FP8/Transforms --------------*- C++ -*-===//
+//===- Passes.h - Passes of dialects/FP8/Transforms --------------*- C++
+//-*-===//
 
 #ifndef FP8_TRANSFORMS_PASSES_H
 #define FP8_TRANSFORMS_PASSES_H

@@ -28,7 +28,8 @@ int64_t fp8::getLayer(StringRef name) {
 // A key that is not given matches everything.
 
 static bool matchesGlob(ArrayRef<llvm::GlobPattern> globs, StringRef text) {
-  return globs.empty() || llvm::any_of(globs, [&](auto &glob) { return glob.match(text); });
+  return globs.empty() ||
+         llvm::any_of(globs, [&](auto &glob) { return glob.match(text); });
 }
 
 static bool matchesWord(ArrayRef<StringRef> words, StringRef word) {
@@ -41,7 +42,9 @@ static bool matchesOperand(const Match &match, StringRef side, StringRef role) {
 
 bool RecipeEvaluator::matchesLayer(const Match &match, int64_t layer) const {
   auto absolute = [&](int64_t wanted) {
-    return wanted == kFirstLayer ? 0 : wanted == kLastLayer ? numLayers - 1 : wanted;
+    return wanted == kFirstLayer  ? 0
+           : wanted == kLastLayer ? numLayers - 1
+                                  : wanted;
   };
   return match.layer.empty() ||
          (layer >= 0 && llvm::any_of(match.layer, [&](int64_t wanted) {
@@ -50,10 +53,12 @@ bool RecipeEvaluator::matchesLayer(const Match &match, int64_t layer) const {
 }
 
 bool RecipeEvaluator::matchesOp(const Match &match, const OpFacts &op) const {
-  if (match.ofVariables() || (op.gemm.empty() && !(match.gemm.empty() && match.operand.empty())))
+  if (match.ofVariables() ||
+      (op.gemm.empty() && !(match.gemm.empty() && match.operand.empty())))
     return false;
   // "matmul" means the op of any dialect, "train.matmul" that of one.
-  return (matchesGlob(match.op, op.op) || matchesGlob(match.op, op.op.split('.').second)) &&
+  return (matchesGlob(match.op, op.op) ||
+          matchesGlob(match.op, op.op.split('.').second)) &&
          matchesGlob(match.name, op.name) && matchesWord(match.gemm, op.gemm) &&
          matchesLayer(match, op.layer);
 }
@@ -63,7 +68,8 @@ bool RecipeEvaluator::matchesOp(const Match &match, const OpFacts &op) const {
 //===----------------------------------------------------------------------===//
 
 template <typename T>
-static void overlay(std::optional<Setting<T>> &setting, const std::optional<Setting<T>> &later) {
+static void overlay(std::optional<Setting<T>> &setting,
+                    const std::optional<Setting<T>> &later) {
   if (later)
     setting = later;
 }
@@ -82,7 +88,8 @@ Settings RecipeEvaluator::forOp(const OpFacts &op) {
   return settings;
 }
 
-OperandSettings RecipeEvaluator::forOperand(const OpFacts &op, StringRef side, StringRef role) {
+OperandSettings RecipeEvaluator::forOperand(const OpFacts &op, StringRef side,
+                                            StringRef role) {
   OperandSettings settings{recipe.defaults, *recipe.defaults.result};
   auto rememberWide = [&](const Settings &from) {
     if (from.format && train::isWide(from.format->value))
@@ -108,8 +115,9 @@ Settings RecipeEvaluator::forVariable(StringRef name, StringRef role) {
   Settings settings = recipe.defaults;
   for (auto [i, rule] : llvm::enumerate(recipe.rules)) {
     const Match &match = rule.match;
-    if (!rule.settings.storage || match.ofOps() || !matchesGlob(match.variable, name) ||
-        !matchesWord(match.role, role) || !matchesLayer(match, getLayer(name)))
+    if (!rule.settings.storage || match.ofOps() ||
+        !matchesGlob(match.variable, name) || !matchesWord(match.role, role) ||
+        !matchesLayer(match, getLayer(name)))
       continue;
     applied[i] = true;
     overlay(settings.storage, rule.settings.storage);
@@ -121,7 +129,8 @@ LogicalResult RecipeEvaluator::checkAllApplied() const {
   LogicalResult result = success();
   for (auto [rule, isApplied] : llvm::zip(recipe.rules, applied))
     if (!isApplied && !rule.optional)
-      result = emitError(rule.loc) << "the rule matches nothing in this module (say "
-                                      "'optional: true' if it need not)";
+      result = emitError(rule.loc)
+               << "the rule matches nothing in this module (say "
+                  "'optional: true' if it need not)";
   return result;
 }

@@ -36,15 +36,17 @@ struct Settings {
   // Of a variable.
   std::optional<Setting<mlir::FloatType>> storage;
 
-  bool hasOperandSettings() const { return format || delayed || window || margin || pow2; }
+  bool hasOperandSettings() const {
+    return format || delayed || window || margin || pow2;
+  }
   bool hasOpSettings() const { return result || fastAccum; }
 };
 
 /// Layers are numbered by the names of the ops; these two are relative.
 constexpr int64_t kFirstLayer = -1, kLastLayer = -2;
 
-/// What a rule applies to: all keys that are given must match, each of them in any
-/// of its values.
+/// What a rule applies to: all keys that are given must match, each of them in
+/// any of its values.
 struct Match {
   llvm::SmallVector<llvm::GlobPattern, 0> op, name, variable;
   llvm::SmallVector<int64_t, 1> layer;
@@ -72,9 +74,10 @@ struct Recipe {
 };
 
 /// Reads a shipped recipe by its name, or a file: what has a '/' or ends in
-/// ".yaml" is a path. Emits errors at the place in the file, or at `loc` if there
-/// is no such recipe.
-mlir::FailureOr<Recipe> readRecipe(llvm::StringRef nameOrPath, mlir::Location loc);
+/// ".yaml" is a path. Emits errors at the place in the file, or at `loc` if
+/// there is no such recipe.
+mlir::FailureOr<Recipe> readRecipe(llvm::StringRef nameOrPath,
+                                   mlir::Location loc);
 
 /// Names of the shipped recipes.
 llvm::SmallVector<llvm::StringRef> getBuiltinRecipes();
@@ -84,8 +87,9 @@ llvm::SmallVector<llvm::StringRef> getBuiltinRecipes();
 //===----------------------------------------------------------------------===//
 
 /// Words of `operand:`.
-constexpr llvm::StringLiteral kLhs = "lhs", kRhs = "rhs", kActivation = "activation",
-                              kWeight = "weight", kGradient = "gradient";
+constexpr llvm::StringLiteral kLhs = "lhs", kRhs = "rhs",
+                              kActivation = "activation", kWeight = "weight",
+                              kGradient = "gradient";
 
 /// What rules see of an op.
 struct OpFacts {
@@ -101,8 +105,9 @@ struct OpFacts {
 /// "h.3/mlp/fc"; -1 if there is none.
 int64_t getLayer(llvm::StringRef name);
 
-/// Settings of a contraction's operand, every one of them given. `wide` is the last
-/// format of f32, bf16 and f16 that the rules gave: what stands in for FP8.
+/// Settings of a contraction's operand, every one of them given. `wide` is the
+/// last format of f32, bf16 and f16 that the rules gave: what stands in for
+/// FP8.
 struct OperandSettings : Settings {
   Setting<mlir::FloatType> wide;
 };
@@ -114,7 +119,8 @@ public:
       : recipe(recipe), numLayers(numLayers), applied(recipe.rules.size()) {}
 
   Settings forOp(const OpFacts &op);
-  OperandSettings forOperand(const OpFacts &op, llvm::StringRef side, llvm::StringRef role);
+  OperandSettings forOperand(const OpFacts &op, llvm::StringRef side,
+                             llvm::StringRef role);
   Settings forVariable(llvm::StringRef name, llvm::StringRef role);
 
   /// Emits an error for each rule that applied to nothing and is not optional.

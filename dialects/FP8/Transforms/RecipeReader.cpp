@@ -18,7 +18,8 @@ using namespace fp8c;
 using namespace fp8c::fp8;
 namespace yaml = llvm::yaml;
 
-static constexpr std::pair<llvm::StringLiteral, llvm::StringLiteral> kBuiltinRecipes[] = {
+static constexpr std::pair<llvm::StringLiteral, llvm::StringLiteral>
+    kBuiltinRecipes[] = {
 #include "FP8/Transforms/BuiltinRecipes.inc"
 };
 
@@ -29,11 +30,14 @@ SmallVector<StringRef> fp8::getBuiltinRecipes() {
   return names;
 }
 
-/// "; did you mean 'x'?" if one of `words` is close to `word`, else all of them.
+/// "; did you mean 'x'?" if one of `words` is close to `word`, else all of
+/// them.
 static std::string suggest(StringRef word, ArrayRef<StringRef> words) {
   auto distance = [&](StringRef other) { return word.edit_distance(other); };
-  const StringRef *nearest = llvm::min_element(
-      words, [&](StringRef a, StringRef b) { return distance(a) < distance(b); });
+  const StringRef *nearest =
+      llvm::min_element(words, [&](StringRef a, StringRef b) {
+        return distance(a) < distance(b);
+      });
   if (distance(*nearest) <= std::max<size_t>(2, word.size() / 3))
     return ("; did you mean '" + *nearest + "'?").str();
   return "; expected " + llvm::join(words.drop_back(), ", ") +
@@ -45,7 +49,8 @@ namespace {
 class Reader {
 public:
   Reader(llvm::MemoryBufferRef text, StringRef fileName, MLIRContext *context)
-      : text(text), fileName(StringAttr::get(context, fileName)), context(context) {}
+      : text(text), fileName(StringAttr::get(context, fileName)),
+        context(context) {}
 
   FailureOr<Recipe> read();
 
@@ -57,7 +62,9 @@ private:
 
   // Errors
   FileLineColLoc locOf(SMLoc loc);
-  FileLineColLoc locOf(yaml::Node *node) { return locOf(node->getSourceRange().Start); }
+  FileLineColLoc locOf(yaml::Node *node) {
+    return locOf(node->getSourceRange().Start);
+  }
   InFlightDiagnostic error(Location loc) {
     failed = true;
     return emitError(loc);
@@ -70,13 +77,15 @@ private:
   void readList(yaml::Node *node, function_ref<void(yaml::Node *)> readOne);
 
   // Values
-  std::optional<StringRef> word(yaml::Node *node, StringRef what, ArrayRef<StringRef> words);
+  std::optional<StringRef> word(yaml::Node *node, StringRef what,
+                                ArrayRef<StringRef> words);
   void readFormat(yaml::Node *node, StringRef what, ArrayRef<StringRef> formats,
                   std::optional<Setting<FloatType>> &setting);
   void readInteger(yaml::Node *node, StringRef what, int64_t min, int64_t max,
                    std::optional<Setting<int64_t>> &setting);
   bool readBool(yaml::Node *node, StringRef what);
-  void readGlobs(yaml::Node *node, StringRef what, SmallVectorImpl<llvm::GlobPattern> &globs);
+  void readGlobs(yaml::Node *node, StringRef what,
+                 SmallVectorImpl<llvm::GlobPattern> &globs);
   void readWords(yaml::Node *node, StringRef what, ArrayRef<StringRef> valid,
                  SmallVectorImpl<StringRef> &words);
   void readLayers(yaml::Node *node, SmallVectorImpl<int64_t> &layers);
@@ -126,10 +135,13 @@ void Reader::readMapping(yaml::Node *node, StringRef what, ArrayRef<Key> keys) {
     StringRef name = keyNode->getValue(storage);
     if (!seen.insert(name).second)
       error(keyNode) << "'" << name << "' is given twice";
-    const Key *key = llvm::find_if(keys, [&](const Key &key) { return key.name == name; });
+    const Key *key =
+        llvm::find_if(keys, [&](const Key &key) { return key.name == name; });
     if (key == keys.end()) {
-      auto names = llvm::map_to_vector(keys, [](const Key &key) { return key.name; });
-      error(keyNode) << "unknown key '" << name << "' of " << what << suggest(name, names);
+      auto names =
+          llvm::map_to_vector(keys, [](const Key &key) { return key.name; });
+      error(keyNode) << "unknown key '" << name << "' of " << what
+                     << suggest(name, names);
     } else if (entry.getValue()) {
       key->read(entry.getValue());
     }
@@ -149,7 +161,8 @@ std::optional<StringRef> Reader::scalar(yaml::Node *node, StringRef what) {
 }
 
 /// A list, or one entry that stands for a list of one.
-void Reader::readList(yaml::Node *node, function_ref<void(yaml::Node *)> readOne) {
+void Reader::readList(yaml::Node *node,
+                      function_ref<void(yaml::Node *)> readOne) {
   auto *list = dyn_cast<yaml::SequenceNode>(node);
   if (!list)
     return readOne(node);
@@ -167,13 +180,15 @@ std::optional<StringRef> Reader::word(yaml::Node *node, StringRef what,
                                       ArrayRef<StringRef> words) {
   std::optional<StringRef> value = scalar(node, what);
   if (value && !llvm::is_contained(words, *value)) {
-    error(node) << "'" << what << "' cannot be '" << *value << "'" << suggest(*value, words);
+    error(node) << "'" << what << "' cannot be '" << *value << "'"
+                << suggest(*value, words);
     return std::nullopt;
   }
   return value;
 }
 
-void Reader::readFormat(yaml::Node *node, StringRef what, ArrayRef<StringRef> formats,
+void Reader::readFormat(yaml::Node *node, StringRef what,
+                        ArrayRef<StringRef> formats,
                         std::optional<Setting<FloatType>> &setting) {
   std::optional<StringRef> value = word(node, what, formats);
   if (!value)
@@ -187,15 +202,16 @@ void Reader::readFormat(yaml::Node *node, StringRef what, ArrayRef<StringRef> fo
   setting = {type, locOf(node)};
 }
 
-void Reader::readInteger(yaml::Node *node, StringRef what, int64_t min, int64_t max,
+void Reader::readInteger(yaml::Node *node, StringRef what, int64_t min,
+                         int64_t max,
                          std::optional<Setting<int64_t>> &setting) {
   std::optional<StringRef> value = scalar(node, what);
   int64_t number;
   if (!value)
     return;
   if (value->getAsInteger(10, number) || number < min || number > max)
-    error(node) << "'" << what << "' must be a number from " << min << " to " << max
-                << ", but is '" << *value << "'";
+    error(node) << "'" << what << "' must be a number from " << min << " to "
+                << max << ", but is '" << *value << "'";
   else
     setting = {number, locOf(node)};
 }
@@ -215,11 +231,13 @@ void Reader::readGlobs(yaml::Node *node, StringRef what,
     if (glob)
       globs.push_back(*glob);
     else
-      error(entry) << "'" << *value << "' is no pattern: " << llvm::toString(glob.takeError());
+      error(entry) << "'" << *value
+                   << "' is no pattern: " << llvm::toString(glob.takeError());
   });
 }
 
-void Reader::readWords(yaml::Node *node, StringRef what, ArrayRef<StringRef> valid,
+void Reader::readWords(yaml::Node *node, StringRef what,
+                       ArrayRef<StringRef> valid,
                        SmallVectorImpl<StringRef> &words) {
   readList(node, [&](yaml::Node *entry) {
     if (std::optional<StringRef> value = word(entry, what, valid))
@@ -240,7 +258,8 @@ void Reader::readLayers(yaml::Node *node, SmallVectorImpl<int64_t> &layers) {
     else if (!value->getAsInteger(10, number) && number >= 0)
       layers.push_back(number);
     else
-      error(entry) << "'layer' cannot be '" << *value << "'; expected a number, first or last";
+      error(entry) << "'layer' cannot be '" << *value
+                   << "'; expected a number, first or last";
   });
 }
 
@@ -257,37 +276,54 @@ SmallVector<Reader::Key> Reader::settingKeys(Settings &settings) {
     };
   };
   return {
-      {"format", [&](auto *node) { readFormat(node, "format", all, settings.format); }},
+      {"format",
+       [&](auto *node) { readFormat(node, "format", all, settings.format); }},
       {"scaling",
        [&](auto *node) {
          if (auto value = word(node, "scaling", {"delayed", "current"}))
            settings.delayed = {*value == "delayed", locOf(node)};
        }},
-      {"window", [&](auto *node) { readInteger(node, "window", 1, 1024, settings.window); }},
-      {"margin", [&](auto *node) { readInteger(node, "margin", 0, 8, settings.margin); }},
+      {"window",
+       [&](auto *node) {
+         readInteger(node, "window", 1, 1024, settings.window);
+       }},
+      {"margin",
+       [&](auto *node) { readInteger(node, "margin", 0, 8, settings.margin); }},
       {"pow2", flag("pow2", settings.pow2)},
       {"fast_accum", flag("fast_accum", settings.fastAccum)},
-      {"result", [&](auto *node) { readFormat(node, "result", wide, settings.result); }},
-      {"storage", [&](auto *node) { readFormat(node, "storage", wide, settings.storage); }},
+      {"result",
+       [&](auto *node) { readFormat(node, "result", wide, settings.result); }},
+      {"storage",
+       [&](auto *node) {
+         readFormat(node, "storage", wide, settings.storage);
+       }},
   };
 }
 
 void Reader::readMatch(yaml::Node *node, Match &match) {
-  static const StringRef roles[] = {
-      stringifyRole(train::Role::parameter), stringifyRole(train::Role::gradient),
-      stringifyRole(train::Role::moment1), stringifyRole(train::Role::moment2)};
+  static const StringRef roles[] = {stringifyRole(train::Role::parameter),
+                                    stringifyRole(train::Role::gradient),
+                                    stringifyRole(train::Role::moment1),
+                                    stringifyRole(train::Role::moment2)};
   readMapping(
       node, "a match",
       {{"op", [&](auto *node) { readGlobs(node, "op", match.op); }},
        {"name", [&](auto *node) { readGlobs(node, "name", match.name); }},
        {"layer", [&](auto *node) { readLayers(node, match.layer); }},
-       {"gemm", [&](auto *node) { readWords(node, "gemm", {"fwd", "dgrad", "wgrad"}, match.gemm); }},
+       {"gemm",
+        [&](auto *node) {
+          readWords(node, "gemm", {"fwd", "dgrad", "wgrad"}, match.gemm);
+        }},
        {"operand",
         [&](auto *node) {
-          readWords(node, "operand", {kLhs, kRhs, kActivation, kWeight, kGradient}, match.operand);
+          readWords(node, "operand",
+                    {kLhs, kRhs, kActivation, kWeight, kGradient},
+                    match.operand);
         }},
-       {"variable", [&](auto *node) { readGlobs(node, "variable", match.variable); }},
-       {"role", [&](auto *node) { readWords(node, "role", roles, match.role); }}});
+       {"variable",
+        [&](auto *node) { readGlobs(node, "variable", match.variable); }},
+       {"role",
+        [&](auto *node) { readWords(node, "role", roles, match.role); }}});
 }
 
 /// Settings that the things a rule matches do not have.
@@ -295,13 +331,17 @@ void Reader::check(const Rule &rule) {
   const Match &match = rule.match;
   const Settings &settings = rule.settings;
   if (match.ofVariables() && match.ofOps())
-    error(rule.loc) << "a rule matches ops (op, name, gemm, operand) or variables (variable, role), "
+    error(rule.loc) << "a rule matches ops (op, name, gemm, operand) or "
+                       "variables (variable, role), "
                        "not both";
   else if (match.ofOps() && settings.storage)
-    error(settings.storage->loc) << "'storage' is a setting of variables, but the rule matches ops";
-  else if (match.ofVariables() && (settings.hasOperandSettings() || settings.hasOpSettings()))
+    error(settings.storage->loc)
+        << "'storage' is a setting of variables, but the rule matches ops";
+  else if (match.ofVariables() &&
+           (settings.hasOperandSettings() || settings.hasOpSettings()))
     error(rule.loc) << "variables have only the setting 'storage'";
-  else if (!settings.hasOperandSettings() && !settings.hasOpSettings() && !settings.storage)
+  else if (!settings.hasOperandSettings() && !settings.hasOpSettings() &&
+           !settings.storage)
     error(rule.loc) << "the rule sets nothing";
 }
 
@@ -310,7 +350,9 @@ void Reader::readRule(yaml::Node *node, Recipe &recipe) {
   bool wasFailed = std::exchange(failed, false);
   SmallVector<Key> keys = settingKeys(rule.settings);
   keys.push_back({"match", [&](auto *node) { readMatch(node, rule.match); }});
-  keys.push_back({"optional", [&](auto *node) { rule.optional = readBool(node, "optional"); }});
+  keys.push_back({"optional", [&](auto *node) {
+                    rule.optional = readBool(node, "optional");
+                  }});
   readMapping(node, "a rule", keys);
   if (!failed)
     check(rule);
@@ -340,7 +382,8 @@ FailureOr<Recipe> Reader::read() {
   sources.setDiagHandler(
       [](const llvm::SMDiagnostic &diagnostic, void *self) {
         auto *reader = static_cast<Reader *>(self);
-        reader->error(FileLineColLoc::get(reader->fileName, diagnostic.getLineNo(),
+        reader->error(FileLineColLoc::get(reader->fileName,
+                                          diagnostic.getLineNo(),
                                           diagnostic.getColumnNo() + 1))
             << diagnostic.getMessage();
       },
@@ -372,13 +415,15 @@ FailureOr<Recipe> Reader::read() {
     }
   };
   FileLineColLoc start = locOf(root);
-  readMapping(
-      root, "a recipe",
-      {{"name", text("name", recipe.name)},
-       {"description", text("description", recipe.description)},
-       {"defaults",
-        [&](auto *node) { readMapping(node, "the defaults", settingKeys(recipe.defaults)); }},
-       {"rules", readRules}});
+  readMapping(root, "a recipe",
+              {{"name", text("name", recipe.name)},
+               {"description", text("description", recipe.description)},
+               {"defaults",
+                [&](auto *node) {
+                  readMapping(node, "the defaults",
+                              settingKeys(recipe.defaults));
+                }},
+               {"rules", readRules}});
   if (!failed && !stream.failed() && recipe.name.empty())
     error(start) << "the recipe has no 'name'";
   if (failed || stream.failed())

@@ -31,9 +31,10 @@ bool ScalingSpec::operator==(const ScalingSpec &other) const {
 
 Attribute ScalingSpec::getKey() const {
   Builder builder(format.getContext());
-  return builder.getArrayAttr({TypeAttr::get(format), builder.getBoolAttr(delayed),
-                               builder.getBoolAttr(pow2), builder.getI64IntegerAttr(window),
-                               builder.getI64IntegerAttr(margin)});
+  return builder.getArrayAttr(
+      {TypeAttr::get(format), builder.getBoolAttr(delayed),
+       builder.getBoolAttr(pow2), builder.getI64IntegerAttr(window),
+       builder.getI64IntegerAttr(margin)});
 }
 
 ScaleSite *ScaleSites::getOrCreate(StringRef name, const ScalingSpec &spec) {
@@ -47,7 +48,8 @@ ScaleSite *ScaleSites::getOrCreate(StringRef name, const ScalingSpec &spec) {
   OpBuilder builder = OpBuilder::atBlockBegin(module.getBody());
   if (lastVariable)
     builder.setInsertionPointAfter(lastVariable);
-  // Scale and inverse scale start as 1, so that a program without calibration is sound.
+  // Scale and inverse scale start as 1, so that a program without calibration
+  // is sound.
   auto variable = train::VariableOp::create(
       builder, module.getLoc(), builder.getStringAttr(name + ".scale"),
       TypeAttr::get(ScaleStateType::get(context, spec.format, spec.window)),
@@ -61,5 +63,6 @@ ScaleSite *ScaleSites::getOrCreate(StringRef name, const ScalingSpec &spec) {
 
 ScaleSite *ScaleSites::lookup(StringRef name, const ScalingSpec &spec) const {
   auto it = sites.find(StringAttr::get(symbols.getOp()->getContext(), name));
-  return it != sites.end() && it->second->spec == spec ? it->second.get() : nullptr;
+  return it != sites.end() && it->second->spec == spec ? it->second.get()
+                                                       : nullptr;
 }

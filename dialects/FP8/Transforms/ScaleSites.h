@@ -1,4 +1,5 @@
-//===- ScaleSites.h - Where delayed scaling keeps its statistics -*- C++ -*-===//
+//===- ScaleSites.h - Where delayed scaling keeps its statistics -*- C++
+//-*-===//
 
 #ifndef FP8_TRANSFORMS_SCALESITES_H
 #define FP8_TRANSFORMS_SCALESITES_H
@@ -22,7 +23,8 @@ struct ScalingSpec {
   mlir::Attribute getKey() const;
 };
 
-/// A place where values are quantised with delayed scaling. Its state is the variable
+/// A place where values are quantised with delayed scaling. Its state is the
+/// variable
 /// @"<name>.scale".
 struct ScaleSite {
   mlir::StringAttr name;
@@ -33,16 +35,19 @@ struct ScaleSite {
 /// All sites of a module, by name.
 class ScaleSites {
 public:
-  explicit ScaleSites(mlir::ModuleOp module) : module(module), symbols(module) {}
+  explicit ScaleSites(mlir::ModuleOp module)
+      : module(module), symbols(module) {}
 
-  /// The site of that name, made if there is none. Null if there is one that scales differently.
+  /// The site of that name, made if there is none. Null if there is one that
+  /// scales differently.
   ScaleSite *getOrCreate(llvm::StringRef name, const ScalingSpec &spec);
   /// Null if there is no such site.
   ScaleSite *lookup(llvm::StringRef name, const ScalingSpec &spec) const;
 
   /// In the order in which they were made.
   auto getAll() {
-    return llvm::map_range(sites, [](auto &entry) -> ScaleSite & { return *entry.second; });
+    return llvm::map_range(
+        sites, [](auto &entry) -> ScaleSite & { return *entry.second; });
   }
 
 private:

@@ -7,9 +7,9 @@
 
 namespace fp8c::fp8 {
 
-/// A value that is assigned to a variable, or that is added to others on its way
-/// there, is kept in the variable's format: rounding a weight gradient before it is
-/// summed into an f32 accumulator would waste the accumulator.
+/// A value that is assigned to a variable, or that is added to others on its
+/// way there, is kept in the variable's format: rounding a weight gradient
+/// before it is summed into an f32 accumulator would waste the accumulator.
 class StorageFlow {
 public:
   /// `storage` gives the variables' formats.

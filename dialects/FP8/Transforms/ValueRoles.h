@@ -7,9 +7,9 @@
 
 namespace fp8c::fp8 {
 
-/// What values are, as the words of `operand:` in a recipe. A weight is a parameter,
-/// possibly moved or cast; a gradient is what backward ops compute; an activation
-/// is all else. To be fed the ops in program order.
+/// What values are, as the words of `operand:` in a recipe. A weight is a
+/// parameter, possibly moved or cast; a gradient is what backward ops compute;
+/// an activation is all else. To be fed the ops in program order.
 class ValueRoles {
 public:
   explicit ValueRoles(mlir::ModuleOp module);

@@ -21,10 +21,12 @@ namespace fp8c::train {
 
 constexpr llvm::StringLiteral kPrecisionAttr = "precision";
 
-/// Keys of the dictionary. Those of an operand are prefixed with `lhs` or `rhs`.
+/// Keys of the dictionary. Those of an operand are prefixed with `lhs` or
+/// `rhs`.
 constexpr llvm::StringLiteral kResultKey = "result", kStorageKey = "storage",
-                              kFastAccumKey = "fast_accum", kWhyKey = "why", kLhsKey = "lhs",
-                              kRhsKey = "rhs", kScalingKey = "_scaling", kWindowKey = "_window",
+                              kFastAccumKey = "fast_accum", kWhyKey = "why",
+                              kLhsKey = "lhs", kRhsKey = "rhs",
+                              kScalingKey = "_scaling", kWindowKey = "_window",
                               kMarginKey = "_margin", kPow2Key = "_pow2";
 constexpr llvm::StringLiteral kDelayed = "delayed", kCurrent = "current";
 
@@ -34,19 +36,24 @@ inline mlir::DictionaryAttr getPrecision(mlir::Operation *op) {
 }
 
 /// The float type under a key; null if there is none.
-inline mlir::FloatType getFormat(mlir::DictionaryAttr precision, llvm::StringRef key) {
-  auto type = precision ? precision.getAs<mlir::TypeAttr>(key) : mlir::TypeAttr();
-  return type ? mlir::dyn_cast<mlir::FloatType>(type.getValue()) : mlir::FloatType();
+inline mlir::FloatType getFormat(mlir::DictionaryAttr precision,
+                                 llvm::StringRef key) {
+  auto type =
+      precision ? precision.getAs<mlir::TypeAttr>(key) : mlir::TypeAttr();
+  return type ? mlir::dyn_cast<mlir::FloatType>(type.getValue())
+              : mlir::FloatType();
 }
 
 /// FP8, as opposed to the formats that ops other than fp8.matmul can take.
 inline bool isFP8(mlir::Type format) {
-  return mlir::isa_and_nonnull<mlir::Float8E4M3FNType, mlir::Float8E5M2Type>(format);
+  return mlir::isa_and_nonnull<mlir::Float8E4M3FNType, mlir::Float8E5M2Type>(
+      format);
 }
 
 /// f32, bf16 or f16: the formats of tensors.
 inline bool isWide(mlir::Type format) {
-  return mlir::isa_and_nonnull<mlir::Float32Type, mlir::BFloat16Type, mlir::Float16Type>(format);
+  return mlir::isa_and_nonnull<mlir::Float32Type, mlir::BFloat16Type,
+                               mlir::Float16Type>(format);
 }
 
 } // namespace fp8c::train

@@ -6,8 +6,10 @@ using namespace fp8c;
 using namespace fp8c::train;
 
 // Ops that move values: nothing is computed, so nothing is rounded.
-#define INHERITED(Op)                                                                              \
-  ResultPrecision Op::getResultPrecision(unsigned) { return ResultPrecision::Inherited; }
+#define INHERITED(Op)                                                          \
+  ResultPrecision Op::getResultPrecision(unsigned) {                           \
+    return ResultPrecision::Inherited;                                         \
+  }
 INHERITED(ReshapeOp)
 INHERITED(TransposeOp)
 INHERITED(BroadcastToOp)
@@ -17,17 +19,19 @@ INHERITED(SplitOp)
 INHERITED(ConcatOp)
 
 // A main result, then statistics that backward needs exactly.
-#define FIRST_CHOSEN(Op)                                                                           \
-  ResultPrecision Op::getResultPrecision(unsigned result) {                                        \
-    return result == 0 ? ResultPrecision::Chosen : ResultPrecision::Fixed;                         \
+#define FIRST_CHOSEN(Op)                                                       \
+  ResultPrecision Op::getResultPrecision(unsigned result) {                    \
+    return result == 0 ? ResultPrecision::Chosen : ResultPrecision::Fixed;     \
   }
 FIRST_CHOSEN(LayerNormOp)
 FIRST_CHOSEN(RMSNormOp)
 FIRST_CHOSEN(AttentionOp)
 
 // Losses and norms.
-#define FIXED(Op)                                                                                  \
-  ResultPrecision Op::getResultPrecision(unsigned) { return ResultPrecision::Fixed; }
+#define FIXED(Op)                                                              \
+  ResultPrecision Op::getResultPrecision(unsigned) {                           \
+    return ResultPrecision::Fixed;                                             \
+  }
 FIXED(CrossEntropyOp)
 FIXED(SumSquaresOp)
 FIXED(ClipCoefficientOp)

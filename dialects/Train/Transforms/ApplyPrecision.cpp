@@ -1,8 +1,8 @@
 //===- ApplyPrecision.cpp - train-apply-precision -------------------------===//
 //
 // Train ops take operands of any float type, so a value's precision changes by
-// changing its type. A cast is needed in three places: before a contraction, whose
-// operands meet the hardware as they are; before ops that know nothing of
+// changing its type. A cast is needed in three places: before a contraction,
+// whose operands meet the hardware as they are; before ops that know nothing of
 // precision, a return among them; and before an assignment.
 //
 //===----------------------------------------------------------------------===//
@@ -10,7 +10,9 @@
 #include "Train/IR/Precision.h"
 #include "Train/IR/Train.h"
 #include "Train/Transforms/Passes.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace fp8c;
@@ -52,6 +54,21 @@ void Applier::setElementType(Value value, Type element) {
   value.setType(cast<RankedTensorType>(type));
 }
 
+/// A constant in another type; null if `value` is none. Zeros that clear a
+/// gradient should not need a cast.
+static Value castConstant(OpBuilder &builder, Value value, Type type) {
+  DenseElementsAttr elements;
+  if (!matchPattern(value, m_Constant(&elements)) || !elements.isSplat())
+    return {};
+  auto tensor = cast<RankedTensorType>(type);
+  APFloat number = elements.getSplatValue<APFloat>();
+  bool losesInfo;
+  number.convert(cast<FloatType>(tensor.getElementType()).getFloatSemantics(),
+                 APFloat::rmNearestTiesToEven, &losesInfo);
+  return arith::ConstantOp::create(builder, value.getLoc(),
+                                   DenseElementsAttr::get(tensor, number));
+}
+
 void Applier::castOperand(OpOperand &operand, Type type) {
   Value value = operand.get();
   if (value.getType() == type)
@@ -60,12 +77,16 @@ void Applier::castOperand(OpOperand &operand, Type type) {
   if (!cast) {
     OpBuilder builder(module.getContext());
     builder.setInsertionPointAfterValue(value);
-    auto op = CastOp::create(builder, operand.getOwner()->getLoc(), type, value);
-    if (StringRef name = getName(operand.getOwner()); !name.empty())
-      setName(op, name);
-    if (StringRef phase = getPhase(operand.getOwner()); !phase.empty())
-      setPhase(op, phase);
-    cast = op;
+    cast = castConstant(builder, value, type);
+    if (!cast) {
+      auto op =
+          CastOp::create(builder, operand.getOwner()->getLoc(), type, value);
+      if (StringRef name = getName(operand.getOwner()); !name.empty())
+        setName(op, name);
+      if (StringRef phase = getPhase(operand.getOwner()); !phase.empty())
+        setPhase(op, phase);
+      cast = op;
+    }
   }
   operand.set(cast);
 }
@@ -85,7 +106,8 @@ void Applier::applyToResults(PrecisionOpInterface op) {
       // What comes from operands of several types is as wide as the widest.
       element = getElementTypeOrSelf(op->getOperand(0).getType());
       for (Type other : op->getOperandTypes())
-        if (getElementTypeOrSelf(other).getIntOrFloatBitWidth() > element.getIntOrFloatBitWidth())
+        if (getElementTypeOrSelf(other).getIntOrFloatBitWidth() >
+            element.getIntOrFloatBitWidth())
           element = getElementTypeOrSelf(other);
       break;
     case ResultPrecision::Chosen:
@@ -101,13 +123,16 @@ void Applier::applyToResults(PrecisionOpInterface op) {
 
 void Applier::apply(Operation *op) {
   if (auto read = dyn_cast<ReadOp>(op)) {
-    if (VariableOp variable = variables.lookup(read.getVariableAttr().getAttr()))
+    if (VariableOp variable =
+            variables.lookup(read.getVariableAttr().getAttr()))
       if (read.getValue().getType() != variable.getType())
-        setElementType(read.getValue(), getElementTypeOrSelf(variable.getType()));
+        setElementType(read.getValue(),
+                       getElementTypeOrSelf(variable.getType()));
     return;
   }
   if (auto assign = dyn_cast<AssignOp>(op)) {
-    if (VariableOp variable = variables.lookup(assign.getVariableAttr().getAttr()))
+    if (VariableOp variable =
+            variables.lookup(assign.getVariableAttr().getAttr()))
       castOperand(assign.getValueMutable(), variable.getType());
     return;
   }

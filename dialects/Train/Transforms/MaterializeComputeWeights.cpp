@@ -1,12 +1,13 @@
 //===- MaterializeComputeWeights.cpp - train-materialize-compute-weights --===//
 //
-// What a function computes from one parameter alone, to use it in another format, is
-// the same in every micro-batch: a variable holds it, which @update writes again when
-// it writes the parameter, and @init at the start.
+// What a function computes from one parameter alone, to use it in another
+// format, is the same in every micro-batch: a variable holds it, which @update
+// writes again when it writes the parameter, and @init at the start.
 //
-// Such chains are told apart by their structure: the key of a value is an attribute
-// made of its op and its operands' keys. Attributes are unique in their context, so
-// that equal chains have one key, in whatever function they stand.
+// Such chains are told apart by their structure: the key of a value is an
+// attribute made of its op and its operands' keys. Attributes are unique in
+// their context, so that equal chains have one key, in whatever function they
+// stand.
 //
 //===----------------------------------------------------------------------===//
 
@@ -34,15 +35,16 @@ struct Link {
   Attribute key;
   /// Null for constants.
   VariableOp parameter;
-  /// Whether a cast or a quantisation is on the way: a copy of the parameter in its
-  /// own format is not worth a variable.
+  /// Whether a cast or a quantisation is on the way: a copy of the parameter in
+  /// its own format is not worth a variable.
   bool isConverted = false;
 };
 
 struct ComputeWeight {
   VariableOp variable;
   VariableOp parameter;
-  /// The last op of the chain, detached with it from the function that had it first.
+  /// The last op of the chain, detached with it from the function that had it
+  /// first.
   Value chain;
 };
 
@@ -56,7 +58,8 @@ private:
   void collect(func::FuncOp function);
   ComputeWeight &getOrCreate(const Link &link, Value value);
   std::string makeName(VariableOp parameter, Type type);
-  void build(func::FuncOp function, function_ref<Value(OpBuilder &, VariableOp)> getParameter);
+  void build(func::FuncOp function,
+             function_ref<Value(OpBuilder &, VariableOp)> getParameter);
 
   ModuleOp module;
   SymbolTable symbols;
@@ -74,7 +77,8 @@ static bool isConversion(Operation *op) {
   return isa<CastOp, fp8::QuantizeOp>(op);
 }
 static bool isChainOp(Operation *op) {
-  return isConversion(op) || isa<ReshapeOp, TransposeOp, fp8::AmaxOp, fp8::ComputeScaleOp, fp8::TransposeOp>(op);
+  return isConversion(op) || isa<ReshapeOp, TransposeOp, fp8::AmaxOp,
+                                 fp8::ComputeScaleOp, fp8::TransposeOp>(op);
 }
 
 Materializer::Materializer(ModuleOp module) : module(module), symbols(module) {
@@ -82,7 +86,8 @@ Materializer::Materializer(ModuleOp module) : module(module), symbols(module) {
     lastVariable = variable;
 }
 
-/// The link that an op's results are of; none if they are not computed from a parameter alone.
+/// The link that an op's results are of; none if they are not computed from a
+/// parameter alone.
 std::optional<Link> Materializer::getLink(Operation *op) {
   if (auto read = dyn_cast<ReadOp>(op)) {
     auto variable = symbols.lookup<VariableOp>(read.getVariable());
@@ -94,10 +99,12 @@ std::optional<Link> Materializer::getLink(Operation *op) {
     return Link{constant.getValue(), {}};
   if (!isChainOp(op))
     return std::nullopt;
-  // Discardable attributes, as the name, do not count: two functions may differ in them.
+  // Discardable attributes, as the name, do not count: two functions may differ
+  // in them.
   Builder builder(op->getContext());
-  SmallVector<Attribute> parts{builder.getStringAttr(op->getName().getStringRef()),
-                               op->getPropertiesAsAttribute()};
+  SmallVector<Attribute> parts{
+      builder.getStringAttr(op->getName().getStringRef()),
+      op->getPropertiesAsAttribute()};
   if (!parts.back())
     parts.back() = builder.getUnitAttr();
   Link link;
@@ -107,12 +114,14 @@ std::optional<Link> Materializer::getLink(Operation *op) {
     if (it == links.end())
       return std::nullopt;
     const Link &source = it->second;
-    if (source.parameter && link.parameter && source.parameter != link.parameter)
+    if (source.parameter && link.parameter &&
+        source.parameter != link.parameter)
       return std::nullopt;
     if (source.parameter)
       link.parameter = source.parameter;
     link.isConverted |= source.isConverted;
-    // Of a quantisation only the data is ever an operand, so the op is key enough.
+    // Of a quantisation only the data is ever an operand, so the op is key
+    // enough.
     parts.push_back(source.key);
   }
   for (Type type : op->getResultTypes())
@@ -121,10 +130,12 @@ std::optional<Link> Materializer::getLink(Operation *op) {
   return link;
 }
 
-/// "h.0/mlp/fc.weight.e4m3"; a second result of the same format (in another layout) gets a number.
+/// "h.0/mlp/fc.weight.e4m3"; a second result of the same format (in another
+/// layout) gets a number.
 std::string Materializer::makeName(VariableOp parameter, Type type) {
-  Type element = isa<fp8::ScaledType>(type) ? cast<fp8::ScaledType>(type).getStorage()
-                                            : getElementTypeOrSelf(type);
+  Type element = isa<fp8::ScaledType>(type)
+                     ? cast<fp8::ScaledType>(type).getStorage()
+                     : getElementTypeOrSelf(type);
   std::string format;
   llvm::raw_string_ostream(format) << element;
   if (isa<Float8E4M3FNType>(element))
@@ -143,9 +154,12 @@ ComputeWeight &Materializer::getOrCreate(const Link &link, Value value) {
     OpBuilder builder(module.getContext());
     builder.setInsertionPointAfter(lastVariable);
     lastVariable = VariableOp::create(
-        builder, value.getLoc(), builder.getStringAttr(makeName(link.parameter, value.getType())),
-        TypeAttr::get(value.getType()), RoleAttr::get(module.getContext(), Role::compute_weight),
-        ConstantInitAttr::get(module.getContext(), 0.0), FlatSymbolRefAttr::get(link.parameter));
+        builder, value.getLoc(),
+        builder.getStringAttr(makeName(link.parameter, value.getType())),
+        TypeAttr::get(value.getType()),
+        RoleAttr::get(module.getContext(), Role::compute_weight),
+        ConstantInitAttr::get(module.getContext(), 0.0),
+        FlatSymbolRefAttr::get(link.parameter));
     symbols.insert(lastVariable);
     it->second = {lastVariable, link.parameter, value};
   }
@@ -157,7 +171,8 @@ void Materializer::collect(func::FuncOp function) {
   SmallVector<Operation *> chainOps;
   function.walk<WalkOrder::PreOrder>([&](Operation *op) {
     if (std::optional<Link> link = getLink(op)) {
-      // The scale of a quantisation and its statistics are not values of the chain.
+      // The scale of a quantisation and its statistics are not values of the
+      // chain.
       links[op->getResult(0)] = *link;
       chainOps.push_back(op);
     }
@@ -165,7 +180,8 @@ void Materializer::collect(func::FuncOp function) {
   for (Operation *op : chainOps) {
     Value value = op->getResult(0);
     const Link &link = links[value];
-    bool statisticsUsed = op->getNumResults() > 1 && !op->getResult(1).use_empty();
+    bool statisticsUsed =
+        op->getNumResults() > 1 && !op->getResult(1).use_empty();
     bool isScalar = isa<fp8::AmaxOp, fp8::ComputeScaleOp>(op);
     if (!link.parameter || !link.isConverted || isScalar || statisticsUsed)
       continue;
@@ -177,16 +193,19 @@ void Materializer::collect(func::FuncOp function) {
       continue;
     OpBuilder builder(op);
     VariableOp variable = getOrCreate(link, value).variable;
-    auto read = ReadOp::create(builder, op->getLoc(), value.getType(), variable.getSymName());
+    auto read = ReadOp::create(builder, op->getLoc(), value.getType(),
+                               variable.getSymName());
     read->setDiscardableAttrs(op->getDiscardableAttrDictionary());
     value.replaceUsesWithIf(read, leavesChain);
   }
   llvm::append_range(deadOps, chainOps);
 }
 
-/// Builds all compute weights at the end of `function` from what `getParameter` gives.
-void Materializer::build(func::FuncOp function,
-                         function_ref<Value(OpBuilder &, VariableOp)> getParameter) {
+/// Builds all compute weights at the end of `function` from what `getParameter`
+/// gives.
+void Materializer::build(
+    func::FuncOp function,
+    function_ref<Value(OpBuilder &, VariableOp)> getParameter) {
   OpBuilder builder(function.front().getTerminator());
   DenseMap<Attribute, Value> built;
   for (auto &[key, weight] : weights) {
@@ -212,7 +231,8 @@ void Materializer::build(func::FuncOp function,
       return built[link.key] = copy->getResult(0);
     };
     Value value = clone(clone, weight.chain);
-    auto assign = AssignOp::create(builder, function.getLoc(), weight.variable.getSymName(), value);
+    auto assign = AssignOp::create(builder, function.getLoc(),
+                                   weight.variable.getSymName(), value);
     setName(assign, name);
     setPhase(assign, kPhaseUpdate);
   }
@@ -230,7 +250,8 @@ void Materializer::run() {
 
   if (!init) {
     auto builder = OpBuilder::atBlockEnd(module.getBody());
-    init = func::FuncOp::create(builder, module.getLoc(), "init", builder.getFunctionType({}, {}));
+    init = func::FuncOp::create(builder, module.getLoc(), "init",
+                                builder.getFunctionType({}, {}));
     builder.setInsertionPointToStart(init.addEntryBlock());
     func::ReturnOp::create(builder, module.getLoc());
   }
@@ -238,7 +259,8 @@ void Materializer::run() {
   build(init, [&](OpBuilder &builder, VariableOp parameter) {
     Value &read = reads[parameter];
     if (!read) {
-      auto op = ReadOp::create(builder, init.getLoc(), parameter.getType(), parameter.getSymName());
+      auto op = ReadOp::create(builder, init.getLoc(), parameter.getType(),
+                               parameter.getSymName());
       setName(op, parameter.getSymName());
       setPhase(op, kPhaseUpdate);
       read = op;
@@ -247,7 +269,9 @@ void Materializer::run() {
   });
   if (update) {
     llvm::StringMap<Value> assigned;
-    update.walk([&](AssignOp assign) { assigned[assign.getVariable()] = assign.getValue(); });
+    update.walk([&](AssignOp assign) {
+      assigned[assign.getVariable()] = assign.getValue();
+    });
     build(update, [&](OpBuilder &, VariableOp parameter) {
       return assigned.lookup(parameter.getSymName());
     });

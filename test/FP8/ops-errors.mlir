@@ -1,0 +1,151 @@
+// RUN: fp8c-opt %s -split-input-file -verify-diagnostics
+
+// expected-error@+1 {{the storage must be f8E4M3FN, f8E5M2 or f16, but is 'bf16'}}
+func.func private @storage(!fp8.scaled<4x8xbf16>)
+
+// -----
+
+// expected-error@+1 {{the storage must be f8E4M3FN, f8E5M2 or f16, but is 'i8'}}
+func.func private @storage_no_float(!fp8.scaled<4x8xi8>)
+
+// -----
+
+// expected-error@+1 {{the tile has 1 sizes, but the tensor has rank 2}}
+func.func private @tile_rank(!fp8.scaled<4x8xf8E4M3FN, tile<[1]>>)
+
+// -----
+
+// expected-error@+1 {{tile sizes must be positive or '?', but one is 0}}
+func.func private @tile_size(!fp8.scaled<4x8xf8E4M3FN, tile<[1, 0]>>)
+
+// -----
+
+// expected-error@+1 {{the window must hold at least one amax, but is 0}}
+func.func private @window(!fp8.scale_state<f8E4M3FN, 0>)
+
+// -----
+
+// expected-error@+1 {{the storage must be f8E4M3FN, f8E5M2 or f16, but is 'f32'}}
+func.func private @state_storage(!fp8.scale_state<f32, 16>)
+
+// -----
+
+func.func @scale_format(%a: tensor<f32>) {
+  // expected-error@+1 {{the storage must be f8E4M3FN, f8E5M2 or f16, but is 'bf16'}}
+  %s = fp8.compute_scale %a {format = bf16}
+  return
+}
+
+// -----
+
+func.func @scale_margin(%a: tensor<f32>) {
+  // expected-error@+1 {{margin must not be negative}}
+  %s = fp8.compute_scale %a {format = f8E4M3FN, margin = -1}
+  return
+}
+
+// -----
+
+func.func @advance_margin(%st: !fp8.scale_state<f8E4M3FN, 16>) {
+  // expected-error@+1 {{margin must not be negative}}
+  %s = fp8.advance %st {margin = -2} : !fp8.scale_state<f8E4M3FN, 16>
+  return
+}
+
+// -----
+
+func.func @quantize_shape(%x: tensor<4x8xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{expects operand and result of one shape}}
+  %q, %k = fp8.quantize %x, %s : tensor<4x8xf32> -> !fp8.scaled<8x4xf8E4M3FN>
+  return
+}
+
+// -----
+
+func.func @quantize_tile(%x: tensor<4x8xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{one scale cannot make '!fp8.scaled<4x8xf8E4M3FN, tile<[1, ?]>>', which has several}}
+  %q, %k = fp8.quantize %x, %s : tensor<4x8xf32> -> !fp8.scaled<4x8xf8E4M3FN, tile<[1, ?]>>
+  return
+}
+
+// -----
+
+func.func @dequantize_shape(%q: !fp8.scaled<4x8xf8E4M3FN>) {
+  // expected-error@+1 {{expects operand and result of one shape}}
+  %x = fp8.dequantize %q : !fp8.scaled<4x8xf8E4M3FN> -> tensor<32xf32>
+  return
+}
+
+// -----
+
+func.func @transpose_permutation(%q: !fp8.scaled<4x8xf8E4M3FN>) {
+  // expected-error@+1 {{expects a permutation of 2 dimensions}}
+  %t = fp8.transpose %q [0, 0] : !fp8.scaled<4x8xf8E4M3FN> -> !fp8.scaled<4x4xf8E4M3FN>
+  return
+}
+
+// -----
+
+// Another storage would be another scale.
+func.func @transpose_type(%q: !fp8.scaled<4x8xf8E4M3FN>) {
+  // expected-error@+1 {{result type must be '!fp8.scaled<8x4xf8E4M3FN>', but is '!fp8.scaled<8x4xf8E5M2>'}}
+  %t = fp8.transpose %q [1, 0] : !fp8.scaled<4x8xf8E4M3FN> -> !fp8.scaled<8x4xf8E5M2>
+  return
+}
+
+// -----
+
+func.func @matmul_sizes(%a: !fp8.scaled<4x8xf8E4M3FN>, %b: !fp8.scaled<16x4xf8E4M3FN>) {
+  // expected-error@+1 {{contracts dimension 1 of the left operand, of size 8, with dimension 0 of the right one, of size 16}}
+  %c = fp8.matmul %a, %b : !fp8.scaled<4x8xf8E4M3FN>, !fp8.scaled<16x4xf8E4M3FN> -> tensor<4x4xbf16>
+  return
+}
+
+// -----
+
+func.func @matmul_result(%a: !fp8.scaled<4x8xf8E4M3FN>, %b: !fp8.scaled<8x4xf8E4M3FN>) {
+  // expected-error@+1 {{result shape must be 4x4}}
+  %c = fp8.matmul %a, %b : !fp8.scaled<4x8xf8E4M3FN>, !fp8.scaled<8x4xf8E4M3FN> -> tensor<4x8xbf16>
+  return
+}
+
+// -----
+
+func.func @matmul_dims(%a: !fp8.scaled<4x8x2xf8E4M3FN>, %b: !fp8.scaled<8x4xf8E4M3FN>) {
+  // expected-error@+1 {{contracted dimensions must stand together, ascending, at the start or at the end}}
+  %c = fp8.matmul %a, %b contracting [1] x [0] : !fp8.scaled<4x8x2xf8E4M3FN>, !fp8.scaled<8x4xf8E4M3FN> -> tensor<4x2x4xbf16>
+  return
+}
+
+// -----
+
+func.func @matmul_e5m2(%a: !fp8.scaled<4x8xf8E5M2>, %b: !fp8.scaled<8x4xf8E5M2>) {
+  // expected-error@+1 {{cannot contract f8E5M2 with f8E5M2: no hardware does; keep one operand f8E4M3FN}}
+  %c = fp8.matmul %a, %b : !fp8.scaled<4x8xf8E5M2>, !fp8.scaled<8x4xf8E5M2> -> tensor<4x4xbf16>
+  return
+}
+
+// -----
+
+func.func @matmul_f16(%a: !fp8.scaled<4x8xf16>, %b: !fp8.scaled<8x4xf8E4M3FN>) {
+  // expected-error@+1 {{contracts FP8 storage only, but got '!fp8.scaled<4x8xf16>'}}
+  %c = fp8.matmul %a, %b : !fp8.scaled<4x8xf16>, !fp8.scaled<8x4xf8E4M3FN> -> tensor<4x4xbf16>
+  return
+}
+
+// -----
+
+// The scales of blocks along k could not leave the sum.
+func.func @matmul_tiles(%a: !fp8.scaled<4x256xf8E4M3FN, tile<[1, 128]>>, %b: !fp8.scaled<256x4xf8E4M3FN>) {
+  // expected-error@+1 {{the operands' tiles cut the contracted dimension differently}}
+  %c = fp8.matmul %a, %b : !fp8.scaled<4x256xf8E4M3FN, tile<[1, 128]>>, !fp8.scaled<256x4xf8E4M3FN> -> tensor<4x4xbf16>
+  return
+}
+
+// -----
+
+func.func @state_types(%st: !fp8.scale_state<f8E4M3FN, 16>, %x: tensor<4xi32>) {
+  // expected-error@+1 {{'fp8.amax' op operand #0 must be}}
+  %a = fp8.amax %x : tensor<4xi32>
+  return
+}

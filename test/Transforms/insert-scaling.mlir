@@ -1,0 +1,205 @@
+// RUN: fp8c-opt %s -split-input-file --fp8-insert-scaling -verify-diagnostics | FileCheck %s
+
+// Delayed scaling of a linear layer, through all functions of a program.
+
+#fwd = {fast_accum, lhs = f8E4M3FN, lhs_pow2, lhs_scaling = "delayed", lhs_window = 16 : i64,
+        result = bf16, rhs = f8E4M3FN, rhs_pow2, rhs_scaling = "current", why = ""}
+#dgrad = {lhs = f8E5M2, lhs_margin = 1 : i64, lhs_scaling = "delayed", lhs_window = 4 : i64,
+          result = bf16, rhs = f8E4M3FN, rhs_pow2, rhs_scaling = "current", why = ""}
+#wgrad = {lhs = f8E4M3FN, lhs_pow2, lhs_scaling = "delayed", lhs_window = 16 : i64,
+          result = f32, rhs = f8E5M2, rhs_margin = 1 : i64, rhs_scaling = "delayed", rhs_window = 4 : i64, why = ""}
+
+module {
+  train.variable @fc.weight : tensor<32x64xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+  // CHECK: train.variable @fc.weight.grad
+  train.variable @fc.weight.grad : tensor<32x64xf32> {init = #train.constant<0.0>, of = @fc.weight, role = #train.role<gradient>}
+  // CHECK-NEXT: train.variable @fc.x.scale : !fp8.scale_state<f8E4M3FN, 16> {init = #train.constant<1.000000e+00>, role = #train.role<scale>}
+  // CHECK-NEXT: train.variable @fc.dy.scale : !fp8.scale_state<f8E5M2, 4> {init = #train.constant<1.000000e+00>, role = #train.role<scale>}
+
+  // Evaluation reads the states by the name of the op, and records nothing.
+  // CHECK-LABEL: func.func @eval(
+  // CHECK: %[[STATE:.*]] = train.read @fc.x.scale
+  // CHECK: %[[SCALE:.*]] = fp8.current_scale %[[STATE]]
+  // CHECK: fp8.quantize %arg0, %[[SCALE]]
+  // CHECK: fp8.matmul
+  // CHECK-NOT: train.assign
+  // CHECK: return
+  func.func @eval(%x: tensor<16x32xbf16>) -> tensor<16x64xbf16> {
+    %w = train.read @fc.weight : tensor<32x64xf32>
+    %y = train.matmul %x, %w {name = "fc", phase = "fwd", precision = #fwd} : tensor<16x32xbf16>, tensor<32x64xf32> -> tensor<16x64xbf16>
+    return %y : tensor<16x64xbf16>
+  }
+
+  // CHECK-LABEL: func.func @micro(
+  func.func @micro(%x: tensor<16x32xbf16>, %dy0: tensor<16x64xbf16>) -> tensor<16x32xbf16> {
+    // CHECK: %[[X_STATE:.*]] = train.read @fc.x.scale {name = "fc", phase = "fwd"} : !fp8.scale_state<f8E4M3FN, 16>
+    // CHECK: %[[X_SCALE:.*]] = fp8.current_scale %[[X_STATE]] {name = "fc", phase = "fwd"}
+    // CHECK: %[[X:.*]], %[[X_STATS:.*]] = fp8.quantize %arg0, %[[X_SCALE]] {name = "fc", phase = "fwd"} : tensor<16x32xbf16> -> !fp8.scaled<16x32xf8E4M3FN>
+    // The weight is quantised from f32, with a scale of its own amax.
+    // CHECK: %[[WEIGHT:.*]] = train.read @fc.weight : tensor<32x64xf32>
+    // CHECK: %[[AMAX:.*]] = fp8.amax %[[WEIGHT]] {name = "fc", phase = "fwd"} : tensor<32x64xf32>
+    // CHECK: %[[W_SCALE:.*]] = fp8.compute_scale %[[AMAX]] {format = f8E4M3FN, name = "fc", phase = "fwd", pow2}
+    // CHECK: %[[W:.*]], %{{.*}} = fp8.quantize %[[WEIGHT]], %[[W_SCALE]] {name = "fc", phase = "fwd"} : tensor<32x64xf32> -> !fp8.scaled<32x64xf8E4M3FN>
+    %w = train.read @fc.weight : tensor<32x64xf32>
+    // CHECK: fp8.matmul %[[X]], %[[W]] {fast_accum, name = "fc", phase = "fwd"} : !fp8.scaled<16x32xf8E4M3FN>, !fp8.scaled<32x64xf8E4M3FN> -> tensor<16x64xbf16>
+    %y = train.matmul %x, %w {name = "fc", phase = "fwd", precision = #fwd} : tensor<16x32xbf16>, tensor<32x64xf32> -> tensor<16x64xbf16>
+    // CHECK: %[[COTANGENT:.*]] = train.mul
+    // CHECK: %[[DY_STATE:.*]] = train.read @fc.dy.scale {name = "fc", phase = "dgrad"} : !fp8.scale_state<f8E5M2, 4>
+    // CHECK: %[[DY_SCALE:.*]] = fp8.current_scale %[[DY_STATE]]
+    // CHECK: %[[DY:.*]], %[[DY_STATS:.*]] = fp8.quantize %[[COTANGENT]], %[[DY_SCALE]] {{.*}} -> !fp8.scaled<16x64xf8E5M2>
+    %dy = train.mul %dy0, %y {name = "act", phase = "dgrad"} : tensor<16x64xbf16>, tensor<16x64xbf16> -> tensor<16x64xbf16>
+    // Each of the three is quantised once for its two uses.
+    // CHECK: %[[DX:.*]] = fp8.matmul %[[DY]], %[[W]] contracting [1] x [1] {name = "fc", phase = "dgrad"} : {{.*}} -> tensor<16x32xbf16>
+    %dx = train.matmul %dy, %w contracting [1] x [1] {name = "fc", phase = "dgrad", precision = #dgrad} : tensor<16x64xbf16>, tensor<32x64xf32> -> tensor<16x32xbf16>
+    // CHECK: %[[DW:.*]] = fp8.matmul %[[X]], %[[DY]] contracting [0] x [0] {name = "fc", phase = "wgrad"} : {{.*}} -> tensor<32x64xf32>
+    %dw = train.matmul %x, %dy contracting [0] x [0] {name = "fc", phase = "wgrad", precision = #wgrad} : tensor<16x32xbf16>, tensor<16x64xbf16> -> tensor<32x64xf32>
+    %g = train.read @fc.weight.grad : tensor<32x64xf32>
+    %g1 = train.add %g, %dw : tensor<32x64xf32>, tensor<32x64xf32> -> tensor<32x64xf32>
+    train.assign @fc.weight.grad, %g1 : tensor<32x64xf32>
+    // CHECK: train.assign @fc.weight.grad
+    // CHECK-NEXT: %[[X_NEXT:.*]] = fp8.record %[[X_STATE]], %[[X_STATS]]
+    // CHECK-NEXT: train.assign @fc.x.scale, %[[X_NEXT]]
+    // CHECK-NEXT: %[[DY_NEXT:.*]] = fp8.record %[[DY_STATE]], %[[DY_STATS]]
+    // CHECK-NEXT: train.assign @fc.dy.scale, %[[DY_NEXT]]
+    // CHECK-NEXT: return %[[DX]]
+    return %dx : tensor<16x32xbf16>
+  }
+
+  // The same passes with current scaling; statistics are kept, gradients are not.
+  // CHECK-LABEL: func.func @calibrate(%arg0: tensor<16x32xbf16>, %arg1: tensor<16x64xbf16>) {
+  // CHECK: %[[X_STATE:.*]] = train.read @fc.x.scale
+  // CHECK: fp8.amax %arg0
+  // CHECK: fp8.compute_scale %{{.*}} {format = f8E4M3FN, {{.*}}pow2}
+  // CHECK: %{{.*}}, %[[X_STATS:.*]] = fp8.quantize %arg0
+  // CHECK: fp8.matmul {{.*}} phase = "fwd"
+  // CHECK: %[[DY_STATE:.*]] = train.read @fc.dy.scale
+  // CHECK: fp8.compute_scale %{{.*}} {format = f8E5M2, margin = 1 : i64
+  // CHECK: %{{.*}}, %[[DY_STATS:.*]] = fp8.quantize
+  // CHECK-NOT: fp8.matmul
+  // CHECK-NOT: train.assign @fc.weight.grad
+  // CHECK: %[[X_NEXT:.*]] = fp8.record %[[X_STATE]], %[[X_STATS]]
+  // CHECK: %[[X_FINAL:.*]] = fp8.advance %[[X_NEXT]] {{{.*}}pow2}
+  // CHECK: train.assign @fc.x.scale, %[[X_FINAL]]
+  // CHECK: %[[DY_NEXT:.*]] = fp8.record %[[DY_STATE]], %[[DY_STATS]]
+  // CHECK: %[[DY_FINAL:.*]] = fp8.advance %[[DY_NEXT]] {margin = 1 : i64
+  // CHECK: train.assign @fc.dy.scale, %[[DY_FINAL]]
+  // CHECK: return{{$}}
+
+  // CHECK-LABEL: func.func @update(
+  // CHECK: %[[STATE:.*]] = train.read @fc.x.scale {name = "fc.x", phase = "update"}
+  // CHECK: %[[NEXT:.*]] = fp8.advance %[[STATE]] {name = "fc.x", phase = "update", pow2}
+  // CHECK: train.assign @fc.x.scale, %[[NEXT]] {name = "fc.x", phase = "update"}
+  // CHECK: fp8.advance {{.*}} {margin = 1 : i64, name = "fc.dy", phase = "update"}
+  // CHECK: train.assign @fc.dy.scale
+  func.func @update() {
+    return
+  }
+}
+
+// -----
+
+// One value, several consumers: one quantisation, called after the first of them. A value
+// that backward computes anew is quantised with the forward pass's scale, and is not counted twice.
+
+#fwd = {lhs = f8E4M3FN, lhs_scaling = "delayed", rhs = f8E4M3FN, rhs_scaling = "current", why = ""}
+#wgrad = {lhs = f8E4M3FN, lhs_scaling = "delayed", rhs = f8E5M2, rhs_scaling = "current", why = ""}
+
+module {
+  train.variable @q.weight : tensor<32x32xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+  train.variable @k.weight : tensor<32x32xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+  // CHECK: train.variable @q.x.scale
+  // CHECK-NOT: train.variable @k.x.scale
+  // CHECK-LABEL: func.func @micro(
+  func.func @micro(%x0: tensor<16x32xf32>, %dy: tensor<16x32xf32>) -> (tensor<16x32xf32>, tensor<16x32xf32>, tensor<32x32xf32>) {
+    %wq = train.read @q.weight : tensor<32x32xf32>
+    %wk = train.read @k.weight : tensor<32x32xf32>
+    // CHECK: %[[STATE:.*]] = train.read @q.x.scale
+    // CHECK: %[[SCALE:.*]] = fp8.current_scale %[[STATE]]
+    // CHECK: %[[X:.*]], %[[STATS:.*]] = fp8.quantize %{{.*}}, %[[SCALE]]
+    // CHECK: fp8.matmul %[[X]]
+    // CHECK: fp8.matmul %[[X]]
+    %x = train.relu %x0 {name = "act", phase = "fwd"} : tensor<16x32xf32> -> tensor<16x32xf32>
+    %q = train.matmul %x, %wq {name = "q", phase = "fwd", precision = #fwd} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
+    %k = train.matmul %x, %wk {name = "k", phase = "fwd", precision = #fwd} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
+    %g = train.neg %dy {name = "act", phase = "dgrad"} : tensor<16x32xf32> -> tensor<16x32xf32>
+    // CHECK: %[[AGAIN:.*]] = train.relu
+    // CHECK: %[[STATE2:.*]] = train.read @q.x.scale
+    // CHECK: %[[SCALE2:.*]] = fp8.current_scale %[[STATE2]]
+    // CHECK: %[[X2:.*]], %{{.*}} = fp8.quantize %[[AGAIN]], %[[SCALE2]]
+    // CHECK: fp8.matmul %[[X2]]
+    %again = train.relu %x0 {name = "act", phase = "fwd", recomputed} : tensor<16x32xf32> -> tensor<16x32xf32>
+    %dwk = train.matmul %again, %g contracting [0] x [0] {name = "k", phase = "wgrad", precision = #wgrad} : tensor<16x32xf32>, tensor<16x32xf32> -> tensor<32x32xf32>
+    // CHECK: fp8.record %[[STATE]], %[[STATS]]
+    // CHECK-NOT: fp8.record
+    // CHECK: return
+    return %q, %k, %dwk : tensor<16x32xf32>, tensor<16x32xf32>, tensor<32x32xf32>
+  }
+  func.func @update() {
+    return
+  }
+}
+
+// -----
+
+// A function without state to keep statistics in scales currently, and says so once.
+
+#fp8 = {lhs = f8E4M3FN, lhs_scaling = "delayed", rhs = f8E4M3FN, rhs_scaling = "delayed", why = ""}
+
+// CHECK-LABEL: func.func @inference(
+// expected-remark @+1 {{scales are current, not delayed: no @micro records statistics}}
+func.func @inference(%x: tensor<16x32xf32>, %w: tensor<32x32xf32>) -> tensor<16x32xf32> {
+  // CHECK: fp8.amax
+  // CHECK: fp8.amax
+  // CHECK: fp8.matmul
+  %y = train.matmul %x, %w {precision = #fp8} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
+  // CHECK: fp8.amax
+  // CHECK-NOT: fp8.amax
+  // CHECK: fp8.matmul
+  %z = train.matmul %y, %w {precision = #fp8} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
+  return %z : tensor<16x32xf32>
+}
+
+// -----
+
+// States need names to be told apart.
+
+#fp8 = {lhs = f8E4M3FN, lhs_scaling = "delayed", rhs = f8E4M3FN, rhs_scaling = "current", why = ""}
+
+module {
+  train.variable @w : tensor<32x32xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+  // CHECK-NOT: !fp8.scale_state
+  // CHECK-LABEL: func.func @micro(
+  func.func @micro(%x: tensor<16x32xf32>) -> tensor<16x32xf32> {
+    %w = train.read @w : tensor<32x32xf32>
+    // expected-remark @+1 {{scales operand 'x' currently, not delayed: the op has no 'name' to keep a scale under}}
+    %0 = train.matmul %x, %w {precision = #fp8} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
+    // expected-remark @+1 {{scales operand 'x' currently, not delayed: several ops are named 'twin'}}
+    %1 = train.matmul %0, %w {name = "twin", phase = "fwd", precision = #fp8} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
+    // expected-remark @+1 {{scales operand 'x' currently, not delayed: several ops are named 'twin'}}
+    %2 = train.matmul %1, %w {name = "twin", phase = "fwd", precision = #fp8} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
+    return %2 : tensor<16x32xf32>
+  }
+  func.func @update() {
+    return
+  }
+}
+
+// -----
+
+#fp8 = {lhs = f8E4M3FN, lhs_scaling = "delayed", rhs = f8E4M3FN, rhs_scaling = "current", why = ""}
+
+// expected-error @+1 {{delayed scaling needs a function @update, in which scales change}}
+func.func @micro(%x: tensor<16x32xf32>, %w: tensor<32x32xf32>) -> tensor<16x32xf32> {
+  %0 = train.matmul %x, %w {name = "fc", precision = #fp8} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
+  return %0 : tensor<16x32xf32>
+}
+
+// -----
+
+// A hand-written decision may ask too much.
+func.func @ineligible(%x: tensor<16x40xf32>, %w: tensor<40x32xf32>) -> tensor<16x32xf32> {
+  // expected-error @+1 {{cannot be done in FP8: k = 40 is no multiple of 16}}
+  %0 = train.matmul %x, %w {precision = {lhs = f8E4M3FN, lhs_scaling = "current", rhs = f8E4M3FN, rhs_scaling = "current"}}
+    : tensor<16x40xf32>, tensor<40x32xf32> -> tensor<16x32xf32>
+  return %0 : tensor<16x32xf32>
+}

@@ -1,0 +1,14 @@
+//===- fp8c-test-opt.cpp - fp8c-opt with the test dialect -----------------===//
+
+#include "Pipelines/Pipelines.h"
+#include "TestDialect.h"
+#include "mlir/Tools/mlir-opt/MlirOptMain.h"
+
+int main(int argc, char **argv) {
+  mlir::DialectRegistry registry;
+  fp8c::registerDialects(registry);
+  registry.insert<test::TestDialect>();
+  fp8c::registerPasses();
+  return mlir::asMainReturnCode(mlir::MlirOptMain(
+      argc, argv, "fp8c optimizer driver with the test dialect\n", registry));
+}
