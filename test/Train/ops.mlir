@@ -61,6 +61,8 @@ func.func @elementwise(%x: tensor<4x8xf32>, %b: tensor<8xbf16>, %c: tensor<f32>)
   %16 = train.relu %x : tensor<4x8xf32> -> tensor<4x8xf32>
   // CHECK: train.step
   %17 = train.step %x : tensor<4x8xf32> -> tensor<4x8xf32>
+  // CHECK: train.select %{{.*}}, %{{.*}}, %{{.*}} : tensor<f32>, tensor<4x8xf32>, tensor<8xbf16> -> tensor<4x8xf32>
+  %select = train.select %c, %x, %b : tensor<f32>, tensor<4x8xf32>, tensor<8xbf16> -> tensor<4x8xf32>
   // CHECK: train.gelu %{{.*}} {tanh} : tensor<4x8xf32> -> tensor<4x8xbf16>
   %18 = train.gelu %x {tanh} : tensor<4x8xf32> -> tensor<4x8xbf16>
   // CHECK: train.gelu_vjp %{{.*}}, %{{.*}} {tanh} : tensor<4x8xf32>, tensor<4x8xbf16> -> tensor<4x8xf32>

@@ -1,4 +1,4 @@
-// RUN: fp8c-opt %s --train-add-optimizer | FileCheck %s
+// RUN: fp8c-opt %s --train-add-optimizer -split-input-file | FileCheck %s
 
 // CHECK: train.variable @fc.weight : tensor<8x16xf32>
 // CHECK-NEXT: train.variable @fc.weight.grad : tensor<8x16xf32> {init = #train.constant<0.000000e+00>, of = @fc.weight, role = #train.role<gradient>}
@@ -60,3 +60,48 @@ func.func @micro(%loss: tensor<f32>, %x: tensor<8x16xf32>)
 // A bias does not decay.
 // CHECK: train.adamw {{.*}} {name = "fc.bias", phase = "update"}
 // CHECK: return %[[NORM]]
+
+// -----
+
+train.variable @wte : tensor<4x8xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+
+// The terms of a sum are added where each is computed, so that none has to be
+// kept until the last one is known.
+// CHECK-LABEL: func.func @micro(
+func.func @micro(%loss: tensor<f32>, %x: tensor<4x8xf32>) -> (tensor<f32>, tensor<4x8xf32> {train.gradient_of = @wte}) {
+  // CHECK-NEXT: %[[HEAD:.*]] = train.exp
+  %head = train.exp %x : tensor<4x8xf32> -> tensor<4x8xf32>
+  // CHECK-NEXT: %[[G0:.*]] = train.read @wte.grad
+  // CHECK-NEXT: %[[G1:.*]] = train.add %[[G0]], %[[HEAD]] {name = "wte", phase = "update"}
+  // CHECK-NEXT: %[[BODY:.*]] = train.tanh
+  %body = train.tanh %x : tensor<4x8xf32> -> tensor<4x8xf32>
+  // CHECK-NEXT: %[[G2:.*]] = train.add %[[G1]], %[[BODY]]
+  // CHECK-NEXT: %[[EMBED:.*]] = train.abs
+  %embed = train.abs %body : tensor<4x8xf32> -> tensor<4x8xf32>
+  // CHECK-NEXT: %[[G3:.*]] = train.add %[[G2]], %[[EMBED]]
+  // CHECK-NEXT: train.assign @wte.grad, %[[G3]]
+  // CHECK-NEXT: return
+  %0 = train.add %head, %body : tensor<4x8xf32>, tensor<4x8xf32> -> tensor<4x8xf32>
+  %1 = train.add %0, %embed : tensor<4x8xf32>, tensor<4x8xf32> -> tensor<4x8xf32>
+  return %loss, %1 : tensor<f32>, tensor<4x8xf32>
+}
+
+// -----
+
+train.variable @w : tensor<4x2xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+
+// Terms of one op, and one term twice.
+// CHECK-LABEL: func.func @micro(
+func.func @micro(%loss: tensor<f32>, %x: tensor<4x4xf32>) -> (tensor<f32>, tensor<4x2xf32> {train.gradient_of = @w}) {
+  // CHECK-NEXT: %[[A:.*]]:2 = train.split
+  %a, %b = train.split %x axis 1 : tensor<4x4xf32> -> tensor<4x2xf32>, tensor<4x2xf32>
+  // CHECK-NEXT: %[[G0:.*]] = train.read @w.grad
+  // CHECK-NEXT: %[[G1:.*]] = train.add %[[G0]], %[[A]]#
+  // CHECK-NEXT: %[[G2:.*]] = train.add %[[G1]], %[[A]]#
+  // CHECK-NEXT: %[[G3:.*]] = train.add %[[G2]], %[[A]]#
+  // CHECK-NEXT: train.assign @w.grad, %[[G3]]
+  // CHECK-NEXT: return
+  %0 = train.add %a, %b : tensor<4x2xf32>, tensor<4x2xf32> -> tensor<4x2xf32>
+  %1 = train.add %0, %a : tensor<4x2xf32>, tensor<4x2xf32> -> tensor<4x2xf32>
+  return %loss, %1 : tensor<f32>, tensor<4x2xf32>
+}

@@ -33,6 +33,15 @@ public:
   TensorExpr pow(TensorExpr o) const { return binary<PowOp>(o); }
   TensorExpr relu() const { return unary<ReluOp>(); }
   TensorExpr step() const { return unary<StepOp>(); }
+  /// `positive` where this is, else `otherwise`.
+  TensorExpr select(TensorExpr positive, TensorExpr otherwise) const {
+    auto type =
+        getBroadcastType(positive.value.getType(), otherwise.value.getType());
+    type = getBroadcastType(type, value.getType());
+    type = withElementType(type, builder->getF32Type());
+    return with(SelectOp::create(*builder, loc, type, value, positive.value,
+                                 otherwise.value));
+  }
 
   TensorExpr constant(float c) const {
     return with(scalarConstant(*builder, loc, c));

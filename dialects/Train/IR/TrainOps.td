@@ -151,7 +151,7 @@ def Train_ErfOp : Train_UnaryOp<"erf", "Error function">;
 def Train_ReluOp : Train_UnaryOp<"relu", "max(x, 0)">;
 def Train_StepOp : Train_UnaryOp<"step", "1 where x > 0, else 0: the derivative of relu">;
 
-def Train_SelectOp : Train_PureOp<"select", [ScalarExpansion]> {
+def Train_SelectOp : Train_PureOp<"select", [ScalarExpansion, Differentiable]> {
   let summary = "Of two values the first where a condition is positive, else the second";
   let description = "Example: `%y = train.select %c, %a, %b : tensor<f32>, tensor<4xf32>, tensor<4xf32> -> tensor<4xf32>`";
   let arguments = (ins Train_Float:$condition, Train_Float:$positive, Train_Float:$otherwise);

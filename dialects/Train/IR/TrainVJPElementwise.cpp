@@ -121,6 +121,16 @@ SmallVector<Value> PowOp::buildVJP(OpBuilder &builder, ValueRange cotangents,
   return {dx, dn};
 }
 
+/// Nothing flows into the condition, a step function of itself.
+SmallVector<Value> SelectOp::buildVJP(OpBuilder &builder, ValueRange cotangents,
+                                      ArrayRef<bool> needed) {
+  Context c(builder, *this, cotangents, needed);
+  TensorExpr zero = c.dy.constant(0), condition = c.x;
+  Value positive = c.gradient(1, [&] { return condition.select(c.dy, zero); });
+  Value otherwise = c.gradient(2, [&] { return condition.select(zero, c.dy); });
+  return {Value(), positive, otherwise};
+}
+
 SmallVector<Value> GeluOp::buildVJP(OpBuilder &builder, ValueRange cotangents,
                                     ArrayRef<bool> needed) {
   if (!needed[0])

@@ -109,33 +109,31 @@ static LogicalResult addState(MutableArrayRef<Trained> all,
   return success();
 }
 
-/// The terms of a gradient that several uses of a parameter add up to, in the
-/// order in which they are computed.
+/// The terms that a gradient is the sum of where a parameter has several uses,
+/// in the order in which they are computed.
 static SmallVector<Value> getTerms(Value gradient) {
-  auto add = gradient.getDefiningOp<AddOp>();
-  if (!add || !gradient.hasOneUse() || add.getLhs().getType() != add.getType() ||
-      add.getRhs().getType() != add.getType())
-    return {gradient};
-  SmallVector<Value> terms = getTerms(add.getLhs());
-  terms.append(getTerms(add.getRhs()));
-  llvm::sort(terms, [](Value a, Value b) {
-    return a.getDefiningOp()->isBeforeInBlock(b.getDefiningOp());
+  SmallVector<Value> terms, pending = {gradient};
+  while (!pending.empty()) {
+    Value value = pending.pop_back_val();
+    auto add = value.getDefiningOp<AddOp>();
+    bool isSum = add && value.hasOneUse() &&
+                 llvm::all_of(add->getOperands(), [&](Value operand) {
+                   return operand.getDefiningOp() &&
+                          operand.getType() == value.getType();
+                 });
+    if (isSum)
+      llvm::append_range(pending, add->getOperands());
+    else
+      terms.push_back(value);
+  }
+  llvm::stable_sort(terms, [](Value a, Value b) {
+    return a != b && a.getDefiningOp()->isBeforeInBlock(b.getDefiningOp());
   });
   return terms;
 }
 
-static void eraseDeadSums(Value value) {
-  auto add = value.getDefiningOp<AddOp>();
-  if (!add || !add->use_empty())
-    return;
-  Value lhs = add.getLhs(), rhs = add.getRhs();
-  add.erase();
-  eraseDeadSums(lhs);
-  eraseDeadSums(rhs);
-}
-
 /// Makes @micro add its gradients to the variables, each term where it is
-/// computed, and return the loss only.
+/// computed, so that none waits for the others, and return the loss only.
 static void accumulateGradients(func::FuncOp micro, ArrayRef<Trained> all) {
   UpdateBuilder builder(micro.getContext());
   for (const Trained &t : all) {
@@ -144,6 +142,9 @@ static void accumulateGradients(func::FuncOp micro, ArrayRef<Trained> all) {
     Value sum;
     for (Value term : getTerms(t.value)) {
       builder.setInsertionPointAfterValue(term);
+      // Two terms may stem from one op, whose place is before the first sum.
+      if (sum && term.getDefiningOp()->isBeforeInBlock(sum.getDefiningOp()))
+        builder.setInsertionPointAfterValue(sum);
       if (!sum)
         sum = builder.read(gradient);
       sum = AddOp::create(builder, gradient.getLoc(), gradient.getType(), sum,
@@ -151,15 +152,14 @@ static void accumulateGradients(func::FuncOp micro, ArrayRef<Trained> all) {
     }
     builder.assign(gradient, sum);
   }
-  Operation *terminator = micro.getBody().front().getTerminator();
-  terminator->eraseOperands(1, all.size());
+  Block &block = micro.getBody().front();
+  block.getTerminator()->eraseOperands(1, all.size());
   llvm::BitVector erased(micro.getNumResults(), true);
   erased.reset(0);
-  for (const Trained &t : all)
-    eraseDeadSums(t.value);
   LogicalResult result = micro.eraseResults(erased);
   assert(succeeded(result) && "func.func gives up results");
   (void)result;
+  eraseDeadOps(block);
 }
 
 /// Builds @update: norm, clip coefficient, and for each parameter AdamW and a

@@ -309,6 +309,7 @@ EVALUATE = {
     "erf": lambda op, x: erf(x),
     "relu": lambda op, x: np.maximum(x, 0),
     "step": lambda op, x: np.where(x > 0, 1.0, 0.0),
+    "select": lambda op, c, a, b: np.where(c > 0, a, b),
     "gelu": gelu,
     "gelu_vjp": gelu_vjp,
     "reduce_sum": reduction(np.sum),
