@@ -11,6 +11,7 @@
 #include "core/Text.h"
 #include "core/Tokenizer.h"
 
+#include <algorithm>
 #include <array>
 #include <queue>
 #include <unordered_map>

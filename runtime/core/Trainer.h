@@ -30,6 +30,7 @@ public:
   /// Step `step`, counted from 1: every micro-batch, then the update.
   StepResult step(int64_t step);
 
+  BatchShape batchShape() const { return shape; }
   int64_t tokensPerStep() const;
 
 private:

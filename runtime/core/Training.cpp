@@ -50,13 +50,13 @@ int Training::start(RunFolder &folder, RunConfig config) {
   refuseExisting();
   config.options.check();
   Training training(config);
+  training.printConfiguration(folder);
+  training.initialize();
   folder.lock();
-  refuseExisting(); // it may have been made while this one was being checked
+  refuseExisting(); // it may have been made while this one got ready
   training.config.fingerprint = training.instance.manifest().fingerprint;
   training.config.dataTokens = training.data.size();
   folder.writeConfig(training.config);
-  training.printConfiguration(folder);
-  training.initialize();
   return training.loop(folder, RunState());
 }
 
@@ -91,7 +91,6 @@ int Training::resume(RunFolder &folder, const ResumeChanges &changes) {
                                config.dataTokens, " tokens, now it has ",
                                training.data.size()),
                         "put the old file back, or start a new run");
-  folder.writeConfig(config);
   training.printConfiguration(folder);
 
   std::vector<int64_t> steps = folder.checkpoints().steps();
@@ -104,6 +103,7 @@ int Training::resume(RunFolder &folder, const ResumeChanges &changes) {
                            folder.checkpoints().folderOf(steps.back()));
     print(concat("resumed at step ", state.step, "\n\n"));
   }
+  folder.writeConfig(config);
   return training.loop(folder, state);
 }
 
@@ -127,13 +127,17 @@ void Training::printConfiguration(const RunFolder &folder) const {
                             withThousands(manifest.model.vocab)));
   table.row("recipe", manifest.recipe);
   table.row("batch",
-            concat(manifest.model.batch, " x ", manifest.model.seq,
+            concat(trainer.batchShape().rows, " x ", trainer.batchShape().seq,
                    " tokens x ", options.accumulate,
                    options.accumulate == 1 ? " micro-batch" : " micro-batches",
                    " = ", withThousands(trainer.tokensPerStep()),
                    " tokens per step"));
-  table.row("data", concat(data.path(), ", ", thousands(data.size()),
-                           " tokens, ", data.layout()));
+  double passes = static_cast<double>(trainer.tokensPerStep()) *
+                  static_cast<double>(options.steps) /
+                  static_cast<double>(data.size());
+  table.row("data",
+            concat(data.path(), ", ", thousands(data.size()), " tokens, ",
+                   data.layout(), numberText(", seen %.3g times", passes)));
   if (validation)
     table.row("validation", concat(validation->path(), ", ",
                                    thousands(validation->size()), " tokens"));

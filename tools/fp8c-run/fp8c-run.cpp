@@ -45,5 +45,8 @@ int main(int argc, char **argv) {
     return fail(error.what(), error.hint());
   } catch (const std::bad_alloc &) {
     return fail("out of memory", "compile with a smaller batch");
+  } catch (const std::exception &error) { // nothing should come this way
+    return fail(std::string("internal: ") + error.what(),
+                "please report this with the command line");
   }
 }

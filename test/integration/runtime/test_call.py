@@ -77,6 +77,9 @@ def test_initial_values_from_a_file(tool, program):
     copy = program(use_file)
     assert "initial.bin" in tool.fails(
         "call", copy, "init", "--outputs", "out.safetensors")
+    assert "initial.bin" in tool.fails(
+        "train", copy, "--data", "train.bin", "--steps", 1)
+    assert not (tool.folder / "run").exists()
     (copy / "initial.bin").write_bytes(bytes(64) + table.tobytes())
     np.testing.assert_array_equal(call(tool, "init", program=copy)["table"],
                                   table)
@@ -150,6 +153,12 @@ def test_sample_is_reproducible(tool, program):
     assert first == tool(*arguments, "--seed", 1)
     assert first != tool(*arguments, "--seed", 2)
     assert "the prompt is empty" in tool.fails("sample", copy, "--prompt", "")
+
+
+def test_unknown_hyperparameters(tool, program):
+    copy = program(lambda manifest: manifest["hyper"].append("momentum"))
+    message = tool.fails("train", copy, "--data", "train.bin", "--steps", 1)
+    assert 'hyperparameter "momentum" that this runtime does not know' in message
 
 
 def test_info(tool):

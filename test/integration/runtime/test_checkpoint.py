@@ -60,8 +60,10 @@ def test_damage_is_noticed(tool):
     tool.train("--steps", 2)
     path = tool.folder / "run/checkpoints/step-000002/model.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
+    config = (tool.folder / "run/config.json").read_bytes()
     assert "does not fit the file" in tool.fails(
         "train", "--resume", "run", "--steps", 3)
+    assert (tool.folder / "run/config.json").read_bytes() == config
 
 
 def expect_intact(tool, run, before):
