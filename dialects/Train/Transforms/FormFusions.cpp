@@ -102,13 +102,23 @@ static bool reduces(Operation *op) {
 /// producer of x accumulates in place instead.
 static bool isAccumulation(Operation *op) {
   auto add = dyn_cast<AddOp>(op);
-  if (!add || !add->hasOneUse())
+  if (!add)
     return false;
-  Operation *user = *add->user_begin();
-  if (!isa<AssignOp>(user) && !isAccumulation(user))
-    return false;
-  Operation *old = add.getLhs().getDefiningOp();
-  return old && (isa<ReadOp>(old) || isAccumulation(old));
+  // Sums of several terms are chains: up to the read, down to the assignment.
+  Operation *first = add, *last = add;
+  while (auto sum = dyn_cast_or_null<AddOp>(first))
+    first = sum.getLhs().getDefiningOp();
+  while (isa<AddOp>(last)) {
+    if (!last->hasOneUse())
+      return false;
+    Operation *user = *last->user_begin();
+    if (isa<AddOp>(user) && user->getOperand(0) != last->getResult(0))
+      return false;
+    last = user;
+  }
+  auto read = dyn_cast_or_null<ReadOp>(first);
+  auto assign = dyn_cast<AssignOp>(last);
+  return read && assign && read.getVariable() == assign.getVariable();
 }
 
 /// May `group` move down to `op`, where it merges with `other`?
@@ -249,8 +259,13 @@ void FormFusions::outline(Group &group) {
   for (Value output : outputs)
     yielded.push_back(mapping.lookup(output));
   YieldOp::create(builder, last->getLoc(), yielded);
-  for (auto [output, result] : llvm::zip(outputs, fusion.getResults()))
+  for (auto [output, result] : llvm::zip(outputs, fusion.getResults())) {
     output.replaceAllUsesWith(result);
+    // Assignments did not hold the group back: they follow it.
+    for (Operation *user : llvm::make_early_inc_range(result.getUsers()))
+      if (isa<AssignOp>(user) && user->isBeforeInBlock(fusion))
+        user->moveAfter(fusion);
+  }
   for (Operation *op : llvm::reverse(group.ops)) {
     groupOf.erase(op);
     op->erase();

@@ -85,11 +85,13 @@ static LogicalResult compileHost(ModuleOp module, const StagedFolder &folder, co
            << options.compiler << "': install g++ (apt-get install g++) or name another with --host-compiler";
   std::string source = folder.file("step.cpp"), output = folder.file("program.so");
   std::string log = folder.file("compiler.log"), level = "-O" + options.optimization, include = "-I" + options.includeDir;
+  // Of several OpenBLAS builds the one that shares its threads with the kernels.
+  std::string rpath = ("-Wl,-rpath," + llvm::sys::path::parent_path(FP8C_OPENBLAS_LIBRARY)).str();
   // Strict IEEE arithmetic, without the traps and errno that would keep loops from being vectorised.
   SmallVector<StringRef> arguments = {*compiler, "-std=c++20", level, "-march=native", "-fopenmp",
                                       "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-DNDEBUG",
                                       "-shared", "-fPIC", include, source, "-o", output,
-                                      FP8C_OPENBLAS_LIBRARY};
+                                      FP8C_OPENBLAS_LIBRARY, rpath};
   std::string error;
   std::optional<StringRef> redirects[] = {std::nullopt, StringRef(log), StringRef(log)};
   int status = llvm::sys::ExecuteAndWait(*compiler, arguments, std::nullopt, redirects, 0, 0, &error);

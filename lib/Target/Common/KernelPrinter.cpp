@@ -35,7 +35,7 @@ std::string fp8c::target::getFloatLiteral(const APFloat &value) {
 
 namespace {
 /// C++ precedence, as far as kernels need it.
-enum Precedence { kPrimary, kUnary, kProduct, kSum, kCompare, kTernary };
+enum Precedence { kPrimary, kUnary, kProduct, kSum, kCompare, kAny };
 
 struct Expression {
   std::string text;
@@ -56,7 +56,7 @@ private:
   void printOp(Operation &op, unsigned indent);
   void printLoop(StringRef head, Region &region, unsigned indent, StringRef tail);
   Expression getExpression(Operation *op);
-  std::string use(Value value, Precedence most = kTernary) {
+  std::string use(Value value, Precedence most = kAny) {
     return expressions.lookup(value).within(most);
   }
   std::string name(Value buffer) { return argumentNames[cast<BlockArgument>(buffer).getArgNumber()]; }
@@ -124,10 +124,8 @@ Expression Printer::getExpression(Operation *op) {
       .Case([&](arith::DivFOp) { return binary("/", kProduct); })
       .Case([&](arith::NegFOp) { return Expression{"-" + use(op->getOperand(0), kPrimary), kUnary}; })
       .Case([&](arith::CmpFOp) { return binary(">", kCompare); })
-      .Case([&](arith::SelectOp) {
-        return Expression{use(op->getOperand(0), kCompare) + " ? " + use(op->getOperand(1), kCompare) +
-                              " : " + use(op->getOperand(2), kCompare), kTernary};
-      })
+      // Not ?:, which the host compiler turns into masked stores.
+      .Case([&](arith::SelectOp) { return function("select"); })
       .Case([&](arith::TruncFOp trunc) { return expressions.lookup(trunc.getIn()); })
       .Case([&](arith::ExtFOp extend) {
         auto narrow = getElementName(extend.getIn().getType());

@@ -73,7 +73,10 @@ std::string fp8c::target::getManifest(ModuleOp module, StringRef target, Initial
     entry["role"] = train::stringifyRole(variable.getRole()).str();
     if (auto of = variable.getOf())
       entry["of"] = of->str();
-    entry["init"] = getInit(variable.getInit(), data);
+    // A scale state starts with scale and inverse 1 and no history.
+    entry["init"] = variable.getRole() == train::Role::scale
+                        ? Json{{"kind", "values"}, {"values", {1, 1}}}
+                        : getInit(variable.getInit(), data);
     variables.push_back(entry);
     if (variable.getRole() == train::Role::parameter)
       parameters += type.getNumElements();

@@ -67,7 +67,7 @@ Scope::Scope() {
       "abs", "advance_scale", "as", "at", "attention", "attention_backward", "block", "call", "chunk", "clip_coefficient",
       "columns", "compute_scale", "copy", "cross_entropy", "cross_entropy_backward", "embedding", "embedding_backward",
       "erf", "exp", "fill", "gemm", "hyper", "i", "j", "load", "log", "map", "max", "min", "pow", "quantize", "reciprocal",
-      "record_stats", "rotary", "round_to", "row", "rows", "rsqrt", "scale_state", "sigmoid", "sqrt", "store", "sum",
+      "record_stats", "rotary", "round_to", "row", "rows", "rsqrt", "scale_state", "select", "sigmoid", "sqrt", "store", "sum",
       "sums", "tanh"};
   for (StringRef word : reserved)
     counts[word] = 1;
