@@ -1,6 +1,7 @@
 // Every key that a rule can match on; what is expected of each rule is checked on the op it concerns.
 // RUN: fp8c-opt %s --fp8-assign-precision=recipe=%S/Inputs/rules.yaml 2>&1 | FileCheck %s
 
+// CHECK: remark: stays in bf16: only one of its operands is to be FP8 (rules.yaml:9 asks for f8E4M3FN)
 // CHECK: train.variable @"h.0/fc.weight" {{.*}} precision = {storage = bf16, why = "rules.yaml:32"}
 train.variable @"h.0/fc.weight" : tensor<32x32xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
 // CHECK: train.variable @"h.0/fc.bias" {{.*}} precision = {storage = f16, why = "rules.yaml:34"}
@@ -24,7 +25,6 @@ func.func @forward(%x: tensor<32x32xf32>) -> tensor<32x32xf32> {
   // CHECK-SAME: precision = {result = f32, why = "rules.yaml:20 (result)"}
   %2 = train.gelu %1 {name = "h.1/act", phase = "fwd"} : tensor<32x32xf32> -> tensor<32x32xf32>
   // Only one side is to be FP8, which no hardware does.
-  // CHECK: remark: stays in bf16: only one of its operands is to be FP8 (rules.yaml:9 asks for f8E4M3FN)
   // CHECK: train.matmul {{.*}}name = "h.2/fc"
   // CHECK-SAME: precision = {lhs = bf16, result = bf16, rhs = bf16,
   %3 = train.matmul %2, %t {name = "h.2/fc", phase = "fwd"} : tensor<32x32xf32>, tensor<32x32xf32> -> tensor<32x32xf32>
