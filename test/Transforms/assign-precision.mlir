@@ -26,7 +26,7 @@ module {
   func.func @micro(%x: tensor<2x16x32xf32>, %dy: tensor<2x16x64xf32>) -> tensor<2x16x32xf32> {
     %w = train.read @fc.weight : tensor<32x64xf32>
     // CHECK: train.layer_norm
-    // CHECK-SAME: precision = {result = bf16, why = "fp8-delayed.yaml:[[#RESULT:]] (result)"}
+    // CHECK-SAME: precision = {result = [bf16, f32, f32], why = "fp8-delayed.yaml:[[#RESULT:]] (result)"}
     // F32: train.layer_norm
     // F32-SAME: precision = {result = f32, why = "f32.yaml:{{[0-9]+}} (result)"}
     %one = arith.constant dense<1.0> : tensor<32xf32>

@@ -45,7 +45,9 @@ class Workshop:
         (folder / "text.txt").write_text(generate_text(2000))
         run("fp8c", "data", folder / "text.txt", "--tokenizer", "bytes", "-o", folder / "text")
         self.program = functools.cache(self.make_program)
-        self.run = functools.cache(self.make_run)
+        cached = functools.cache(self.make_run)
+        # One key per run, however its default seed is said.
+        self.run = lambda family, recipe, seed=1: cached(family, recipe, seed)
 
     def make_program(self, family, recipe, batch=BATCH):
         model = self.folder / f"{family}.onnx"
@@ -197,17 +199,6 @@ def test_the_same_seed_gives_the_same_run(workshop, tmp_path, recipe):
     run("fp8c-run", *workshop.command("gpt2", recipe), "--out", tmp_path / "run")
     assert metrics(first) == metrics(tmp_path / "run")
     assert weights(first) == weights(tmp_path / "run")
-
-
-@pytest.mark.parametrize("recipe", ["f32", "fp8-delayed"])
-@pytest.mark.parametrize("family", FAMILIES)
-def test_the_number_of_threads_does_not_matter(workshop, tmp_path, family, recipe):
-    command = workshop.command(family, recipe, steps=10)
-    for threads in (1, 2):
-        environment = {"OMP_NUM_THREADS": str(threads)}
-        run("fp8c-run", *command, "--out", tmp_path / str(threads), environment=environment)
-    assert metrics(tmp_path / "1") == metrics(tmp_path / "2")
-    assert weights(tmp_path / "1", 10) == weights(tmp_path / "2", 10)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -7,9 +7,12 @@
 #include "core/Error.h"
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 
 int main(int argc, char **argv) {
+  // A file-size limit shall be an error of the write, like a full disk.
+  std::signal(SIGXFSZ, SIG_IGN);
   CLI::App app("fp8c: compiles ONNX models into FP8 training programs");
   app.require_subcommand(1);
   app.set_version_flag("--version", "fp8c " FP8C_VERSION);

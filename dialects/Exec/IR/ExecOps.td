@@ -100,7 +100,7 @@ def Exec_GemmOp : Exec_Op<"gemm"> {
                        UnitAttr:$transpose_a, UnitAttr:$transpose_b, UnitAttr:$accumulate, UnitAttr:$fast_accum);
   let assemblyFormat = [{
     $a `,` $b `into` $c (`scales` $scale_a^ `,` $scale_b)? (`workspace` $workspace^)? attr-dict
-    `:` type($a) `,` type($b) `,` type($c) (`,` type($scale_a)^ `,` type($scale_b))? (`,` `workspace` type($workspace)^)?
+    `:` type($a) `,` type($b) `,` type($c) (`scales` type($scale_a)^ `,` type($scale_b))? (`workspace` type($workspace)^)?
   }];
   let traits = [AttrSizedOperandSegments];
   let hasVerifier = 1;
