@@ -43,7 +43,8 @@ def compile_refuses(tmp_path):
     def check(model, *options, says, **others):
         if isinstance(model, onnx.ModelProto):
             model = save(model, tmp_path / "model.onnx")
-        arguments = ["compile", model, "--batch", 2, "-o", "out.fp8x", *options]
+        output = [] if "-o" in options else ["-o", "out.fp8x"]
+        arguments = ["compile", model, "--batch", 2, *output, *options]
         return refuses("fp8c", *arguments, folder=tmp_path, says=says, **others)
 
     return check

@@ -226,7 +226,7 @@ def test_kills_at_any_time(workshop, tmp_path):
     while not (resumed / f"checkpoints/step-{STEPS:06}").exists():
         process = start("fp8c-run", *command)
         if kills < 8:
-            time.sleep(choose.uniform(0.05, 0.5))
+            time.sleep(choose.uniform(0.05, 0.25))
             kills += process.poll() is None
             process.kill()
         _, errors = process.communicate()
