@@ -40,7 +40,10 @@ void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options, 
   passes.addPass(train::createFormFusions());
   if (stage == Stage::fusion)
     return;
-  passes.addPass(createConvertToExec());
+  ConvertToExecOptions exec;
+  // cuBLASLt multiplies every format; OpenBLAS needs f32 copies.
+  exec.gemmWorkspace = options.target == "cpu";
+  passes.addPass(createConvertToExec(exec));
   passes.addPass(exec::createPlanMemory());
 }
 

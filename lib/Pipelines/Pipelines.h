@@ -18,6 +18,7 @@ enum class Stage {
 };
 
 struct PipelineOptions {
+  std::string target = "cpu";         ///< cpu or cuda
   std::string recipe = "fp8-delayed"; ///< name of a built-in recipe or path of a file
   std::string loss;                   ///< output of @forward to differentiate; empty: see train-append-loss
   bool forwardOnly = false;           ///< no loss, gradients or optimizer

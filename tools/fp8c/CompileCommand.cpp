@@ -11,7 +11,8 @@
 #include "Import/ONNX/ImportONNX.h"
 #include "Pipelines/Pipelines.h"
 #include "Target/CPU/BuildCPU.h"
-#include "Target/CPU/EmitCPU.h"
+#include "Target/CUDA/BuildCUDA.h"
+#include "Target/Common/SourcePrinter.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "llvm/Support/FileSystem.h"
@@ -23,7 +24,7 @@ using namespace fp8c;
 namespace {
 struct CompileArguments {
   std::string model, output, emit, recipe = "fp8-delayed", target = "cpu", loss, passPipelineDump;
-  std::string hostCompiler = "c++", hostOpt = "3";
+  std::string hostCompiler = "c++", hostOpt = "3", cudaCompiler = "nvcc", gpu = "sm_90";
   int64_t batch = 0, seq = 0;
   bool forwardOnly = false, remarks = false;
 };
@@ -59,21 +60,19 @@ static int compile(const CompileArguments &args) {
                     .Case("fusion", Stage::fusion)
                     .Default(Stage::exec);
   PassManager passes(&context);
-  buildPipeline(passes, {args.recipe, args.loss, args.forwardOnly}, stage);
+  buildPipeline(passes, {args.target, args.recipe, args.loss, args.forwardOnly}, stage);
   if (failed(passes.run(*module)))
     return 1;
 
   if (args.emit == "source")
-    return failed(target::emitCPU(*module, llvm::outs()));
+    return failed(target::printSource(*module, target::getTarget(args.target), llvm::outs()));
   if (!args.emit.empty()) {
     module->print(llvm::outs());
     return 0;
   }
-  target::BuildOptions build;
-  build.includeDir = getRuntimeInclude();
-  build.compiler = args.hostCompiler;
-  build.optimization = args.hostOpt;
-  return failed(target::buildCPU(*module, args.output, build));
+  if (args.target == "cuda")
+    return failed(target::buildCUDA(*module, args.output, {getRuntimeInclude(), args.cudaCompiler, args.gpu}));
+  return failed(target::buildCPU(*module, args.output, {getRuntimeInclude(), args.hostCompiler, args.hostOpt}));
 }
 
 void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
@@ -82,7 +81,7 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
   command->add_option("model", args->model, "ONNX file")->required();
   command->add_option("-o,--output", args->output, "Program folder to write (default: the model's name with .fp8x)");
   command->add_option("--recipe", args->recipe, "Formats and scaling: f32, bf16, fp8-delayed, fp8-current, or a recipe file")->capture_default_str();
-  command->add_option("--target", args->target, "Machine to compile for")->check(CLI::IsMember({"cpu"}))->capture_default_str();
+  command->add_option("--target", args->target, "Machine to compile for")->check(CLI::IsMember({"cpu", "cuda"}))->capture_default_str();
   command->add_option("--batch", args->batch, "Sequences of a micro-batch")->check(CLI::PositiveNumber);
   command->add_option("--seq", args->seq, "Tokens of a sequence, if the model leaves it open")->check(CLI::PositiveNumber);
   command->add_option("--loss", args->loss, "Output of the graph to differentiate (default: its scalar output, else cross-entropy of its logits)");
@@ -92,6 +91,9 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
   command->add_flag("--remarks", args->remarks, "Tell of every decision a pass remarks on");
   command->add_option("--host-compiler", args->hostCompiler, "C++20 compiler that builds the program")->capture_default_str();
   command->add_option("--host-opt", args->hostOpt, "Its optimisation level")->check(CLI::IsMember({"0", "1", "2", "3"}))->capture_default_str();
+  command->add_option("--cuda-compiler", args->cudaCompiler, "nvcc that builds programs for CUDA")->capture_default_str();
+  command->add_option("--gpu", args->gpu, "Architecture to build for: FP8 needs sm_89 or newer")
+      ->check(CLI::IsMember({"sm_89", "sm_90", "sm_100", "sm_120"}))->capture_default_str();
   command->callback([args, &action] {
     if (args->output.empty()) {
       llvm::SmallString<256> path(args->model);

@@ -13,6 +13,10 @@ def ConvertToExec : Pass<"convert-to-exec", "::mlir::ModuleOp"> {
     nothing reads the old one later; a sum with a gradient variable becomes accumulation by its
     producer; parts of a split and of a concat are views of the whole where their users can stride.
   }];
+  let options = [
+    Option<"gemmWorkspace", "gemm-workspace", "bool", "true",
+           "Give GEMMs f32 copies of operands and results in other formats, for targets whose library multiplies f32 only">
+  ];
   let dependentDialects = ["::fp8c::exec::ExecDialect"];
 }
 

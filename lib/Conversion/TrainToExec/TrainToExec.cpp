@@ -48,8 +48,8 @@ namespace {
 class FunctionLowering {
 public:
   FunctionLowering(func::FuncOp function, KernelBuilder &kernels,
-                   const DenseMap<StringAttr, exec::VariableOp> &variables)
-      : function(function), kernels(kernels), variables(variables), builder(function) {}
+                   const DenseMap<StringAttr, exec::VariableOp> &variables, bool gemmWorkspace)
+      : function(function), kernels(kernels), variables(variables), gemmWorkspace(gemmWorkspace), builder(function) {}
   LogicalResult run();
 
 private:
@@ -90,6 +90,7 @@ private:
   func::FuncOp function;
   KernelBuilder &kernels;
   const DenseMap<StringAttr, exec::VariableOp> &variables;
+  bool gemmWorkspace;
   OpBuilder builder;
   DenseMap<Value, Value> buffers, pairs;
   DenseMap<Value, Value> results; // returned value -> the argument it is written to
@@ -324,7 +325,7 @@ LogicalResult FunctionLowering::lowerContraction(Operation *op) {
   // Target libraries that multiply f32 only need f32 copies of the rest.
   int64_t workspaceBytes = 0;
   auto addCopy = [&](Value matrix, int64_t elements) {
-    if (!cast<MemRefType>(matrix.getType()).getElementType().isF32())
+    if (gemmWorkspace && !cast<MemRefType>(matrix.getType()).getElementType().isF32())
       workspaceBytes += llvm::alignTo(elements * 4, exec::kAlignment);
   };
   addCopy(a, dims.batch * dims.m * dims.k);
@@ -662,7 +663,7 @@ struct ConvertToExec : fp8c::impl::ConvertToExecBase<ConvertToExec> {
     lowerVariables(variables);
     KernelBuilder kernels(getOperation());
     for (auto function : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
-      if (failed(FunctionLowering(function, kernels, variables).run()))
+      if (failed(FunctionLowering(function, kernels, variables, gemmWorkspace).run()))
         return signalPassFailure();
   }
 };

@@ -48,7 +48,7 @@ struct Expression {
 
 class Printer {
 public:
-  Printer(KernelOp kernel, raw_ostream &os) : kernel(kernel), os(os) {}
+  Printer(KernelOp kernel, StringRef qualifier, raw_ostream &os) : kernel(kernel), qualifier(qualifier), os(os) {}
   void print();
 
 private:
@@ -70,6 +70,7 @@ private:
   }
 
   KernelOp kernel;
+  StringRef qualifier; // of operator()
   raw_ostream &os;
   DenseMap<Value, Expression> expressions;
   Scope names;
@@ -170,7 +171,7 @@ void Printer::printOp(Operation &op, unsigned indent) {
                          (sum.getAccumulate() ? "true" : "false") + ", [&](auto i, auto j)",
                      sum.getBody(), indent, ");");
   if (auto total = dyn_cast<TotalOp>(op))
-    return printLoop("float operator()(int64_t i) const", total.getBody(), indent, "");
+    return printLoop(("template <class Index> " + qualifier + "auto operator()(Index i) const").str(), total.getBody(), indent, "");
   if (auto store = dyn_cast<StoreOp>(op)) {
     os.indent(indent) << "store(" << name(store.getBuffer()) << ", "
                       << at(store.getBuffer(), store.getAccess(), 0) << ", " << use(store.getValue()) << ");\n";
@@ -203,8 +204,8 @@ void Printer::printOp(Operation &op, unsigned indent) {
   if (auto load = dyn_cast<LoadOp>(op))
     base = name(load.getBuffer()) + "_";
   std::string variable = names.unique(base);
-  os.indent(indent) << "const " << (value.getType().isInteger(1) ? "bool " : "float ") << variable << " = "
-                    << expression.text << ";\n";
+  // auto: a float, or on a GPU the pack of neighbours that a thread works on.
+  os.indent(indent) << "const auto " << variable << " = " << expression.text << ";\n";
   expressions[value] = {variable};
 }
 
@@ -233,7 +234,7 @@ void Printer::print() {
   StringRef unit = skeleton == train::Skeleton::map ? "chunk"
                    : skeleton == train::Skeleton::rows ? "row" : "block";
   std::string type = toTypeName(unit);
-  os << "  template <class " << type << "> void operator()(" << type << " &" << unit << ") const {\n";
+  os << "  template <class " << type << "> " << qualifier << "void operator()(" << type << " &" << unit << ") const {\n";
   SmallVector<Value> stats;
   for (BlockArgument argument : body.getArguments())
     if (element(argument) == "Stats")
@@ -246,4 +247,6 @@ void Printer::print() {
   os << "  }\n};\n";
 }
 
-void fp8c::target::printKernel(KernelOp kernel, raw_ostream &os) { Printer(kernel, os).print(); }
+void fp8c::target::printKernel(KernelOp kernel, bool isCUDA, raw_ostream &os) {
+  Printer(kernel, isCUDA ? "__device__ " : "", os).print();
+}

@@ -8,8 +8,9 @@
 namespace fp8c::target {
 
 /// Prints a kernel as a functor of the kernel library's skeletons. The text is
-/// the same for every target: what differs is the library it is compiled with.
-void printKernel(exec::KernelOp kernel, llvm::raw_ostream &os);
+/// the same for every target, but for CUDA's __device__: what differs is the
+/// library it is compiled with.
+void printKernel(exec::KernelOp kernel, bool isCUDA, llvm::raw_ostream &os);
 
 /// A float literal that reads back exactly.
 std::string getFloatLiteral(const llvm::APFloat &value);

@@ -3,6 +3,8 @@
 // FP8C_FN marks the scalar functions that both targets share. On the CPU they
 // must disappear into the caller's loop, or that loop is not vectorised.
 //
+// FP8C_DEVICE marks what only ever runs on the target, such as kernel bodies.
+//
 // The few operations that need a builtin of the target are here as well.
 //
 // Emitted kernels live in namespace fp8c, not behind a using-directive: CUDA
@@ -17,7 +19,9 @@
 
 #if defined(__CUDACC__)
 #define FP8C_FN __host__ __device__ __forceinline__
+#define FP8C_DEVICE __device__
 #else
+#define FP8C_DEVICE
 #define FP8C_FN inline __attribute__((always_inline))
 #endif
 

@@ -156,12 +156,12 @@ void copy_strided(const T *src, Out *dst, int rank, const int64_t *shape,
   }
 }
 
-/// The same with everything written out:
-///   copy_strided(x, y, {rows, cols}, {cols, 1}, {1, rows});
+/// The same as emitted programs write it:
+///   copy(x, y, {rows, cols}, {cols, 1}, {1, rows});
 template <class T, class Out, int Rank>
-void copy_strided(const T *src, Out *dst, const int64_t (&shape)[Rank],
-                  const int64_t (&src_strides)[Rank],
-                  const int64_t (&dst_strides)[Rank]) {
+void copy(const T *src, Out *dst, const int64_t (&shape)[Rank],
+          const int64_t (&src_strides)[Rank],
+          const int64_t (&dst_strides)[Rank]) {
   copy_strided(src, dst, Rank, shape, src_strides, dst_strides);
 }
 

@@ -52,6 +52,9 @@ __attribute__((flatten)) inline void run(const K k, Unit unit) {
 
 } // namespace detail
 
+/// Statistics start from nothing.
+inline void clear(Stats *stats) { *stats = Stats{}; }
+
 //===----------------------------------------------------------------------===//
 // map
 //===----------------------------------------------------------------------===//

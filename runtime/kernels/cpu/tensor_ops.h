@@ -3,7 +3,7 @@
 #ifndef FP8C_KERNELS_CPU_TENSOR_OPS_H
 #define FP8C_KERNELS_CPU_TENSOR_OPS_H
 
-#include "kernels/common/scale_state.h"
+#include "kernels/common/buffers.h"
 #include "kernels/cpu/copy.h"
 #include "kernels/cpu/cross_entropy.h"
 #include "kernels/cpu/embedding.h"

@@ -239,7 +239,7 @@ TEST(Copy, Views) {
 TEST(Copy, WrittenOut) {
   const float x[] = {1, 2, 3, 4, 5, 6};
   float y[6];
-  copy_strided(x, y, {3, 2}, {1, 3}, {2, 1});
+  copy(x, y, {3, 2}, {1, 3}, {2, 1});
   EXPECT_EQ(std::vector<float>(y, y + 6),
             (std::vector<float>{1, 4, 2, 5, 3, 6}));
 }
@@ -260,20 +260,25 @@ TEST(Fill, Converts) {
 // Clipping
 //===----------------------------------------------------------------------===//
 
+template <int N>
+void clip(const float *(&sums)[N], float max_norm, float *coef, float *norm) {
+  clip_coefficient(sums, N, &max_norm, coef, norm);
+}
+
 TEST(Clip, Coefficient) {
   const float a = 9.0f, b = 16.0f, bad = NAN, huge = INFINITY;
   float coef, norm;
   const float *sums[] = {&a, &b};
-  clip_coefficient(sums, 2, 1.0f, &coef, &norm);
+  clip(sums, 1.0f, &coef, &norm);
   EXPECT_EQ(norm, 5.0f);
   EXPECT_FLOAT_EQ(coef, 0.2f);
-  clip_coefficient(sums, 2, 10.0f, &coef, &norm);
+  clip(sums, 10.0f, &coef, &norm);
   EXPECT_EQ(coef, 1.0f) << "shorter than the limit";
-  clip_coefficient(sums, 2, 0.0f, &coef, &norm);
+  clip(sums, 0.0f, &coef, &norm);
   EXPECT_EQ(coef, 1.0f) << "no limit";
   for (const float *broken : {&bad, &huge}) {
     const float *with_broken[] = {&a, broken};
-    clip_coefficient(with_broken, 2, 1.0f, &coef, &norm);
+    clip(with_broken, 1.0f, &coef, &norm);
     EXPECT_EQ(coef, skip_step);
     EXPECT_FALSE(std::isfinite(norm));
   }

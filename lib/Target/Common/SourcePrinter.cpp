@@ -1,6 +1,12 @@
-//===- EmitCPU.cpp - A program as C++ for the CPU -------------------------===//
+//===- SourcePrinter.cpp - A program as C++ or CUDA C++ -------------------===//
+//
+// Both targets print the same text but for what their kernel libraries need to
+// know besides: CUDA calls take the stream first, and row kernels their width
+// as a constant, so that loops over a row unroll and stay in registers.
+//
+//===----------------------------------------------------------------------===//
 
-#include "Target/CPU/EmitCPU.h"
+#include "Target/Common/SourcePrinter.h"
 
 #include "Exec/IR/Exec.h"
 #include "Target/Common/Hyper.h"
@@ -17,8 +23,8 @@ namespace {
 /// Prints one function of the program.
 class FunctionPrinter {
 public:
-  FunctionPrinter(func::FuncOp function, const SymbolTable &symbols, raw_ostream &os)
-      : function(function), symbols(symbols), os(os) {}
+  FunctionPrinter(func::FuncOp function, Target target, const SymbolTable &symbols, raw_ostream &os)
+      : function(function), isCUDA(target == Target::cuda), first(isCUDA ? "stream, " : ""), symbols(symbols), os(os) {}
   LogicalResult print();
 
 private:
@@ -35,6 +41,8 @@ private:
   std::string list(ValueRange values);
 
   func::FuncOp function;
+  bool isCUDA;
+  StringRef first; // argument of every library call
   const SymbolTable &symbols;
   raw_ostream &os;
   DenseMap<Value, std::string> names;
@@ -86,6 +94,8 @@ void FunctionPrinter::printSignature() {
     os << "// Temporaries: " << peak.getInt() << " bytes; at least "
        << getInteger(function, kLowerBoundAttr) << " live at once.\n";
   os << "extern \"C\" void fp8c_" << function.getName() << "(const Fp8cCall *call) {\n";
+  if (isCUDA)
+    os << "  const Stream stream(call);\n";
   for (auto [index, argument] : llvm::enumerate(function.getArguments())) {
     std::string element = getElementName(typeOf(argument).getElementType());
     bool isInput = index < inputs;
@@ -108,7 +118,7 @@ static std::string bufferName(Operation *op) {
 void FunctionPrinter::print(GemmOp op) {
   printComment(op, "[" + Twine(op.getM()) + ", " + Twine(op.getK()) + "] x [" + Twine(op.getK()) +
                        ", " + Twine(op.getN()) + "]");
-  os << "  gemm({.m = " << op.getM() << ", .n = " << op.getN() << ", .k = " << op.getK();
+  os << "  gemm(" << first << "{.m = " << op.getM() << ", .n = " << op.getN() << ", .k = " << op.getK();
   if (op.getTransposeA())
     os << ", .transpose_a = true";
   if (op.getTransposeB())
@@ -116,6 +126,8 @@ void FunctionPrinter::print(GemmOp op) {
   if (op.getBatch() != 1)
     os << ", .batch = " << op.getBatch() << ", .stride_a = " << op.getM() * op.getK()
        << ", .stride_b = " << op.getK() * op.getN() << ", .stride_c = " << op.getM() * op.getN();
+  if (isCUDA && op.getFastAccum())
+    os << ", .fast_accum = true";
   os << "}, " << use(op.getA()) << ", " << use(op.getB()) << ", " << use(op.getC());
   auto scale = [&](Value pair) { return pair ? use(pair) + " + 1" : "nullptr"; };
   if (op.getAccumulate() || op.getScaleA() || op.getScaleB() || op.getWorkspace())
@@ -143,7 +155,7 @@ void FunctionPrinter::print(CopyOp op) {
     shape = {1};
     from = to = {1};
   }
-  os << "  copy(" << use(op.getSource()) << ", " << use(op.getTarget()) << ", " << braces(shape) << ", "
+  os << "  copy(" << first << use(op.getSource()) << ", " << use(op.getTarget()) << ", " << braces(shape) << ", "
      << braces(from) << ", " << braces(to) << ");\n";
 }
 
@@ -153,11 +165,15 @@ void FunctionPrinter::print(LaunchOp op) {
   printComment(op, "[" + Twine(op.getRows()) + ", " + Twine(op.getCols()) + "]");
   std::string type = toTypeName(op.getKernel());
   ValueRange buffers = op.getBuffers();
-  bool sums = skeleton == train::Skeleton::sum;
-  os << "  " << train::stringifySkeleton(skeleton) << "(" << type << "{"
-     << list(sums ? buffers.drop_back() : buffers) << "}, ";
+  bool sums = skeleton == train::Skeleton::sum, rows = skeleton == train::Skeleton::rows;
+  os << "  " << train::stringifySkeleton(skeleton);
+  if (isCUDA && rows)
+    os << "<" << op.getCols() << ">";
+  os << "(" << first << type << "{" << list(sums ? buffers.drop_back() : buffers) << "}, ";
   if (skeleton == train::Skeleton::map || sums)
     os << op.getRows() * op.getCols();
+  else if (isCUDA && rows)
+    os << op.getRows();
   else
     os << op.getRows() << ", " << op.getCols();
   if (sums)
@@ -177,7 +193,7 @@ LogicalResult FunctionPrinter::print(CallOp op) {
   printComment(op, callee.str());
   if (callee == "attention" || callee == "attention_backward") {
     unsigned q = callee == "attention" ? 0 : 1;
-    os << "  " << callee << "({.batch = " << integer("batch") << ", .seq = " << integer("seq")
+    os << "  " << callee << "(" << first << "{.batch = " << integer("batch") << ", .seq = " << integer("seq")
        << ", .heads = " << integer("heads") << ", .kv_heads = " << integer("kv_heads")
        << ", .head_dim = " << integer("head_dim") << ",\n             .q_stride = " << stride(in[q])
        << ", .k_stride = " << stride(in[q + 1]) << ", .v_stride = " << stride(in[q + 2])
@@ -191,34 +207,34 @@ LogicalResult FunctionPrinter::print(CallOp op) {
       os << arguments;
     os << ");\n";
   } else if (callee == "rotary") {
-    os << "  rotary(" << arguments << ",\n         {.batch = " << integer("batch") << ", .seq = " << integer("seq")
+    os << "  rotary(" << first << arguments << ",\n         {.batch = " << integer("batch") << ", .seq = " << integer("seq")
        << ", .heads = " << integer("heads") << ", .head_dim = " << integer("head_dim")
        << ", .rotary_dim = " << integer("rotary_dim") << ", .interleaved = " << flag("interleaved")
        << ", .inverse = " << flag("inverse") << ", .x_stride = " << stride(in[0]) << ", .y_stride = "
        << stride(out[0]) << ", .batched_angles = " << flag("batched_angles") << "});\n";
   } else if (callee == "embedding") {
-    os << "  embedding(" << arguments << ", " << integer("n") << ", " << integer("width") << ");\n";
+    os << "  embedding(" << first << arguments << ", " << integer("n") << ", " << integer("width") << ");\n";
   } else if (callee == "embedding_backward") {
-    os << "  embedding_backward(" << arguments << ", " << integer("n") << ", " << integer("width") << ", "
+    os << "  embedding_backward(" << first << arguments << ", " << integer("n") << ", " << integer("width") << ", "
        << integer("rows") << ", /*accumulate=*/" << flag("accumulate") << ");\n";
   } else if (callee == "cross_entropy" || callee == "cross_entropy_backward") {
-    os << "  " << callee << "(" << arguments << ",\n      /*rows=*/" << integer("rows") << ", /*classes=*/"
+    os << "  " << callee << "(" << first << arguments << ",\n      /*rows=*/" << integer("rows") << ", /*classes=*/"
        << integer("classes") << ", /*ignore_index=*/" << integer("ignore_index") << ");\n";
   } else if (callee == "clip_coefficient") {
     os << "  const float *sums[] = {" << list(in.drop_front()) << "};\n"
-       << "  clip_coefficient(sums, " << in.size() - 1 << ", *" << use(in[0]) << ", " << list(out) << ");\n";
+       << "  clip_coefficient(" << first << "sums, " << in.size() - 1 << ", " << use(in[0]) << ", " << list(out) << ");\n";
   } else if (callee == "accumulate") {
-    os << "  map(AccumulateKernel{" << arguments << "}, " << integer("n") << ");\n";
+    os << "  map(" << first << "AccumulateKernel{" << arguments << "}, " << integer("n") << ");\n";
   } else if (callee == "compute_scale") {
-    os << "  compute_scale<" << format() << ">(" << arguments << ", /*margin=*/" << integer("margin")
+    os << "  compute_scale<" << format() << ">(" << first << arguments << ", /*margin=*/" << integer("margin")
        << ", /*pow2=*/" << flag("pow2") << ");\n";
   } else if (callee == "record_stats") {
-    os << "  record_stats(scale_state(" << use(out[0]) << "), " << use(in[0]) << ");\n";
+    os << "  record_stats(" << first << "scale_state(" << use(out[0]) << "), " << use(in[0]) << ");\n";
   } else if (callee == "advance_scale") {
-    os << "  advance_scale<" << format() << ">(scale_state(" << use(out[0]) << "), /*window=*/"
+    os << "  advance_scale<" << format() << ">(" << first << "scale_state(" << use(out[0]) << "), /*window=*/"
        << integer("window") << ", /*margin=*/" << integer("margin") << ", /*pow2=*/" << flag("pow2") << ");\n";
   } else {
-    return op.emitOpError("the CPU target knows no function \"") << callee << "\"";
+    return op.emitOpError("the kernel library knows no function \"") << callee << "\"";
   }
   return success();
 }
@@ -250,7 +266,7 @@ LogicalResult FunctionPrinter::printOp(Operation &op) {
   } else if (auto constant = dyn_cast<ConstantOp>(op)) {
     std::string variable = scope.unique("constant"), element = getElementName(typeOf(constant).getElementType());
     names[constant] = variable;
-    os << "  static const " << element << " " << variable << "[] = {";
+    os << "  static " << (isCUDA ? "__device__ " : "") << "const " << element << " " << variable << (isCUDA ? "_values" : "") << "[] = {";
     auto elements = cast<DenseElementsAttr>(constant.getValue());
     bool comma = false;
     if (isa<FloatType>(elements.getElementType())) {
@@ -261,6 +277,8 @@ LogicalResult FunctionPrinter::printOp(Operation &op) {
         os << (std::exchange(comma, true) ? ", " : "") << value.getSExtValue();
     }
     os << "};\n";
+    if (isCUDA)
+      os << "  const " << element << " *" << variable << " = device_address(" << variable << "_values);\n";
   } else if (auto gemm = dyn_cast<GemmOp>(op)) {
     print(gemm);
   } else if (auto copy = dyn_cast<CopyOp>(op)) {
@@ -268,9 +286,9 @@ LogicalResult FunctionPrinter::printOp(Operation &op) {
   } else if (auto fill = dyn_cast<FillOp>(op)) {
     MemRefType type = typeOf(fill.getTarget());
     if (getElementName(type.getElementType()) == "Stats")
-      os << "  *" << use(fill.getTarget()) << " = Stats{};\n";
+      os << "  clear(" << first << use(fill.getTarget()) << ");\n";
     else
-      os << "  fill(" << use(fill.getTarget()) << ", " << type.getNumElements() << ", "
+      os << "  fill(" << first << use(fill.getTarget()) << ", " << type.getNumElements() << ", "
          << getFloatLiteral(fill.getValue()) << ");\n";
   } else if (auto launch = dyn_cast<LaunchOp>(op)) {
     print(launch);
@@ -292,46 +310,34 @@ LogicalResult FunctionPrinter::print() {
   return success();
 }
 
-static void printPrelude(ModuleOp module, raw_ostream &os) {
+static void printPrelude(ModuleOp module, Target target, raw_ostream &os) {
   auto text = [&](StringRef name, StringRef otherwise) {
     auto attr = module->getAttrOfType<StringAttr>(name);
     return attr ? attr.getValue() : otherwise;
   };
+  bool isCUDA = target == Target::cuda;
   os << "// " << text("train.model", "model") << " with recipe " << text("fp8.recipe", "f32")
-     << ", emitted by fp8c for the CPU.\n"
+     << ", emitted by fp8c for " << (isCUDA ? "CUDA" : "the CPU") << ".\n"
      << "// Kernels first, then the program's functions in the order in which they work.\n\n"
-     << "#include \"core/ProgramABI.h\"\n#include \"kernels/cpu/kernels.h\"\n\n"
+     << "#include \"core/ProgramABI.h\"\n"
+     << "#include \"kernels/" << (isCUDA ? "cuda/kernels.cuh" : "cpu/kernels.h") << "\"\n\n"
      << "namespace fp8c {\nnamespace {\n\n"
      << "// Places in Fp8cCall::hyper.\nnamespace hyper {\nenum {";
   for (auto [i, name] : llvm::enumerate(getHyperNames()))
     os << (i ? ", " : " ") << name;
-  os << " };\n}\n\n"
-     << "// A buffer at an offset, in bytes, of a block of memory.\n"
-     << "template <class T> T *at(unsigned char *block, int64_t offset) {\n"
-     << "  return reinterpret_cast<T *>(block + offset);\n}\n"
-     << "template <class T, class U> T *as(U *buffer) { return reinterpret_cast<T *>(buffer); }\n"
-     << "[[maybe_unused]] ScaleState *scale_state(float *words) { return as<ScaleState>(words); }\n\n"
-     << "// Shape and strides in elements.\n"
-     << "template <class T, class U, int Rank>\n"
-     << "[[maybe_unused]] void copy(const T *from, U *to, const int64_t (&shape)[Rank],\n"
-     << "                           const int64_t (&from_strides)[Rank], const int64_t (&to_strides)[Rank]) {\n"
-     << "  copy_strided(from, to, Rank, shape, from_strides, to_strides);\n}\n\n"
-     << "struct AccumulateKernel {\n  const float *x;\n  float *sum;\n\n"
-     << "  template <class Chunk> void operator()(Chunk &chunk) const {\n"
-     << "    chunk.each([&](auto j) { store(sum, chunk.at(j), load(sum, chunk.at(j)) + load(x, chunk.at(j))); });\n"
-     << "  }\n};\n";
+  os << " };\n}\n";
 }
 
-LogicalResult fp8c::target::emitCPU(ModuleOp module, raw_ostream &os) {
+LogicalResult fp8c::target::printSource(ModuleOp module, Target target, raw_ostream &os) {
   SymbolTable symbols(module);
-  printPrelude(module, os);
+  printPrelude(module, target, os);
   for (auto kernel : module.getOps<KernelOp>()) {
     os << "\n";
-    printKernel(kernel, os);
+    printKernel(kernel, target == Target::cuda, os);
   }
   os << "\n} // namespace\n\nextern \"C\" int fp8c_program_abi() { return FP8C_PROGRAM_ABI; }\n";
   for (auto function : module.getOps<func::FuncOp>())
-    if (failed(FunctionPrinter(function, symbols, os).print()))
+    if (failed(FunctionPrinter(function, target, symbols, os).print()))
       return failure();
   os << "\n} // namespace fp8c\n";
   return success();

@@ -1,0 +1,30 @@
+//===- BuildCUDA.cpp - Build a program for NVIDIA GPUs --------------------===//
+
+#include "Target/CUDA/BuildCUDA.h"
+
+#include "Target/Common/ProgramFolder.h"
+#include "mlir/IR/Diagnostics.h"
+#include "llvm/Support/Program.h"
+
+using namespace mlir;
+using namespace fp8c;
+using namespace fp8c::target;
+
+LogicalResult fp8c::target::buildCUDA(ModuleOp module, StringRef path, const CUDABuildOptions &options) {
+  auto compile = [&](StringRef source, StringRef library, const std::string &log) -> LogicalResult {
+    auto compiler = llvm::sys::findProgramByName(options.compiler);
+    if (!compiler)
+      compiler = llvm::sys::findProgramByName("nvcc", {"/usr/local/cuda/bin"});
+    if (!compiler)
+      return module.emitError("found no CUDA compiler '")
+             << options.compiler << "': install the CUDA toolkit (12.8 or newer), put its bin folder on PATH, or name "
+             << "nvcc with --cuda-compiler; no GPU is needed to compile";
+    std::string include = "-I" + options.includeDir, arch = "-arch=" + options.architecture;
+    // No contraction, as on the CPU: only fma() fuses, so that both targets round alike.
+    StringRef arguments[] = {*compiler, "-std=c++20", "-O3", arch, "-fmad=false", "--extended-lambda",
+                             "-lineinfo", "-DNDEBUG", "--shared", "-Xcompiler", "-fPIC", "-cudart", "shared",
+                             include, source, "-o", library};
+    return runCompiler(module, arguments, log);
+  };
+  return buildProgram(module, path, {Target::cuda, "step.cu", compile});
+}

@@ -1,0 +1,36 @@
+//===- buffers.h - Buffers of a program's memory --------------------------===//
+
+#ifndef FP8C_KERNELS_COMMON_BUFFERS_H
+#define FP8C_KERNELS_COMMON_BUFFERS_H
+
+#include "kernels/common/scale_state.h"
+
+namespace fp8c {
+
+/// A buffer at an offset, in bytes, of a block of memory.
+template <class T> T *at(unsigned char *block, int64_t offset) {
+  return reinterpret_cast<T *>(block + offset);
+}
+
+/// The same buffer with elements of another type.
+template <class T, class U> T *as(U *buffer) {
+  return reinterpret_cast<T *>(buffer);
+}
+
+inline ScaleState *scale_state(float *words) { return as<ScaleState>(words); }
+
+/// sum += x for tensors: a gradient whose producer cannot add by itself.
+struct AccumulateKernel {
+  const float *x;
+  float *sum;
+
+  template <class Chunk> FP8C_DEVICE void operator()(Chunk &chunk) const {
+    chunk.each([&](auto j) {
+      store(sum, chunk.at(j), load(sum, chunk.at(j)) + load(x, chunk.at(j)));
+    });
+  }
+};
+
+} // namespace fp8c
+
+#endif // FP8C_KERNELS_COMMON_BUFFERS_H
