@@ -11,7 +11,7 @@
 
 namespace fp8c::runtime {
 
-struct Manifest;
+struct FunctionSpec;
 
 /// One device of one process. Pointers from allocate() are device addresses:
 /// only upload(), download() and programs may look behind them.
@@ -33,15 +33,16 @@ public:
                     uint64_t bytes) = 0;
 
   /// Calls a program function and waits until its outputs are there. The
-  /// call's inputs, outputs and hyper values are in host memory.
-  virtual void run(Fp8cFunction function, const Fp8cCall &call) = 0;
+  /// call's inputs, outputs and `hyperCount` hyper values are in host memory.
+  virtual void run(Fp8cFunction function, const FunctionSpec &signature,
+                   const Fp8cCall &call, size_t hyperCount) = 0;
 
   /// One line for the start-up table: "CPU, 2 threads".
   virtual std::string describe() const = 0;
 };
 
 /// The device that a manifest's "target" asks for. Throws Error if this
-/// runtime was built without it. Must be called before the program is loaded:
+/// runtime was built without it, or the machine has none. Must be called before the program is loaded:
 /// thread counts are fixed when the program's libraries start.
 std::unique_ptr<Device> createDevice(const std::string &target);
 

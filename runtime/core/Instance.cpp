@@ -107,7 +107,8 @@ void Function::run() {
   call.hyper = instance.hyper.data();
   call.inputs = inputPointers.data();
   call.outputs = outputPointers.data();
-  instance.theDevice->run(code, call);
+  instance.theDevice->run(code, instance.program().signature(name), call,
+                          instance.hyper.size());
 }
 
 } // namespace fp8c::runtime

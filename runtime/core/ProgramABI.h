@@ -15,13 +15,14 @@
 #define FP8C_RUNTIME_CORE_PROGRAMABI_H
 
 /* Raised whenever Fp8cCall or the meaning of one of its fields changes. */
-#define FP8C_PROGRAM_ABI 1
+#define FP8C_PROGRAM_ABI 2
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* What one call of a program function works on. The runtime owns everything. */
+/* What one call of a program function works on. The runtime owns everything.
+   All addresses are of the device that the program was compiled for. */
 typedef struct Fp8cCall {
   unsigned char *variables;  /* "variables_bytes" bytes, 64-byte aligned;
                                 kept between calls */
@@ -30,6 +31,8 @@ typedef struct Fp8cCall {
   const float *hyper;        /* in the order of the manifest's "hyper" */
   const void *const *inputs; /* in manifest order, dense row-major */
   void *const *outputs;      /* in manifest order, dense row-major */
+  void *device;              /* what the target's kernel library needs besides:
+                                CUDA a CudaContext, the CPU nothing */
 } Fp8cCall;
 
 typedef void (*Fp8cFunction)(const Fp8cCall *);

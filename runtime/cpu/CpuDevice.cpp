@@ -53,7 +53,8 @@ public:
             uint64_t bytes) override {
     std::memset(destination, value, bytes);
   }
-  void run(Fp8cFunction function, const Fp8cCall &call) override {
+  void run(Fp8cFunction function, const FunctionSpec &, const Fp8cCall &call,
+           size_t) override {
     function(&call);
   }
   std::string describe() const override {

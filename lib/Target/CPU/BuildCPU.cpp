@@ -15,7 +15,7 @@ LogicalResult fp8c::target::buildCPU(ModuleOp module, StringRef path, const CPUB
   auto compile = [&](StringRef source, StringRef library, const std::string &log) -> LogicalResult {
     auto compiler = llvm::sys::findProgramByName(options.compiler);
     if (!compiler)
-      return module.emitError("found no host compiler '")
+      return emitError(module.getLoc(), "found no host compiler '")
              << options.compiler << "': install g++ (apt-get install g++) or name another with --host-compiler";
     std::string level = "-O" + options.optimization, include = "-I" + options.includeDir;
     // Of several OpenBLAS builds the one that shares its threads with the kernels.

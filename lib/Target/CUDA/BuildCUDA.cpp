@@ -16,7 +16,7 @@ LogicalResult fp8c::target::buildCUDA(ModuleOp module, StringRef path, const CUD
     if (!compiler)
       compiler = llvm::sys::findProgramByName("nvcc", {"/usr/local/cuda/bin"});
     if (!compiler)
-      return module.emitError("found no CUDA compiler '")
+      return emitError(module.getLoc(), "found no CUDA compiler '")
              << options.compiler << "': install the CUDA toolkit (12.8 or newer), put its bin folder on PATH, or name "
              << "nvcc with --cuda-compiler; no GPU is needed to compile";
     std::string include = "-I" + options.includeDir, arch = "-arch=" + options.architecture;

@@ -189,7 +189,7 @@ void Printer::printOp(Operation &op, unsigned indent) {
     return;
   }
   if (auto amax = dyn_cast<AmaxOp>(op)) {
-    os.indent(indent) << amaxName(amax.getStats()) << ".add(" << use(amax.getValue()) << ");\n";
+    os.indent(indent) << "count(" << amaxName(amax.getStats()) << ", " << use(amax.getValue()) << ");\n";
     return;
   }
   Expression expression = getExpression(&op);

@@ -62,7 +62,7 @@ static LogicalResult writeFile(ModuleOp module, const std::string &path,
     os.clear_error();
   }
   if (error)
-    return module.emitError("cannot write ") << path << ": " << error.message();
+    return emitError(module.getLoc(), "cannot write ") << path << ": " << error.message();
   return success();
 }
 
@@ -70,7 +70,7 @@ static LogicalResult copyRanges(ModuleOp module, const InitialData &data, raw_os
   for (const InitialData::Range &range : data.ranges) {
     auto slice = llvm::MemoryBuffer::getFileSlice(range.path, range.size, range.offset);
     if (!slice)
-      return module.emitError("cannot read the initial weights in ") << range.path << ": " << slice.getError().message();
+      return emitError(module.getLoc(), "cannot read the initial weights in ") << range.path << ": " << slice.getError().message();
     os << (*slice)->getBuffer();
   }
   return success();
@@ -87,7 +87,7 @@ LogicalResult fp8c::target::runCompiler(ModuleOp module, ArrayRef<StringRef> arg
   std::string text;
   if (auto buffer = llvm::MemoryBuffer::getFile(log))
     text = (*buffer)->getBuffer().take_front(4000).str();
-  return module.emitError() << arguments.front() << " failed on the emitted source"
+  return emitError(module.getLoc()) << arguments.front() << " failed on the emitted source"
                             << (error.empty() ? "" : ": " + error) << "\n" << text;
 }
 
@@ -95,10 +95,10 @@ LogicalResult fp8c::target::buildProgram(ModuleOp module, StringRef path, const 
   while (path.size() > 1 && path.back() == '/')
     path = path.drop_back();
   if (fs::exists(path) && !fs::exists(path + "/manifest.json"))
-    return module.emitError("will not replace ") << path << ": it exists and is no fp8c program";
+    return emitError(module.getLoc(), "will not replace ") << path << ": it exists and is no fp8c program";
   StagedFolder folder(path);
   if (std::error_code error = folder.create())
-    return module.emitError("cannot create a folder for ") << path << ": " << error.message();
+    return emitError(module.getLoc(), "cannot create a folder for ") << path << ": " << error.message();
   InitialData data;
   std::string manifest = getManifest(module, builder.target == Target::cuda ? "cuda" : "cpu", data);
   std::string source = folder.file(builder.sourceName), library = folder.file("program.so");
@@ -116,6 +116,6 @@ LogicalResult fp8c::target::buildProgram(ModuleOp module, StringRef path, const 
       })))
     return failure();
   if (std::error_code error = folder.commit())
-    return module.emitError("cannot put the program in place at ") << path << ": " << error.message();
+    return emitError(module.getLoc(), "cannot put the program in place at ") << path << ": " << error.message();
   return success();
 }

@@ -55,6 +55,9 @@ struct Amax {
   }
 };
 
+/// Counts x into `amax`.
+FP8C_FN void count(Amax &amax, float x) { amax.add(x); }
+
 /// x * scale in format T, saturating, with x counted into `amax`.
 template <class T> FP8C_FN T quantize(float x, float scale, Amax &amax) {
   using namespace detail;

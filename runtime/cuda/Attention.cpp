@@ -1,0 +1,185 @@
+//===- Attention.cpp - Attention by cuDNN ---------------------------------===//
+
+#include "kernels/cuda/library.h"
+
+#include "core/Error.h"
+
+#include <map>
+#include <memory>
+#include <tuple>
+
+#if FP8C_HAVE_CUDNN
+#define CUDNN_FRONTEND_SKIP_JSON_LIB
+#include <cudnn_frontend.h>
+#endif
+
+namespace fp8c::library {
+
+#if FP8C_HAVE_CUDNN
+
+namespace {
+
+namespace fe = cudnn_frontend;
+using fe::graph::Graph;
+using fe::graph::Tensor_attributes;
+using runtime::Error;
+
+enum Uid : int64_t { Q = 1, K, V, O, Lse, DO, DQ, DK, DV };
+
+cudnnHandle_t handle() {
+  static cudnnHandle_t handle = [] {
+    cudnnHandle_t made;
+    if (cudnnStatus_t status = cudnnCreate(&made);
+        status != CUDNN_STATUS_SUCCESS)
+      throw Error(std::string("cuDNN cannot start: ") +
+                  cudnnGetErrorString(status));
+    return made;
+  }();
+  return handle;
+}
+
+using Key = std::tuple<bool, int64_t, int64_t, int64_t, int64_t, int64_t,
+                       int64_t, int64_t, int64_t, int64_t, int64_t, float, bool,
+                       Format>;
+
+Key keyOf(bool backward, const AttentionShape &s, Format format) {
+  return {backward,   s.batch,    s.seq,      s.kv_seq,   s.heads,
+          s.kv_heads, s.head_dim, s.q_stride, s.k_stride, s.v_stride,
+          s.o_stride, s.scale,    s.causal,   format};
+}
+
+/// A tensor [batch, heads, tokens, head_dim] with heads side by side.
+Tensor_attributes tensor(const char *name, Uid uid, int64_t batch,
+                         int64_t heads, int64_t tokens, int64_t width,
+                         int64_t stride) {
+  return Tensor_attributes()
+      .set_name(name)
+      .set_uid(uid)
+      .set_dim({batch, heads, tokens, width})
+      .set_stride({tokens * stride, width, stride, 1});
+}
+
+void set(const std::shared_ptr<Tensor_attributes> &t,
+         const Tensor_attributes &like) {
+  t->set_output(true)
+      .set_uid(like.get_uid())
+      .set_dim(like.get_dim())
+      .set_stride(like.get_stride());
+}
+
+std::shared_ptr<Graph> build(bool backward, const AttentionShape &s,
+                             Format format) {
+  const int64_t kv_seq = s.kv_seq ? s.kv_seq : s.seq;
+  auto graph = std::make_shared<Graph>();
+  graph
+      ->set_io_data_type(format == Format::bf16 ? fe::DataType_t::BFLOAT16
+                                                : fe::DataType_t::HALF)
+      .set_intermediate_data_type(fe::DataType_t::FLOAT)
+      .set_compute_data_type(fe::DataType_t::FLOAT);
+  auto q_like = [&](const char *name, Uid uid, int64_t stride) {
+    return tensor(name, uid, s.batch, s.heads, s.seq, s.head_dim, stride);
+  };
+  auto kv_like = [&](const char *name, Uid uid, int64_t stride) {
+    return tensor(name, uid, s.batch, s.kv_heads, kv_seq, s.head_dim, stride);
+  };
+  auto lse = Tensor_attributes()
+                 .set_name("lse")
+                 .set_uid(Lse)
+                 .set_dim({s.batch, s.heads, s.seq, 1})
+                 .set_stride({s.heads * s.seq, s.seq, 1, 1})
+                 .set_data_type(fe::DataType_t::FLOAT);
+  auto q = graph->tensor(q_like("q", Q, s.q_stride));
+  auto k = graph->tensor(kv_like("k", K, s.k_stride));
+  auto v = graph->tensor(kv_like("v", V, s.v_stride));
+  if (!backward) {
+    auto [o, stats] = graph->sdpa(q, k, v,
+                                  fe::graph::SDPA_attributes()
+                                      .set_name("attention")
+                                      .set_generate_stats(true)
+                                      .set_causal_mask(s.causal)
+                                      .set_attn_scale(s.scale));
+    set(o, q_like("o", O, s.o_stride));
+    set(stats, lse);
+    stats->set_data_type(fe::DataType_t::FLOAT);
+  } else {
+    auto o = graph->tensor(q_like("o", O, s.o_stride));
+    auto d_o = graph->tensor(q_like("do", DO, s.o_stride));
+    auto [dq, dk, dv] =
+        graph->sdpa_backward(q, k, v, o, d_o, graph->tensor(lse),
+                             fe::graph::SDPA_backward_attributes()
+                                 .set_name("attention_backward")
+                                 .set_causal_mask(s.causal)
+                                 .set_attn_scale(s.scale)
+                                 .set_deterministic_algorithm(true));
+    set(dq, q_like("dq", DQ, s.q_stride));
+    set(dk, kv_like("dk", DK, s.k_stride));
+    set(dv, kv_like("dv", DV, s.v_stride));
+  }
+  auto status = graph->build(handle(), {fe::HeurMode_t::A});
+  if (status.is_bad())
+    throw Error("cuDNN has no attention for this shape: " +
+                status.get_message());
+  return graph;
+}
+
+void run(const Stream &stream, bool backward, const AttentionShape &shape,
+         Format format, std::unordered_map<int64_t, void *> pointers) {
+  static std::map<Key, std::shared_ptr<Graph>> graphs;
+  auto &graph = graphs[keyOf(backward, shape, format)];
+  if (!graph)
+    graph = build(backward, shape, format);
+  int64_t bytes = 0;
+  (void)graph->get_workspace_size(bytes);
+  void *workspace = stream.workspace<unsigned char>(uint64_t(bytes));
+  if (stream.planning())
+    return;
+  cudnnSetStream(handle(), stream.handle());
+  auto status = graph->execute(handle(), pointers, workspace);
+  if (status.is_bad())
+    throw Error("cuDNN's attention failed: " + status.get_message());
+}
+
+void *address(const void *p) { return const_cast<void *>(p); }
+
+} // namespace
+
+bool has_attention(const AttentionShape &s, Format format) {
+  return (format == Format::bf16 || format == Format::f16) &&
+         s.head_dim % 8 == 0 && s.head_dim <= 128;
+}
+
+void attention(const Stream &stream, const AttentionShape &shape, Format format,
+               const void *q, const void *k, const void *v, void *o,
+               float *lse) {
+  run(stream, /*backward=*/false, shape, format,
+      {{Q, address(q)}, {K, address(k)}, {V, address(v)}, {O, o}, {Lse, lse}});
+}
+
+void attention_backward(const Stream &stream, const AttentionShape &shape,
+                        Format format, const void *q, const void *k,
+                        const void *v, const void *o, const float *lse,
+                        const void *d_o, void *dq, void *dk, void *dv) {
+  run(stream, /*backward=*/true, shape, format,
+      {{Q, address(q)},
+       {K, address(k)},
+       {V, address(v)},
+       {O, address(o)},
+       {Lse, address(lse)},
+       {DO, address(d_o)},
+       {DQ, dq},
+       {DK, dk},
+       {DV, dv}});
+}
+
+#else // without cuDNN: programs take their own kernels
+
+bool has_attention(const AttentionShape &, Format) { return false; }
+void attention(const Stream &, const AttentionShape &, Format, const void *,
+               const void *, const void *, void *, float *) {}
+void attention_backward(const Stream &, const AttentionShape &, Format,
+                        const void *, const void *, const void *, const void *,
+                        const float *, const void *, void *, void *, void *) {}
+
+#endif
+
+} // namespace fp8c::library

@@ -1,0 +1,281 @@
+//===- CudaDevice.cpp - Running programs on an NVIDIA GPU -----------------===//
+//
+// The first call of a function plans its library calls, captures what it
+// enqueues as a CUDA graph, and from then on launches that graph: one launch a
+// call, no allocation, and the host waits only for the function's outputs.
+//
+//===----------------------------------------------------------------------===//
+
+#include "cuda/CudaDevice.h"
+
+#include "core/Error.h"
+#include "core/Manifest.h"
+#include "core/Text.h"
+#include "cuda/Gemm.h"
+#include "cuda/Pattern.h"
+#include "kernels/cuda/stream.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <vector>
+
+namespace fp8c::runtime {
+namespace {
+
+void checkCuda(cudaError_t status, const std::string &what) {
+  if (status != cudaSuccess)
+    throw Error(concat("CUDA: ", what, ": ", cudaGetErrorString(status)));
+}
+
+/// Where plans are kept between runs.
+std::string planFile() {
+  if (const char *path = std::getenv("FP8C_PLANS"))
+    return path;
+  const char *cache = std::getenv("XDG_CACHE_HOME"), *home = std::getenv("HOME");
+  if (!cache && !home)
+    return "";
+  return (cache ? std::string(cache) : std::string(home) + "/.cache") +
+         "/fp8c/gemm-plans.txt";
+}
+
+class CudaDevice final : public Device {
+public:
+  CudaDevice();
+  ~CudaDevice() override;
+
+  unsigned char *allocate(uint64_t bytes, const std::string &what) override;
+  void upload(unsigned char *destination, const void *source,
+              uint64_t bytes) override {
+    checkCuda(cudaMemcpy(destination, source, bytes, cudaMemcpyHostToDevice),
+              "cannot write to the device");
+  }
+  void download(void *destination, const unsigned char *source,
+                uint64_t bytes) override {
+    checkCuda(cudaMemcpy(destination, source, bytes, cudaMemcpyDeviceToHost),
+              "cannot read from the device");
+  }
+  void fill(unsigned char *destination, unsigned char value,
+            uint64_t bytes) override {
+    checkCuda(cudaMemset(destination, value, bytes),
+              "cannot write to the device");
+  }
+  void run(Fp8cFunction function, const FunctionSpec &spec,
+           const Fp8cCall &call, size_t hyperCount) override;
+  std::string describe() const override;
+
+private:
+  /// A buffer of the device and its page-locked twin on the host.
+  struct Staged {
+    unsigned char *device, *host;
+    uint64_t bytes;
+  };
+  struct Prepared {
+    std::vector<Staged> inputs, outputs;
+    std::vector<const void *> inputPointers;
+    std::vector<void *> outputPointers;
+    Fp8cCall call;
+    cudaGraphExec_t graph = nullptr;
+  };
+
+  Prepared &prepare(Fp8cFunction function, const FunctionSpec &spec,
+                    const Fp8cCall &call);
+  Staged stage(const TensorSpec &spec);
+  void plan(Fp8cFunction function, const Fp8cCall &call);
+  void growWorkspace(uint64_t bytes);
+  void capture(Fp8cFunction function, Prepared &prepared);
+
+  CudaContext context = {};
+  cudaDeviceProp properties;
+  std::map<Fp8cFunction, Prepared> prepared;
+  Staged hyper = {};
+  std::vector<std::pair<unsigned char *, uint64_t>> blocks;
+  std::vector<unsigned char *> hostBlocks;
+  uint64_t used = 0;
+};
+
+CudaDevice::CudaDevice() {
+  int count = 0;
+  cudaError_t status = cudaGetDeviceCount(&count);
+  if (status == cudaErrorInsufficientDriver)
+    throw Error("found no NVIDIA driver, or one that is older than CUDA "
+                "needs",
+                "run this program on a machine with a GPU and a driver for "
+                "CUDA 13, or compile the model with --target cpu");
+  if (status != cudaSuccess || count == 0)
+    throw Error(concat("found no NVIDIA GPU",
+                       status == cudaSuccess
+                           ? std::string()
+                           : concat(": ", cudaGetErrorString(status))),
+                "run this program on a machine with a GPU, or compile the "
+                "model with --target cpu");
+  checkCuda(cudaSetDevice(0), "cannot use the GPU");
+  checkCuda(cudaGetDeviceProperties(&properties, 0), "cannot ask the GPU");
+  if (properties.major * 10 + properties.minor < 89)
+    throw Error(concat(properties.name, " has compute capability ",
+                       properties.major, ".", properties.minor,
+                       ": FP8 needs 8.9 or newer"),
+                "use an Ada, Hopper or Blackwell GPU, or --target cpu");
+  checkCuda(cudaStreamCreateWithFlags(&context.stream, cudaStreamNonBlocking),
+            "cannot make a stream");
+  growWorkspace(min_workspace_bytes);
+  library::GemmPlans::get().use(planFile());
+}
+
+CudaDevice::~CudaDevice() {
+  for (auto &[function, state] : prepared)
+    if (state.graph)
+      cudaGraphExecDestroy(state.graph);
+  for (auto &block : blocks)
+    cudaFree(block.first);
+  for (unsigned char *block : hostBlocks)
+    cudaFreeHost(block);
+  cudaStreamDestroy(context.stream);
+}
+
+unsigned char *CudaDevice::allocate(uint64_t bytes, const std::string &what) {
+  size_t free = 0, total = 0;
+  checkCuda(cudaMemGetInfo(&free, &total), "cannot ask for free memory");
+  void *base = nullptr;
+  if (bytes > free || cudaMalloc(&base, bytes ? bytes : 1) != cudaSuccess) {
+    cudaGetLastError(); // or the next call would report it
+    throw Error(concat("not enough GPU memory for ", what, ": ",
+                       bytesText(bytes), " needed, ", bytesText(free),
+                       " free of ", bytesText(total)),
+                "compile with a smaller --batch, or with --recompute");
+  }
+  checkCuda(cudaMemset(base, 0, bytes), "cannot clear memory");
+  blocks.push_back({static_cast<unsigned char *>(base), bytes});
+  used += bytes;
+  return static_cast<unsigned char *>(base);
+}
+
+std::string CudaDevice::describe() const {
+  return concat(properties.name, ", ", bytesText(used), " in use, workspace ",
+                bytesText(context.workspace_bytes), " of it");
+}
+
+void CudaDevice::growWorkspace(uint64_t bytes) {
+  if (bytes <= context.workspace_bytes)
+    return;
+  checkCuda(cudaStreamSynchronize(context.stream), "a function failed");
+  for (size_t i = 0; i < blocks.size(); ++i)
+    if (blocks[i].first == context.workspace) {
+      cudaFree(context.workspace);
+      used -= blocks[i].second;
+      blocks.erase(blocks.begin() + i);
+      break;
+    }
+  context.workspace = allocate(bytes, "the workspace of cuBLASLt and cuDNN");
+  context.workspace_bytes = bytes;
+  // Graphs hold the old address.
+  for (auto &[function, state] : prepared)
+    if (state.graph) {
+      cudaGraphExecDestroy(state.graph);
+      state.graph = nullptr;
+    }
+}
+
+CudaDevice::Staged CudaDevice::stage(const TensorSpec &spec) {
+  Staged staged = {allocate(spec.bytes(), "\"" + spec.name + "\""), nullptr,
+                   spec.bytes()};
+  void *host = nullptr;
+  checkCuda(cudaMallocHost(&host, spec.bytes() ? spec.bytes() : 1),
+            "cannot lock host memory");
+  hostBlocks.push_back(static_cast<unsigned char *>(host));
+  staged.host = hostBlocks.back();
+  return staged;
+}
+
+void CudaDevice::plan(Fp8cFunction function, const Fp8cCall &call) {
+  // The arena holds nothing between functions.
+  for (const auto &[base, bytes] : blocks)
+    if (base == call.arena)
+      library::fill_pattern(context.stream, base, bytes);
+  context.planning = true;
+  context.workspace_needed = 0;
+  try {
+    function(&call);
+  } catch (...) {
+    context.planning = false;
+    throw;
+  }
+  context.planning = false;
+  growWorkspace(context.workspace_needed);
+  library::GemmPlans::get().save();
+}
+
+void CudaDevice::capture(Fp8cFunction function, Prepared &state) {
+  checkCuda(cudaStreamBeginCapture(context.stream,
+                                   cudaStreamCaptureModeThreadLocal),
+            "cannot capture");
+  cudaGraph_t graph = nullptr;
+  try {
+    function(&state.call);
+  } catch (...) {
+    cudaStreamEndCapture(context.stream, &graph);
+    throw;
+  }
+  checkCuda(cudaStreamEndCapture(context.stream, &graph), "cannot capture");
+  cudaError_t status = cudaGraphInstantiate(&state.graph, graph, 0);
+  cudaGraphDestroy(graph);
+  checkCuda(status, "cannot make a graph of the function");
+}
+
+CudaDevice::Prepared &CudaDevice::prepare(Fp8cFunction function,
+                                          const FunctionSpec &spec,
+                                          const Fp8cCall &call) {
+  auto [found, isNew] = prepared.try_emplace(function);
+  Prepared &state = found->second;
+  if (isNew) {
+    if (!hyper.device)
+      hyper = stage({"hyperparameters", DataType::F32, {64}});
+    for (const TensorSpec &input : spec.inputs) {
+      state.inputs.push_back(stage(input));
+      state.inputPointers.push_back(state.inputs.back().device);
+    }
+    for (const TensorSpec &output : spec.outputs) {
+      state.outputs.push_back(stage(output));
+      state.outputPointers.push_back(state.outputs.back().device);
+    }
+    state.call = call;
+    state.call.hyper = reinterpret_cast<const float *>(hyper.device);
+    state.call.inputs = state.inputPointers.data();
+    state.call.outputs = state.outputPointers.data();
+    state.call.device = &context;
+    plan(function, state.call);
+  }
+  if (!state.graph)
+    capture(function, state);
+  return state;
+}
+
+void CudaDevice::run(Fp8cFunction function, const FunctionSpec &spec,
+                     const Fp8cCall &call, size_t hyperCount) {
+  Prepared &state = prepare(function, spec, call);
+  auto send = [&](const Staged &staged, const void *source, uint64_t bytes) {
+    std::memcpy(staged.host, source, bytes);
+    checkCuda(cudaMemcpyAsync(staged.device, staged.host, bytes,
+                              cudaMemcpyHostToDevice, context.stream),
+              "cannot send inputs");
+  };
+  send(hyper, call.hyper, hyperCount * sizeof(float));
+  for (size_t i = 0; i < state.inputs.size(); ++i)
+    send(state.inputs[i], call.inputs[i], state.inputs[i].bytes);
+  checkCuda(cudaGraphLaunch(state.graph, context.stream), "cannot launch");
+  for (const Staged &output : state.outputs)
+    checkCuda(cudaMemcpyAsync(output.host, output.device, output.bytes,
+                              cudaMemcpyDeviceToHost, context.stream),
+              "cannot fetch outputs");
+  checkCuda(cudaStreamSynchronize(context.stream), "a function failed");
+  for (size_t i = 0; i < state.outputs.size(); ++i)
+    std::memcpy(call.outputs[i], state.outputs[i].host,
+                state.outputs[i].bytes);
+}
+
+} // namespace
+} // namespace fp8c::runtime
+
+fp8c::runtime::Device *fp8c_create_cuda_device() {
+  return new fp8c::runtime::CudaDevice;
+}

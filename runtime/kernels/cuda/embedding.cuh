@@ -1,0 +1,84 @@
+//===- embedding.cuh - Rows of a table by number --------------------------===//
+
+#ifndef FP8C_KERNELS_CUDA_EMBEDDING_CUH
+#define FP8C_KERNELS_CUDA_EMBEDDING_CUH
+
+#include "kernels/cuda/copy.cuh"
+#include "kernels/cuda/library.h"
+#include "kernels/cuda/skeletons.cuh"
+
+namespace fp8c {
+namespace detail {
+
+template <int N, class T, class Out>
+__global__ void embedding_kernel(const T *table, const int64_t *ids, Out *out,
+                                 int64_t n, int64_t width) {
+  const int64_t packs = width / N;
+  const int64_t p = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (p >= n * packs)
+    return;
+  const int64_t i = p / packs, j = p % packs * N;
+  store(out + i * width, Position<N>::at(j),
+        load(table + ids[i] * width, Position<N>::at(j)));
+}
+
+/// A block owns the run of equal ids that starts at its position, if one does,
+/// and adds up their rows in order.
+template <int N, class T>
+__global__ void embedding_backward_kernel(library::SortedIds sorted,
+                                          const T *dy, float *dtable, int64_t n,
+                                          int64_t width) {
+  const int64_t first = blockIdx.x, id = sorted.ids[first];
+  if (first > 0 && sorted.ids[first - 1] == id)
+    return;
+  int64_t last = first + 1;
+  while (last < n && sorted.ids[last] == id)
+    ++last;
+  for (int64_t j = threadIdx.x * N; j < width; j += int64_t(blockDim.x) * N) {
+    const auto at = Position<N>::at(j);
+    auto s = load(static_cast<const float *>(dtable + id * width), at);
+#pragma unroll 8
+    for (int64_t i = first; i < last; ++i)
+      s = s + load(dy + sorted.positions[i] * width, at);
+    store(dtable + id * width, at, s);
+  }
+}
+
+} // namespace detail
+
+/// out[i] = table[ids[i]] for n rows of `width`.
+template <class T, class Out>
+void embedding(const Stream &stream, const T *table, const int64_t *ids,
+               Out *out, int64_t n, int64_t width) {
+  using namespace detail;
+  if (width % pack_size == 0)
+    launch(stream, embedding_kernel<pack_size, T, Out>,
+           blocks_for(n * width / pack_size, 256), 256, 0, table, ids, out, n,
+           width);
+  else
+    launch(stream, embedding_kernel<1, T, Out>, blocks_for(n * width, 256), 256,
+           0, table, ids, out, n, width);
+}
+
+/// dtable[ids[i]] += dy[i]; without `accumulate` dtable is cleared first. Equal
+/// ids add up in the order of their positions.
+template <class T>
+void embedding_backward(const Stream &stream, const int64_t *ids, const T *dy,
+                        float *dtable, int64_t n, int64_t width, int64_t rows,
+                        bool accumulate) {
+  using namespace detail;
+  if (!accumulate)
+    fill(stream, dtable, rows * width, 0.0f);
+  const library::SortedIds sorted = library::sort_ids(stream, ids, n, rows);
+  // Few threads with many rows in flight: the runs are short but for a few.
+  if (width % 4 == 0)
+    launch(stream, embedding_backward_kernel<4, T>, unsigned(n), 192, 0, sorted,
+           dy, dtable, n, width);
+  else
+    launch(stream, embedding_backward_kernel<1, T>, unsigned(n), 256, 0, sorted,
+           dy, dtable, n, width);
+}
+
+} // namespace fp8c
+
+#endif // FP8C_KERNELS_CUDA_EMBEDDING_CUH

@@ -1,0 +1,11 @@
+//===- kernels.cuh - Everything an emitted CUDA program needs -------------===//
+
+#ifndef FP8C_KERNELS_CUDA_KERNELS_CUH
+#define FP8C_KERNELS_CUDA_KERNELS_CUH
+
+#include "kernels/common/buffers.h"
+#include "kernels/cuda/library.h"
+#include "kernels/cuda/skeletons.cuh"
+#include "kernels/cuda/tensor_ops.cuh"
+
+#endif // FP8C_KERNELS_CUDA_KERNELS_CUH

@@ -1,0 +1,41 @@
+//===- launch.cuh - Launching kernels -------------------------------------===//
+
+#ifndef FP8C_KERNELS_CUDA_LAUNCH_CUH
+#define FP8C_KERNELS_CUDA_LAUNCH_CUH
+
+#include "kernels/cuda/stream.h"
+
+namespace fp8c {
+namespace detail {
+
+/// Enqueues `kernel` with `shared` bytes of dynamic shared memory.
+template <class... Params, class... Args>
+void launch(const Stream &stream, void (*kernel)(Params...), dim3 grid,
+            dim3 block, size_t shared, Args... args) {
+  if (stream.planning())
+    return;
+  if (shared > 48 * 1024)
+    check(cudaFuncSetAttribute(kernel,
+                               cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               int(shared)),
+          "cannot have so much shared memory");
+  kernel<<<grid, block, shared, stream.handle()>>>(args...);
+  check(cudaGetLastError(), "cannot launch a kernel");
+}
+
+inline unsigned blocks_for(int64_t n, int64_t per_block) {
+  return unsigned((n + per_block - 1) / per_block);
+}
+
+} // namespace detail
+
+/// The device address of a constant array of the program.
+template <class T, size_t N> const T *device_address(const T (&values)[N]) {
+  void *address = nullptr;
+  check(cudaGetSymbolAddress(&address, values), "a constant of the program");
+  return static_cast<const T *>(address);
+}
+
+} // namespace fp8c
+
+#endif // FP8C_KERNELS_CUDA_LAUNCH_CUH

@@ -1,0 +1,93 @@
+//===- library.h - Calls into cuBLASLt and cuDNN --------------------------===//
+//
+// Implemented by the runtime's CUDA library, not in the emitted program: plans
+// outlive a call, and programs compile in seconds.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef FP8C_KERNELS_CUDA_LIBRARY_H
+#define FP8C_KERNELS_CUDA_LIBRARY_H
+
+#include "kernels/common/types.h"
+#include "kernels/cuda/stream.h"
+
+namespace fp8c {
+
+enum class Format { f32, bf16, f16, e4m3, e5m2 };
+
+template <class T> constexpr Format format_of();
+template <> constexpr Format format_of<float>() { return Format::f32; }
+template <> constexpr Format format_of<bf16>() { return Format::bf16; }
+template <> constexpr Format format_of<f16>() { return Format::f16; }
+template <> constexpr Format format_of<e4m3>() { return Format::e4m3; }
+template <> constexpr Format format_of<e5m2>() { return Format::e5m2; }
+
+/// c is m x n, op(a) is m x k, op(b) is k x n, all row-major and dense. With
+/// transpose_a, a is stored k x m; with transpose_b, b is stored n x k.
+/// Strides are elements from one matrix of a batch to the next.
+struct GemmShape {
+  int64_t m, n, k;
+  bool transpose_a = false, transpose_b = false;
+  int64_t batch = 1, stride_a = 0, stride_b = 0, stride_c = 0;
+  bool fast_accum = false; ///< FP8 only: accumulate in fewer than 32 bits
+};
+
+/// q is [batch, seq, heads, head_dim], k and v are [batch, kv_seq, kv_heads,
+/// head_dim], o is like q. A stride is the number of elements from one token to
+/// the next, so all may be slices of wider tensors. Query head h reads key head
+/// h / (heads / kv_heads). With `causal`, query i sees keys 0 to i.
+struct AttentionShape {
+  int64_t batch, seq, heads, kv_heads, head_dim;
+  int64_t q_stride, k_stride, v_stride, o_stride;
+  float scale;
+  bool causal;
+  int64_t kv_seq = 0; ///< 0: as `seq`
+};
+
+namespace library {
+
+/// c = scale_inv_a * scale_inv_b * op(a) op(b) (+ c), by cuBLASLt. FP8 operands
+/// must have their contracted dimension last (Hopper multiplies no others).
+/// The scales are device pointers. Throws if cuBLASLt has no kernel for it.
+void gemm(const Stream &stream, const GemmShape &shape, Format a_format,
+          const void *a, Format b_format, const void *b, Format c_format,
+          void *c, bool accumulate, const float *scale_inv_a,
+          const float *scale_inv_b, const void *bias);
+
+/// Whether cuDNN does this attention on this device: bf16 or f16.
+bool has_attention(const AttentionShape &shape, Format format);
+
+/// lse is [batch, heads, seq].
+void attention(const Stream &stream, const AttentionShape &shape, Format format,
+               const void *q, const void *k, const void *v, void *o,
+               float *lse);
+
+/// Deterministic. dq, dk, dv are laid out as q, k, v; d_o as o.
+void attention_backward(const Stream &stream, const AttentionShape &shape,
+                        Format format, const void *q, const void *k,
+                        const void *v, const void *o, const float *lse,
+                        const void *d_o, void *dq, void *dk, void *dv);
+
+/// Token ids in ascending order, and where each stood; equal ids keep their
+/// order. Both lie in the workspace until the next call.
+struct SortedIds {
+  const int64_t *ids;
+  const int32_t *positions;
+};
+SortedIds sort_ids(const Stream &stream, const int64_t *ids, int64_t n,
+                   int64_t rows);
+
+} // namespace library
+
+template <class A, class B, class C>
+void gemm(const Stream &stream, const GemmShape &shape, const A *a, const B *b,
+          C *c, bool accumulate = false, const float *scale_inv_a = nullptr,
+          const float *scale_inv_b = nullptr) {
+  library::gemm(stream, shape, format_of<A>(), a, format_of<B>(), b,
+                format_of<C>(), c, accumulate, scale_inv_a, scale_inv_b,
+                nullptr);
+}
+
+} // namespace fp8c
+
+#endif // FP8C_KERNELS_CUDA_LIBRARY_H

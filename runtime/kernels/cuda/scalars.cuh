@@ -1,0 +1,100 @@
+//===- scalars.cuh - Kernels that compute a few numbers -------------------===//
+//
+// Scales and the clip coefficient never leave the device.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef FP8C_KERNELS_CUDA_SCALARS_CUH
+#define FP8C_KERNELS_CUDA_SCALARS_CUH
+
+#include "kernels/common/scale_state.h"
+#include "kernels/cuda/launch.cuh"
+
+namespace fp8c {
+
+/// What the update reads instead of a coefficient when the step is skipped.
+constexpr float skip_step = -1.0f;
+
+namespace detail {
+
+constexpr int max_sums = 2048;
+struct Sums {
+  const float *sums[max_sums];
+};
+
+static __global__ void clip_kernel(Sums s, int n, const float *max_norm,
+                                   float *coef, float *norm) {
+  __shared__ double lanes[256];
+  double total = 0.0;
+  for (int i = threadIdx.x; i < n; i += 256)
+    total += double(*s.sums[i]);
+  lanes[threadIdx.x] = total;
+  __syncthreads();
+  for (int half = 128; half > 0; half /= 2) {
+    if (threadIdx.x < half)
+      lanes[threadIdx.x] += lanes[threadIdx.x + half];
+    __syncthreads();
+  }
+  if (threadIdx.x > 0)
+    return;
+  const float length = float(::sqrt(lanes[0]));
+  *norm = length;
+  if (!isfinite(length))
+    *coef = skip_step;
+  else if (*max_norm <= 0.0f || length + 1e-6f <= *max_norm)
+    *coef = 1.0f;
+  else
+    *coef = *max_norm / (length + 1e-6f);
+}
+
+template <class T>
+__global__ void compute_scale_kernel(const Stats *stats, float *pair,
+                                     float margin, bool pow2) {
+  compute_scale<T>(stats, pair, margin, pow2);
+}
+static __global__ void record_kernel(ScaleState *state, const Stats *stats) {
+  record_stats(state, stats);
+}
+template <class T>
+__global__ void advance_kernel(ScaleState *state, int64_t window, float margin,
+                               bool pow2) {
+  advance_scale<T>(state, window, margin, pow2);
+}
+
+} // namespace detail
+
+/// See kernels/cpu/optimizer.h.
+inline void clip_coefficient(const Stream &stream, const float *const *sums,
+                             int n, const float *max_norm, float *coef,
+                             float *norm) {
+  if (n > detail::max_sums)
+    throw std::runtime_error("a norm over " + std::to_string(n) +
+                             " tensors: there is room for " +
+                             std::to_string(detail::max_sums));
+  detail::Sums list = {};
+  for (int i = 0; i < n; ++i)
+    list.sums[i] = sums[i];
+  detail::launch(stream, detail::clip_kernel, 1, 256, 0, list, n, max_norm,
+                 coef, norm);
+}
+
+template <class T>
+void compute_scale(const Stream &stream, const Stats *stats, float *pair,
+                   float margin, bool pow2) {
+  detail::launch(stream, detail::compute_scale_kernel<T>, 1, 1, 0, stats, pair,
+                 margin, pow2);
+}
+inline void record_stats(const Stream &stream, ScaleState *state,
+                         const Stats *stats) {
+  detail::launch(stream, detail::record_kernel, 1, 1, 0, state, stats);
+}
+template <class T>
+void advance_scale(const Stream &stream, ScaleState *state, int64_t window,
+                   float margin, bool pow2) {
+  detail::launch(stream, detail::advance_kernel<T>, 1, 1, 0, state, window,
+                 margin, pow2);
+}
+
+} // namespace fp8c
+
+#endif // FP8C_KERNELS_CUDA_SCALARS_CUH
