@@ -2,6 +2,7 @@
 
 #include "Conversion/TrainToExec/KernelBuilder.h"
 #include "Conversion/TrainToExec/Passes.h"
+#include "Conversion/TrainToExec/SharedScales.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 
@@ -57,6 +58,7 @@ private:
   LogicalResult lower(FusionOp op);
   LogicalResult lower(func::ReturnOp op);
   LogicalResult lowerContraction(Operation *op);
+  void lowerTranspose(Operation *op, ArrayRef<int64_t> permutation);
   void lowerSplit(SplitOp op);
   void lowerConcat(ConcatOp op);
   void lowerBox(Operation *op, Value box, Value whole, ArrayRef<int64_t> offsets,
@@ -74,6 +76,10 @@ private:
   Value alloc(MemRefType type, Operation *op, StringRef name = "");
   Value view(Value source, MemRefType type, int64_t offset = 0);
   Value getVariable(StringAttr name);
+  /// The scale pair of an FP8 variable.
+  Value getScaleOf(StringAttr variable) {
+    return getVariable(StringAttr::get(variable.getContext(), variable.getValue() + ".scale"));
+  }
   Value buffer(Value value) { return buffers.lookup(value); }
   /// The value's buffer, copied if it is a strided view.
   Value dense(Value value);
@@ -125,12 +131,12 @@ Value FunctionLowering::view(Value source, MemRefType type, int64_t offset) {
 }
 
 Value FunctionLowering::getVariable(StringAttr name) {
-  Value &value = variableBuffers[name];
+  exec::VariableOp variable = variables.lookup(name);
+  Value &value = variableBuffers[variable.getSymNameAttr()];
   if (!value) {
     OpBuilder atEntry = OpBuilder::atBlockBegin(block);
-    exec::VariableOp variable = variables.lookup(name);
     value = exec::GetOp::create(atEntry, variable.getLoc(), variable.getBufferType(),
-                                FlatSymbolRefAttr::get(name));
+                                FlatSymbolRefAttr::get(variable.getSymNameAttr()));
   }
   return value;
 }
@@ -346,6 +352,15 @@ LogicalResult FunctionLowering::lowerContraction(Operation *op) {
   return success();
 }
 
+void FunctionLowering::lowerTranspose(Operation *op, ArrayRef<int64_t> permutation) {
+  Value source = buffer(op->getOperand(0)), result = op->getResult(0);
+  auto type = cast<MemRefType>(source.getType());
+  auto strides = applyPermutation(ArrayRef<int64_t>(type.getStridesAndOffset().first), permutation);
+  Value from = view(source, strided(type, fp8::getShape(result.getType()), strides));
+  auto copy = exec::CopyOp::create(builder, op->getLoc(), from, destination(result));
+  keepName(op, copy);
+}
+
 void FunctionLowering::lowerSplit(SplitOp op) {
   Value whole = dense(op.getInput());
   auto type = cast<MemRefType>(whole.getType());
@@ -393,6 +408,11 @@ void FunctionLowering::lowerBox(Operation *op, Value box, Value whole, ArrayRef<
 }
 
 void FunctionLowering::lowerAssign(AssignOp op) {
+  if (isa<fp8::ScaledType>(op.getValue().getType())) {
+    Value scale = scalePair(op.getValue()), target = getScaleOf(op.getVariableAttr().getAttr());
+    if (scale != target)
+      copiesAtExit.push_back({scale, target});
+  }
   if (done.contains(op))
     return;
   Value variable = getVariable(op.getVariableAttr().getAttr());
@@ -439,7 +459,7 @@ LogicalResult FunctionLowering::lower(Operation *op) {
     StringAttr name = read.getVariableAttr().getAttr();
     buffers[read] = getVariable(name);
     if (isa<fp8::ScaledType>(read.getType()))
-      pairs[read] = getVariable(StringAttr::get(op->getContext(), name.getValue() + ".scale"));
+      pairs[read] = getScaleOf(name);
   } else if (auto hyper = dyn_cast<HyperOp>(op)) {
     buffers[hyper] = exec::HyperOp::create(builder, op->getLoc(), bufferType(hyper.getType()), hyper.getSymbol());
   } else if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
@@ -454,11 +474,10 @@ LogicalResult FunctionLowering::lower(Operation *op) {
   } else if (auto concat = dyn_cast<ConcatOp>(op)) {
     lowerConcat(concat);
   } else if (auto transpose = dyn_cast<TransposeOp>(op)) {
-    Value source = buffer(transpose.getInput());
-    auto type = cast<MemRefType>(source.getType());
-    auto strides = applyPermutation(ArrayRef<int64_t>(type.getStridesAndOffset().first), transpose.getPermutation());
-    Value from = view(source, strided(type, shapeOf(transpose), strides));
-    exec::CopyOp::create(builder, op->getLoc(), from, destination(transpose));
+    lowerTranspose(op, transpose.getPermutation());
+  } else if (auto transpose = dyn_cast<fp8::TransposeOp>(op)) {
+    lowerTranspose(op, transpose.getPermutation());
+    pairs[transpose] = scalePair(transpose.getInput());
   } else if (auto broadcast = dyn_cast<BroadcastToOp>(op)) {
     Value source = buffer(broadcast.getInput());
     auto type = cast<MemRefType>(source.getType());
@@ -557,7 +576,7 @@ LogicalResult FunctionLowering::lower(Operation *op) {
           if (isa<fp8::ScaledType>(result.getType()) && !target)
             for (Operation *resultUser : result.getUsers())
               if (auto assign = dyn_cast<AssignOp>(resultUser))
-                target = getVariable(StringAttr::get(op->getContext(), assign.getVariable() + ".scale"));
+                target = getScaleOf(assign.getVariableAttr().getAttr());
     if (!target)
       target = alloc(scalePairType(op->getContext()), op);
     buffers[scale] = target;
@@ -641,6 +660,7 @@ struct ConvertToExec : fp8c::impl::ConvertToExecBase<ConvertToExec> {
   /// Lays the variables out one after another.
   void lowerVariables(DenseMap<StringAttr, exec::VariableOp> &variables) {
     int64_t offset = 0;
+    DenseMap<StringAttr, StringAttr> sharedScales = findSharedScales(getOperation());
     auto add = [&](VariableOp variable, StringRef name, MemRefType type, Attribute init) {
       OpBuilder builder(variable);
       auto lowered = exec::VariableOp::create(builder, variable.getLoc(), name, type, offset,
@@ -650,11 +670,17 @@ struct ConvertToExec : fp8c::impl::ConvertToExecBase<ConvertToExec> {
     };
     for (VariableOp variable : llvm::make_early_inc_range(getOperation().getOps<VariableOp>())) {
       add(variable, variable.getSymName(), bufferType(variable.getType()), variable.getInit());
-      if (isa<fp8::ScaledType>(variable.getType()))
-        add(variable, (variable.getSymName() + ".scale").str(), scalePairType(&getContext()),
+      StringAttr name = variable.getSymNameAttr();
+      if (isa<fp8::ScaledType>(variable.getType()) && !sharedScales.contains(name))
+        add(variable, (name.getValue() + ".scale").str(), scalePairType(&getContext()),
             ConstantInitAttr::get(&getContext(), 1.0));
       variable.erase();
     }
+    auto scaleName = [&](StringAttr variable) {
+      return StringAttr::get(&getContext(), variable.getValue() + ".scale");
+    };
+    for (auto [variable, owner] : sharedScales)
+      variables[scaleName(variable)] = variables.lookup(scaleName(owner));
     getOperation()->setAttr("exec.variables_bytes", Builder(&getContext()).getI64IntegerAttr(offset));
   }
 
