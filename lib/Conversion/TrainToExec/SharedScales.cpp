@@ -32,14 +32,17 @@ DenseMap<StringAttr, StringAttr> fp8c::findSharedScales(ModuleOp module) {
     if (isa<fp8::ScaledType>(assign.getValue().getType()))
       scales[assign.getVariableAttr().getAttr()].push_back(getScale(assign.getValue()).getAsOpaquePointer());
   });
+  std::map<std::vector<void *>, SmallVector<StringAttr>> groups;
+  for (auto &[variable, values] : scales)
+    if (!llvm::is_contained(values, nullptr))
+      groups[std::vector<void *>(values.begin(), values.end())].push_back(variable);
   DenseMap<StringAttr, StringAttr> shared;
-  std::map<std::vector<void *>, StringAttr> owners;
-  for (auto &[variable, values] : scales) {
-    if (llvm::is_contained(values, nullptr))
-      continue;
-    auto [owner, isNew] = owners.try_emplace(std::vector<void *>(values.begin(), values.end()), variable);
-    if (!isNew)
-      shared[variable] = owner->second;
+  for (auto &[values, group] : groups) {
+    // The first by name, so that w.e4m3 has it and w.e4m3t goes without.
+    StringAttr owner = *llvm::min_element(group, [](StringAttr a, StringAttr b) { return a.getValue() < b.getValue(); });
+    for (StringAttr variable : group)
+      if (variable != owner)
+        shared[variable] = owner;
   }
   return shared;
 }

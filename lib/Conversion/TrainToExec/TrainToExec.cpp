@@ -292,6 +292,8 @@ LogicalResult FunctionLowering::lower(FusionOp op) {
     outputs.push_back(target);
     if (isa<fp8::ScaledType>(result.getType())) {
       // The scale is an operand: the pair it belongs to is the result's.
+      if (isa<fp8::TransposeOp>(source))
+        source = source->getOperand(0).getDefiningOp();
       Value scale = cast<fp8::QuantizeOp>(source).getScale();
       auto argument = dyn_cast<BlockArgument>(scale);
       if (!argument)
