@@ -46,6 +46,51 @@ func.func @read() -> tensor<16x16xf32> {
   return %y : tensor<16x16xf32>
 }
 
+// The loss and its gradient are one pass over the logits, which the gradient replaces.
+// CHECK-LABEL: func.func @loss(
+// CHECK: exec.gemm {{.*}} into %[[LOGITS:[^ ]*]]
+// CHECK-DAG: %[[HYPER:.*]] = exec.hyper "grad_scale"
+// CHECK: exec.call "count_labels" ins(%arg1 {{.*}} outs(%[[COUNT:[^ ]*]] : memref<i64>) {ignore_index = -100 : i64, rows = 4 : i64}
+// CHECK-NEXT: exec.call "cross_entropy_fused" ins(%[[LOGITS]], %arg1, %[[COUNT]], %[[HYPER]] {{.*}} outs(%[[ROWS:[^ ,]*]], %[[LOGITS]] : memref<4xf32>, memref<4x32xf32>) {classes = 32 : i64
+// CHECK-NEXT: exec.call "mean_loss" ins(%[[ROWS]], %[[COUNT]] {{.*}} outs(%arg2
+// CHECK-NEXT: exec.gemm %[[LOGITS]],
+func.func @loss(%x: tensor<4x16xf32>, %labels: tensor<4xi64>) -> (tensor<f32>, tensor<4x16xf32>) {
+  %w = train.read @w : tensor<16x32xf32>
+  %logits = train.matmul %x, %w : tensor<4x16xf32>, tensor<16x32xf32> -> tensor<4x32xf32>
+  %loss, %lse, %inv_count = train.cross_entropy %logits, %labels : tensor<4x32xf32>, tensor<4xi64> -> tensor<f32>, tensor<4xf32>, tensor<f32>
+  %scale = train.hyper "grad_scale"
+  %d = train.cross_entropy_vjp %scale, %logits, %labels, %lse, %inv_count
+     : tensor<f32>, tensor<4x32xf32>, tensor<4xi64>, tensor<4xf32>, tensor<f32> -> tensor<4x32xf32>
+  %dx = train.matmul %d, %w contracting [1] x [1] : tensor<4x32xf32>, tensor<16x32xf32> -> tensor<4x16xf32>
+  return %loss, %dx : tensor<f32>, tensor<4x16xf32>
+}
+
+// Logits that somebody wants as well are not overwritten.
+// CHECK-LABEL: func.func @logits_too(
+// CHECK: exec.call "cross_entropy_fused" ins(%arg2, {{.*}} outs(%{{[^ ,]*}}, %arg3 :
+func.func @logits_too(%x: tensor<4x16xf32>, %labels: tensor<4xi64>) -> (tensor<4x32xf32>, tensor<4x32xf32>) {
+  %w = train.read @w : tensor<16x32xf32>
+  %logits = train.matmul %x, %w : tensor<4x16xf32>, tensor<16x32xf32> -> tensor<4x32xf32>
+  %loss, %lse, %inv_count = train.cross_entropy %logits, %labels : tensor<4x32xf32>, tensor<4xi64> -> tensor<f32>, tensor<4xf32>, tensor<f32>
+  %scale = train.hyper "grad_scale"
+  %d = train.cross_entropy_vjp %scale, %logits, %labels, %lse, %inv_count
+     : tensor<f32>, tensor<4x32xf32>, tensor<4xi64>, tensor<4xf32>, tensor<f32> -> tensor<4x32xf32>
+  return %logits, %d : tensor<4x32xf32>, tensor<4x32xf32>
+}
+
+// A cotangent that depends on the loss needs two passes.
+// CHECK-LABEL: func.func @squared_loss(
+// CHECK: exec.call "cross_entropy" ins(
+// CHECK: exec.launch
+// CHECK: exec.call "cross_entropy_backward" ins(
+func.func @squared_loss(%logits: tensor<4x32xf32>, %labels: tensor<4xi64>) -> tensor<4x32xf32> {
+  %loss, %lse, %inv_count = train.cross_entropy %logits, %labels : tensor<4x32xf32>, tensor<4xi64> -> tensor<f32>, tensor<4xf32>, tensor<f32>
+  %twice = train.add %loss, %loss : tensor<f32>, tensor<f32> -> tensor<f32>
+  %d = train.cross_entropy_vjp %twice, %logits, %labels, %lse, %inv_count
+     : tensor<f32>, tensor<4x32xf32>, tensor<4xi64>, tensor<4xf32>, tensor<f32> -> tensor<4x32xf32>
+  return %d : tensor<4x32xf32>
+}
+
 // The kernel stores one code twice.
 // CHECK-LABEL: exec.kernel @quantize_transpose rows
 // CHECK: exec.quantize %{{.*}}, %{{.*}} to %{{.*}} : memref<*xf8E4M3FN> transposed %{{.*}} : memref<*xf8E4M3FN>

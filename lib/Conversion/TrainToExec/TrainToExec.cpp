@@ -59,6 +59,9 @@ private:
   LogicalResult lower(func::ReturnOp op);
   LogicalResult lowerContraction(Operation *op);
   void lowerTranspose(Operation *op, ArrayRef<int64_t> permutation);
+  CrossEntropyVJPOp getFusableVJP(CrossEntropyOp loss);
+  LogicalResult lowerWithGradient(CrossEntropyOp loss, CrossEntropyVJPOp vjp);
+  bool mayOverwrite(Value value, Operation *lastUser);
   void lowerSplit(SplitOp op);
   void lowerConcat(ConcatOp op);
   void lowerBox(Operation *op, Value box, Value whole, ArrayRef<int64_t> offsets,
@@ -425,6 +428,63 @@ void FunctionLowering::lowerAssign(AssignOp op) {
   }
 }
 
+//===----------------------------------------------------------------------===//
+// Loss
+//===----------------------------------------------------------------------===//
+
+/// The op that computes the gradient of a loss, if one pass over the logits can
+/// make both: nobody else reads the statistics, and the loss's own cotangent
+/// does not depend on the loss.
+CrossEntropyVJPOp FunctionLowering::getFusableVJP(CrossEntropyOp loss) {
+  if (!loss.getLse().hasOneUse() || !loss.getInvCount().hasOneUse())
+    return {};
+  auto vjp = dyn_cast<CrossEntropyVJPOp>(*loss.getLse().user_begin());
+  if (!vjp || vjp.getInvCount() != loss.getInvCount() || vjp.getLogits() != loss.getLogits() ||
+      vjp.getLabels() != loss.getLabels() || vjp.getIgnoreIndex() != loss.getIgnoreIndex())
+    return {};
+  Operation *cotangent = vjp.getCotangent().getDefiningOp();
+  return !cotangent || isa<HyperOp>(cotangent) || position(cotangent) < position(loss) ? vjp : CrossEntropyVJPOp();
+}
+
+/// Is the memory of `value` its own, and free once `lastUser` has read it?
+bool FunctionLowering::mayOverwrite(Value value, Operation *lastUser) {
+  for (Operation *user : value.getUsers())
+    if (position(user) > position(lastUser))
+      return false;
+  if (results.contains(value) || !buffer(value))
+    return false;
+  Operation *op = value.getDefiningOp();
+  if (auto reshape = dyn_cast_or_null<ReshapeOp>(op))
+    return reshape.getInput().hasOneUse() && mayOverwrite(reshape.getInput(), lastUser);
+  return isa_and_nonnull<MatmulOp, fp8::MatmulOp, FusionOp>(op) && buffer(value).getDefiningOp<exec::AllocOp>();
+}
+
+LogicalResult FunctionLowering::lowerWithGradient(CrossEntropyOp loss, CrossEntropyVJPOp vjp) {
+  if (auto hyper = vjp.getCotangent().getDefiningOp<HyperOp>(); hyper && !buffer(hyper)) {
+    if (failed(lower(hyper)))
+      return failure();
+    done.insert(hyper);
+  }
+  Value logits = dense(loss.getLogits()), labels = dense(loss.getLabels());
+  Value dlogits;
+  if (loss.getLogits().getType() == vjp.getType() && mayOverwrite(loss.getLogits(), vjp))
+    buffers[vjp.getDlogits()] = dlogits = logits;
+  else
+    dlogits = destination(vjp.getDlogits());
+  done.insert(vjp);
+
+  ArrayRef<int64_t> shape = fp8::getShape(loss.getLogits().getType());
+  NamedAttribute rows = number("rows", ShapedType::getNumElements(shape.drop_back()));
+  NamedAttribute ignored = number("ignore_index", loss.getIgnoreIndex());
+  Value count = alloc(MemRefType::get({}, builder.getI64Type()), loss);
+  Value rowLosses = alloc(MemRefType::get(shape.drop_back(), builder.getF32Type()), loss);
+  call("count_labels", labels, count, loss, {rows, ignored});
+  call("cross_entropy_fused", {logits, labels, count, dense(vjp.getCotangent())}, {rowLosses, dlogits}, loss,
+       {rows, number("classes", shape.back()), ignored});
+  call("mean_loss", {rowLosses, count}, destination(loss.getLoss()), loss, {rows});
+  return success();
+}
+
 LogicalResult FunctionLowering::lower(func::ReturnOp op) {
   for (auto [source, target] : copiesAtExit) {
     if (auto constant = source.getDefiningOp<exec::ConstantOp>())
@@ -463,6 +523,8 @@ LogicalResult FunctionLowering::lower(Operation *op) {
     if (isa<fp8::ScaledType>(read.getType()))
       pairs[read] = getScaleOf(name);
   } else if (auto hyper = dyn_cast<HyperOp>(op)) {
+    if (done.contains(op))
+      return success();
     buffers[hyper] = exec::HyperOp::create(builder, op->getLoc(), bufferType(hyper.getType()), hyper.getSymbol());
   } else if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
     buffers[constant] = exec::ConstantOp::create(builder, op->getLoc(), bufferType(constant.getType()),
@@ -543,11 +605,15 @@ LogicalResult FunctionLowering::lower(Operation *op) {
       attrs.push_back(builder.getNamedAttr("accumulate", builder.getUnitAttr()));
     call("embedding_backward", {dense(vjp.getIds()), dense(vjp.getCotangent())}, target, op, attrs);
   } else if (auto loss = dyn_cast<CrossEntropyOp>(op)) {
+    if (CrossEntropyVJPOp vjp = getFusableVJP(loss))
+      return lowerWithGradient(loss, vjp);
     ArrayRef<int64_t> shape = shapeOf(loss.getLogits());
     call("cross_entropy", {dense(loss.getLogits()), dense(loss.getLabels())},
          {destination(loss.getLoss()), destination(loss.getLse()), destination(loss.getInvCount())}, op,
          {number("rows", count(shape.drop_back())), number("classes", shape.back()), number("ignore_index", loss.getIgnoreIndex())});
   } else if (auto vjp = dyn_cast<CrossEntropyVJPOp>(op)) {
+    if (done.contains(op)) // with the loss
+      return success();
     ArrayRef<int64_t> shape = shapeOf(vjp.getLogits());
     call("cross_entropy_backward",
          {dense(vjp.getLogits()), dense(vjp.getLabels()), dense(vjp.getLse()), dense(vjp.getInvCount()), dense(vjp.getCotangent())},
