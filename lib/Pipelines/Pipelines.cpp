@@ -32,6 +32,8 @@ void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options, 
   passes.addPass(fp8::createAssignPrecision(precision));
   passes.addPass(train::createApplyPrecision());
   passes.addPass(fp8::createInsertScaling());
+  if (options.needsTN())
+    passes.addPass(fp8::createChooseLayouts());
   passes.addPass(train::createMaterializeComputeWeights());
   passes.addPass(createCSEPass());
   passes.addPass(createCanonicalizerPass());

@@ -5,6 +5,8 @@
 
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/Pass/PassManager.h"
+#include <optional>
+#include <string>
 
 namespace fp8c {
 
@@ -22,6 +24,9 @@ struct PipelineOptions {
   std::string recipe = "fp8-delayed"; ///< name of a built-in recipe or path of a file
   std::string loss;                   ///< output of @forward to differentiate; empty: see train-append-loss
   bool forwardOnly = false;           ///< no loss, gradients or optimizer
+  std::optional<bool> fp8TN = {};     ///< run fp8-choose-layouts; by default where the target needs it
+
+  bool needsTN() const { return fp8TN.value_or(target == "cuda"); }
 };
 
 /// Appends the passes that lead from an imported module to `stage`.

@@ -10,25 +10,28 @@ train.variable @table : tensor<8xf32> {init = #train.constant<1.0>, role = #trai
 // CHECK: train.variable @w.bf16 : tensor<32x64xbf16> {init = #train.constant<0.000000e+00>, of = @w, role = #train.role<compute_weight>}
 // CHECK-NEXT: train.variable @w.bf16.2 : tensor<64x32xbf16> {{.*}} of = @w, role = #train.role<compute_weight>}
 // CHECK-NEXT: train.variable @w.e4m3 : !fp8.scaled<32x64xf8E4M3FN> {{.*}} of = @w, role = #train.role<compute_weight>}
+// CHECK-NEXT: train.variable @w.e4m3t : !fp8.scaled<64x32xf8E4M3FN> {{.*}} of = @w, role = #train.role<compute_weight>}
 // CHECK-NEXT: train.variable @frozen.bf16 : tensor<8xbf16> {{.*}} of = @frozen, role = #train.role<compute_weight>}
 // CHECK-NOT: train.variable
 
 // CHECK-LABEL: func.func @eval(
-func.func @eval() -> (tensor<32x64xbf16>, tensor<64x32xbf16>, !fp8.scaled<32x64xf8E4M3FN>, tensor<8xbf16>) {
+func.func @eval() -> (tensor<32x64xbf16>, tensor<64x32xbf16>, !fp8.scaled<32x64xf8E4M3FN>, !fp8.scaled<64x32xf8E4M3FN>, tensor<8xbf16>) {
   // CHECK-NEXT: %[[CAST:.*]] = train.read @w.bf16 {name = "a"} : tensor<32x64xbf16>
   // CHECK-NEXT: %[[TRANSPOSE:.*]] = train.read @w.bf16.2 {name = "b"} : tensor<64x32xbf16>
   // CHECK-NEXT: %[[FP8:.*]] = train.read @w.e4m3 {name = "c"} : !fp8.scaled<32x64xf8E4M3FN>
+  // CHECK-NEXT: %[[FP8T:.*]] = train.read @w.e4m3t {name = "d"} : !fp8.scaled<64x32xf8E4M3FN>
   // CHECK-NEXT: %[[FROZEN:.*]] = train.read @frozen.bf16 : tensor<8xbf16>
-  // CHECK-NEXT: return %[[CAST]], %[[TRANSPOSE]], %[[FP8]], %[[FROZEN]]
+  // CHECK-NEXT: return %[[CAST]], %[[TRANSPOSE]], %[[FP8]], %[[FP8T]], %[[FROZEN]]
   %w = train.read @w : tensor<32x64xf32>
   %0 = train.cast %w {name = "a"} : tensor<32x64xf32> -> tensor<32x64xbf16>
   %1 = train.transpose %0 [1, 0] {name = "b"} : tensor<32x64xbf16> -> tensor<64x32xbf16>
   %amax = fp8.amax %w : tensor<32x64xf32>
   %scale = fp8.compute_scale %amax {format = f8E4M3FN, pow2}
   %2, %stats = fp8.quantize %w, %scale {name = "c"} : tensor<32x64xf32> -> !fp8.scaled<32x64xf8E4M3FN>
+  %t = fp8.transpose %2 [1, 0] {name = "d"} : !fp8.scaled<32x64xf8E4M3FN> -> !fp8.scaled<64x32xf8E4M3FN>
   %f = train.read @frozen : tensor<8xf32>
   %3 = train.cast %f : tensor<8xf32> -> tensor<8xbf16>
-  return %0, %1, %2, %3 : tensor<32x64xbf16>, tensor<64x32xbf16>, !fp8.scaled<32x64xf8E4M3FN>, tensor<8xbf16>
+  return %0, %1, %2, %t, %3 : tensor<32x64xbf16>, tensor<64x32xbf16>, !fp8.scaled<32x64xf8E4M3FN>, !fp8.scaled<64x32xf8E4M3FN>, tensor<8xbf16>
 }
 
 // What has another name but the same structure is the same.
@@ -69,6 +72,8 @@ func.func @update(%new: tensor<32x64xf32>) {
   // CHECK-NEXT: %[[SCALE:.*]] = fp8.compute_scale %[[AMAX]] {format = f8E4M3FN, name = "w", phase = "update", pow2}
   // CHECK-NEXT: %[[FP8:.*]], %{{.*}} = fp8.quantize %arg0, %[[SCALE]]
   // CHECK-NEXT: train.assign @w.e4m3, %[[FP8]]
+  // CHECK-NEXT: %[[FP8T:.*]] = fp8.transpose %[[FP8]] [1, 0]
+  // CHECK-NEXT: train.assign @w.e4m3t, %[[FP8T]]
   // CHECK-NEXT: return
   train.assign @w, %new : tensor<32x64xf32>
   return
@@ -82,7 +87,8 @@ func.func @update(%new: tensor<32x64xf32>) {
 // CHECK-NEXT: %[[TRANSPOSE:.*]] = train.transpose %[[CAST]]
 // CHECK-NEXT: train.assign @w.bf16.2, %[[TRANSPOSE]]
 // CHECK-NEXT: fp8.amax %[[W]]
-// CHECK: train.assign @w.e4m3
+// CHECK: train.assign @w.e4m3,
+// CHECK: train.assign @w.e4m3t,
 // CHECK-NEXT: %[[F:.*]] = train.read @frozen
 // CHECK-NEXT: train.cast %[[F]]
 // CHECK-NEXT: train.assign @frozen.bf16

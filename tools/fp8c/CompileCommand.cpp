@@ -23,7 +23,7 @@ using namespace fp8c;
 
 namespace {
 struct CompileArguments {
-  std::string model, output, emit, recipe = "fp8-delayed", target = "cpu", loss, passPipelineDump;
+  std::string model, output, emit, recipe = "fp8-delayed", target = "cpu", loss, fp8Layouts, passPipelineDump;
   std::string hostCompiler = "c++", hostOpt = "3", cudaCompiler = "nvcc", gpu = "sm_90";
   int64_t batch = 0, seq = 0;
   bool forwardOnly = false, remarks = false;
@@ -60,7 +60,14 @@ static int compile(const CompileArguments &args) {
                     .Case("fusion", Stage::fusion)
                     .Default(Stage::exec);
   PassManager passes(&context);
-  buildPipeline(passes, {args.target, args.recipe, args.loss, args.forwardOnly}, stage);
+  PipelineOptions options;
+  options.recipe = args.recipe;
+  options.loss = args.loss;
+  options.forwardOnly = args.forwardOnly;
+  options.target = args.target;
+  if (!args.fp8Layouts.empty())
+    options.fp8TN = args.fp8Layouts == "tn";
+  buildPipeline(passes, options, stage);
   if (failed(passes.run(*module)))
     return 1;
 
@@ -85,6 +92,8 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
   command->add_option("--batch", args->batch, "Sequences of a micro-batch")->check(CLI::PositiveNumber);
   command->add_option("--seq", args->seq, "Tokens of a sequence, if the model leaves it open")->check(CLI::PositiveNumber);
   command->add_option("--loss", args->loss, "Output of the graph to differentiate (default: its scalar output, else cross-entropy of its logits)");
+  command->add_option("--fp8-layouts", args->fp8Layouts, "Layouts of FP8 products: tn (contracted dimensions last, as GPUs want them) or any; default: what the target needs")
+      ->check(CLI::IsMember({"tn", "any"}));
   command->add_option("--emit", args->emit, "Print a stage on stdout and build nothing")
       ->check(CLI::IsMember({"train", "grad", "fp8", "fusion", "exec", "source"}));
   command->add_flag("--forward-only", args->forwardOnly, "Compile the forward pass alone");

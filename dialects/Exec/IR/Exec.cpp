@@ -49,6 +49,17 @@ LogicalResult GemmOp::verify() {
   return success();
 }
 
+LogicalResult QuantizeOp::verify() {
+  if (!getBuffer() && !getTransposed())
+    return emitOpError("stores its code nowhere");
+  if (getBuffer() && getTransposed() && getBuffer().getType() != getTransposed().getType())
+    return emitOpError("stores one code as ") << getBuffer().getType() << " and as " << getTransposed().getType();
+  auto kernel = (*this)->getParentOfType<KernelOp>();
+  if (getTransposed() && kernel && kernel.getSkeleton() != train::Skeleton::rows)
+    return emitOpError("stores transposed, which only kernels of skeleton rows can");
+  return success();
+}
+
 LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
   auto kernel = symbols.lookupNearestSymbolFrom<KernelOp>(*this, getKernelAttr());
   if (!kernel)

@@ -26,6 +26,7 @@ def Exec_Dialect : Dialect {
     | `row` | `i` |
     | `scalar` | `0` |
     | `tile` | `(i % period) * cols + j` |
+    | `transposed` (of `exec.quantize`) | `j * rows + i` |
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
                            "::mlir::memref::MemRefDialect", "::fp8c::train::TrainDialect"];

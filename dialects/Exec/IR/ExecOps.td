@@ -184,10 +184,21 @@ def Exec_StoreOp : Exec_Op<"store"> {
   let assemblyFormat = "$value `,` $buffer $access attr-dict `:` type($buffer)";
 }
 
-def Exec_QuantizeOp : Exec_Op<"quantize"> {
+def Exec_QuantizeOp : Exec_Op<"quantize", [AttrSizedOperandSegments]> {
   let summary = "Store value * scale, saturated, and gather statistics of the value";
-  let arguments = (ins F32:$value, F32:$scale, AnyUnrankedMemRef:$buffer, Optional<AnyUnrankedMemRef>:$stats);
-  let assemblyFormat = "$value `,` $scale `,` $buffer (`stats` $stats^ `:` type($stats))? attr-dict `:` type($buffer)";
+  let description = [{
+    The code goes to its place in `buffer` (access `full`), to its transposed place in `transposed`, or to both. Transposed stores
+    need the matrix's shape: they stand in kernels of skeleton `rows`.
+
+    Example: `exec.quantize %x, %s to %q : memref<*xf8E4M3FN> transposed %qt : memref<*xf8E4M3FN> stats %k : memref<*xi32>`
+  }];
+  let arguments = (ins F32:$value, F32:$scale, Optional<AnyUnrankedMemRef>:$buffer, Optional<AnyUnrankedMemRef>:$transposed,
+                       Optional<AnyUnrankedMemRef>:$stats);
+  let assemblyFormat = [{
+    $value `,` $scale (`to` $buffer^ `:` type($buffer))? (`transposed` $transposed^ `:` type($transposed))?
+    (`stats` $stats^ `:` type($stats))? attr-dict
+  }];
+  let hasVerifier = 1;
 }
 
 def Exec_AmaxOp : Exec_Op<"amax"> {

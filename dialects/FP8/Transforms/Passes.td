@@ -26,4 +26,15 @@ def InsertScaling : Pass<"fp8-insert-scaling", "::mlir::ModuleOp"> {
   let dependentDialects = ["::fp8c::fp8::FP8Dialect", "::fp8c::train::TrainDialect"];
 }
 
+def ChooseLayouts : Pass<"fp8-choose-layouts"> {
+  let summary = "Bring FP8 contractions into the one layout that tensor cores know";
+  let description = [{
+    On NVIDIA's GPUs from compute capability 8.9 on, both operands of an FP8 product have their contracted dimensions
+    last ("TN"). `fp8.transpose` makes what does not, once per value and right after it: of an activation `x` of shape
+    [B, T, C], the weight gradient's contraction over [0, 1] becomes one over [1, 2] of `x` transposed by [2, 0, 1].
+    Run it before `train-materialize-compute-weights`, which turns the transposes of weights into variables.
+  }];
+  let dependentDialects = ["::fp8c::fp8::FP8Dialect"];
+}
+
 #endif // FP8_TRANSFORMS_PASSES_TD

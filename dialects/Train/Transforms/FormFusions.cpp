@@ -42,7 +42,7 @@ struct FormFusions : train::impl::FormFusionsBase<FormFusions> {
   }
 
   void fuse(Block &block);
-  void join(Operation *op, Skeleton skeleton, ArrayRef<int64_t> shape);
+  void joinQuantization(Operation *transpose);
   bool mayExtend(const Group &group, Operation *op, const Group &other) const;
   void merge(Group *into, Group *from);
   void outline(Group &group);
@@ -83,6 +83,19 @@ static std::optional<std::pair<Skeleton, ArrayRef<int64_t>>> classify(Operation 
       return {{Skeleton::rows, shape(op->getOperand(0))}};
   }
   return {};
+}
+
+/// Whether a transpose writes what a kernel over rows computes at [i, j] at
+/// [j, i]: the last dimension comes first, the others keep their order.
+static bool isMatrixTranspose(Operation *op) {
+  auto transpose = dyn_cast<fp8::TransposeOp>(op);
+  if (!transpose || !transpose.getInput().getDefiningOp<fp8::QuantizeOp>())
+    return false;
+  ArrayRef<int64_t> permutation = transpose.getPermutation();
+  for (auto [i, dim] : llvm::enumerate(permutation.drop_front()))
+    if (dim != static_cast<int64_t>(i))
+      return false;
+  return true;
 }
 
 static bool isElementwise(Skeleton skeleton) {
@@ -144,6 +157,17 @@ void FormFusions::merge(Group *into, Group *from) {
   from->ops.clear();
 }
 
+/// A transposed copy is a second store of the kernel that quantises, which must
+/// know rows and columns. On its own it is no kernel: it stays outside.
+void FormFusions::joinQuantization(Operation *transpose) {
+  Group *group = groupOf.lookup(transpose->getOperand(0).getDefiningOp());
+  if (!group || !isElementwise(group->skeleton) || !mayExtend(*group, transpose, *group))
+    return;
+  group->skeleton = Skeleton::rows;
+  group->ops.push_back(transpose);
+  groupOf[transpose] = group;
+}
+
 void FormFusions::fuse(Block &block) {
   position.clear();
   groupOf.clear();
@@ -152,6 +176,8 @@ void FormFusions::fuse(Block &block) {
 
   SmallVector<std::unique_ptr<Group>> groups;
   for (Operation &op : block) {
+    if (isMatrixTranspose(&op))
+      joinQuantization(&op);
     auto kind = classify(&op);
     if (!kind || isAccumulation(&op))
       continue;
@@ -185,6 +211,8 @@ static std::string getResultName(Value value) {
   unsigned index = cast<OpResult>(value).getResultNumber();
   if (isa<AdamWOp>(op))
     return name + (index == 1 ? ".m" : index == 2 ? ".v" : "");
+  if (isa<fp8::TransposeOp>(op))
+    return name + ".t";
   if (index == 0)
     return name;
   return name + (isa<LayerNormOp>(op) && index == 1 ? ".mean" : isa<fp8::QuantizeOp>(op) ? ".stats" : ".rstd");

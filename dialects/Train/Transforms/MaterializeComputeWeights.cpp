@@ -57,7 +57,7 @@ private:
   std::optional<Link> getLink(Operation *op);
   void collect(func::FuncOp function);
   ComputeWeight &getOrCreate(const Link &link, Value value);
-  std::string makeName(VariableOp parameter, Type type);
+  std::string makeName(VariableOp parameter, Value value);
   void build(func::FuncOp function,
              function_ref<Value(OpBuilder &, VariableOp)> getParameter);
 
@@ -130,9 +130,10 @@ std::optional<Link> Materializer::getLink(Operation *op) {
   return link;
 }
 
-/// "h.0/mlp/fc.weight.e4m3"; a second result of the same format (in another
-/// layout) gets a number.
-std::string Materializer::makeName(VariableOp parameter, Type type) {
+/// "h.0/mlp/fc.weight.e4m3", and transposed "h.0/mlp/fc.weight.e4m3t"; a
+/// further result of the same format gets a number.
+std::string Materializer::makeName(VariableOp parameter, Value value) {
+  Type type = value.getType();
   Type element = isa<fp8::ScaledType>(type)
                      ? cast<fp8::ScaledType>(type).getStorage()
                      : getElementTypeOrSelf(type);
@@ -142,6 +143,8 @@ std::string Materializer::makeName(VariableOp parameter, Type type) {
     format = "e4m3";
   else if (isa<Float8E5M2Type>(element))
     format = "e5m2";
+  if (value.getDefiningOp<fp8::TransposeOp>())
+    format += "t";
   std::string base = (parameter.getSymName() + "." + format).str(), name = base;
   for (int number = 2; symbols.lookup(name); ++number)
     name = base + "." + std::to_string(number);
@@ -155,7 +158,7 @@ ComputeWeight &Materializer::getOrCreate(const Link &link, Value value) {
     builder.setInsertionPointAfter(lastVariable);
     lastVariable = VariableOp::create(
         builder, value.getLoc(),
-        builder.getStringAttr(makeName(link.parameter, value.getType())),
+        builder.getStringAttr(makeName(link.parameter, value)),
         TypeAttr::get(value.getType()),
         RoleAttr::get(module.getContext(), Role::compute_weight),
         ConstantInitAttr::get(module.getContext(), 0.0),

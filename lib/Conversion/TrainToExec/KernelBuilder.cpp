@@ -102,6 +102,7 @@ private:
   Value getExact(Value value, Scope &inner);
   Value reduce(Operation *op, Scope &inner);
   template <typename RegionOp> void fillRegion(RegionOp op, Value element);
+  void storeCode(fp8::QuantizeOp quantize, Scope &each);
   void output(Value value, Value target, bool accumulate, Scope &each);
 
   FusionOp fusion;
@@ -236,6 +237,15 @@ Value BodyBuilder::get(Value value, Scope &inner) {
   return rounded;
 }
 
+void BodyBuilder::storeCode(fp8::QuantizeOp quantize, Scope &each) {
+  Value element = get(quantize.getInput(), each), scale = get(quantize.getScale(), each), transposed;
+  for (Operation *user : quantize.getOutput().getUsers())
+    if (isa<fp8::TransposeOp>(user))
+      transposed = arguments.lookup(user->getResult(0));
+  exec::QuantizeOp::create(each.builder, fusion.getLoc(), element, scale, arguments.lookup(quantize.getOutput()),
+                           transposed, arguments.lookup(quantize.getStats()));
+}
+
 void BodyBuilder::output(Value value, Value target, bool accumulates, Scope &each) {
   Location loc = fusion.getLoc();
   Operation *op = value.getDefiningOp();
@@ -246,12 +256,14 @@ void BodyBuilder::output(Value value, Value target, bool accumulates, Scope &eac
     exec::AmaxOp::create(each.builder, loc, element, target);
     return;
   }
-  if (auto quantize = dyn_cast<fp8::QuantizeOp>(op)) {
-    Value element = get(quantize.getInput(), each), scale = get(quantize.getScale(), each);
-    exec::QuantizeOp::create(each.builder, loc, element, scale, target,
-                             arguments.lookup(quantize.getStats()));
+  if (auto transpose = dyn_cast<fp8::TransposeOp>(op)) {
+    // The quantisation stores both copies, if there are two.
+    if (!arguments.contains(transpose.getInput()))
+      storeCode(transpose.getInput().getDefiningOp<fp8::QuantizeOp>(), each);
     return;
   }
+  if (auto quantize = dyn_cast<fp8::QuantizeOp>(op))
+    return storeCode(quantize, each);
   if (fusion.getSkeleton() == Skeleton::columns) {
     // The sum is rounded when it is stored.
     while (auto cast = op ? dyn_cast<CastOp>(op) : CastOp())
@@ -286,6 +298,8 @@ static std::string outputName(FusionOp fusion, OpResult result) {
   unsigned index = value.getResultNumber();
   if (isa<fp8::QuantizeOp>(op))
     return "quantized";
+  if (isa<fp8::TransposeOp>(op))
+    return "quantized_t";
   if (isa<AdamWOp>(op))
     return index == 0 ? "new_parameter" : index == 1 ? "new_m" : "new_v";
   if (index > 0)
@@ -368,8 +382,8 @@ static std::vector<uintptr_t> structuralKey(FusionOp fusion, ArrayRef<int64_t> d
     addValue(argument);
   for (Operation &op : fusion.getBody().front()) {
     addPointer(op.getName().getAsOpaquePointer());
-    // Axes of reductions count from the front, the position says enough; a constant's type is scalar.
-    if (!isa<ReduceSumOp, ReduceMaxOp>(op))
+    // Axes of reductions and permutations depend on the rank only, the position says enough; a constant's type is scalar.
+    if (!isa<ReduceSumOp, ReduceMaxOp, fp8::TransposeOp>(op))
       addPointer(op.getAttrDictionary().getAsOpaquePointer());
     if (isa<DecomposableOpInterface>(op) && fusion.getSkeleton() == Skeleton::rows)
       key.push_back(domain.back());

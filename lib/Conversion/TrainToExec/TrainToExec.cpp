@@ -2,6 +2,7 @@
 
 #include "Conversion/TrainToExec/KernelBuilder.h"
 #include "Conversion/TrainToExec/Passes.h"
+#include "Conversion/TrainToExec/SharedScales.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 
@@ -57,6 +58,10 @@ private:
   LogicalResult lower(FusionOp op);
   LogicalResult lower(func::ReturnOp op);
   LogicalResult lowerContraction(Operation *op);
+  void lowerTranspose(Operation *op, ArrayRef<int64_t> permutation);
+  CrossEntropyVJPOp getFusableVJP(CrossEntropyOp loss);
+  LogicalResult lowerWithGradient(CrossEntropyOp loss, CrossEntropyVJPOp vjp);
+  bool mayOverwrite(Value value, Operation *lastUser);
   void lowerSplit(SplitOp op);
   void lowerConcat(ConcatOp op);
   void lowerBox(Operation *op, Value box, Value whole, ArrayRef<int64_t> offsets,
@@ -74,6 +79,10 @@ private:
   Value alloc(MemRefType type, Operation *op, StringRef name = "");
   Value view(Value source, MemRefType type, int64_t offset = 0);
   Value getVariable(StringAttr name);
+  /// The scale pair of an FP8 variable.
+  Value getScaleOf(StringAttr variable) {
+    return getVariable(StringAttr::get(variable.getContext(), variable.getValue() + ".scale"));
+  }
   Value buffer(Value value) { return buffers.lookup(value); }
   /// The value's buffer, copied if it is a strided view.
   Value dense(Value value);
@@ -125,12 +134,12 @@ Value FunctionLowering::view(Value source, MemRefType type, int64_t offset) {
 }
 
 Value FunctionLowering::getVariable(StringAttr name) {
-  Value &value = variableBuffers[name];
+  exec::VariableOp variable = variables.lookup(name);
+  Value &value = variableBuffers[variable.getSymNameAttr()];
   if (!value) {
     OpBuilder atEntry = OpBuilder::atBlockBegin(block);
-    exec::VariableOp variable = variables.lookup(name);
     value = exec::GetOp::create(atEntry, variable.getLoc(), variable.getBufferType(),
-                                FlatSymbolRefAttr::get(name));
+                                FlatSymbolRefAttr::get(variable.getSymNameAttr()));
   }
   return value;
 }
@@ -286,6 +295,8 @@ LogicalResult FunctionLowering::lower(FusionOp op) {
     outputs.push_back(target);
     if (isa<fp8::ScaledType>(result.getType())) {
       // The scale is an operand: the pair it belongs to is the result's.
+      if (isa<fp8::TransposeOp>(source))
+        source = source->getOperand(0).getDefiningOp();
       Value scale = cast<fp8::QuantizeOp>(source).getScale();
       auto argument = dyn_cast<BlockArgument>(scale);
       if (!argument)
@@ -346,6 +357,15 @@ LogicalResult FunctionLowering::lowerContraction(Operation *op) {
   return success();
 }
 
+void FunctionLowering::lowerTranspose(Operation *op, ArrayRef<int64_t> permutation) {
+  Value source = buffer(op->getOperand(0)), result = op->getResult(0);
+  auto type = cast<MemRefType>(source.getType());
+  auto strides = applyPermutation(ArrayRef<int64_t>(type.getStridesAndOffset().first), permutation);
+  Value from = view(source, strided(type, fp8::getShape(result.getType()), strides));
+  auto copy = exec::CopyOp::create(builder, op->getLoc(), from, destination(result));
+  keepName(op, copy);
+}
+
 void FunctionLowering::lowerSplit(SplitOp op) {
   Value whole = dense(op.getInput());
   auto type = cast<MemRefType>(whole.getType());
@@ -393,6 +413,11 @@ void FunctionLowering::lowerBox(Operation *op, Value box, Value whole, ArrayRef<
 }
 
 void FunctionLowering::lowerAssign(AssignOp op) {
+  if (isa<fp8::ScaledType>(op.getValue().getType())) {
+    Value scale = scalePair(op.getValue()), target = getScaleOf(op.getVariableAttr().getAttr());
+    if (scale != target)
+      copiesAtExit.push_back({scale, target});
+  }
   if (done.contains(op))
     return;
   Value variable = getVariable(op.getVariableAttr().getAttr());
@@ -401,6 +426,63 @@ void FunctionLowering::lowerAssign(AssignOp op) {
     // Other reads of the variable may follow: copy at the end.
     copiesAtExit.push_back({source, variable});
   }
+}
+
+//===----------------------------------------------------------------------===//
+// Loss
+//===----------------------------------------------------------------------===//
+
+/// The op that computes the gradient of a loss, if one pass over the logits can
+/// make both: nobody else reads the statistics, and the loss's own cotangent
+/// does not depend on the loss.
+CrossEntropyVJPOp FunctionLowering::getFusableVJP(CrossEntropyOp loss) {
+  if (!loss.getLse().hasOneUse() || !loss.getInvCount().hasOneUse())
+    return {};
+  auto vjp = dyn_cast<CrossEntropyVJPOp>(*loss.getLse().user_begin());
+  if (!vjp || vjp.getInvCount() != loss.getInvCount() || vjp.getLogits() != loss.getLogits() ||
+      vjp.getLabels() != loss.getLabels() || vjp.getIgnoreIndex() != loss.getIgnoreIndex())
+    return {};
+  Operation *cotangent = vjp.getCotangent().getDefiningOp();
+  return !cotangent || isa<HyperOp>(cotangent) || position(cotangent) < position(loss) ? vjp : CrossEntropyVJPOp();
+}
+
+/// Is the memory of `value` its own, and free once `lastUser` has read it?
+bool FunctionLowering::mayOverwrite(Value value, Operation *lastUser) {
+  for (Operation *user : value.getUsers())
+    if (position(user) > position(lastUser))
+      return false;
+  if (results.contains(value) || !buffer(value))
+    return false;
+  Operation *op = value.getDefiningOp();
+  if (auto reshape = dyn_cast_or_null<ReshapeOp>(op))
+    return reshape.getInput().hasOneUse() && mayOverwrite(reshape.getInput(), lastUser);
+  return isa_and_nonnull<MatmulOp, fp8::MatmulOp, FusionOp>(op) && buffer(value).getDefiningOp<exec::AllocOp>();
+}
+
+LogicalResult FunctionLowering::lowerWithGradient(CrossEntropyOp loss, CrossEntropyVJPOp vjp) {
+  if (auto hyper = vjp.getCotangent().getDefiningOp<HyperOp>(); hyper && !buffer(hyper)) {
+    if (failed(lower(hyper)))
+      return failure();
+    done.insert(hyper);
+  }
+  Value logits = dense(loss.getLogits()), labels = dense(loss.getLabels());
+  Value dlogits;
+  if (loss.getLogits().getType() == vjp.getType() && mayOverwrite(loss.getLogits(), vjp))
+    buffers[vjp.getDlogits()] = dlogits = logits;
+  else
+    dlogits = destination(vjp.getDlogits());
+  done.insert(vjp);
+
+  ArrayRef<int64_t> shape = fp8::getShape(loss.getLogits().getType());
+  NamedAttribute rows = number("rows", ShapedType::getNumElements(shape.drop_back()));
+  NamedAttribute ignored = number("ignore_index", loss.getIgnoreIndex());
+  Value count = alloc(MemRefType::get({}, builder.getI64Type()), loss);
+  Value rowLosses = alloc(MemRefType::get(shape.drop_back(), builder.getF32Type()), loss);
+  call("count_labels", labels, count, loss, {rows, ignored});
+  call("cross_entropy_fused", {logits, labels, count, dense(vjp.getCotangent())}, {rowLosses, dlogits}, loss,
+       {rows, number("classes", shape.back()), ignored});
+  call("mean_loss", {rowLosses, count}, destination(loss.getLoss()), loss, {rows});
+  return success();
 }
 
 LogicalResult FunctionLowering::lower(func::ReturnOp op) {
@@ -439,8 +521,10 @@ LogicalResult FunctionLowering::lower(Operation *op) {
     StringAttr name = read.getVariableAttr().getAttr();
     buffers[read] = getVariable(name);
     if (isa<fp8::ScaledType>(read.getType()))
-      pairs[read] = getVariable(StringAttr::get(op->getContext(), name.getValue() + ".scale"));
+      pairs[read] = getScaleOf(name);
   } else if (auto hyper = dyn_cast<HyperOp>(op)) {
+    if (done.contains(op))
+      return success();
     buffers[hyper] = exec::HyperOp::create(builder, op->getLoc(), bufferType(hyper.getType()), hyper.getSymbol());
   } else if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
     buffers[constant] = exec::ConstantOp::create(builder, op->getLoc(), bufferType(constant.getType()),
@@ -454,11 +538,10 @@ LogicalResult FunctionLowering::lower(Operation *op) {
   } else if (auto concat = dyn_cast<ConcatOp>(op)) {
     lowerConcat(concat);
   } else if (auto transpose = dyn_cast<TransposeOp>(op)) {
-    Value source = buffer(transpose.getInput());
-    auto type = cast<MemRefType>(source.getType());
-    auto strides = applyPermutation(ArrayRef<int64_t>(type.getStridesAndOffset().first), transpose.getPermutation());
-    Value from = view(source, strided(type, shapeOf(transpose), strides));
-    exec::CopyOp::create(builder, op->getLoc(), from, destination(transpose));
+    lowerTranspose(op, transpose.getPermutation());
+  } else if (auto transpose = dyn_cast<fp8::TransposeOp>(op)) {
+    lowerTranspose(op, transpose.getPermutation());
+    pairs[transpose] = scalePair(transpose.getInput());
   } else if (auto broadcast = dyn_cast<BroadcastToOp>(op)) {
     Value source = buffer(broadcast.getInput());
     auto type = cast<MemRefType>(source.getType());
@@ -522,11 +605,15 @@ LogicalResult FunctionLowering::lower(Operation *op) {
       attrs.push_back(builder.getNamedAttr("accumulate", builder.getUnitAttr()));
     call("embedding_backward", {dense(vjp.getIds()), dense(vjp.getCotangent())}, target, op, attrs);
   } else if (auto loss = dyn_cast<CrossEntropyOp>(op)) {
+    if (CrossEntropyVJPOp vjp = getFusableVJP(loss))
+      return lowerWithGradient(loss, vjp);
     ArrayRef<int64_t> shape = shapeOf(loss.getLogits());
     call("cross_entropy", {dense(loss.getLogits()), dense(loss.getLabels())},
          {destination(loss.getLoss()), destination(loss.getLse()), destination(loss.getInvCount())}, op,
          {number("rows", count(shape.drop_back())), number("classes", shape.back()), number("ignore_index", loss.getIgnoreIndex())});
   } else if (auto vjp = dyn_cast<CrossEntropyVJPOp>(op)) {
+    if (done.contains(op)) // with the loss
+      return success();
     ArrayRef<int64_t> shape = shapeOf(vjp.getLogits());
     call("cross_entropy_backward",
          {dense(vjp.getLogits()), dense(vjp.getLabels()), dense(vjp.getLse()), dense(vjp.getInvCount()), dense(vjp.getCotangent())},
@@ -557,7 +644,7 @@ LogicalResult FunctionLowering::lower(Operation *op) {
           if (isa<fp8::ScaledType>(result.getType()) && !target)
             for (Operation *resultUser : result.getUsers())
               if (auto assign = dyn_cast<AssignOp>(resultUser))
-                target = getVariable(StringAttr::get(op->getContext(), assign.getVariable() + ".scale"));
+                target = getScaleOf(assign.getVariableAttr().getAttr());
     if (!target)
       target = alloc(scalePairType(op->getContext()), op);
     buffers[scale] = target;
@@ -641,6 +728,7 @@ struct ConvertToExec : fp8c::impl::ConvertToExecBase<ConvertToExec> {
   /// Lays the variables out one after another.
   void lowerVariables(DenseMap<StringAttr, exec::VariableOp> &variables) {
     int64_t offset = 0;
+    DenseMap<StringAttr, StringAttr> sharedScales = findSharedScales(getOperation());
     auto add = [&](VariableOp variable, StringRef name, MemRefType type, Attribute init) {
       OpBuilder builder(variable);
       auto lowered = exec::VariableOp::create(builder, variable.getLoc(), name, type, offset,
@@ -650,11 +738,17 @@ struct ConvertToExec : fp8c::impl::ConvertToExecBase<ConvertToExec> {
     };
     for (VariableOp variable : llvm::make_early_inc_range(getOperation().getOps<VariableOp>())) {
       add(variable, variable.getSymName(), bufferType(variable.getType()), variable.getInit());
-      if (isa<fp8::ScaledType>(variable.getType()))
-        add(variable, (variable.getSymName() + ".scale").str(), scalePairType(&getContext()),
+      StringAttr name = variable.getSymNameAttr();
+      if (isa<fp8::ScaledType>(variable.getType()) && !sharedScales.contains(name))
+        add(variable, (name.getValue() + ".scale").str(), scalePairType(&getContext()),
             ConstantInitAttr::get(&getContext(), 1.0));
       variable.erase();
     }
+    auto scaleName = [&](StringAttr variable) {
+      return StringAttr::get(&getContext(), variable.getValue() + ".scale");
+    };
+    for (auto [variable, owner] : sharedScales)
+      variables[scaleName(variable)] = variables.lookup(scaleName(owner));
     getOperation()->setAttr("exec.variables_bytes", Builder(&getContext()).getI64IntegerAttr(offset));
   }
 

@@ -178,14 +178,23 @@ void Printer::printOp(Operation &op, unsigned indent) {
     return;
   }
   if (auto quantize = dyn_cast<QuantizeOp>(op)) {
-    std::string type = element(quantize.getBuffer());
-    os.indent(indent) << "store(" << name(quantize.getBuffer()) << ", "
-                      << at(quantize.getBuffer(), Access::full, 0) << ", ";
+    Value buffer = quantize.getBuffer(), transposed = quantize.getTransposed();
+    std::string type = element(buffer ? buffer : transposed), code;
     if (quantize.getStats())
-      os << "quantize<" << type << ">(" << use(quantize.getValue()) << ", " << use(quantize.getScale())
-         << ", " << amaxName(quantize.getStats()) << "));\n";
+      code = "quantize<" + type + ">(" + use(quantize.getValue()) + ", " + use(quantize.getScale()) + ", " +
+             amaxName(quantize.getStats()) + ")";
     else
-      os << use(quantize.getValue(), kProduct) << " * " << use(quantize.getScale(), kUnary) << ");\n";
+      code = "from_float<" + type + ">(" + use(quantize.getValue(), kProduct) + " * " +
+             use(quantize.getScale(), kUnary) + ")";
+    if (buffer && transposed) {
+      std::string variable = names.unique("code");
+      os.indent(indent) << "const " << type << " " << variable << " = " << code << ";\n";
+      code = variable;
+    }
+    if (buffer)
+      os.indent(indent) << "store(" << name(buffer) << ", " << at(buffer, Access::full, 0) << ", " << code << ");\n";
+    if (transposed)
+      os.indent(indent) << "row.store_transposed(" << name(transposed) << ", j, " << code << ");\n";
     return;
   }
   if (auto amax = dyn_cast<AmaxOp>(op)) {

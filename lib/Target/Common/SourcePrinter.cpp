@@ -217,7 +217,12 @@ LogicalResult FunctionPrinter::print(CallOp op) {
   } else if (callee == "embedding_backward") {
     os << "  embedding_backward(" << first << arguments << ", " << integer("n") << ", " << integer("width") << ", "
        << integer("rows") << ", /*accumulate=*/" << flag("accumulate") << ");\n";
-  } else if (callee == "cross_entropy" || callee == "cross_entropy_backward") {
+  } else if (callee == "count_labels") {
+    os << "  count_labels(" << first << arguments << ", /*rows=*/" << integer("rows") << ", /*ignore_index=*/"
+       << integer("ignore_index") << ");\n";
+  } else if (callee == "mean_loss") {
+    os << "  mean_loss(" << first << arguments << ", /*rows=*/" << integer("rows") << ");\n";
+  } else if (callee == "cross_entropy" || callee == "cross_entropy_backward" || callee == "cross_entropy_fused") {
     os << "  " << callee << "(" << first << arguments << ",\n      /*rows=*/" << integer("rows") << ", /*classes=*/"
        << integer("classes") << ", /*ignore_index=*/" << integer("ignore_index") << ");\n";
   } else if (callee == "clip_coefficient") {

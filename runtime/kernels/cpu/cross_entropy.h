@@ -6,6 +6,10 @@
 // Rows whose label is `ignore_index` or negative do not count: no loss, zero
 // gradient. With no row at all to count the loss is 0.
 //
+// Where the gradient is wanted with the loss, three functions do it with one
+// pass over the logits: count_labels, cross_entropy_fused (of all rows, or of
+// some at a time), mean_loss. They give the bits of the other two.
+//
 //===----------------------------------------------------------------------===//
 
 #ifndef FP8C_KERNELS_CPU_CROSS_ENTROPY_H
@@ -22,6 +26,32 @@ namespace detail {
 
 inline bool counts(int64_t label, int64_t ignore_index) {
   return label >= 0 && label != ignore_index;
+}
+
+/// In order and in double: one addition per row costs nothing.
+inline float mean(double total, int64_t count) {
+  return count ? float(total / double(count)) : 0.0f;
+}
+inline float inverse(int64_t count) {
+  return count ? 1.0f / float(count) : 0.0f;
+}
+
+template <class T>
+float row_loss(const T *x, float lse, int64_t label, int64_t classes) {
+  assert(label < classes && "label is not a class");
+  (void)classes;
+  return lse - load(x, label);
+}
+
+/// dx may be x.
+template <class T, class Out>
+void cross_entropy_gradient(const T *x, float lse, int64_t label, float factor,
+                            Out *dx, int64_t classes) {
+  const float at_label = exp_nonpositive(load(x, label) - lse);
+#pragma GCC ivdep
+  for (int64_t j = 0; j < classes; ++j)
+    store(dx, j, exp_nonpositive(load(x, j) - lse) * factor);
+  store(dx, label, (at_label - 1.0f) * factor);
 }
 
 template <class T> float log_sum_exp(const T *x, int64_t n) {
@@ -42,17 +72,16 @@ void cross_entropy(const T *logits, const int64_t *labels, float *loss,
   for (int64_t i = 0; i < rows; ++i)
     lse[i] = detail::log_sum_exp(logits + i * classes, classes);
 
-  // In order and in double: one addition per row costs nothing.
   double total = 0.0;
   int64_t count = 0;
   for (int64_t i = 0; i < rows; ++i)
     if (detail::counts(labels[i], ignore_index)) {
-      assert(labels[i] < classes && "label is not a class");
-      total += double(lse[i]) - double(load(logits, i * classes + labels[i]));
+      total += double(
+          detail::row_loss(logits + i * classes, lse[i], labels[i], classes));
       ++count;
     }
-  *loss = count ? float(total / double(count)) : 0.0f;
-  *inv_count = count ? 1.0f / float(count) : 0.0f;
+  *loss = detail::mean(total, count);
+  *inv_count = detail::inverse(count);
 }
 
 /// dlogits may be logits.
@@ -71,14 +100,49 @@ void cross_entropy_backward(const T *logits, const int64_t *labels,
         store(dx, j, 0.0f);
       continue;
     }
-    const float row_lse = lse[i];
-    const float at_label =
-        detail::exp_nonpositive(load(x, labels[i]) - row_lse);
-#pragma GCC ivdep
-    for (int64_t j = 0; j < classes; ++j)
-      store(dx, j, detail::exp_nonpositive(load(x, j) - row_lse) * factor);
-    store(dx, labels[i], (at_label - 1.0f) * factor);
+    detail::cross_entropy_gradient(x, lse[i], labels[i], factor, dx, classes);
   }
+}
+
+/// How many of the labels count.
+inline void count_labels(const int64_t *labels, int64_t *count, int64_t rows,
+                         int64_t ignore_index) {
+  *count = 0;
+  for (int64_t i = 0; i < rows; ++i)
+    *count += detail::counts(labels[i], ignore_index);
+}
+
+/// The loss of each row (0 if its label does not count) and dlogits, which may
+/// be logits. `count` is of all rows of the batch, of which these may be some.
+template <class T, class Out>
+void cross_entropy_fused(const T *logits, const int64_t *labels,
+                         const int64_t *count, const float *dloss,
+                         float *row_losses, Out *dlogits, int64_t rows,
+                         int64_t classes, int64_t ignore_index) {
+  const float factor = *dloss * detail::inverse(*count);
+#pragma omp parallel for schedule(static)
+  for (int64_t i = 0; i < rows; ++i) {
+    const T *x = logits + i * classes;
+    Out *dx = dlogits + i * classes;
+    if (!detail::counts(labels[i], ignore_index)) {
+      row_losses[i] = 0.0f;
+      for (int64_t j = 0; j < classes; ++j)
+        store(dx, j, 0.0f);
+      continue;
+    }
+    const float lse = detail::log_sum_exp(x, classes);
+    row_losses[i] = detail::row_loss(x, lse, labels[i], classes);
+    detail::cross_entropy_gradient(x, lse, labels[i], factor, dx, classes);
+  }
+}
+
+/// The mean over the rows that count.
+inline void mean_loss(const float *row_losses, const int64_t *count,
+                      float *loss, int64_t rows) {
+  double total = 0.0;
+  for (int64_t i = 0; i < rows; ++i)
+    total += double(row_losses[i]);
+  *loss = detail::mean(total, *count);
 }
 
 } // namespace fp8c

@@ -92,7 +92,7 @@ template <class K> void map(const K &k, int64_t n) {
 
 /// One row of a row-major matrix.
 struct Row {
-  int64_t index, cols;
+  int64_t index, rows, cols; ///< of the matrix: `rows` x `cols`
 
   FP8C_FN int64_t at(int64_t j) const { return index * cols + j; }
 
@@ -110,6 +110,11 @@ struct Row {
     return detail::reduce_max(0, cols, f);
   }
 
+  /// Stores the row's element j as element [j, index] of the transposed matrix.
+  template <class T> FP8C_FN void store_transposed(T *p, int64_t j, T v) const {
+    store(p, j * rows + index, v);
+  }
+
   FP8C_FN void commit(const Amax &amax, Stats *stats) const {
     detail::commit(amax, stats);
   }
@@ -118,7 +123,7 @@ struct Row {
 template <class K> void rows(const K &k, int64_t rows, int64_t cols) {
 #pragma omp parallel for schedule(static) if (rows * cols >= parallel_threshold)
   for (int64_t i = 0; i < rows; ++i)
-    detail::run(k, Row{i, cols});
+    detail::run(k, Row{i, rows, cols});
 }
 
 //===----------------------------------------------------------------------===//

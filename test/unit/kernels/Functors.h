@@ -14,6 +14,19 @@
 namespace fp8c {
 namespace test {
 
+/// Quantised for two products that read it along different dimensions.
+template <class In, class Q> struct QuantizeTranspose {
+  const In *x;
+  Q *q, *q_t;
+  template <class Row> void operator()(Row &row) const {
+    row.each([&](auto j) {
+      const Q code = from_float<Q>(load(x, row.at(j)));
+      store(q, row.at(j), code);
+      row.store_transposed(q_t, j, code);
+    });
+  }
+};
+
 /// Forward of an MLP between its two products: the pre-activation is saved for
 /// the backward pass, the activation is quantised for the second product.
 template <class In, class Pre, class Q> struct BiasGeluQuantize {

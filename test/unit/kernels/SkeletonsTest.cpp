@@ -38,6 +38,18 @@ TEST(Rows, BiasGeluQuantize) {
   EXPECT_GT(stats.saturated, 0u);
 }
 
+TEST(Rows, TransposedCopy) {
+  const int64_t n = 37, cols = 70;
+  const auto x = random_values<float>(n * cols, 1);
+  std::vector<e4m3> q(n * cols), q_t(n * cols);
+  rows(QuantizeTranspose<float, e4m3>{x.data(), q.data(), q_t.data()}, n, cols);
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t j = 0; j < cols; ++j) {
+      ASSERT_EQ(q[i * cols + j].bits, from_float<e4m3>(x[i * cols + j]).bits);
+      ASSERT_EQ(q_t[j * n + i].bits, q[i * cols + j].bits);
+    }
+}
+
 TEST(Rows, LayerNorm) {
   const int64_t n = 40, cols = 515;
   const auto x = random_values<float>(n * cols, 3);

@@ -111,6 +111,23 @@ template <class T> void check_cross_entropy(double tolerance) {
                          &inv_count, &dloss, in_place.data(), rows, classes,
                          ignored);
   EXPECT_TRUE(same_bits(in_place, d));
+
+  // The fused functions give the same bits, in place and rows apart.
+  int64_t fused_count;
+  std::vector<float> row_losses(rows);
+  in_place = logits;
+  count_labels(labels.data(), &fused_count, rows, ignored);
+  for (int64_t first = 0; first < rows; first += 30) {
+    T *x = in_place.data() + first * classes;
+    cross_entropy_fused(x, labels.data() + first, &fused_count, &dloss,
+                        row_losses.data() + first, x,
+                        std::min<int64_t>(30, rows - first), classes, ignored);
+  }
+  float fused_loss;
+  mean_loss(row_losses.data(), &fused_count, &fused_loss, rows);
+  EXPECT_EQ(fused_count, count);
+  EXPECT_EQ(fused_loss, loss_out);
+  EXPECT_TRUE(same_bits(in_place, d));
 }
 
 TEST(CrossEntropy, Float) { check_cross_entropy<float>(1e-6); }
@@ -124,6 +141,17 @@ TEST(CrossEntropy, NothingToCount) {
   cross_entropy(logits.data(), labels, &loss, lse, &inv_count, 2, 5, -100);
   cross_entropy_backward(logits.data(), labels, lse, &inv_count, &dloss,
                          d.data(), 2, 5, -100);
+  EXPECT_EQ(loss, 0.0f);
+  EXPECT_EQ(d, std::vector<float>(10, 0.0f));
+
+  int64_t count = 9;
+  float row_losses[2];
+  loss = 9;
+  d.assign(10, 9.0f);
+  count_labels(labels, &count, 2, -100);
+  cross_entropy_fused(logits.data(), labels, &count, &dloss, row_losses,
+                      d.data(), 2, 5, -100);
+  mean_loss(row_losses, &count, &loss, 2);
   EXPECT_EQ(loss, 0.0f);
   EXPECT_EQ(d, std::vector<float>(10, 0.0f));
 }

@@ -1,0 +1,96 @@
+// RUN: fp8c-opt %s --train-form-fusions --convert-to-exec | FileCheck %s
+
+// A weight and its transpose have one scale: both are written with it, wherever they are written.
+// CHECK: exec.variable @w.e4m3 : memref<16x32xf8E4M3FN>
+// CHECK-NEXT: exec.variable @w.e4m3.scale : memref<2xf32>
+// CHECK-NEXT: exec.variable @w.e4m3t : memref<32x16xf8E4M3FN>
+// CHECK-NEXT: exec.variable @other.e4m3 : memref<16x32xf8E4M3FN>
+// CHECK-NEXT: exec.variable @other.e4m3.scale : memref<2xf32>
+train.variable @w : tensor<16x32xf32> {init = #train.constant<1.0>, role = #train.role<parameter>}
+train.variable @w.e4m3 : !fp8.scaled<16x32xf8E4M3FN> {init = #train.constant<0.0>, of = @w, role = #train.role<compute_weight>}
+train.variable @w.e4m3t : !fp8.scaled<32x16xf8E4M3FN> {init = #train.constant<0.0>, of = @w, role = #train.role<compute_weight>}
+train.variable @other.e4m3 : !fp8.scaled<16x32xf8E4M3FN> {init = #train.constant<0.0>, of = @w, role = #train.role<compute_weight>}
+
+// CHECK-LABEL: func.func @init(
+// CHECK-DAG: %[[SCALE:.*]] = exec.get @w.e4m3.scale
+// CHECK-DAG: %[[OTHER:.*]] = exec.get @other.e4m3.scale
+// CHECK: exec.call "compute_scale" ins({{.*}}) outs(%[[SCALE]] :
+// CHECK: exec.launch @quantize_transpose
+// The scale that is given goes along with the data.
+// CHECK: exec.copy %{{.*}} to %[[OTHER]]
+func.func @init(%given: !fp8.scale_state<f8E4M3FN, 4>) {
+  %w = train.read @w : tensor<16x32xf32>
+  %amax = fp8.amax %w : tensor<16x32xf32>
+  %scale = fp8.compute_scale %amax {format = f8E4M3FN}
+  %q, %k = fp8.quantize %w, %scale : tensor<16x32xf32> -> !fp8.scaled<16x32xf8E4M3FN>
+  %t = fp8.transpose %q [1, 0] : !fp8.scaled<16x32xf8E4M3FN> -> !fp8.scaled<32x16xf8E4M3FN>
+  train.assign @w.e4m3, %q : !fp8.scaled<16x32xf8E4M3FN>
+  train.assign @w.e4m3t, %t : !fp8.scaled<32x16xf8E4M3FN>
+  %s = fp8.current_scale %given : !fp8.scale_state<f8E4M3FN, 4>
+  %o, %ok = fp8.quantize %w, %s : tensor<16x32xf32> -> !fp8.scaled<16x32xf8E4M3FN>
+  train.assign @other.e4m3, %o : !fp8.scaled<16x32xf8E4M3FN>
+  return
+}
+
+// A transpose of what is there already is a copy.
+// CHECK-LABEL: func.func @read(
+// CHECK-DAG: %[[SCALE:.*]] = exec.get @w.e4m3.scale
+// CHECK-DAG: %[[WT:.*]] = exec.get @w.e4m3t
+// CHECK: %[[VIEW:.*]] = exec.view %[[WT]] {{.*}} to memref<16x32xf8E4M3FN, strided<[1, 16]>>
+// CHECK: exec.copy %[[VIEW]] to %[[COPY:.*]] :
+// CHECK: exec.gemm %[[COPY]], %[[WT]] into %{{.*}} scales %[[SCALE]], %[[SCALE]]
+func.func @read() -> tensor<16x16xf32> {
+  %t = train.read @w.e4m3t : !fp8.scaled<32x16xf8E4M3FN>
+  %w = fp8.transpose %t [1, 0] : !fp8.scaled<32x16xf8E4M3FN> -> !fp8.scaled<16x32xf8E4M3FN>
+  %y = fp8.matmul %w, %t : !fp8.scaled<16x32xf8E4M3FN>, !fp8.scaled<32x16xf8E4M3FN> -> tensor<16x16xf32>
+  return %y : tensor<16x16xf32>
+}
+
+// The loss and its gradient are one pass over the logits, which the gradient replaces.
+// CHECK-LABEL: func.func @loss(
+// CHECK: exec.gemm {{.*}} into %[[LOGITS:[^ ]*]]
+// CHECK-DAG: %[[HYPER:.*]] = exec.hyper "grad_scale"
+// CHECK: exec.call "count_labels" ins(%arg1 {{.*}} outs(%[[COUNT:[^ ]*]] : memref<i64>) {ignore_index = -100 : i64, rows = 4 : i64}
+// CHECK-NEXT: exec.call "cross_entropy_fused" ins(%[[LOGITS]], %arg1, %[[COUNT]], %[[HYPER]] {{.*}} outs(%[[ROWS:[^ ,]*]], %[[LOGITS]] : memref<4xf32>, memref<4x32xf32>) {classes = 32 : i64
+// CHECK-NEXT: exec.call "mean_loss" ins(%[[ROWS]], %[[COUNT]] {{.*}} outs(%arg2
+// CHECK-NEXT: exec.gemm %[[LOGITS]],
+func.func @loss(%x: tensor<4x16xf32>, %labels: tensor<4xi64>) -> (tensor<f32>, tensor<4x16xf32>) {
+  %w = train.read @w : tensor<16x32xf32>
+  %logits = train.matmul %x, %w : tensor<4x16xf32>, tensor<16x32xf32> -> tensor<4x32xf32>
+  %loss, %lse, %inv_count = train.cross_entropy %logits, %labels : tensor<4x32xf32>, tensor<4xi64> -> tensor<f32>, tensor<4xf32>, tensor<f32>
+  %scale = train.hyper "grad_scale"
+  %d = train.cross_entropy_vjp %scale, %logits, %labels, %lse, %inv_count
+     : tensor<f32>, tensor<4x32xf32>, tensor<4xi64>, tensor<4xf32>, tensor<f32> -> tensor<4x32xf32>
+  %dx = train.matmul %d, %w contracting [1] x [1] : tensor<4x32xf32>, tensor<16x32xf32> -> tensor<4x16xf32>
+  return %loss, %dx : tensor<f32>, tensor<4x16xf32>
+}
+
+// Logits that somebody wants as well are not overwritten.
+// CHECK-LABEL: func.func @logits_too(
+// CHECK: exec.call "cross_entropy_fused" ins(%arg2, {{.*}} outs(%{{[^ ,]*}}, %arg3 :
+func.func @logits_too(%x: tensor<4x16xf32>, %labels: tensor<4xi64>) -> (tensor<4x32xf32>, tensor<4x32xf32>) {
+  %w = train.read @w : tensor<16x32xf32>
+  %logits = train.matmul %x, %w : tensor<4x16xf32>, tensor<16x32xf32> -> tensor<4x32xf32>
+  %loss, %lse, %inv_count = train.cross_entropy %logits, %labels : tensor<4x32xf32>, tensor<4xi64> -> tensor<f32>, tensor<4xf32>, tensor<f32>
+  %scale = train.hyper "grad_scale"
+  %d = train.cross_entropy_vjp %scale, %logits, %labels, %lse, %inv_count
+     : tensor<f32>, tensor<4x32xf32>, tensor<4xi64>, tensor<4xf32>, tensor<f32> -> tensor<4x32xf32>
+  return %logits, %d : tensor<4x32xf32>, tensor<4x32xf32>
+}
+
+// A cotangent that depends on the loss needs two passes.
+// CHECK-LABEL: func.func @squared_loss(
+// CHECK: exec.call "cross_entropy" ins(
+// CHECK: exec.launch
+// CHECK: exec.call "cross_entropy_backward" ins(
+func.func @squared_loss(%logits: tensor<4x32xf32>, %labels: tensor<4xi64>) -> tensor<4x32xf32> {
+  %loss, %lse, %inv_count = train.cross_entropy %logits, %labels : tensor<4x32xf32>, tensor<4xi64> -> tensor<f32>, tensor<4xf32>, tensor<f32>
+  %twice = train.add %loss, %loss : tensor<f32>, tensor<f32> -> tensor<f32>
+  %d = train.cross_entropy_vjp %twice, %logits, %labels, %lse, %inv_count
+     : tensor<f32>, tensor<4x32xf32>, tensor<4xi64>, tensor<4xf32>, tensor<f32> -> tensor<4x32xf32>
+  return %d : tensor<4x32xf32>
+}
+
+// The kernel stores one code twice.
+// CHECK-LABEL: exec.kernel @quantize_transpose rows
+// CHECK: exec.quantize %{{.*}}, %{{.*}} to %{{.*}} : memref<*xf8E4M3FN> transposed %{{.*}} : memref<*xf8E4M3FN>

@@ -1,0 +1,44 @@
+// RUN: fp8c-opt %s --train-form-fusions | FileCheck %s
+
+// The transposed copy is a second output of the kernel that quantises, which then runs over rows.
+// CHECK-LABEL: func.func @transposed_copy(
+// CHECK-NEXT: %[[F:.*]]:3 = train.fusion rows({{.*}} {name = "gelu + fc", phase = "fwd", result_names = ["fc", "fc.stats", "fc.t"]} {
+// CHECK-NEXT:   %[[G:.*]] = train.gelu
+// CHECK-NEXT:   %[[Q:.*]], %[[K:.*]] = fp8.quantize %[[G]]
+// CHECK-NEXT:   %[[T:.*]] = fp8.transpose %[[Q]] [2, 0, 1]
+// CHECK-NEXT:   train.yield %[[Q]], %[[K]], %[[T]]
+// CHECK-NEXT: }
+// CHECK-NEXT: return
+func.func @transposed_copy(%x: tensor<2x16x32xbf16>, %s: tensor<f32>)
+    -> (!fp8.scaled<2x16x32xf8E4M3FN>, !fp8.stats, !fp8.scaled<32x2x16xf8E4M3FN>) {
+  %g = train.gelu %x {name = "gelu", phase = "fwd"} : tensor<2x16x32xbf16> -> tensor<2x16x32xbf16>
+  %q, %k = fp8.quantize %g, %s {name = "fc", phase = "fwd"} : tensor<2x16x32xbf16> -> !fp8.scaled<2x16x32xf8E4M3FN>
+  %t = fp8.transpose %q [2, 0, 1] {name = "fc", phase = "fwd"} : !fp8.scaled<2x16x32xf8E4M3FN> -> !fp8.scaled<32x2x16xf8E4M3FN>
+  return %q, %k, %t : !fp8.scaled<2x16x32xf8E4M3FN>, !fp8.stats, !fp8.scaled<32x2x16xf8E4M3FN>
+}
+
+// Where nobody reads the row-major copy, the kernel does not yield it.
+// CHECK-LABEL: func.func @only_transposed(
+// CHECK-NEXT: train.fusion rows(
+// CHECK-NEXT:   %[[Q:.*]], %{{.*}} = fp8.quantize
+// CHECK-NEXT:   %[[T:.*]] = fp8.transpose %[[Q]] [1, 0]
+// CHECK-NEXT:   train.yield %[[T]] :
+func.func @only_transposed(%x: tensor<16x32xbf16>, %s: tensor<f32>) -> !fp8.scaled<32x16xf8E4M3FN> {
+  %q, %k = fp8.quantize %x, %s : tensor<16x32xbf16> -> !fp8.scaled<16x32xf8E4M3FN>
+  %t = fp8.transpose %q [1, 0] : !fp8.scaled<16x32xf8E4M3FN> -> !fp8.scaled<32x16xf8E4M3FN>
+  return %t : !fp8.scaled<32x16xf8E4M3FN>
+}
+
+// No kernel writes other permutations, or transposes what is quantised already.
+// CHECK-LABEL: func.func @outside(
+// CHECK: train.fusion map(
+// CHECK: }
+// CHECK: fp8.transpose %{{.*}} [0, 2, 1]
+// CHECK: fp8.transpose %arg2 [1, 0]
+func.func @outside(%x: tensor<2x16x32xbf16>, %s: tensor<f32>, %given: !fp8.scaled<16x32xf8E4M3FN>)
+    -> (!fp8.scaled<2x32x16xf8E4M3FN>, !fp8.scaled<32x16xf8E4M3FN>) {
+  %q, %k = fp8.quantize %x, %s : tensor<2x16x32xbf16> -> !fp8.scaled<2x16x32xf8E4M3FN>
+  %0 = fp8.transpose %q [0, 2, 1] : !fp8.scaled<2x16x32xf8E4M3FN> -> !fp8.scaled<2x32x16xf8E4M3FN>
+  %1 = fp8.transpose %given [1, 0] : !fp8.scaled<16x32xf8E4M3FN> -> !fp8.scaled<32x16xf8E4M3FN>
+  return %0, %1 : !fp8.scaled<2x32x16xf8E4M3FN>, !fp8.scaled<32x16xf8E4M3FN>
+}
