@@ -25,10 +25,14 @@ int64_t getByteSize(mlir::MemRefType type);
 /// Is the buffer dense and row-major?
 bool isContiguous(mlir::MemRefType type);
 
-/// Words of a `!fp8.scale_state` buffer with the given window: scale, inverse
-/// scale, three of statistics, filled, then the window.
-constexpr int64_t getScaleStateWords(int64_t window) { return 6 + window; }
-constexpr int64_t kScaleStateStatsWord = 2;
+/// Words of a scale pair: the scale, and 16 bytes on its inverse, because cuBLASLt
+/// wants that aligned.
+constexpr int64_t kScaleInverseWord = 4, kScalePairWords = 5;
+
+/// Words of a `!fp8.scale_state` buffer with the given window: a scale pair, three
+/// of statistics, filled, then the window.
+constexpr int64_t getScaleStateWords(int64_t window) { return 9 + window; }
+constexpr int64_t kScaleStateStatsWord = 5;
 
 /// Function attributes set by exec-plan-memory, in bytes.
 constexpr llvm::StringLiteral kPeakAttr = "exec.peak", kLowerBoundAttr = "exec.lower_bound";

@@ -20,7 +20,7 @@ namespace fp8c {
 //===----------------------------------------------------------------------===//
 
 static MemRefType scalePairType(MLIRContext *context) {
-  return MemRefType::get({2}, Float32Type::get(context));
+  return MemRefType::get({exec::kScalePairWords}, Float32Type::get(context));
 }
 
 /// The buffer of a value's data.
@@ -266,7 +266,7 @@ LogicalResult FunctionLowering::lower(FusionOp op) {
   for (Value input : op.getInputs()) {
     operands.push_back(dense(input));
     if (isa<fp8::ScaledType>(input.getType()))
-      operands.push_back(view(scalePair(input), MemRefType::get({1}, builder.getF32Type()), 1));
+      operands.push_back(view(scalePair(input), MemRefType::get({1}, builder.getF32Type()), exec::kScaleInverseWord));
   }
   auto yield = cast<train::YieldOp>(op.getBody().front().getTerminator());
   for (auto [value, result] : llvm::zip(yield.getValues(), op.getResults())) {

@@ -188,7 +188,7 @@ void Printer::printOp(Operation &op, unsigned indent) {
              use(quantize.getScale(), kUnary) + ")";
     if (buffer && transposed) {
       std::string variable = names.unique("code");
-      os.indent(indent) << "const " << type << " " << variable << " = " << code << ";\n";
+      os.indent(indent) << "const auto " << variable << " = " << code << ";\n";
       code = variable;
     }
     if (buffer)

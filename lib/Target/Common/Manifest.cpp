@@ -75,7 +75,7 @@ std::string fp8c::target::getManifest(ModuleOp module, StringRef target, Initial
       entry["of"] = of->str();
     // A scale state starts with scale and inverse 1 and no history.
     entry["init"] = variable.getRole() == train::Role::scale
-                        ? Json{{"kind", "values"}, {"values", {1, 1}}}
+                        ? Json{{"kind", "values"}, {"values", {1, 0, 0, 0, 1}}}
                         : getInit(variable.getInit(), data);
     variables.push_back(entry);
     if (variable.getRole() == train::Role::parameter)

@@ -129,7 +129,7 @@ void FunctionPrinter::print(GemmOp op) {
   if (isCUDA && op.getFastAccum())
     os << ", .fast_accum = true";
   os << "}, " << use(op.getA()) << ", " << use(op.getB()) << ", " << use(op.getC());
-  auto scale = [&](Value pair) { return pair ? use(pair) + " + 1" : "nullptr"; };
+  auto scale = [&](Value pair) { return pair ? use(pair) + " + " + std::to_string(kScaleInverseWord) : "nullptr"; };
   if (op.getAccumulate() || op.getScaleA() || op.getScaleB() || op.getWorkspace())
     os << ", /*accumulate=*/" << (op.getAccumulate() ? "true" : "false");
   if (op.getScaleA() || op.getScaleB() || op.getWorkspace())
@@ -167,8 +167,16 @@ void FunctionPrinter::print(LaunchOp op) {
   ValueRange buffers = op.getBuffers();
   bool sums = skeleton == train::Skeleton::sum, rows = skeleton == train::Skeleton::rows;
   os << "  " << train::stringifySkeleton(skeleton);
-  if (isCUDA && rows)
-    os << "<" << op.getCols() << ">";
+  if (isCUDA && rows) {
+    // A transposed copy needs many rows in one block, whole rows only if something is reduced over them.
+    bool transposes = false, reduces = false;
+    kernel.walk([&](QuantizeOp quantize) { transposes |= static_cast<bool>(quantize.getTransposed()); });
+    kernel.walk([&](ReduceOp) { reduces = true; });
+    os << (transposes ? "_transposed<" : "<") << op.getCols();
+    if (transposes)
+      os << (reduces ? ", /*whole_rows=*/true" : ", /*whole_rows=*/false");
+    os << ">";
+  }
   os << "(" << first << type << "{" << list(sums ? buffers.drop_back() : buffers) << "}, ";
   if (skeleton == train::Skeleton::map || sums)
     os << op.getRows() * op.getCols();

@@ -17,13 +17,16 @@
 
 #include "kernels/common/stats.h"
 
+#include <stddef.h>
+
 namespace fp8c {
 
 /// Memory layout of a value of type !fp8.scale_state: this header, then
 /// `window` floats of amax history, newest first.
 struct ScaleState {
   float scale;
-  float scale_inv;
+  float unused[3];
+  float scale_inv; ///< 16 bytes on: cuBLASLt wants it aligned
   Stats pending; ///< of the micro-batches since the last advance
   uint32_t filled;
 
@@ -34,6 +37,10 @@ struct ScaleState {
 constexpr int64_t scale_state_words(int64_t window) {
   return int64_t(sizeof(ScaleState) / 4) + window;
 }
+
+/// Where the inverse stands after a scale, in words.
+constexpr int64_t scale_inverse_word = 4;
+static_assert(offsetof(ScaleState, scale_inv) == 4 * scale_inverse_word, "");
 
 namespace detail {
 
@@ -78,7 +85,7 @@ FP8C_FN void advance_scale(ScaleState *state, int64_t window, float margin,
   state->pending = Stats{0, 0, 0};
 }
 
-/// Current scaling: {scale, 1 / scale} of the tensor that was measured.
+/// Current scaling: the scale, and at `scale_inverse_word` 1 / scale, of the tensor that was measured.
 template <class T>
 FP8C_FN void compute_scale(const Stats *stats, float *scale_and_inverse,
                            float margin, bool power_of_two) {
@@ -86,7 +93,7 @@ FP8C_FN void compute_scale(const Stats *stats, float *scale_and_inverse,
   const float scale =
       amax > 0.0f ? detail::scale_for<T>(amax, margin, power_of_two) : 1.0f;
   scale_and_inverse[0] = scale;
-  scale_and_inverse[1] = 1.0f / scale;
+  scale_and_inverse[scale_inverse_word] = 1.0f / scale;
 }
 
 } // namespace fp8c

@@ -34,6 +34,17 @@ struct Softmax {
   static FP8C_INLINE float exponentials(float x, float m) {
     return exp_nonpositive(x - m);
   }
+
+  /// The log-sum-exp over all threads of the block.
+  FP8C_INLINE float reduce() const {
+    const float m = team_reduce<loss_threads>(
+        largest, [](float a, float b) { return fp8c::max(a, b); });
+    // A thread without elements has -inf - -inf.
+    const float mine = sum == 0.0f ? 0.0f : sum * exp_nonpositive(largest - m);
+    const float all = team_reduce<loss_threads>(
+        mine, [](float a, float b) { return a + b; });
+    return m + log(all);
+  }
 };
 
 /// The log-sum-exp of a row, in all threads of the block.
@@ -42,14 +53,7 @@ FP8C_INLINE float block_log_sum_exp(const T *x, int64_t classes) {
   Softmax s;
   for (int64_t j = threadIdx.x * N; j < classes; j += loss_threads * N)
     s.add(load(x, Position<N>::at(j)));
-  const float m = team_reduce<loss_threads>(
-      s.largest, [](float a, float b) { return fp8c::max(a, b); });
-  // A thread without elements has -inf - -inf.
-  const float mine =
-      s.sum == 0.0f ? 0.0f : s.sum * exp_nonpositive(s.largest - m);
-  const float sum = team_reduce<loss_threads>(
-      mine, [](float a, float b) { return a + b; });
-  return m + log(sum);
+  return s.reduce();
 }
 
 template <int N, class T>
@@ -66,35 +70,100 @@ __global__ void cross_entropy_kernel(const T *logits, const int64_t *labels,
   }
 }
 
-/// The mean of the losses of the rows that count, in order and in double.
+/// The mean of the losses, which are 0 for rows that do not count, in a fixed
+/// order and in double.
 static __global__ void mean_loss_kernel(const float *losses,
-                                        const int64_t *labels, float *loss,
-                                        float *inv_count, int64_t rows,
-                                        int64_t ignore_index) {
+                                        const int64_t *count, float *loss,
+                                        float *inv_count, int64_t rows) {
   __shared__ double sums[1024];
-  __shared__ int counted[1024];
   double sum = 0.0;
-  int count = 0;
-  for (int64_t i = threadIdx.x; i < rows; i += 1024) {
-    sum += losses ? losses[i] : 0.0f;
-    count += counts(labels[i], ignore_index);
-  }
+  for (int64_t i = threadIdx.x; i < rows; i += 1024)
+    sum += losses[i];
   sums[threadIdx.x] = sum;
-  counted[threadIdx.x] = count;
   __syncthreads();
   for (int half = 512; half > 0; half /= 2) {
-    if (threadIdx.x < half) {
+    if (threadIdx.x < half)
       sums[threadIdx.x] += sums[threadIdx.x + half];
-      counted[threadIdx.x] += counted[threadIdx.x + half];
-    }
     __syncthreads();
   }
-  if (threadIdx.x == 0) {
-    if (loss)
-      *loss = counted[0] ? float(sums[0] / double(counted[0])) : 0.0f;
-    if (inv_count)
-      *inv_count = counted[0] ? 1.0f / float(counted[0]) : 0.0f;
+  if (threadIdx.x > 0)
+    return;
+  *loss = *count ? float(sums[0] / double(*count)) : 0.0f;
+  if (inv_count)
+    *inv_count = *count ? 1.0f / float(*count) : 0.0f;
+}
+
+inline constexpr uint64_t loss_shared_bytes = 110 * 1024; ///< two blocks fit
+
+/// Loss and gradient of a row; it is read from memory once if it fits into
+/// shared memory (`Keep`).
+template <int N, bool Keep, class T, class Out>
+__global__ void __launch_bounds__(loss_threads)
+    cross_entropy_fused_kernel(const T *logits, const int64_t *labels,
+                               const int64_t *count, const float *dloss,
+                               float *losses, Out *dlogits, int64_t classes,
+                               int64_t ignore_index) {
+  extern __shared__ __align__(16) unsigned char shared[];
+  const int64_t i = blockIdx.x, label = labels[i];
+  const T *x = logits + i * classes;
+  Out *dx = dlogits + i * classes;
+  if (!counts(label, ignore_index)) {
+    for (int64_t j = threadIdx.x * N; j < classes; j += loss_threads * N)
+      store(dx, Position<N>::at(j), 0.0f);
+    if (threadIdx.x == 0)
+      losses[i] = 0.0f;
+    return;
   }
+  const float at_label = load(x, label); // before dx, which may be x
+  T *kept = Keep ? reinterpret_cast<T *>(shared) : const_cast<T *>(x);
+  Softmax s;
+  for (int64_t j = threadIdx.x * N; j < classes; j += loss_threads * N) {
+    if constexpr (N > 1) {
+      const auto codes = load_codes<T, N>(x + j);
+      if constexpr (Keep)
+        store_codes(kept + j, codes);
+      s.add(decode(codes));
+    } else {
+      s.add(load(x, j));
+    }
+  }
+  const float lse = s.reduce();
+  if (threadIdx.x == 0)
+    losses[i] = lse - at_label;
+  const float factor = *dloss * (1.0f / float(*count));
+  for (int64_t j = threadIdx.x * N; j < classes; j += loss_threads * N) {
+    if constexpr (N > 1) {
+      Codes<T, N> codes;
+      if constexpr (Keep)
+        codes = *reinterpret_cast<const Codes<T, N> *>(kept + j);
+      else
+        codes = load_codes<T, N>(x + j);
+      auto p = Softmax::exponentials(decode(codes), lse);
+#pragma unroll
+      for (int l = 0; l < N; ++l)
+        p.v[l] = (p.v[l] - (j + l == label ? 1.0f : 0.0f)) * factor;
+      store(dx, Index<N>{j}, p);
+    } else {
+      const float p = Softmax::exponentials(load(x, j), lse);
+      store(dx, j, (p - (j == label ? 1.0f : 0.0f)) * factor);
+    }
+  }
+}
+
+static __global__ void count_labels_kernel(const int64_t *labels,
+                                           int64_t *count, int64_t rows,
+                                           int64_t ignore_index) {
+  int mine = 0;
+  for (int64_t i = threadIdx.x; i < rows; i += blockDim.x)
+    mine += counts(labels[i], ignore_index);
+  __shared__ int sum;
+  if (threadIdx.x == 0)
+    sum = 0;
+  __syncthreads();
+  atomicAdd(&sum, mine);
+  __syncthreads();
+  if (threadIdx.x == 0)
+    *count = sum;
 }
 
 template <int N, class T, class Out>
@@ -125,22 +194,56 @@ cross_entropy_backward_kernel(const T *logits, const int64_t *labels,
 
 } // namespace detail
 
+/// How many of the labels count.
+inline void count_labels(const Stream &stream, const int64_t *labels,
+                         int64_t *count, int64_t rows, int64_t ignore_index) {
+  detail::launch(stream, detail::count_labels_kernel, 1, 1024, 0, labels, count,
+                 rows, ignore_index);
+}
+
+/// The mean over the rows that count.
+inline void mean_loss(const Stream &stream, const float *row_losses,
+                      const int64_t *count, float *loss, int64_t rows) {
+  detail::launch(stream, detail::mean_loss_kernel, 1, 1024, 0, row_losses,
+                 count, loss, static_cast<float *>(nullptr), rows);
+}
+
 /// lse is saved per row and 1 / count once, for the backward pass.
 template <class T>
 void cross_entropy(const Stream &stream, const T *logits, const int64_t *labels,
                    float *loss, float *lse, float *inv_count, int64_t rows,
                    int64_t classes, int64_t ignore_index) {
   using namespace detail;
-  float *losses = stream.workspace<float>(rows * sizeof(float));
-  if (classes % pack_size == 0)
-    launch(stream, cross_entropy_kernel<pack_size, T>, unsigned(rows),
-           loss_threads, 0, logits, labels, lse, losses, classes, ignore_index);
-  else
-    launch(stream, cross_entropy_kernel<1, T>, unsigned(rows), loss_threads, 0,
-           logits, labels, lse, losses, classes, ignore_index);
+  auto *count = stream.workspace<int64_t>(16 + rows * sizeof(float));
+  auto *losses = reinterpret_cast<float *>(count + 2);
+  const auto kernel = classes % pack_size == 0
+                          ? cross_entropy_kernel<pack_size, T>
+                          : cross_entropy_kernel<1, T>;
+  launch(stream, kernel, unsigned(rows), loss_threads, 0, logits, labels, lse,
+         losses, classes, ignore_index);
+  count_labels(stream, labels, count, rows, ignore_index);
   launch(stream, mean_loss_kernel, 1, 1024, 0,
-         static_cast<const float *>(losses), labels, loss, inv_count, rows,
-         ignore_index);
+         static_cast<const float *>(losses), static_cast<const int64_t *>(count),
+         loss, inv_count, rows);
+}
+
+/// The loss of each row (0 if its label does not count) and dlogits, which may
+/// be logits. `count` is of all rows of the batch, of which these may be some.
+template <class T, class Out>
+void cross_entropy_fused(const Stream &stream, const T *logits,
+                         const int64_t *labels, const int64_t *count,
+                         const float *dloss, float *row_losses, Out *dlogits,
+                         int64_t rows, int64_t classes, int64_t ignore_index) {
+  using namespace detail;
+  const uint64_t bytes = classes * sizeof(T);
+  const bool keep = bytes <= loss_shared_bytes;
+  const auto kernel = classes % pack_size
+                          ? cross_entropy_fused_kernel<1, false, T, Out>
+                      : keep ? cross_entropy_fused_kernel<pack_size, true, T, Out>
+                             : cross_entropy_fused_kernel<pack_size, false, T, Out>;
+  launch(stream, kernel, unsigned(rows), loss_threads,
+         keep && classes % pack_size == 0 ? bytes : 0, logits, labels, count,
+         dloss, row_losses, dlogits, classes, ignore_index);
 }
 
 /// dlogits may be logits.
@@ -151,14 +254,11 @@ void cross_entropy_backward(const Stream &stream, const T *logits,
                             Out *dlogits, int64_t rows, int64_t classes,
                             int64_t ignore_index) {
   using namespace detail;
-  if (classes % pack_size == 0)
-    launch(stream, cross_entropy_backward_kernel<pack_size, T, Out>,
-           unsigned(rows), loss_threads, 0, logits, labels, lse, inv_count,
-           dloss, dlogits, classes, ignore_index);
-  else
-    launch(stream, cross_entropy_backward_kernel<1, T, Out>, unsigned(rows),
-           loss_threads, 0, logits, labels, lse, inv_count, dloss, dlogits,
-           classes, ignore_index);
+  const auto kernel = classes % pack_size == 0
+                          ? cross_entropy_backward_kernel<pack_size, T, Out>
+                          : cross_entropy_backward_kernel<1, T, Out>;
+  launch(stream, kernel, unsigned(rows), loss_threads, 0, logits, labels, lse,
+         inv_count, dloss, dlogits, classes, ignore_index);
 }
 
 } // namespace fp8c

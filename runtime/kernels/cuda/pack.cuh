@@ -192,6 +192,11 @@ template <class T, int N> FP8C_INLINE Codes<T, N> encode(const Pack<N> &x) {
   return r.codes;
 }
 
+template <class T, int N>
+FP8C_INLINE Codes<T, N> from_float(const Pack<N> &x) {
+  return encode<T>(x);
+}
+
 template <class T, int N> FP8C_INLINE Pack<N> decode(const Codes<T, N> &x) {
   using Pair = decltype(detail::PairOf<T>::encode(0.0f, 0.0f));
   union {

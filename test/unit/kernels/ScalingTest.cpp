@@ -60,7 +60,7 @@ TEST(Quantize, AddFoldsWithoutConverting) {
 constexpr int64_t window = 3;
 
 struct State {
-  ScaleState header = {1.0f, 1.0f, {0, 0, 0}, 0};
+  ScaleState header = {1.0f, {}, 1.0f, {0, 0, 0}, 0};
   float history[window] = {};
 };
 static_assert(sizeof(State) == 4 * scale_state_words(window),
@@ -130,15 +130,15 @@ TEST(ScaleState, StaysFiniteForTinyAmaxes) {
 }
 
 TEST(ComputeScale, FollowsTheTensorAtHand) {
-  float pair[2];
+  float pair[scale_inverse_word + 1];
   Stats stats = {bits_of(7.0f), 0, 0};
   compute_scale<e5m2>(&stats, pair, 0.0f, false);
   EXPECT_EQ(pair[0], 8192.0f);
-  EXPECT_EQ(pair[1], 1.0f / 8192.0f);
+  EXPECT_EQ(pair[scale_inverse_word], 1.0f / 8192.0f);
   stats = {0, 0, 9};
   compute_scale<e5m2>(&stats, pair, 0.0f, false);
   EXPECT_EQ(pair[0], 1.0f) << "no usable amax";
-  EXPECT_EQ(pair[1], 1.0f);
+  EXPECT_EQ(pair[scale_inverse_word], 1.0f);
 }
 
 } // namespace
