@@ -46,6 +46,9 @@ void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options, 
   // cuBLASLt multiplies every format; OpenBLAS needs f32 copies.
   exec.gemmWorkspace = options.target == "cpu";
   passes.addPass(createConvertToExec(exec));
+  exec::ChunkLossOptions chunks;
+  chunks.maxBytes = options.getMaxLogits();
+  passes.addPass(exec::createChunkLoss(chunks));
   passes.addPass(exec::createPlanMemory());
 }
 

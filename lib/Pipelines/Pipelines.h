@@ -26,7 +26,10 @@ struct PipelineOptions {
   bool forwardOnly = false;           ///< no loss, gradients or optimizer
   std::optional<bool> fp8TN = {};     ///< run fp8-choose-layouts; by default where the target needs it
 
+  std::optional<int64_t> maxLogits = {}; ///< see exec-chunk-loss; by default 1 GiB on cuda, no limit on cpu
+
   bool needsTN() const { return fp8TN.value_or(target == "cuda"); }
+  int64_t getMaxLogits() const { return maxLogits.value_or(target == "cuda" ? int64_t(1) << 30 : 0); }
 };
 
 /// Appends the passes that lead from an imported module to `stage`.

@@ -49,9 +49,9 @@ func.func @read() -> tensor<16x16xf32> {
 // The loss and its gradient are one pass over the logits, which the gradient replaces.
 // CHECK-LABEL: func.func @loss(
 // CHECK: exec.gemm {{.*}} into %[[LOGITS:[^ ]*]]
-// CHECK-DAG: %[[HYPER:.*]] = exec.hyper "grad_scale"
 // CHECK: exec.call "count_labels" ins(%arg1 {{.*}} outs(%[[COUNT:[^ ]*]] : memref<i64>) {ignore_index = -100 : i64, rows = 4 : i64}
-// CHECK-NEXT: exec.call "cross_entropy_fused" ins(%[[LOGITS]], %arg1, %[[COUNT]], %[[HYPER]] {{.*}} outs(%[[ROWS:[^ ,]*]], %[[LOGITS]] : memref<4xf32>, memref<4x32xf32>) {classes = 32 : i64
+// CHECK: %[[HYPER:.*]] = exec.hyper "grad_scale"
+// CHECK: exec.call "cross_entropy_fused" ins(%[[LOGITS]], %arg1, %[[COUNT]], %[[HYPER]] {{.*}} outs(%[[ROWS:[^ ,]*]], %[[LOGITS]] : memref<4xf32>, memref<4x32xf32>) {classes = 32 : i64
 // CHECK-NEXT: exec.call "mean_loss" ins(%[[ROWS]], %[[COUNT]] {{.*}} outs(%arg2
 // CHECK-NEXT: exec.gemm %[[LOGITS]],
 func.func @loss(%x: tensor<4x16xf32>, %labels: tensor<4xi64>) -> (tensor<f32>, tensor<4x16xf32>) {
@@ -76,6 +76,16 @@ func.func @logits_too(%x: tensor<4x16xf32>, %labels: tensor<4xi64>) -> (tensor<4
   %d = train.cross_entropy_vjp %scale, %logits, %labels, %lse, %inv_count
      : tensor<f32>, tensor<4x32xf32>, tensor<4xi64>, tensor<4xf32>, tensor<f32> -> tensor<4x32xf32>
   return %logits, %d : tensor<4x32xf32>, tensor<4x32xf32>
+}
+
+// Without a gradient, too.
+// CHECK-LABEL: func.func @loss_only(
+// CHECK: exec.call "count_labels"
+// CHECK-NEXT: exec.call "cross_entropy_rows" ins(%arg0, %arg1 {{.*}} outs(%[[ROWS:[^ ]*]] :
+// CHECK-NEXT: exec.call "mean_loss" ins(%[[ROWS]],
+func.func @loss_only(%logits: tensor<4x32xf32>, %labels: tensor<4xi64>) -> tensor<f32> {
+  %loss, %lse, %inv_count = train.cross_entropy %logits, %labels : tensor<4x32xf32>, tensor<4xi64> -> tensor<f32>, tensor<4xf32>, tensor<f32>
+  return %loss : tensor<f32>
 }
 
 // A cotangent that depends on the loss needs two passes.

@@ -26,6 +26,7 @@ struct CompileArguments {
   std::string model, output, emit, recipe = "fp8-delayed", target = "cpu", loss, fp8Layouts, passPipelineDump;
   std::string hostCompiler = "c++", hostOpt = "3", cudaCompiler = "nvcc", gpu = "sm_90";
   int64_t batch = 0, seq = 0;
+  std::optional<int64_t> maxLogits;
   bool forwardOnly = false, remarks = false;
 };
 } // namespace
@@ -67,6 +68,7 @@ static int compile(const CompileArguments &args) {
   options.target = args.target;
   if (!args.fp8Layouts.empty())
     options.fp8TN = args.fp8Layouts == "tn";
+  options.maxLogits = args.maxLogits;
   buildPipeline(passes, options, stage);
   if (failed(passes.run(*module)))
     return 1;
@@ -94,6 +96,8 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
   command->add_option("--loss", args->loss, "Output of the graph to differentiate (default: its scalar output, else cross-entropy of its logits)");
   command->add_option("--fp8-layouts", args->fp8Layouts, "Layouts of FP8 products: tn (contracted dimensions last, as GPUs want them) or any; default: what the target needs")
       ->check(CLI::IsMember({"tn", "any"}));
+  command->add_option("--max-logits", args->maxLogits, "Bytes of the largest logits buffer, as 512M: beyond, head and loss run by chunks of rows; 0: no limit (default: 1G on cuda, 0 on cpu)")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))->check(CLI::NonNegativeNumber);
   command->add_option("--emit", args->emit, "Print a stage on stdout and build nothing")
       ->check(CLI::IsMember({"train", "grad", "fp8", "fusion", "exec", "source"}));
   command->add_flag("--forward-only", args->forwardOnly, "Compile the forward pass alone");

@@ -34,6 +34,42 @@ int64_t exec::getByteSize(MemRefType type) {
 
 bool exec::isContiguous(MemRefType type) { return type.getLayout().isIdentity(); }
 
+void exec::getEffects(Operation *op, SmallVectorImpl<Value> &reads, SmallVectorImpl<Value> &writes) {
+  if (auto gemm = dyn_cast<GemmOp>(op)) {
+    for (Value operand : op->getOperands())
+      reads.push_back(operand);
+    writes.push_back(gemm.getC());
+    if (gemm.getWorkspace())
+      writes.push_back(gemm.getWorkspace());
+  } else if (auto call = dyn_cast<CallOp>(op)) {
+    // Outputs may be accumulated into, and states are read as well.
+    llvm::append_range(reads, op->getOperands());
+    llvm::append_range(writes, call.getOutputs());
+  } else if (auto copy = dyn_cast<CopyOp>(op)) {
+    reads.push_back(copy.getSource());
+    writes.push_back(copy.getTarget());
+  } else if (auto launch = dyn_cast<LaunchOp>(op)) {
+    auto kernel = SymbolTable::lookupNearestSymbolFrom<KernelOp>(op, launch.getKernelAttr());
+    llvm::append_range(reads, launch.getBuffers());
+    llvm::append_range(writes, launch.getBuffers().drop_front(kernel ? kernel.getInputs() : 0));
+  } else if (isa<FillOp>(op)) {
+    writes.push_back(op->getOperand(0));
+  } else if (!isa<AllocOp, ViewOp, GetOp, HyperOp, ConstantOp>(op)) {
+    llvm::append_range(reads, op->getOperands());
+    llvm::append_range(writes, op->getOperands());
+  }
+}
+
+int64_t exec::getGemmWorkspaceBytes(Value a, Value b, Value c) {
+  int64_t bytes = 0;
+  for (Value matrix : {a, b, c}) {
+    auto type = cast<MemRefType>(matrix.getType());
+    if (!type.getElementType().isF32())
+      bytes += llvm::alignTo(type.getNumElements() * 4, kAlignment);
+  }
+  return bytes;
+}
+
 LogicalResult GemmOp::verify() {
   auto count = [](Value buffer) { return cast<MemRefType>(buffer.getType()).getNumElements(); };
   int64_t batch = getBatch(), m = getM(), n = getN(), k = getK();

@@ -25,6 +25,13 @@ int64_t getByteSize(mlir::MemRefType type);
 /// Is the buffer dense and row-major?
 bool isContiguous(mlir::MemRefType type);
 
+/// The buffers that an op reads and writes; a buffer that it does both with is in both.
+void getEffects(mlir::Operation *op, llvm::SmallVectorImpl<mlir::Value> &reads,
+                llvm::SmallVectorImpl<mlir::Value> &writes);
+
+/// Bytes of the f32 copies that a product of these buffers needs where the library multiplies f32 only.
+int64_t getGemmWorkspaceBytes(mlir::Value a, mlir::Value b, mlir::Value c);
+
 /// Words of a scale pair: the scale, and 16 bytes on its inverse, because cuBLASLt
 /// wants that aligned.
 constexpr int64_t kScaleInverseWord = 4, kScalePairWords = 5;

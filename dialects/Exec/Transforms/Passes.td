@@ -16,4 +16,18 @@ def PlanMemory : Pass<"exec-plan-memory", "::mlir::ModuleOp"> {
   }];
 }
 
+def ChunkLoss : Pass<"exec-chunk-loss", "::mlir::ModuleOp"> {
+  let summary = "Compute large logits, their loss and its gradients by chunks of rows";
+  let description = [{
+    Where the logits of a loss take more than `max-bytes`, the GEMM that makes them, the loss, and the GEMMs that read their gradient run
+    over chunks of rows, all in one buffer of at most `max-bytes` (but at least one row). The loss and the gradients of rows are the same
+    bits as without chunks, if the GEMM library gives a row the same bits whatever rows are beside it. The weight gradient sums its chunks in f32, one
+    after another: in another order than one GEMM over all rows.
+    A remark says so where the ops around a loss are not of this form. Run it before `exec-plan-memory`.
+  }];
+  let options = [
+    Option<"maxBytes", "max-bytes", "int64_t", "int64_t(1) << 30", "Largest logits buffer in bytes; 0: never chunk">
+  ];
+}
+
 #endif // EXEC_TRANSFORMS_PASSES_TD

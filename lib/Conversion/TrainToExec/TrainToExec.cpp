@@ -60,7 +60,8 @@ private:
   LogicalResult lowerContraction(Operation *op);
   void lowerTranspose(Operation *op, ArrayRef<int64_t> permutation);
   CrossEntropyVJPOp getFusableVJP(CrossEntropyOp loss);
-  LogicalResult lowerWithGradient(CrossEntropyOp loss, CrossEntropyVJPOp vjp);
+  LogicalResult lowerRowByRow(CrossEntropyOp loss, CrossEntropyVJPOp vjp);
+  FailureOr<Value> getEarly(Value value);
   bool mayOverwrite(Value value, Operation *lastUser);
   void lowerSplit(SplitOp op);
   void lowerConcat(ConcatOp op);
@@ -334,16 +335,8 @@ LogicalResult FunctionLowering::lowerContraction(Operation *op) {
   buffers[result] = c;
   fp8::GemmDims dims = fp8::getGemmDims(contraction);
   // Target libraries that multiply f32 only need f32 copies of the rest.
-  int64_t workspaceBytes = 0;
-  auto addCopy = [&](Value matrix, int64_t elements) {
-    if (gemmWorkspace && !cast<MemRefType>(matrix.getType()).getElementType().isF32())
-      workspaceBytes += llvm::alignTo(elements * 4, exec::kAlignment);
-  };
-  addCopy(a, dims.batch * dims.m * dims.k);
-  addCopy(b, dims.batch * dims.k * dims.n);
-  addCopy(c, dims.batch * dims.m * dims.n);
   Value workspace;
-  if (workspaceBytes) {
+  if (int64_t workspaceBytes = gemmWorkspace ? exec::getGemmWorkspaceBytes(a, b, c) : 0) {
     workspace = exec::AllocOp::create(
         builder, op->getLoc(), MemRefType::get({workspaceBytes / 4}, builder.getF32Type()), IntegerAttr());
     keepName(op, workspace.getDefiningOp(), ".workspace");
@@ -459,28 +452,39 @@ bool FunctionLowering::mayOverwrite(Value value, Operation *lastUser) {
   return isa_and_nonnull<MatmulOp, fp8::MatmulOp, FusionOp>(op) && buffer(value).getDefiningOp<exec::AllocOp>();
 }
 
-LogicalResult FunctionLowering::lowerWithGradient(CrossEntropyOp loss, CrossEntropyVJPOp vjp) {
-  if (auto hyper = vjp.getCotangent().getDefiningOp<HyperOp>(); hyper && !buffer(hyper)) {
+/// The buffer of a value that may be lowered before its turn.
+FailureOr<Value> FunctionLowering::getEarly(Value value) {
+  if (auto hyper = value.getDefiningOp<HyperOp>(); hyper && !buffer(hyper)) {
     if (failed(lower(hyper)))
       return failure();
     done.insert(hyper);
   }
-  Value logits = dense(loss.getLogits()), labels = dense(loss.getLabels());
-  Value dlogits;
-  if (loss.getLogits().getType() == vjp.getType() && mayOverwrite(loss.getLogits(), vjp))
-    buffers[vjp.getDlogits()] = dlogits = logits;
-  else
-    dlogits = destination(vjp.getDlogits());
-  done.insert(vjp);
+  return dense(value);
+}
 
+/// One pass over the logits; with `vjp`, which may be null, the gradient as well.
+LogicalResult FunctionLowering::lowerRowByRow(CrossEntropyOp loss, CrossEntropyVJPOp vjp) {
   ArrayRef<int64_t> shape = fp8::getShape(loss.getLogits().getType());
   NamedAttribute rows = number("rows", ShapedType::getNumElements(shape.drop_back()));
-  NamedAttribute ignored = number("ignore_index", loss.getIgnoreIndex());
+  NamedAttribute classes = number("classes", shape.back()), ignored = number("ignore_index", loss.getIgnoreIndex());
+  Value logits = dense(loss.getLogits()), labels = dense(loss.getLabels());
   Value count = alloc(MemRefType::get({}, builder.getI64Type()), loss);
   Value rowLosses = alloc(MemRefType::get(shape.drop_back(), builder.getF32Type()), loss);
   call("count_labels", labels, count, loss, {rows, ignored});
-  call("cross_entropy_fused", {logits, labels, count, dense(vjp.getCotangent())}, {rowLosses, dlogits}, loss,
-       {rows, number("classes", shape.back()), ignored});
+  if (vjp) {
+    FailureOr<Value> cotangent = getEarly(vjp.getCotangent());
+    if (failed(cotangent))
+      return failure();
+    Value dlogits = logits;
+    if (loss.getLogits().getType() == vjp.getDlogits().getType() && mayOverwrite(loss.getLogits(), vjp))
+      buffers[vjp.getDlogits()] = dlogits;
+    else
+      dlogits = destination(vjp.getDlogits());
+    done.insert(vjp);
+    call("cross_entropy_fused", {logits, labels, count, *cotangent}, {rowLosses, dlogits}, loss, {rows, classes, ignored});
+  } else {
+    call("cross_entropy_rows", {logits, labels}, rowLosses, loss, {rows, classes, ignored});
+  }
   call("mean_loss", {rowLosses, count}, destination(loss.getLoss()), loss, {rows});
   return success();
 }
@@ -605,8 +609,9 @@ LogicalResult FunctionLowering::lower(Operation *op) {
       attrs.push_back(builder.getNamedAttr("accumulate", builder.getUnitAttr()));
     call("embedding_backward", {dense(vjp.getIds()), dense(vjp.getCotangent())}, target, op, attrs);
   } else if (auto loss = dyn_cast<CrossEntropyOp>(op)) {
-    if (CrossEntropyVJPOp vjp = getFusableVJP(loss))
-      return lowerWithGradient(loss, vjp);
+    CrossEntropyVJPOp vjp = getFusableVJP(loss);
+    if (vjp || (loss.getLse().use_empty() && loss.getInvCount().use_empty()))
+      return lowerRowByRow(loss, vjp);
     ArrayRef<int64_t> shape = shapeOf(loss.getLogits());
     call("cross_entropy", {dense(loss.getLogits()), dense(loss.getLabels())},
          {destination(loss.getLoss()), destination(loss.getLse()), destination(loss.getInvCount())}, op,

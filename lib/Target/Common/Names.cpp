@@ -65,7 +65,7 @@ Scope::Scope() {
       "switch", "template", "this", "true", "try", "typedef", "union", "unsigned", "using", "virtual", "void", "while", "xor",
       // the kernel library and the emitted prelude
       "abs", "advance_scale", "as", "at", "attention", "attention_backward", "block", "call", "chunk", "clip_coefficient",
-      "columns", "compute_scale", "copy", "count_labels", "cross_entropy", "cross_entropy_backward", "cross_entropy_fused", "embedding", "embedding_backward",
+      "columns", "compute_scale", "copy", "count_labels", "cross_entropy", "cross_entropy_backward", "cross_entropy_fused", "cross_entropy_rows", "embedding", "embedding_backward",
       "erf", "exp", "fill", "gemm", "hyper", "i", "j", "load", "log", "map", "max", "mean_loss", "min", "pow", "quantize", "reciprocal",
       "record_stats", "rotary", "round_to", "row", "rows", "rsqrt", "scale_state", "select", "sigmoid", "sqrt", "store", "sum",
       "sums", "tanh"};

@@ -230,7 +230,7 @@ LogicalResult FunctionPrinter::print(CallOp op) {
        << integer("ignore_index") << ");\n";
   } else if (callee == "mean_loss") {
     os << "  mean_loss(" << first << arguments << ", /*rows=*/" << integer("rows") << ");\n";
-  } else if (callee == "cross_entropy" || callee == "cross_entropy_backward" || callee == "cross_entropy_fused") {
+  } else if (callee.starts_with("cross_entropy")) {
     os << "  " << callee << "(" << first << arguments << ",\n      /*rows=*/" << integer("rows") << ", /*classes=*/"
        << integer("classes") << ", /*ignore_index=*/" << integer("ignore_index") << ");\n";
   } else if (callee == "clip_coefficient") {

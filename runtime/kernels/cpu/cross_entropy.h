@@ -6,9 +6,10 @@
 // Rows whose label is `ignore_index` or negative do not count: no loss, zero
 // gradient. With no row at all to count the loss is 0.
 //
-// Where the gradient is wanted with the loss, three functions do it with one
-// pass over the logits: count_labels, cross_entropy_fused (of all rows, or of
-// some at a time), mean_loss. They give the bits of the other two.
+// Where nobody asks for the statistics, three functions do it with one pass over
+// the logits: count_labels, cross_entropy_rows or, with the gradient,
+// cross_entropy_fused (of all rows or of some at a time), mean_loss. They give
+// the bits of the other two.
 //
 //===----------------------------------------------------------------------===//
 
@@ -112,8 +113,23 @@ inline void count_labels(const int64_t *labels, int64_t *count, int64_t rows,
     *count += detail::counts(labels[i], ignore_index);
 }
 
-/// The loss of each row (0 if its label does not count) and dlogits, which may
-/// be logits. `count` is of all rows of the batch, of which these may be some.
+/// The loss of each row; 0 if its label does not count.
+template <class T>
+void cross_entropy_rows(const T *logits, const int64_t *labels,
+                        float *row_losses, int64_t rows, int64_t classes,
+                        int64_t ignore_index) {
+#pragma omp parallel for schedule(static)
+  for (int64_t i = 0; i < rows; ++i) {
+    const T *x = logits + i * classes;
+    row_losses[i] = detail::counts(labels[i], ignore_index)
+                        ? detail::row_loss(x, detail::log_sum_exp(x, classes),
+                                           labels[i], classes)
+                        : 0.0f;
+  }
+}
+
+/// The same, and dlogits, which may be logits. `count` is of all rows of the
+/// batch, of which these may be some.
 template <class T, class Out>
 void cross_entropy_fused(const T *logits, const int64_t *labels,
                          const int64_t *count, const float *dloss,

@@ -1,0 +1,118 @@
+// RUN: fp8c-opt %s -split-input-file --exec-chunk-loss=max-bytes=65536 -verify-diagnostics | FileCheck %s
+
+// 512 rows of 256 bytes each are twice what is allowed. The loss's mean waits for all chunks.
+module {
+  exec.variable @dw : memref<128x32xf32> at 0 {init = #train.constant<0.0>, role = #train.role<gradient>}
+  // CHECK-LABEL: func.func @head(
+  func.func @head(%x: memref<2x256x32xbf16>, %w: memref<128x32xbf16>, %labels: memref<2x256xi64>, %dx: memref<2x256x32xbf16>, %mean: memref<f32>) {
+    // CHECK: exec.call "count_labels"
+    // CHECK: %[[LOGITS:.*]] = exec.alloc {name = "head"} : memref<256x128xbf16>
+    // CHECK-NEXT: %[[X:.*]] = exec.view %arg0 : memref<2x256x32xbf16> to memref<256x32xbf16>
+    // CHECK-NEXT: exec.gemm %[[X]], %arg1 into %[[LOGITS]] {k = 32 : i64, m = 256 : i64, n = 128 : i64, name = "head", transpose_b}
+    // CHECK-NEXT: %[[LABELS:.*]] = exec.view %arg2 : memref<2x256xi64> to memref<256x1xi64>
+    // CHECK-NEXT: %[[LOSSES:.*]] = exec.view %[[ALL:.*]] : memref<2x256xf32> to memref<256x1xf32>
+    // CHECK-NEXT: exec.call "cross_entropy_fused" ins(%[[LOGITS]], %[[LABELS]], {{.*}} outs(%[[LOSSES]], %[[LOGITS]] : {{.*}} rows = 256
+    // CHECK-NEXT: %[[DX:.*]] = exec.view %arg3 : memref<2x256x32xbf16> to memref<256x32xbf16>
+    // CHECK-NEXT: exec.gemm %[[LOGITS]], %arg1 into %[[DX]] {k = 128 : i64, m = 256 : i64, n = 32 : i64
+    // CHECK-NEXT: %[[X:.*]] = exec.view %arg0
+    // CHECK-NEXT: exec.gemm %[[LOGITS]], %[[X]] into %[[DW:.*]] {k = 256 : i64, m = 128 : i64, n = 32 : i64, name = "head", transpose_a}
+    // The second chunk: further on, and added to the first one's weight gradient.
+    // CHECK-NEXT: exec.view %arg0[8192]
+    // CHECK-NEXT: exec.gemm %{{.*}}, %arg1 into %[[LOGITS]]
+    // CHECK-NEXT: exec.view %arg2[256]
+    // CHECK-NEXT: exec.view %[[ALL]][256]
+    // CHECK-NEXT: exec.call "cross_entropy_fused"
+    // CHECK-NEXT: exec.view %arg3[8192]
+    // CHECK-NEXT: exec.gemm %[[LOGITS]], %arg1 into
+    // CHECK-NEXT: exec.view %arg0[8192]
+    // CHECK-NEXT: exec.gemm %[[LOGITS]], %{{.*}} into %[[DW]] {accumulate,
+    // CHECK-NEXT: exec.call "mean_loss" ins(%[[ALL]],
+    // CHECK-NEXT: return
+    %dw = exec.get @dw : memref<128x32xf32>
+    %logits = exec.alloc {name = "head"} : memref<2x256x128xbf16>
+    %count = exec.alloc : memref<i64>
+    %losses = exec.alloc : memref<2x256xf32>
+    %scale = exec.hyper "grad_scale" : memref<f32>
+    exec.gemm %x, %w into %logits {m = 512, n = 128, k = 32, transpose_b, name = "head"} : memref<2x256x32xbf16>, memref<128x32xbf16>, memref<2x256x128xbf16>
+    exec.call "count_labels" ins(%labels : memref<2x256xi64>) outs(%count : memref<i64>) {ignore_index = -100, rows = 512}
+    exec.call "cross_entropy_fused" ins(%logits, %labels, %count, %scale : memref<2x256x128xbf16>, memref<2x256xi64>, memref<i64>, memref<f32>) outs(%losses, %logits : memref<2x256xf32>, memref<2x256x128xbf16>) {classes = 128, ignore_index = -100, rows = 512}
+    exec.call "mean_loss" ins(%losses, %count : memref<2x256xf32>, memref<i64>) outs(%mean : memref<f32>) {rows = 512}
+    exec.gemm %logits, %w into %dx {m = 512, n = 32, k = 128, name = "head"} : memref<2x256x128xbf16>, memref<128x32xbf16>, memref<2x256x32xbf16>
+    exec.gemm %logits, %x into %dw {m = 128, n = 32, k = 512, transpose_a, name = "head"} : memref<2x256x128xbf16>, memref<2x256x32xbf16>, memref<128x32xf32>
+    return
+  }
+}
+
+// -----
+
+// Without gradients, as for evaluation. The chunks are of one size, but for the last.
+module {
+  // CHECK-LABEL: func.func @eval(
+  // CHECK: exec.alloc : memref<256x128xbf16>
+  // CHECK: exec.gemm {{.*}} {k = 32 : i64, m = 256 : i64
+  // CHECK: exec.call "cross_entropy_rows" {{.*}} rows = 256
+  // CHECK: exec.gemm {{.*}} {k = 32 : i64, m = 44 : i64
+  // CHECK: exec.call "cross_entropy_rows" {{.*}} rows = 44
+  // CHECK-NOT: cross_entropy_rows
+  func.func @eval(%x: memref<300x32xbf16>, %w: memref<32x128xbf16>, %labels: memref<300xi64>, %losses: memref<300xf32>) {
+    %logits = exec.alloc : memref<300x128xbf16>
+    exec.gemm %x, %w into %logits {m = 300, n = 128, k = 32} : memref<300x32xbf16>, memref<32x128xbf16>, memref<300x128xbf16>
+    exec.call "cross_entropy_rows" ins(%logits, %labels : memref<300x128xbf16>, memref<300xi64>) outs(%losses : memref<300xf32>) {classes = 128, ignore_index = -100, rows = 300}
+    return
+  }
+}
+
+// -----
+
+// Small logits stay whole.
+module {
+  // CHECK-LABEL: func.func @small(
+  // CHECK: m = 256
+  // CHECK-NOT: exec.gemm
+  // CHECK: return
+  func.func @small(%x: memref<256x32xbf16>, %w: memref<32x128xbf16>, %labels: memref<256xi64>, %losses: memref<256xf32>) {
+    %logits = exec.alloc : memref<256x128xbf16>
+    exec.gemm %x, %w into %logits {m = 256, n = 128, k = 32} : memref<256x32xbf16>, memref<32x128xbf16>, memref<256x128xbf16>
+    exec.call "cross_entropy_rows" ins(%logits, %labels : memref<256x128xbf16>, memref<256xi64>) outs(%losses : memref<256xf32>) {classes = 128, ignore_index = -100, rows = 256}
+    return
+  }
+}
+
+// -----
+
+module {
+  func.func @also_used(%x: memref<512x32xbf16>, %w: memref<32x128xbf16>, %labels: memref<512xi64>, %losses: memref<512xf32>, %out: memref<512x128xbf16>) {
+    %logits = exec.alloc : memref<512x128xbf16>
+    exec.gemm %x, %w into %logits {m = 512, n = 128, k = 32} : memref<512x32xbf16>, memref<32x128xbf16>, memref<512x128xbf16>
+    // expected-remark @+1 {{all logits, 131072 bytes, are in memory at once: an op that is neither the loss nor a matrix product uses them}}
+    exec.call "cross_entropy_rows" ins(%logits, %labels : memref<512x128xbf16>, memref<512xi64>) outs(%losses : memref<512xf32>) {classes = 128, ignore_index = -100, rows = 512}
+    exec.copy %logits to %out : memref<512x128xbf16> to memref<512x128xbf16>
+    return
+  }
+}
+
+// -----
+
+module {
+  func.func @result(%logits: memref<512x128xbf16>, %labels: memref<512xi64>, %losses: memref<512xf32>) {
+    // expected-remark @+1 {{are in memory at once: they are a result}}
+    exec.call "cross_entropy_rows" ins(%logits, %labels : memref<512x128xbf16>, memref<512xi64>) outs(%losses : memref<512xf32>) {classes = 128, ignore_index = -100, rows = 512}
+    return
+  }
+}
+
+// -----
+
+// The weight gradient needs x changed in a way that depends on the loss.
+module {
+  func.func @depends(%x: memref<512x32xf32>, %w: memref<32x128xf32>, %labels: memref<512xi64>, %dw: memref<128x32xf32>, %scale: memref<f32>, %count: memref<i64>) {
+    %logits = exec.alloc : memref<512x128xf32>
+    %losses = exec.alloc : memref<512xf32>
+    exec.gemm %x, %w into %logits {m = 512, n = 128, k = 32} : memref<512x32xf32>, memref<32x128xf32>, memref<512x128xf32>
+    // expected-remark @+1 {{what depends on the loss is needed for its gradient}}
+    exec.call "cross_entropy_fused" ins(%logits, %labels, %count, %scale : memref<512x128xf32>, memref<512xi64>, memref<i64>, memref<f32>) outs(%losses, %logits : memref<512xf32>, memref<512x128xf32>) {classes = 128, ignore_index = -100, rows = 512}
+    exec.call "scale_rows" ins(%losses : memref<512xf32>) outs(%x : memref<512x32xf32>)
+    exec.gemm %logits, %x into %dw {m = 128, n = 32, k = 512, transpose_a} : memref<512x128xf32>, memref<512x32xf32>, memref<128x32xf32>
+    return
+  }
+}
