@@ -25,6 +25,7 @@ namespace {
 struct CompileArguments {
   std::string model, output, emit, recipe = "fp8-delayed", target = "cpu", loss, fp8Layouts, passPipelineDump;
   std::string hostCompiler = "c++", hostOpt = "3", cudaCompiler = "nvcc", gpu = "sm_90";
+  std::vector<std::string> recompute;
   int64_t batch = 0, seq = 0;
   bool forwardOnly = false, remarks = false;
 };
@@ -65,6 +66,7 @@ static int compile(const CompileArguments &args) {
   options.loss = args.loss;
   options.forwardOnly = args.forwardOnly;
   options.target = args.target;
+  options.recompute = args.recompute;
   if (!args.fp8Layouts.empty())
     options.fp8TN = args.fp8Layouts == "tn";
   buildPipeline(passes, options, stage);
@@ -94,6 +96,8 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
   command->add_option("--loss", args->loss, "Output of the graph to differentiate (default: its scalar output, else cross-entropy of its logits)");
   command->add_option("--fp8-layouts", args->fp8Layouts, "Layouts of FP8 products: tn (contracted dimensions last, as GPUs want them) or any; default: what the target needs")
       ->check(CLI::IsMember({"tn", "any"}));
+  command->add_option("--recompute", args->recompute, "Compute anew in backward instead of keeping: none, norm, gelu, block, or several with commas")
+      ->delimiter(',')->check(CLI::IsMember({"none", "norm", "gelu", "block"}));
   command->add_option("--emit", args->emit, "Print a stage on stdout and build nothing")
       ->check(CLI::IsMember({"train", "grad", "fp8", "fusion", "exec", "source"}));
   command->add_flag("--forward-only", args->forwardOnly, "Compile the forward pass alone");
@@ -109,6 +113,7 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
       llvm::sys::path::replace_extension(path, "fp8x");
       args->output = path.str().str();
     }
+    llvm::erase(args->recompute, "none");
     action = [args] { return compile(*args); };
   });
 }
