@@ -54,7 +54,7 @@ def Recompute : Pass<"train-recompute", "::mlir::ModuleOp"> {
     | choice | computed anew | from |
     |---|---|---|
     | `norm` | outputs of normalisations | their input and statistics |
-    | `gelu` | activations: GELU, SwiGLU and what else is element-wise after a non-linear function | their input |
+    | `gelu` | activations: GELU, tanh, sigmoid, … and products with them, as in SwiGLU | their input |
     | `block` | everything in a layer, as the ops' names number it, but what other layers use of it | the layer's input |
 
     Recomputing changes no bit, whatever the recipe: see fp8-insert-scaling for quantised values.

@@ -80,16 +80,16 @@ void Recomputer::chooseNorms() {
   chosen.insert_range(llvm::make_filter_range(forward, isNorm));
 }
 
-/// From a non-linear function on as long as ops are element-wise: SwiGLU is a
-/// sigmoid and two products.
+/// Non-linear functions and products with them: SwiGLU is a sigmoid and two
+/// products. Backward needs what these take in any case.
 void Recomputer::chooseActivations() {
   for (Operation *op : forward) {
     auto follows = [&](Value operand) {
       Operation *producer = operand.getDefiningOp();
       return producer && isa<ScalarExpansionOpInterface>(producer) && chosen.contains(producer);
     };
-    if (isa<GeluOp, SigmoidOp, TanhOp, ReluOp, ErfOp, ExpOp>(op) ||
-        (isa<ScalarExpansionOpInterface>(op) && llvm::any_of(op->getOperands(), follows)))
+    if (isa<GeluOp, SigmoidOp, TanhOp, ReluOp, ErfOp>(op) ||
+        (isa<MulOp>(op) && llvm::any_of(op->getOperands(), follows)))
       chosen.insert(op);
   }
 }
