@@ -1,6 +1,7 @@
 """What backward computes anew is what forward computed, bit for bit."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -54,3 +55,51 @@ def test_recomputing_changes_memory_and_no_bit(model, data, tmp_path, recipe):
         assert weights == checkpoint, choice
     assert peaks["norm"] < most and peaks["gelu"] < most
     assert peaks["block"] < peaks["norm,gelu"] < min(peaks["norm"], peaks["gelu"])
+
+
+# ------------------------------------------------------------------------------
+# To fit
+# ------------------------------------------------------------------------------
+
+
+def compile(model, *options, **others):
+    return run("fp8c", "compile", model, "--recipe", "fp8-delayed", "--emit=exec", *options, **others)
+
+
+def planned(ir):
+    return sum(int(re.search(rf"exec.{part}_bytes = (\d+)", ir)[1]) for part in ("variables", "arena"))
+
+
+def chosen(ir):
+    match = re.search(r'train.recompute = "(.*?)"', ir)
+    return match[1] if match else "none"
+
+
+def test_a_limit_chooses_the_least_recomputation_that_fits(model):
+    needs = {c: planned(compile(model, "--batch", 8, "--recompute", c)) for c in ["none", *CHOICES]}
+    for choice, bytes in needs.items():
+        ir = compile(model, "--batch", 8, "--memory-limit", bytes)
+        first = next(c for c in needs if needs[c] <= bytes)
+        assert chosen(ir) == first
+        assert planned(ir) == needs[first]
+        # What is asked for is kept.
+        assert chosen(compile(model, "--batch", 8, "--memory-limit", bytes, "--recompute", choice)) == choice
+    ir = compile(model, "--batch", 8, "--memory-limit", "1G")
+    assert chosen(ir) == "none"
+    assert needs["block"] == min(needs.values()) < needs["none"]
+
+
+def test_what_does_not_fit_is_told_with_what_would(model):
+    block = planned(compile(model, "--batch", 8, "--recompute", "block"))
+    inGiB = lambda bytes: f"{bytes / 2**30:.2f} GiB"
+    output = compile(model, "--batch", 8, "--memory-limit", block, "--recompute", "none", status=1)
+    assert "with --recompute none, but --memory-limit is " + inGiB(block) in output
+    assert f"--recompute block needs {inGiB(block)}" in output
+
+    output = compile(model, "--batch", 8, "--memory-limit", block - 1, status=1)
+    assert f"needs {inGiB(block)} with --recompute block" in output
+    four = planned(compile(model, "--batch", 4, "--recompute", "block"))
+    assert f"--batch 4 needs {inGiB(four)} with --recompute block" in output
+
+    output = compile(model, "--batch", 8, "--memory-limit", "1K", status=1)
+    assert "no smaller batch fits either" in output

@@ -9,6 +9,7 @@
 
 #include "Diagnostics.h"
 #include "Import/ONNX/ImportONNX.h"
+#include "Pipelines/MemoryLimit.h"
 #include "Pipelines/Pipelines.h"
 #include "Target/CPU/BuildCPU.h"
 #include "Target/CUDA/BuildCUDA.h"
@@ -27,7 +28,8 @@ struct CompileArguments {
   std::string hostCompiler = "c++", hostOpt = "3", cudaCompiler = "nvcc", gpu = "sm_90";
   std::vector<std::string> recompute;
   int64_t batch = 0, seq = 0;
-  bool forwardOnly = false, remarks = false;
+  uint64_t memoryLimit = 0;
+  bool forwardOnly = false, remarks = false, saysRecompute = false;
 };
 } // namespace
 
@@ -47,11 +49,25 @@ static int compile(const CompileArguments &args) {
   context.loadAllAvailableDialects();
   DiagnosticPrinter diagnostics(context, args.remarks);
 
-  ImportONNXOptions import;
-  import.batch = args.batch;
-  import.seq = args.seq;
-  OwningOpRef<ModuleOp> module = importONNX(args.model, import, context);
+  auto import = [&](int64_t batch) {
+    ImportONNXOptions options;
+    options.batch = batch;
+    options.seq = args.seq;
+    return importONNX(args.model, options, context);
+  };
+  OwningOpRef<ModuleOp> module = import(args.batch);
   if (!module)
+    return 1;
+
+  PipelineOptions options;
+  options.recipe = args.recipe;
+  options.loss = args.loss;
+  options.forwardOnly = args.forwardOnly;
+  options.target = args.target;
+  options.recompute = args.recompute;
+  if (!args.fp8Layouts.empty())
+    options.fp8TN = args.fp8Layouts == "tn";
+  if (args.memoryLimit && failed(fitMemory(*module, options, !args.saysRecompute, args.memoryLimit, args.batch, import)))
     return 1;
 
   Stage stage = llvm::StringSwitch<Stage>(args.emit)
@@ -61,14 +77,6 @@ static int compile(const CompileArguments &args) {
                     .Case("fusion", Stage::fusion)
                     .Default(Stage::exec);
   PassManager passes(&context);
-  PipelineOptions options;
-  options.recipe = args.recipe;
-  options.loss = args.loss;
-  options.forwardOnly = args.forwardOnly;
-  options.target = args.target;
-  options.recompute = args.recompute;
-  if (!args.fp8Layouts.empty())
-    options.fp8TN = args.fp8Layouts == "tn";
   buildPipeline(passes, options, stage);
   if (failed(passes.run(*module)))
     return 1;
@@ -98,6 +106,8 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
       ->check(CLI::IsMember({"tn", "any"}));
   command->add_option("--recompute", args->recompute, "Compute anew in backward instead of keeping: none, norm, gelu, block, or several with commas")
       ->delimiter(',')->check(CLI::IsMember({"none", "norm", "gelu", "block"}));
+  command->add_option("--memory-limit", args->memoryLimit, "Bytes, as 16G, that variables and temporaries may take: recomputes as little as fits, unless --recompute says what")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false));
   command->add_option("--emit", args->emit, "Print a stage on stdout and build nothing")
       ->check(CLI::IsMember({"train", "grad", "fp8", "fusion", "exec", "source"}));
   command->add_flag("--forward-only", args->forwardOnly, "Compile the forward pass alone");
@@ -113,6 +123,7 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
       llvm::sys::path::replace_extension(path, "fp8x");
       args->output = path.str().str();
     }
+    args->saysRecompute = !args->recompute.empty();
     llvm::erase(args->recompute, "none");
     action = [args] { return compile(*args); };
   });

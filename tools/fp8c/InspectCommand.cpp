@@ -102,7 +102,10 @@ static int inspect(const std::string &path) {
     auto attr = (*module)->getAttrOfType<StringAttr>(name);
     return attr ? attr.getValue() : "?";
   };
-  llvm::outs() << path << ": " << text("train.model") << ", recipe " << text("fp8.recipe") << "\n\n";
+  llvm::outs() << path << ": " << text("train.model") << ", recipe " << text("fp8.recipe");
+  if ((*module)->hasAttr("train.recompute"))
+    llvm::outs() << ", recomputes " << text("train.recompute");
+  llvm::outs() << "\n\n";
   printVariables(*module, llvm::outs());
   printFunctions(*module, llvm::outs());
   for (StringRef name : {"micro", "update", "forward"})

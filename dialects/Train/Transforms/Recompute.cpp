@@ -179,6 +179,7 @@ struct Recompute : train::impl::RecomputeBase<Recompute> {
       if (failed(choose(recomputer, value)))
         return signalPassFailure();
     recomputer.run();
+    getOperation()->setAttr("train.recompute", StringAttr::get(&getContext(), llvm::join(values, ",")));
   }
 
   LogicalResult choose(Recomputer &recomputer, StringRef value) {
