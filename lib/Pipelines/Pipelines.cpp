@@ -24,6 +24,11 @@ void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options, 
     passes.addPass(train::createAutodiff());
     passes.addPass(train::createAddOptimizer());
     passes.addPass(createCSEPass());
+    if (!options.recompute.empty()) {
+      train::RecomputeOptions recompute;
+      llvm::append_range(recompute.values, options.recompute);
+      passes.addPass(train::createRecompute(recompute));
+    }
   }
   if (stage == Stage::grad)
     return;

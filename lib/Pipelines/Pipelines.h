@@ -24,6 +24,7 @@ struct PipelineOptions {
   std::string recipe = "fp8-delayed"; ///< name of a built-in recipe or path of a file
   std::string loss;                   ///< output of @forward to differentiate; empty: see train-append-loss
   bool forwardOnly = false;           ///< no loss, gradients or optimizer
+  std::vector<std::string> recompute; ///< what backward computes anew: see train-recompute
   std::optional<bool> fp8TN = {};     ///< run fp8-choose-layouts; by default where the target needs it
 
   std::optional<int64_t> maxLogits = {}; ///< see exec-chunk-loss; by default 1 GiB on cuda, no limit on cpu

@@ -128,6 +128,14 @@ func.func @norm(%x: tensor<4x8xf32>, %w: tensor<8xf32>) {
 
 // -----
 
+func.func @norm_apply(%x: tensor<4x8xf32>, %w: tensor<8xf32>, %s: tensor<4xf32>) {
+  // expected-error @+1 {{mean and rstd must be 'tensor<4x1xf32>', but one is 'tensor<4xf32>'}}
+  %y = train.rms_norm_apply %x, %w, %s : tensor<4x8xf32>, tensor<8xf32>, tensor<4xf32> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
 func.func @norm_vjp(%dy: tensor<2x8xf32>, %x: tensor<4x8xf32>, %w: tensor<8xf32>, %s: tensor<4x1xf32>) {
   // expected-error @+1 {{cotangent must have shape [4, 8], but is 'tensor<2x8xf32>'}}
   %dx = train.layer_norm_vjp %dy, %x, %w, %s, %s

@@ -80,6 +80,9 @@ func.func @reductions(%x: tensor<2x4x8xf32>, %w: tensor<8xf32>) {
   // CHECK-SAME: : tensor<2x4x8xf32>, tensor<8xf32>, tensor<8xf32> -> tensor<2x4x8xf32>, tensor<2x4x1xf32>, tensor<2x4x1xf32>
   %y, %mean, %rstd = train.layer_norm %x, %w, %w {epsilon = 1.0e-5 : f32}
     : tensor<2x4x8xf32>, tensor<8xf32>, tensor<8xf32> -> tensor<2x4x8xf32>, tensor<2x4x1xf32>, tensor<2x4x1xf32>
+  // CHECK: train.layer_norm_apply
+  %y1 = train.layer_norm_apply %x, %w, %w, %mean, %rstd
+    : tensor<2x4x8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<2x4x1xf32>, tensor<2x4x1xf32> -> tensor<2x4x8xf32>
   // CHECK: train.layer_norm_vjp
   %dx = train.layer_norm_vjp %y, %x, %w, %mean, %rstd
     : tensor<2x4x8xf32>, tensor<2x4x8xf32>, tensor<8xf32>, tensor<2x4x1xf32>, tensor<2x4x1xf32> -> tensor<2x4x8xf32>
@@ -88,6 +91,8 @@ func.func @reductions(%x: tensor<2x4x8xf32>, %w: tensor<8xf32>) {
     : tensor<2x4x8xf32>, tensor<2x4x8xf32>, tensor<2x4x1xf32>, tensor<2x4x1xf32> -> tensor<8xf32>, tensor<8xf32>
   // CHECK: train.rms_norm %{{.*}}, %{{.*}} {epsilon = 9.99999974E-6 : f32} : tensor<2x4x8xf32>, tensor<8xf32> -> tensor<2x4x8xf32>, tensor<2x4x1xf32>
   %z, %rstd2 = train.rms_norm %x, %w {epsilon = 1.0e-5 : f32} : tensor<2x4x8xf32>, tensor<8xf32> -> tensor<2x4x8xf32>, tensor<2x4x1xf32>
+  // CHECK: train.rms_norm_apply
+  %z1 = train.rms_norm_apply %x, %w, %rstd2 : tensor<2x4x8xf32>, tensor<8xf32>, tensor<2x4x1xf32> -> tensor<2x4x8xf32>
   // CHECK: train.rms_norm_vjp
   %dx2 = train.rms_norm_vjp %z, %x, %w, %rstd2
     : tensor<2x4x8xf32>, tensor<2x4x8xf32>, tensor<8xf32>, tensor<2x4x1xf32> -> tensor<2x4x8xf32>
@@ -125,6 +130,8 @@ func.func @shapes(%x: tensor<4x8xf32>, %ids: tensor<4x8xi64>) {
   %4 = train.place %3 at [0, 4] by [1, 2] : tensor<4x2xf32> -> tensor<4x8xf32>
   // CHECK: train.split %{{.*}} axis 1 : tensor<4x8xf32> -> tensor<4x2xf32>, tensor<4x6xf32>
   %5, %6 = train.split %x axis 1 : tensor<4x8xf32> -> tensor<4x2xf32>, tensor<4x6xf32>
+  // CHECK: train.barrier %{{.*}} : tensor<4x8xi64>
+  %8 = train.barrier %ids : tensor<4x8xi64>
   // CHECK: train.concat %{{.*}}, %{{.*}} axis 1 : tensor<4x2xf32>, tensor<4x6xf32> -> tensor<4x8xf32>
   %7 = train.concat %5, %6 axis 1 : tensor<4x2xf32>, tensor<4x6xf32> -> tensor<4x8xf32>
   return

@@ -203,3 +203,34 @@ func.func @ineligible(%x: tensor<16x40xf32>, %w: tensor<40x32xf32>) -> tensor<16
     : tensor<16x40xf32>, tensor<40x32xf32> -> tensor<16x32xf32>
   return %0 : tensor<16x32xf32>
 }
+
+// -----
+
+// A product that backward does again has the name of forward's and its scale, and counts nothing.
+
+#fwd = {lhs = f8E4M3FN, lhs_scaling = "delayed", rhs = f8E4M3FN, rhs_scaling = "current", why = ""}
+
+module {
+  train.variable @w : tensor<32x32xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+  // CHECK: train.variable @fc.x.scale
+  // CHECK-LABEL: func.func @micro(
+  func.func @micro(%x: tensor<16x32xf32>) -> (tensor<16x32xf32>, tensor<16x32xf32>) {
+    %w = train.read @w : tensor<32x32xf32>
+    // CHECK: %[[STATE:.*]] = train.read @fc.x.scale
+    // CHECK: %{{.*}}, %[[STATS:.*]] = fp8.quantize %arg0
+    %0 = train.matmul %x, %w {name = "fc", phase = "fwd", precision = #fwd} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
+    // CHECK: %[[X:.*]] = train.barrier %arg0
+    // CHECK: %[[STATE1:.*]] = train.read @fc.x.scale {name = "fc", phase = "recompute"}
+    // CHECK: %[[SCALE1:.*]] = fp8.current_scale %[[STATE1]]
+    // CHECK: fp8.quantize %[[X]], %[[SCALE1]]
+    %x1 = train.barrier %x : tensor<16x32xf32>
+    %1 = train.matmul %x1, %w {name = "fc", phase = "recompute", precision = #fwd} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
+    // CHECK-COUNT-1: fp8.record %[[STATE]], %[[STATS]]
+    // CHECK-NOT: fp8.record
+    return %0, %1 : tensor<16x32xf32>, tensor<16x32xf32>
+  }
+  // CHECK-LABEL: func.func @calibrate(
+  func.func @update() {
+    return
+  }
+}

@@ -9,6 +9,7 @@
 
 #include "Diagnostics.h"
 #include "Import/ONNX/ImportONNX.h"
+#include "Pipelines/MemoryLimit.h"
 #include "Pipelines/Pipelines.h"
 #include "Target/CPU/BuildCPU.h"
 #include "Target/CUDA/BuildCUDA.h"
@@ -25,9 +26,11 @@ namespace {
 struct CompileArguments {
   std::string model, output, emit, recipe = "fp8-delayed", target = "cpu", loss, fp8Layouts, passPipelineDump;
   std::string hostCompiler = "c++", hostOpt = "3", cudaCompiler = "nvcc", gpu = "sm_90";
+  std::vector<std::string> recompute;
   int64_t batch = 0, seq = 0;
   std::optional<int64_t> maxLogits;
-  bool forwardOnly = false, remarks = false;
+  uint64_t memoryLimit = 0;
+  bool forwardOnly = false, remarks = false, saysRecompute = false;
 };
 } // namespace
 
@@ -47,11 +50,26 @@ static int compile(const CompileArguments &args) {
   context.loadAllAvailableDialects();
   DiagnosticPrinter diagnostics(context, args.remarks);
 
-  ImportONNXOptions import;
-  import.batch = args.batch;
-  import.seq = args.seq;
-  OwningOpRef<ModuleOp> module = importONNX(args.model, import, context);
+  auto import = [&](int64_t batch) {
+    ImportONNXOptions options;
+    options.batch = batch;
+    options.seq = args.seq;
+    return importONNX(args.model, options, context);
+  };
+  OwningOpRef<ModuleOp> module = import(args.batch);
   if (!module)
+    return 1;
+
+  PipelineOptions options;
+  options.recipe = args.recipe;
+  options.loss = args.loss;
+  options.forwardOnly = args.forwardOnly;
+  options.target = args.target;
+  options.recompute = args.recompute;
+  if (!args.fp8Layouts.empty())
+    options.fp8TN = args.fp8Layouts == "tn";
+  options.maxLogits = args.maxLogits;
+  if (args.memoryLimit && failed(fitMemory(*module, options, !args.saysRecompute, args.memoryLimit, args.batch, import)))
     return 1;
 
   Stage stage = llvm::StringSwitch<Stage>(args.emit)
@@ -61,14 +79,6 @@ static int compile(const CompileArguments &args) {
                     .Case("fusion", Stage::fusion)
                     .Default(Stage::exec);
   PassManager passes(&context);
-  PipelineOptions options;
-  options.recipe = args.recipe;
-  options.loss = args.loss;
-  options.forwardOnly = args.forwardOnly;
-  options.target = args.target;
-  if (!args.fp8Layouts.empty())
-    options.fp8TN = args.fp8Layouts == "tn";
-  options.maxLogits = args.maxLogits;
   buildPipeline(passes, options, stage);
   if (failed(passes.run(*module)))
     return 1;
@@ -98,6 +108,10 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
       ->check(CLI::IsMember({"tn", "any"}));
   command->add_option("--max-logits", args->maxLogits, "Bytes of the largest logits buffer, as 512M: beyond, head and loss run by chunks of rows; 0: no limit (default: 1G on cuda, 0 on cpu)")
       ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))->check(CLI::NonNegativeNumber);
+  command->add_option("--recompute", args->recompute, "Compute anew in backward instead of keeping: none, norm, gelu, block, or several with commas")
+      ->delimiter(',')->check(CLI::IsMember({"none", "norm", "gelu", "block"}));
+  command->add_option("--memory-limit", args->memoryLimit, "Bytes, as 16G, that variables and temporaries may take: recomputes as little as fits, unless --recompute says what")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false));
   command->add_option("--emit", args->emit, "Print a stage on stdout and build nothing")
       ->check(CLI::IsMember({"train", "grad", "fp8", "fusion", "exec", "source"}));
   command->add_flag("--forward-only", args->forwardOnly, "Compile the forward pass alone");
@@ -113,6 +127,8 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
       llvm::sys::path::replace_extension(path, "fp8x");
       args->output = path.str().str();
     }
+    args->saysRecompute = !args->recompute.empty();
+    llvm::erase(args->recompute, "none");
     action = [args] { return compile(*args); };
   });
 }

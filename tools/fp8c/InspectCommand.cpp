@@ -1,7 +1,11 @@
 //===- InspectCommand.cpp - fp8c inspect ----------------------------------===//
 //
 // What a compiled program is made of: memory by class of variable, and the
-// format of every contraction's operands, read from the program's own IR.
+// format of every contraction's operands, read from the program's own IR; or
+// what it takes at least on a GPU.
+//
+//   $ fp8c inspect tiny.fp8x
+//   $ fp8c inspect tiny.fp8x --roofline --gpu h100
 //
 //===----------------------------------------------------------------------===//
 
@@ -10,6 +14,7 @@
 #include "Diagnostics.h"
 #include "Exec/IR/Exec.h"
 #include "Pipelines/Pipelines.h"
+#include "Roofline.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
@@ -84,7 +89,16 @@ static void printContractions(func::FuncOp function, llvm::raw_ostream &os) {
                        getText(gemm.getC().getType()).c_str(), gemm.getAccumulate() ? " +=" : "");
 }
 
-static int inspect(const std::string &path) {
+namespace {
+struct InspectArguments {
+  std::string path, gpu = "h100";
+  bool roofline = false;
+  unsigned top = 20;
+};
+} // namespace
+
+static int inspect(const InspectArguments &args) {
+  const std::string &path = args.path;
   DialectRegistry registry;
   registerDialects(registry);
   MLIRContext context(registry);
@@ -102,7 +116,15 @@ static int inspect(const std::string &path) {
     auto attr = (*module)->getAttrOfType<StringAttr>(name);
     return attr ? attr.getValue() : "?";
   };
-  llvm::outs() << path << ": " << text("train.model") << ", recipe " << text("fp8.recipe") << "\n\n";
+  llvm::outs() << path << ": " << text("train.model") << ", recipe " << text("fp8.recipe");
+  if ((*module)->hasAttr("train.recompute"))
+    llvm::outs() << ", recomputes " << text("train.recompute");
+  llvm::outs() << "\n\n";
+  if (args.roofline) {
+    auto gpu = llvm::find_if(target::getGPUs(), [&](auto &gpu) { return gpu.name == args.gpu; });
+    printRoofline(*module, *gpu, args.top, llvm::outs());
+    return 0;
+  }
   printVariables(*module, llvm::outs());
   printFunctions(*module, llvm::outs());
   for (StringRef name : {"micro", "update", "forward"})
@@ -114,8 +136,14 @@ static int inspect(const std::string &path) {
 }
 
 void fp8c::addInspectCommand(CLI::App &app, std::function<int()> &action) {
-  auto path = std::make_shared<std::string>();
+  auto args = std::make_shared<InspectArguments>();
   CLI::App *command = app.add_subcommand("inspect", "Tell what a compiled program is made of");
-  command->add_option("program", *path, "Program folder")->required();
-  command->callback([path, &action] { action = [path] { return inspect(*path); }; });
+  command->add_option("program", args->path, "Program folder")->required();
+  command->add_flag("--roofline", args->roofline, "Tell FLOPs, bytes and the least time of a micro-batch and an update");
+  std::vector<std::string> names;
+  for (const target::GPU &gpu : target::getGPUs())
+    names.push_back(gpu.name.str());
+  command->add_option("--gpu", args->gpu, "GPU that the roofline is of")->check(CLI::IsMember(names))->capture_default_str();
+  command->add_option("--top", args->top, "Lines of the roofline's list of ops")->capture_default_str();
+  command->callback([args, &action] { action = [args] { return inspect(*args); }; });
 }

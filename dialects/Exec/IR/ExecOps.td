@@ -110,6 +110,7 @@ def Exec_CallOp : Exec_Op<"call"> {
   let summary = "Call a function of the kernel library";
   let description = [{
     `callee` names the function, `ins` and `outs` its buffers in order; the shapes and numbers it takes are discardable attributes.
+    The first output of `cross_entropy_backward` and `rotary` may be their first input.
 
     Example: `exec.call "embedding" ins(%wte, %tokens : …) outs(%0 : …) {n = 2048, width = 128}`
   }];
@@ -136,6 +137,9 @@ def Exec_FillOp : Exec_Op<"fill"> {
 def Exec_LaunchOp : Exec_Op<"launch", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "Run a kernel over rows x cols";
   let description = [{
+    A buffer that the kernel writes may be one that it reads, where that changes nothing element by element: `exec-plan-memory`
+    decides so by the kernel's body. Skeletons must not assume otherwise.
+
     Example: `exec.launch @bias_gelu over [2048, 512] (%fc, %bias, %gelu) : memref<16x128x512xf32>, memref<512xf32>, memref<16x128x512xf32>`
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, I64Attr:$rows, I64Attr:$cols, Variadic<AnyMemRef>:$buffers);

@@ -8,9 +8,11 @@ include "mlir/Pass/PassBase.td"
 def PlanMemory : Pass<"exec-plan-memory", "::mlir::ModuleOp"> {
   let summary = "Give every temporary an offset in the arena";
   let description = [{
-    A buffer lives from the first to the last op of its function that touches it or a view of it. Buffers are placed
-    from the largest down, each at the lowest offset where it overlaps no buffer that lives at the same time
-    (best-fit offsets by size, as in XLA's heap simulator). Function attributes `exec.peak` and `exec.lower_bound` tell the
+    A buffer lives from the first to the last op of its function that touches it or a view of it. One that begins in an
+    element-wise kernel, or in a function of the library that works in place, takes the place of an operand of its size
+    that ends there. Buffers are placed one after another, each at the lowest offset where it overlaps no buffer that
+    lives at the same time, in the best of a few orders: by size (as in XLA's heap simulator), by size and
+    time, by time, by start. Function attributes `exec.peak` and `exec.lower_bound` tell the
     arena's size and the most bytes that live at once, which no plan can beat, in bytes; the module's
     `exec.arena_bytes` is the largest peak.
   }];

@@ -1,6 +1,6 @@
 //===- PlanMemory.cpp - exec-plan-memory ----------------------------------===//
 
-#include "Exec/IR/Exec.h"
+#include "Exec/Transforms/InPlace.h"
 #include "Exec/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -15,10 +15,13 @@ namespace fp8c::exec {
 } // namespace fp8c::exec
 
 namespace {
-/// A temporary and when it is needed, in positions of ops.
+/// A place and when it is needed, in positions of ops. It holds a temporary, then
+/// perhaps others of its size that were each computed over the one before.
 struct Interval {
-  AllocOp op;
+  SmallVector<AllocOp, 1> ops;
   int64_t size, first, last;
+  /// The interval that took over the temporaries of this one, else itself.
+  size_t movedTo;
   int64_t offset = 0;
 
   bool meets(const Interval &other) const { return first <= other.last && other.first <= last; }
@@ -27,25 +30,51 @@ struct Interval {
 struct PlanMemory : exec::impl::PlanMemoryBase<PlanMemory> {
   using Base::Base;
   void runOnOperation() override {
+    SymbolTable symbols(getOperation());
     int64_t arena = 0;
     for (auto function : getOperation().getOps<func::FuncOp>())
       if (!function.isExternal())
-        arena = std::max(arena, plan(function));
+        arena = std::max(arena, plan(function, symbols));
     getOperation()->setAttr("exec.arena_bytes", Builder(&getContext()).getI64IntegerAttr(arena));
   }
 
-  int64_t plan(func::FuncOp function);
+  int64_t plan(func::FuncOp function, const SymbolTable &symbols);
 };
 } // namespace
 
-static SmallVector<Interval> getIntervals(Block &block) {
+namespace {
+/// Finds out when temporaries live.
+class Liveness {
+public:
+  Liveness(Block &block, const SymbolTable &symbols);
   SmallVector<Interval> intervals;
+
+private:
+  void reuse(Operation *op, int64_t position, const SymbolTable &symbols);
+  Interval *find(Value buffer) {
+    auto found = indexOf.find(buffer);
+    if (found == indexOf.end())
+      return nullptr;
+    size_t index = found->second;
+    while (intervals[index].movedTo != index)
+      index = intervals[index].movedTo;
+    return &intervals[index];
+  }
+  /// Does the buffer take the whole place?
+  bool isWhole(Value buffer, const Interval &interval) {
+    return llvm::alignTo(getByteSize(cast<MemRefType>(buffer.getType())), kAlignment) == interval.size;
+  }
+
   DenseMap<Value, size_t> indexOf; // of an allocation and its views
+};
+} // namespace
+
+Liveness::Liveness(Block &block, const SymbolTable &symbols) {
   for (auto [position, op] : llvm::enumerate(block)) {
     if (auto alloc = dyn_cast<AllocOp>(op)) {
       int64_t size = llvm::alignTo(getByteSize(cast<MemRefType>(alloc.getType())), kAlignment);
       indexOf[alloc] = intervals.size();
-      intervals.push_back({alloc, size, std::numeric_limits<int64_t>::max(), -1});
+      intervals.push_back({{alloc}, size, std::numeric_limits<int64_t>::max(), -1, intervals.size()});
       continue;
     }
     if (auto view = dyn_cast<ViewOp>(op)) {
@@ -53,16 +82,44 @@ static SmallVector<Interval> getIntervals(Block &block) {
         indexOf[view] = size_t(source->second);
       continue;
     }
-    for (Value operand : op.getOperands()) {
-      auto found = indexOf.find(operand);
-      if (found == indexOf.end())
+    for (Value operand : op.getOperands())
+      if (Interval *interval = find(operand)) {
+        interval->first = std::min<int64_t>(interval->first, position);
+        interval->last = position;
+      }
+  }
+  // The ends are known: let what begins take the place of what ends.
+  for (auto [position, op] : llvm::enumerate(block))
+    if (isa<LaunchOp, CallOp>(op))
+      reuse(&op, position, symbols);
+  llvm::erase_if(intervals, [](const Interval &interval) { return interval.ops.empty(); });
+}
+
+void Liveness::reuse(Operation *op, int64_t position, const SymbolTable &symbols) {
+  for (OpOperand &output : op->getOpOperands()) {
+    Interval *begins = find(output.get());
+    if (!begins || begins->first != position || begins->last == position || !isOutput(op, output.getOperandNumber(), symbols) ||
+        !isWhole(output.get(), *begins))
+      continue;
+    for (OpOperand &input : op->getOpOperands()) {
+      Interval *ends = find(input.get());
+      if (!ends || ends == begins || ends->last != position || ends->size != begins->size ||
+          !isWhole(input.get(), *ends))
         continue;
-      Interval &interval = intervals[found->second];
-      interval.first = std::min<int64_t>(interval.first, position);
-      interval.last = position;
+      // Whatever way the op looks at the buffer.
+      bool mayReuse = llvm::all_of(op->getOpOperands(), [&](OpOperand &operand) {
+        return find(operand.get()) != ends ||
+               mayOverwrite(op, operand.getOperandNumber(), output.getOperandNumber(), symbols);
+      });
+      if (!mayReuse)
+        continue;
+      ends->last = begins->last;
+      ends->ops.append(begins->ops);
+      begins->ops.clear();
+      begins->movedTo = ends->movedTo;
+      break;
     }
   }
-  return intervals;
 }
 
 /// The most bytes that live at once.
@@ -81,12 +138,9 @@ static int64_t getLowerBound(ArrayRef<Interval> intervals) {
   return most;
 }
 
-/// Places buffers from the largest down; returns the bytes needed.
-static int64_t place(MutableArrayRef<Interval> intervals) {
-  SmallVector<Interval *> order;
-  for (Interval &interval : intervals)
-    order.push_back(&interval);
-  llvm::stable_sort(order, [](Interval *a, Interval *b) { return a->size > b->size; });
+/// Places buffers in the given order, each as low as it can; returns the bytes
+/// needed.
+static int64_t place(ArrayRef<Interval *> order) {
   SmallVector<Interval *> placed; // by offset
   int64_t peak = 0;
   for (Interval *interval : order) {
@@ -107,12 +161,45 @@ static int64_t place(MutableArrayRef<Interval> intervals) {
   return peak;
 }
 
-int64_t PlanMemory::plan(func::FuncOp function) {
-  SmallVector<Interval> intervals = getIntervals(function.getBody().front());
-  Builder builder(&getContext());
-  int64_t peak = place(intervals), bound = getLowerBound(intervals);
+/// Places buffers in the best of a few orders; returns the bytes needed.
+static int64_t place(MutableArrayRef<Interval> intervals, int64_t bound) {
+  using Order = bool (*)(Interval *, Interval *);
+  auto bySize = [](Interval *a, Interval *b) { return a->size > b->size; };
+  // What lives long below what comes and goes.
+  auto byTime = [](Interval *a, Interval *b) { return a->last - a->first > b->last - b->first; };
+  auto byArea = [](Interval *a, Interval *b) {
+    return double(a->size) * (a->last - a->first + 1) > double(b->size) * (b->last - b->first + 1);
+  };
+  auto byStart = [](Interval *a, Interval *b) { return a->first < b->first; };
+  SmallVector<Interval *> order;
   for (Interval &interval : intervals)
-    interval.op.setOffsetAttr(builder.getI64IntegerAttr(interval.offset));
+    order.push_back(&interval);
+  int64_t peak = std::numeric_limits<int64_t>::max();
+  SmallVector<int64_t> best;
+  for (Order isBefore : {Order(bySize), Order(byArea), Order(byTime), Order(byStart)}) {
+    llvm::stable_sort(order, isBefore);
+    int64_t needed = place(order);
+    if (needed < peak) {
+      peak = needed;
+      best.clear();
+      for (Interval &interval : intervals)
+        best.push_back(interval.offset);
+    }
+    if (peak == bound)
+      break; // no order is better
+  }
+  for (auto [interval, offset] : llvm::zip(intervals, best))
+    interval.offset = offset;
+  return peak;
+}
+
+int64_t PlanMemory::plan(func::FuncOp function, const SymbolTable &symbols) {
+  SmallVector<Interval> intervals = Liveness(function.getBody().front(), symbols).intervals;
+  Builder builder(&getContext());
+  int64_t bound = getLowerBound(intervals), peak = place(intervals, bound);
+  for (Interval &interval : intervals)
+    for (AllocOp op : interval.ops)
+      op.setOffsetAttr(builder.getI64IntegerAttr(interval.offset));
   function->setAttr(kPeakAttr, builder.getI64IntegerAttr(peak));
   function->setAttr(kLowerBoundAttr, builder.getI64IntegerAttr(bound));
   return peak;

@@ -40,7 +40,7 @@ static std::string nameOf(FloatType type) {
 static int64_t countLayers(ModuleOp module) {
   int64_t last = -1;
   module.walk([&](Operation *op) {
-    last = std::max(last, getLayer(train::getName(op)));
+    last = std::max(last, train::getLayer(train::getName(op)));
   });
   return last + 1;
 }
@@ -127,11 +127,14 @@ OpFacts Assigner::getFacts(Operation *op) {
   OpFacts facts;
   facts.op = op->getName().getStringRef();
   facts.name = train::getName(op);
-  facts.layer = getLayer(facts.name);
+  facts.layer = train::getLayer(facts.name);
   if (auto contraction = dyn_cast<FP8ContractionOpInterface>(op)) {
-    // Another compiler's ops have no phase: they are forward ops.
-    facts.gemm = train::getPhase(op).empty() ? StringRef(train::kPhaseForward)
-                                             : train::getPhase(op);
+    // Another compiler's ops have no phase: they are forward ops. So are those
+    // that backward does anew: their results must be the same.
+    StringRef phase = train::getPhase(op);
+    facts.gemm = phase.empty() || phase == train::kPhaseRecompute
+                     ? StringRef(train::kPhaseForward)
+                     : phase;
     facts.lhsRole = roles.get(contraction.getContractionLhs().get());
     facts.rhsRole = roles.get(contraction.getContractionRhs().get());
   }

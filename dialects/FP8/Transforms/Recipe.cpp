@@ -3,23 +3,12 @@
 #include "FP8/Transforms/Recipe.h"
 
 #include "Train/IR/Precision.h"
+#include "Train/IR/Train.h"
 #include "mlir/IR/Diagnostics.h"
 
 using namespace mlir;
 using namespace fp8c;
 using namespace fp8c::fp8;
-
-int64_t fp8::getLayer(StringRef name) {
-  while (!name.empty()) {
-    auto [component, rest] = name.split('/');
-    auto [word, number] = component.rsplit('.');
-    int64_t layer;
-    if (!word.empty() && !number.getAsInteger(10, layer) && layer >= 0)
-      return layer;
-    name = rest;
-  }
-  return -1;
-}
 
 //===----------------------------------------------------------------------===//
 // Matching
@@ -117,7 +106,7 @@ Settings RecipeEvaluator::forVariable(StringRef name, StringRef role) {
     const Match &match = rule.match;
     if (!rule.settings.storage || match.ofOps() ||
         !matchesGlob(match.variable, name) || !matchesWord(match.role, role) ||
-        !matchesLayer(match, getLayer(name)))
+        !matchesLayer(match, train::getLayer(name)))
       continue;
     applied[i] = true;
     overlay(settings.storage, rule.settings.storage);

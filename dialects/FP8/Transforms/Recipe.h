@@ -101,10 +101,6 @@ struct OpFacts {
   llvm::StringRef gemm, lhsRole, rhsRole;
 };
 
-/// The number in the first component of a path that ends in ".<number>", as in
-/// "h.3/mlp/fc"; -1 if there is none.
-int64_t getLayer(llvm::StringRef name);
-
 /// Settings of a contraction's operand, every one of them given. `wide` is the
 /// last format of f32, bf16 and f16 that the rules gave: what stands in for
 /// FP8.

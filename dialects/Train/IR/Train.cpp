@@ -94,6 +94,18 @@ void train::setPhase(Operation *op, StringRef phase) {
   op->setDiscardableAttr(kPhaseAttr, StringAttr::get(op->getContext(), phase));
 }
 
+int64_t train::getLayer(StringRef name) {
+  while (!name.empty()) {
+    auto [component, rest] = name.split('/');
+    auto [word, number] = component.rsplit('.');
+    int64_t layer;
+    if (!word.empty() && !number.getAsInteger(10, layer) && layer >= 0)
+      return layer;
+    name = rest;
+  }
+  return -1;
+}
+
 Value train::scalarConstant(OpBuilder &builder, Location loc, float value) {
   auto type = RankedTensorType::get({}, builder.getF32Type());
   return arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(type, value));

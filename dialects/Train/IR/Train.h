@@ -34,7 +34,8 @@ mlir::LogicalResult verifyBroadcast(mlir::Operation *op);
 constexpr llvm::StringLiteral kNameAttr = "name";
 constexpr llvm::StringLiteral kPhaseAttr = "phase";
 constexpr llvm::StringLiteral kPhaseForward = "fwd", kPhaseDgrad = "dgrad",
-                              kPhaseWgrad = "wgrad", kPhaseUpdate = "update";
+                              kPhaseWgrad = "wgrad", kPhaseUpdate = "update",
+                              kPhaseRecompute = "recompute";
 
 /// Attributes of functions' arguments and results: the name outside the
 /// compiler, and on a gradient the parameter that it belongs to.
@@ -45,6 +46,10 @@ llvm::StringRef getName(mlir::Operation *op);
 llvm::StringRef getPhase(mlir::Operation *op);
 void setName(mlir::Operation *op, llvm::StringRef name);
 void setPhase(mlir::Operation *op, llvm::StringRef phase);
+
+/// The number in the first component of a path that ends in ".<number>", as in
+/// "h.3/mlp/fc"; -1 if there is none.
+int64_t getLayer(llvm::StringRef name);
 
 /// Scalar constant tensor (shape []) of type f32.
 mlir::Value scalarConstant(mlir::OpBuilder &builder, mlir::Location loc, float value);

@@ -61,6 +61,10 @@ SmallVector<Value> LayerNormOp::decompose(OpBuilder &builder) {
   return {y.value, mean.value, rstd.value};
 }
 
+SmallVector<Value> LayerNormApplyOp::decompose(OpBuilder &builder) {
+  return {((READ(Input) - READ(Mean)) * READ(Rstd) * READ(Weight) + READ(Bias)).value};
+}
+
 SmallVector<Value> LayerNormVJPOp::decompose(OpBuilder &builder) {
   Tensor h = (READ(Input) - READ(Mean)) * READ(Rstd);
   Tensor g = READ(Cotangent) * READ(Weight);
@@ -79,6 +83,10 @@ SmallVector<Value> RMSNormOp::decompose(OpBuilder &builder) {
   Tensor x = READ(Input).unary<CastOp>();
   Tensor rstd = ((x * x).rowMean() + getEpsilon().convertToFloat()).unary<RsqrtOp>();
   return {(x * rstd * READ(Weight)).value, rstd.value};
+}
+
+SmallVector<Value> RMSNormApplyOp::decompose(OpBuilder &builder) {
+  return {(READ(Input) * READ(Rstd) * READ(Weight)).value};
 }
 
 SmallVector<Value> RMSNormVJPOp::decompose(OpBuilder &builder) {

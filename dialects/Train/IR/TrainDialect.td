@@ -21,7 +21,7 @@ def Train_Dialect : Dialect {
 
     Any op, of this dialect or another, may carry two discardable attributes that
     recipes and reports match on: `name`, the path of the ONNX node it stems from
-    (`"h.0/mlp/fc"`), and `phase`, one of `"fwd"`, `"dgrad"`, `"wgrad"`,
+    (`"h.0/mlp/fc"`), and `phase`, one of `"fwd"`, `"dgrad"`, `"wgrad"`, `"recompute"`,
     `"update"`.
   }];
   let dependentDialects = ["::fp8c::fp8::FP8Dialect", "::mlir::arith::ArithDialect"];

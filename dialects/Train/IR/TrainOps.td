@@ -271,6 +271,23 @@ def Train_LayerNormParamsVJPOp : Train_PureOp<"layer_norm_params_vjp", [ColumnDe
   let hasVerifier = 1;
 }
 
+def Train_LayerNormApplyOp : Train_PureOp<"layer_norm_apply", [Decomposable]> {
+  let summary = "The output of layer_norm from its statistics";
+  let description = [{
+    `y = (x - mean) * rstd * weight + bias`, to the bit what `train.layer_norm` gave with them.
+
+    Example:
+    ```mlir
+    %y = train.layer_norm_apply %x, %w, %b, %mean, %rstd
+      : tensor<4x8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<4x1xf32>, tensor<4x1xf32> -> tensor<4x8xf32>
+    ```
+  }];
+  let arguments = (ins Train_Float:$input, Train_Float:$weight, Train_Float:$bias, Train_F32:$mean, Train_F32:$rstd);
+  let results = (outs Train_Float:$output);
+  let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
+  let hasVerifier = 1;
+}
+
 def Train_RMSNormOp : Train_PureOp<"rms_norm", [Differentiable, Decomposable], [OwnPrecision]> {
   let summary = "Root-mean-square normalisation over the last dimension";
   let description = [{
@@ -318,6 +335,22 @@ def Train_RMSNormParamsVJPOp : Train_PureOp<"rms_norm_params_vjp", [ColumnDecomp
   }];
   let arguments = (ins Train_Float:$cotangent, Train_Float:$input, Train_F32:$rstd);
   let results = (outs Train_Float:$dweight);
+  let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
+  let hasVerifier = 1;
+}
+
+def Train_RMSNormApplyOp : Train_PureOp<"rms_norm_apply", [Decomposable]> {
+  let summary = "The output of rms_norm from its statistic";
+  let description = [{
+    `y = x * rstd * weight`, to the bit what `train.rms_norm` gave with it.
+
+    Example:
+    ```mlir
+    %y = train.rms_norm_apply %x, %w, %rstd : tensor<4x8xf32>, tensor<8xf32>, tensor<4x1xf32> -> tensor<4x8xf32>
+    ```
+  }];
+  let arguments = (ins Train_Float:$input, Train_Float:$weight, Train_F32:$rstd);
+  let results = (outs Train_Float:$output);
   let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
   let hasVerifier = 1;
 }
@@ -459,6 +492,21 @@ def Train_ConcatOp : Train_ShapeOp<"concat"> {
   let results = (outs Train_Float:$output);
   let assemblyFormat = "$parts `axis` $axis attr-dict `:` type($parts) `->` type($output)";
   let hasVerifier = 1;
+}
+
+def Train_BarrierOp : Train_PureOp<"barrier", [AllTypesMatch<["input", "output"]>], [OwnPrecision]> {
+  let summary = "The same value, whose users nothing merges with the users of the operand";
+  let description = [{
+    What backward computes anew starts from barriers, so that neither CSE nor
+    canonicalization finds it equal to what forward computed. It has no folder
+    for this reason, and becomes nothing in exec. Where it stands says from
+    when on the users compute: no pass moves ops upwards.
+
+    Example: `%y = train.barrier %x : tensor<4x8xf32>`
+  }];
+  let arguments = (ins Train_Any:$input);
+  let results = (outs Train_Any:$output);
+  let assemblyFormat = "$input attr-dict `:` type($input)";
 }
 
 //===----------------------------------------------------------------------===//

@@ -10,6 +10,7 @@ using namespace fp8c::train;
   ResultPrecision Op::getResultPrecision(unsigned) {                           \
     return ResultPrecision::Inherited;                                         \
   }
+INHERITED(BarrierOp)
 INHERITED(ReshapeOp)
 INHERITED(TransposeOp)
 INHERITED(BroadcastToOp)

@@ -109,6 +109,9 @@ void LayerNormOp::build(OpBuilder &builder, OperationState &state, Value input, 
 LogicalResult LayerNormOp::verify() {
   return verifyNorm(*this, {getOutput()}, {getWeight(), getBias()}, {getMean(), getRstd()});
 }
+LogicalResult LayerNormApplyOp::verify() {
+  return verifyNorm(*this, {getOutput()}, {getWeight(), getBias()}, {getMean(), getRstd()});
+}
 LogicalResult LayerNormVJPOp::verify() {
   return verifyNorm(*this, {getCotangent(), getOutput()}, {getWeight()}, {getMean(), getRstd()});
 }
@@ -122,6 +125,9 @@ void RMSNormOp::build(OpBuilder &builder, OperationState &state, Value input, Va
         llvm::APFloat(epsilon));
 }
 LogicalResult RMSNormOp::verify() {
+  return verifyNorm(*this, {getOutput()}, {getWeight()}, {getRstd()});
+}
+LogicalResult RMSNormApplyOp::verify() {
   return verifyNorm(*this, {getOutput()}, {getWeight()}, {getRstd()});
 }
 LogicalResult RMSNormVJPOp::verify() {

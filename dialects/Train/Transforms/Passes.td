@@ -45,6 +45,26 @@ def AddOptimizer : Pass<"train-add-optimizer", "::mlir::ModuleOp"> {
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
 
+def Recompute : Pass<"train-recompute", "::mlir::ModuleOp"> {
+  let summary = "Let backward compute values anew instead of keeping them";
+  let description = [{
+    In `@micro`, backward ops use clones of the chosen forward ops, which start from `train.barrier`s of the
+    values that are kept and stand right before their first use. The clones carry the phase `recompute`.
+
+    | choice | computed anew | from |
+    |---|---|---|
+    | `norm` | outputs of normalisations | their input and statistics |
+    | `gelu` | activations: GELU, tanh, sigmoid, … and products with them, as in SwiGLU | their input |
+    | `block` | everything in a layer, as the ops' names number it, but what other layers use of it | the layer's input |
+
+    Recomputing changes no bit, whatever the recipe: see fp8-insert-scaling for quantised values.
+  }];
+  let options = [
+    ListOption<"values", "values", "std::string", "What to compute anew: norm, gelu, block">
+  ];
+  let dependentDialects = ["::fp8c::train::TrainDialect"];
+}
+
 def ApplyPrecision : Pass<"train-apply-precision", "::mlir::ModuleOp"> {
   let summary = "Give every value the float type that the assignment chose";
   let description = [{

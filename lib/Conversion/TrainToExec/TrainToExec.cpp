@@ -182,7 +182,7 @@ bool FunctionLowering::mayWriteInPlace(AssignOp assign, Value result) {
   for (Value read : reads.lookup(assign.getVariableAttr().getAttr()))
     for (Operation *user : read.getUsers()) {
       // A view of the old value may live longer than its op.
-      if (isa<ReshapeOp, SplitOp, func::ReturnOp>(user))
+      if (isa<BarrierOp, ReshapeOp, SplitOp, func::ReturnOp>(user))
         return false;
       if (user == producer ? !isElementwiseIn(user, read) : position(user) > position(producer))
         return false;
@@ -537,6 +537,8 @@ LogicalResult FunctionLowering::lower(Operation *op) {
     lowerAssign(assign);
   } else if (auto reshape = dyn_cast<ReshapeOp>(op)) {
     buffers[reshape] = view(dense(reshape.getInput()), bufferType(reshape.getType()));
+  } else if (auto barrier = dyn_cast<BarrierOp>(op)) {
+    buffers[barrier] = buffer(barrier.getInput());
   } else if (auto split = dyn_cast<SplitOp>(op)) {
     lowerSplit(split);
   } else if (auto concat = dyn_cast<ConcatOp>(op)) {

@@ -1,0 +1,59 @@
+//===- InPlace.cpp - Which ops may write over what they read --------------===//
+
+#include "Exec/Transforms/InPlace.h"
+
+using namespace mlir;
+using namespace fp8c;
+using namespace fp8c::exec;
+
+/// Functions of the kernel library that say of their first output that it may
+/// be their first input.
+static bool worksInPlace(CallOp call) {
+  return llvm::is_contained({"cross_entropy_backward", "rotary"}, call.getCallee());
+}
+
+static unsigned getElementWidth(Value buffer) { return getElementTypeOrSelf(buffer.getType()).getIntOrFloatBitWidth(); }
+
+/// The op of the kernel's body that `op` is or stands in.
+static Operation *getStep(Operation *op, Block &body) { return body.findAncestorOpInBlock(*op); }
+
+/// Element-wise: what is written at a position depends, of this input, on the
+/// element there alone, and no later step of the kernel reads it again.
+static bool mayOverwrite(KernelOp kernel, unsigned input, unsigned output) {
+  if (!llvm::is_contained({train::Skeleton::map, train::Skeleton::rows}, kernel.getSkeleton()))
+    return false;
+  Block &body = kernel.getBody().front();
+  BlockArgument in = body.getArgument(input), out = body.getArgument(output);
+  if (!out.hasOneUse())
+    return false;
+  Operation *write = *out.user_begin();
+  auto store = dyn_cast<StoreOp>(write);
+  auto quantize = dyn_cast<QuantizeOp>(write);
+  if (!(store && store.getAccess() == Access::full) && !(quantize && quantize.getBuffer() == out))
+    return false;
+  Operation *writingStep = getStep(write, body);
+  return llvm::all_of(in.getUsers(), [&](Operation *user) {
+    auto load = dyn_cast<LoadOp>(user);
+    if (!load || load.getAccess() != Access::full)
+      return false;
+    Operation *step = getStep(load, body);
+    return step == writingStep ? load->getBlock() == write->getBlock() && load->isBeforeInBlock(write)
+                               : step->isBeforeInBlock(writingStep);
+  });
+}
+
+bool exec::isOutput(Operation *op, unsigned index, const SymbolTable &symbols) {
+  if (auto launch = dyn_cast<LaunchOp>(op))
+    return index >= symbols.lookup<KernelOp>(launch.getKernel()).getInputs();
+  auto call = dyn_cast<CallOp>(op);
+  return call && index >= call.getInputs().size();
+}
+
+bool exec::mayOverwrite(Operation *op, unsigned input, unsigned output, const SymbolTable &symbols) {
+  if (getElementWidth(op->getOperand(input)) != getElementWidth(op->getOperand(output)))
+    return false;
+  if (auto launch = dyn_cast<LaunchOp>(op))
+    return ::mayOverwrite(symbols.lookup<KernelOp>(launch.getKernel()), input, output);
+  auto call = dyn_cast<CallOp>(op);
+  return call && worksInPlace(call) && input == 0 && output == call.getInputs().size();
+}

@@ -1,0 +1,199 @@
+//===- Recompute.cpp - train-recompute ------------------------------------===//
+//
+// Walks the backward ops in order. One that uses a value chosen to be computed
+// anew gets a clone's result instead, and the clones of what that takes are
+// placed before it, each once: what they yield lives no longer than it must.
+// Whether it pays is the caller's to say: see `fp8c compile --memory-limit`.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Train/IR/Train.h"
+#include "Train/Transforms/BuildUtils.h"
+#include "Train/Transforms/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/IRMapping.h"
+
+using namespace mlir;
+using namespace fp8c;
+using namespace fp8c::train;
+
+namespace fp8c::train {
+#define GEN_PASS_DEF_RECOMPUTE
+#include "Train/Transforms/Passes.h.inc"
+} // namespace fp8c::train
+
+namespace {
+class Recomputer {
+public:
+  explicit Recomputer(Block &block);
+
+  void chooseNorms();
+  void chooseActivations();
+  /// Fails if no op has a layer.
+  LogicalResult chooseBlocks();
+  void run();
+
+private:
+  bool isChosen(Value value) const {
+    Operation *op = value.getDefiningOp();
+    // Statistics are small: they stay.
+    return op && chosen.contains(op) && !(isNorm(op) && value != op->getResult(0));
+  }
+  static bool isNorm(Operation *op) { return isa<LayerNormOp, RMSNormOp>(op); }
+  Value recompute(Value value, OpBuilder &builder);
+  Value keep(Value value, OpBuilder &builder);
+
+  Block &block;
+  SmallVector<Operation *> forward;
+  DenseSet<Operation *> chosen;
+  /// Values that depend on variables alone: there is nothing to save in them.
+  DenseSet<Value> fixed;
+  /// What backward uses for a value of the forward pass.
+  DenseMap<Value, Value> anew;
+};
+} // namespace
+
+static bool isBackward(Operation *op) {
+  return getPhase(op) == kPhaseDgrad || getPhase(op) == kPhaseWgrad;
+}
+
+Recomputer::Recomputer(Block &block) : block(block) {
+  for (Operation &op : block) {
+    if (isBackward(&op))
+      break;
+    forward.push_back(&op);
+    if (isMemoryEffectFree(&op) &&
+        llvm::all_of(op.getOperands(), [&](Value v) { return fixed.contains(v); }))
+      fixed.insert_range(op.getResults());
+  }
+  llvm::erase_if(forward, [&](Operation *op) {
+    return op->getNumResults() == 0 || !isMemoryEffectFree(op) || fixed.contains(op->getResult(0));
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// What to compute anew
+//===----------------------------------------------------------------------===//
+
+void Recomputer::chooseNorms() {
+  chosen.insert_range(llvm::make_filter_range(forward, isNorm));
+}
+
+/// Non-linear functions and products with them: SwiGLU is a sigmoid and two
+/// products. Backward needs what these take in any case.
+void Recomputer::chooseActivations() {
+  for (Operation *op : forward) {
+    auto follows = [&](Value operand) {
+      Operation *producer = operand.getDefiningOp();
+      return producer && isa<ScalarExpansionOpInterface>(producer) && chosen.contains(producer);
+    };
+    if (isa<GeluOp, SigmoidOp, TanhOp, ReluOp, ErfOp>(op) ||
+        (isa<MulOp>(op) && llvm::any_of(op->getOperands(), follows)))
+      chosen.insert(op);
+  }
+}
+
+LogicalResult Recomputer::chooseBlocks() {
+  DenseSet<Operation *> ofForward(llvm::from_range, forward);
+  bool found = false;
+  for (Operation *op : forward) {
+    int64_t layer = getLayer(getName(op));
+    if (layer < 0)
+      continue;
+    found = true;
+    // What other layers use stays, as the residual stream.
+    bool leaves = llvm::any_of(op->getUsers(), [&](Operation *user) {
+      return ofForward.contains(user) && getLayer(getName(user)) != layer;
+    });
+    if (!leaves)
+      chosen.insert(op);
+  }
+  return success(found);
+}
+
+//===----------------------------------------------------------------------===//
+// Clones
+//===----------------------------------------------------------------------===//
+
+/// Of a value that stays a barrier, one for all clones.
+Value Recomputer::keep(Value value, OpBuilder &builder) {
+  if (fixed.contains(value))
+    return value;
+  Value &barrier = anew[value];
+  if (!barrier)
+    barrier = BarrierOp::create(builder, value.getLoc(), value);
+  return barrier;
+}
+
+Value Recomputer::recompute(Value value, OpBuilder &builder) {
+  if (!isChosen(value))
+    return keep(value, builder);
+  if (Value known = anew.lookup(value))
+    return known;
+  Operation *op = value.getDefiningOp();
+  IRMapping mapping;
+  for (Value operand : op->getOperands())
+    mapping.map(operand, recompute(operand, builder));
+  auto get = [&](Value operand) { return mapping.lookup(operand); };
+  Operation *clone;
+  if (auto norm = dyn_cast<LayerNormOp>(op))
+    clone = LayerNormApplyOp::create(builder, op->getLoc(), norm.getOutput().getType(), get(norm.getInput()),
+                                     get(norm.getWeight()), get(norm.getBias()),
+                                     keep(norm.getMean(), builder), keep(norm.getRstd(), builder));
+  else if (auto norm = dyn_cast<RMSNormOp>(op))
+    clone = RMSNormApplyOp::create(builder, op->getLoc(), norm.getOutput().getType(), get(norm.getInput()),
+                                   get(norm.getWeight()), keep(norm.getRstd(), builder));
+  else
+    clone = builder.clone(*op, mapping);
+  setName(clone, getName(op));
+  setPhase(clone, kPhaseRecompute);
+  for (auto [result, copy] : llvm::zip(op->getResults(), clone->getResults()))
+    anew[result] = copy;
+  return anew.lookup(value);
+}
+
+void Recomputer::run() {
+  for (Operation &op : llvm::make_early_inc_range(block)) {
+    if (!isBackward(&op))
+      continue;
+    OpBuilder builder(&op);
+    for (OpOperand &operand : op.getOpOperands())
+      if (isChosen(operand.get()))
+        operand.set(recompute(operand.get(), builder));
+  }
+}
+
+namespace {
+struct Recompute : train::impl::RecomputeBase<Recompute> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    auto micro = getOperation().lookupSymbol<func::FuncOp>("micro");
+    if (!micro || !micro.getBody().hasOneBlock()) {
+      getOperation().emitError("needs a function @micro of one block: run train-autodiff before train-recompute");
+      return signalPassFailure();
+    }
+    Recomputer recomputer(micro.getBody().front());
+    for (StringRef value : values)
+      if (failed(choose(recomputer, value)))
+        return signalPassFailure();
+    recomputer.run();
+    getOperation()->setAttr("train.recompute", StringAttr::get(&getContext(), llvm::join(values, ",")));
+  }
+
+  LogicalResult choose(Recomputer &recomputer, StringRef value) {
+    if (value == "norm")
+      recomputer.chooseNorms();
+    else if (value == "gelu")
+      recomputer.chooseActivations();
+    else if (value != "block")
+      return emitError(getOperation().getLoc())
+             << "cannot recompute '" << value << "': it knows norm, gelu and block";
+    else if (failed(recomputer.chooseBlocks()))
+      return emitError(getOperation().getLoc())
+             << "cannot recompute blocks: no op's name has a layer's number, as \"h.0/mlp/fc\"";
+    return success();
+  }
+};
+} // namespace

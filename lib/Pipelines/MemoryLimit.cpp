@@ -1,0 +1,84 @@
+//===- MemoryLimit.cpp - Recompute as little as fits ----------------------===//
+
+#include "Pipelines/MemoryLimit.h"
+
+#include "mlir/Pass/PassManager.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace mlir;
+using namespace fp8c;
+
+using Recompute = std::vector<std::string>;
+
+/// From the cheapest to what saves most.
+static const Recompute kChoices[] = {{}, {"norm"}, {"gelu"}, {"norm", "gelu"}, {"block"}};
+
+static std::string getText(const Recompute &choice) {
+  return choice.empty() ? "none" : llvm::join(choice, ",");
+}
+static std::string inGiB(int64_t bytes) { return llvm::formatv("{0:f2} GiB", bytes / double(1 << 30)); }
+
+/// What the program needs; none if it cannot be compiled so. Only errors of a
+/// choice that was not just tried out are the user's.
+static std::optional<int64_t> plan(ModuleOp module, PipelineOptions options, const Recompute &choice,
+                                   bool printErrors) {
+  ScopedDiagnosticHandler handler(module.getContext(), [&](Diagnostic &diagnostic) {
+    return success(!printErrors || diagnostic.getSeverity() == DiagnosticSeverity::Remark);
+  });
+  options.recompute = choice;
+  OwningOpRef<ModuleOp> clone = module.clone();
+  PassManager passes(module.getContext());
+  buildPipeline(passes, options, Stage::exec);
+  if (failed(passes.run(*clone)))
+    return {};
+  auto bytes = [&](StringRef name) { return (*clone)->getAttrOfType<IntegerAttr>(name).getInt(); };
+  return bytes("exec.variables_bytes") + bytes("exec.arena_bytes");
+}
+
+LogicalResult fp8c::fitMemory(ModuleOp module, PipelineOptions &options, bool mayChoose, int64_t limit,
+                              int64_t batch, ImportWithBatch import) {
+  Recompute asked = options.recompute;
+  std::optional<int64_t> needed = plan(module, options, asked, /*printErrors=*/true);
+  if (!needed)
+    return failure();
+  if (*needed <= limit)
+    return success();
+  auto error = [&](const Recompute &choice, int64_t bytes) {
+    return emitError(module.getLoc()) << "needs " << inGiB(bytes) << " with --recompute " << getText(choice)
+                                      << ", but --memory-limit is " << inGiB(limit);
+  };
+
+  // The least of all that was tried.
+  Recompute least = asked;
+  for (const Recompute &choice : kChoices) {
+    std::optional<int64_t> bytes = plan(module, options, choice, /*printErrors=*/false);
+    if (!bytes)
+      continue;
+    if (*bytes <= limit) {
+      if (mayChoose) {
+        options.recompute = choice;
+        return success();
+      }
+      error(asked, *needed).attachNote() << "--recompute " << getText(choice) << " needs " << inGiB(*bytes);
+      return failure();
+    }
+    if (*bytes < *needed) {
+      needed = bytes;
+      least = choice;
+    }
+  }
+  InFlightDiagnostic diagnostic = error(least, *needed);
+  while ((batch /= 2)) {
+    OwningOpRef<ModuleOp> smaller = import(batch);
+    std::optional<int64_t> bytes = smaller ? plan(*smaller, options, least, /*printErrors=*/false) : std::nullopt;
+    if (!bytes)
+      break;
+    if (*bytes <= limit) {
+      diagnostic.attachNote() << "--batch " << batch << " needs " << inGiB(*bytes) << " with --recompute "
+                              << getText(least) << "; accumulate micro-batches instead";
+      return diagnostic;
+    }
+  }
+  diagnostic.attachNote() << "no smaller batch fits either";
+  return diagnostic;
+}

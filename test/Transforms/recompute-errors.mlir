@@ -1,0 +1,19 @@
+// RUN: fp8c-opt %s -split-input-file -verify-diagnostics --train-recompute=values=block
+// RUN: not fp8c-opt %S/Inputs/mlp.mlir --train-recompute=values=embedding 2>&1 | FileCheck %s
+
+// CHECK: error: cannot recompute 'embedding': it knows norm, gelu and block
+
+// expected-error@below {{cannot recompute blocks: no op's name has a layer's number, as "h.0/mlp/fc"}}
+module {
+  func.func @micro(%x: tensor<4xf32>) -> tensor<4xf32> {
+    %y = train.exp %x {name = "mlp/act", phase = "fwd"} : tensor<4xf32> -> tensor<4xf32>
+    %dx = train.mul %y, %y {name = "mlp/act", phase = "dgrad"} : tensor<4xf32>, tensor<4xf32> -> tensor<4xf32>
+    return %dx : tensor<4xf32>
+  }
+}
+
+// -----
+
+// expected-error@below {{needs a function @micro of one block: run train-autodiff before train-recompute}}
+module {
+}

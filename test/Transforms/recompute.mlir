@@ -1,0 +1,79 @@
+// RUN: fp8c-opt %s --train-recompute=values=norm | FileCheck %s --check-prefixes=CHECK,NORM
+// RUN: fp8c-opt %s --train-recompute=values=gelu | FileCheck %s --check-prefixes=CHECK,GELU
+// RUN: fp8c-opt %s --train-recompute=values=block | FileCheck %s --check-prefixes=CHECK,BLOCK
+// RUN: fp8c-opt %s --train-recompute=values=block --cse --canonicalize | FileCheck %s --check-prefixes=CHECK,BLOCK
+// RUN: fp8c-opt %s --train-recompute | FileCheck %s --check-prefix=NONE
+
+// Clones stand right before their first use, norm's and GELU's after the first
+// of backward's products; a block starts over from its input alone.
+
+train.variable @gain : tensor<16xf32> {init = #train.constant<1.0>, role = #train.role<parameter>}
+train.variable @fc : tensor<16x32xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+train.variable @proj : tensor<32x16xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+
+// NONE-NOT: train.barrier
+
+// CHECK-LABEL: func.func @micro(
+// CHECK-SAME: %[[X0:.*]]: tensor<4x16xf32>, %[[DY:.*]]: tensor<4x16xf32>
+func.func @micro(%x0: tensor<4x16xf32>, %dy: tensor<4x16xf32>) -> tensor<4x16xf32> {
+  // CHECK: %[[GAIN:.*]] = train.read @gain
+  // CHECK: %[[FC:.*]] = train.read @fc
+  %gain = train.read @gain {name = "h.0/gain", phase = "fwd"} : tensor<16xf32>
+  %fc = train.read @fc {name = "h.0/fc", phase = "fwd"} : tensor<16x32xf32>
+  %proj = train.read @proj {name = "h.0/proj", phase = "fwd"} : tensor<32x16xf32>
+  // CHECK: %[[X:.*]] = train.exp %[[X0]] {name = "input"
+  %x = train.exp %x0 {name = "input", phase = "fwd"} : tensor<4x16xf32> -> tensor<4x16xf32>
+  // CHECK: %[[H:.*]], %[[RSTD:.*]] = train.rms_norm %[[X]]
+  %h, %rstd = train.rms_norm %x, %gain {epsilon = 1.0e-5 : f32, name = "h.0/norm", phase = "fwd"} : tensor<4x16xf32>, tensor<16xf32> -> tensor<4x16xf32>, tensor<4x1xf32>
+  // CHECK: %[[A:.*]] = train.matmul %[[H]], %[[FC]]
+  %a = train.matmul %h, %fc {name = "h.0/fc", phase = "fwd"} : tensor<4x16xf32>, tensor<16x32xf32> -> tensor<4x32xf32>
+  // CHECK: %[[S:.*]] = train.sigmoid %[[A]]
+  // CHECK: %[[G:.*]] = train.mul %[[A]], %[[S]]
+  %s = train.sigmoid %a {name = "h.0/act", phase = "fwd"} : tensor<4x32xf32> -> tensor<4x32xf32>
+  %g = train.mul %a, %s {name = "h.0/act", phase = "fwd"} : tensor<4x32xf32>, tensor<4x32xf32> -> tensor<4x32xf32>
+  %p = train.matmul %g, %proj {name = "h.0/proj", phase = "fwd"} : tensor<4x32xf32>, tensor<32x16xf32> -> tensor<4x16xf32>
+  // CHECK: %[[Y:.*]] = train.add %[[X]], {{.*}} {name = "h.0/residual"
+  %y = train.add %x, %p {name = "h.0/residual", phase = "fwd"} : tensor<4x16xf32>, tensor<4x16xf32> -> tensor<4x16xf32>
+  %z = train.mul %y, %y {name = "output", phase = "fwd"} : tensor<4x16xf32>, tensor<4x16xf32> -> tensor<4x16xf32>
+
+  // The block's output is the next one's input.
+  // CHECK: train.mul %[[DY]], %[[Y]]
+  %dz = train.mul %dy, %y {name = "output", phase = "dgrad"} : tensor<4x16xf32>, tensor<4x16xf32> -> tensor<4x16xf32>
+  // CHECK-NEXT: %[[DG:.*]] = train.matmul {{.*}} {name = "h.0/proj", phase = "dgrad"}
+  %dg = train.matmul %dz, %proj contracting [1] x [1] {name = "h.0/proj", phase = "dgrad"} : tensor<4x16xf32>, tensor<32x16xf32> -> tensor<4x32xf32>
+
+  // NORM-NEXT: train.matmul %[[G]], {{.*}} {name = "h.0/proj", phase = "wgrad"}
+  // NORM-NEXT: train.mul %[[DG]], %[[S]]
+
+  // GELU-NEXT: %[[A1:.*]] = train.barrier %[[A]]
+  // GELU-NEXT: %[[S1:.*]] = train.sigmoid %[[A1]] {name = "h.0/act", phase = "recompute"}
+  // GELU-NEXT: %[[G1:.*]] = train.mul %[[A1]], %[[S1]] {name = "h.0/act", phase = "recompute"}
+  // GELU-NEXT: train.matmul %[[G1]], {{.*}} {name = "h.0/proj", phase = "wgrad"}
+  // GELU-NEXT: %[[DA:.*]] = train.mul %[[DG]], %[[S1]]
+  // GELU-NEXT: train.matmul %[[H]], %[[DA]] {{.*}} {name = "h.0/fc", phase = "wgrad"}
+
+  // BLOCK-DAG: %[[X1:.*]] = train.barrier %[[X]]
+  // BLOCK-DAG: %[[RSTD1:.*]] = train.barrier %[[RSTD]]
+  // BLOCK-NEXT: %[[H1:.*]] = train.rms_norm_apply %[[X1]], %[[GAIN]], %[[RSTD1]] {name = "h.0/norm", phase = "recompute"}
+  // BLOCK-NEXT: %[[A1:.*]] = train.matmul %[[H1]], %[[FC]] {name = "h.0/fc", phase = "recompute"}
+  // BLOCK-NEXT: %[[S1:.*]] = train.sigmoid %[[A1]] {name = "h.0/act", phase = "recompute"}
+  // BLOCK-NEXT: %[[G1:.*]] = train.mul %[[A1]], %[[S1]] {name = "h.0/act", phase = "recompute"}
+  // BLOCK-NEXT: train.matmul %[[G1]], {{.*}} {name = "h.0/proj", phase = "wgrad"}
+  // BLOCK-NEXT: %[[DA:.*]] = train.mul %[[DG]], %[[S1]]
+  // BLOCK-NEXT: train.matmul %[[H1]], %[[DA]] {{.*}} {name = "h.0/fc", phase = "wgrad"}
+  %dproj = train.matmul %g, %dz contracting [0] x [0] {name = "h.0/proj", phase = "wgrad"} : tensor<4x32xf32>, tensor<4x16xf32> -> tensor<32x16xf32>
+  %da = train.mul %dg, %s {name = "h.0/act", phase = "dgrad"} : tensor<4x32xf32>, tensor<4x32xf32> -> tensor<4x32xf32>
+
+  // NORM-NEXT: %[[X1:.*]] = train.barrier %[[X]]
+  // NORM-NEXT: %[[RSTD1:.*]] = train.barrier %[[RSTD]]
+  // NORM-NEXT: %[[H1:.*]] = train.rms_norm_apply %[[X1]], %[[GAIN]], %[[RSTD1]] {name = "h.0/norm", phase = "recompute"}
+  // NORM-NEXT: train.matmul %[[H1]], {{.*}} {name = "h.0/fc", phase = "wgrad"}
+  %dfc = train.matmul %h, %da contracting [0] x [0] {name = "h.0/fc", phase = "wgrad"} : tensor<4x16xf32>, tensor<4x32xf32> -> tensor<16x32xf32>
+  train.assign @proj, %dproj : tensor<32x16xf32>
+  train.assign @fc, %dfc : tensor<16x32xf32>
+  // The statistic itself is kept.
+  // CHECK: train.rms_norm_vjp {{.*}}, %[[X]], %[[GAIN]], %[[RSTD]]
+  %dh = train.matmul %da, %fc contracting [1] x [1] {name = "h.0/fc", phase = "dgrad"} : tensor<4x32xf32>, tensor<16x32xf32> -> tensor<4x16xf32>
+  %dx = train.rms_norm_vjp %dh, %x, %gain, %rstd {name = "h.0/norm", phase = "dgrad"} : tensor<4x16xf32>, tensor<4x16xf32>, tensor<16xf32>, tensor<4x1xf32> -> tensor<4x16xf32>
+  return %dx : tensor<4x16xf32>
+}

@@ -1,0 +1,225 @@
+//===- Roofline.cpp - What a program costs at least -----------------------===//
+//
+// Every op takes at least the longer of two times: that of its arithmetic and
+// that of moving its buffers once. Ops that are the same but for the layer are
+// one line.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Roofline.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace mlir;
+using namespace fp8c;
+using namespace fp8c::exec;
+using namespace fp8c::target;
+
+namespace {
+/// What ops are told apart by in the totals, in the order of the table.
+enum Class { gemmForward, gemmDgrad, gemmWgrad, gemmRecompute, head, attention, embedding, elementwise, optimizer };
+constexpr llvm::StringLiteral kClassNames[] = {
+    "gemm fwd", "gemm dgrad", "gemm wgrad", "gemm recompute", "head and loss",
+    "attention", "embedding", "element-wise", "optimizer"};
+
+struct Sum {
+  int64_t count = 0;
+  double flops = 0, bytes = 0, seconds = 0;
+  void add(const Cost &cost, double bound) {
+    ++count;
+    flops += cost.flops;
+    bytes += cost.bytes;
+    seconds += bound;
+  }
+};
+
+struct Group : Sum {
+  Class classOf;
+  bool isCompute = false;
+  std::string text;
+};
+
+class Roofline {
+public:
+  Roofline(ModuleOp module, const GPU &gpu) : module(module), gpu(gpu), symbols(module) {}
+  void add(func::FuncOp function);
+  void print(unsigned count, llvm::raw_ostream &os);
+
+private:
+  Class classify(Operation *op) const;
+  double getModelFlops(func::FuncOp function);
+
+  ModuleOp module;
+  const GPU &gpu;
+  SymbolTable symbols;
+  llvm::MapVector<Attribute, Group> groups;
+  Sum totals[std::size(kClassNames)];
+  double modelFlops = 0;
+};
+} // namespace
+
+Class Roofline::classify(Operation *op) const {
+  StringRef phase = train::getPhase(op);
+  auto call = dyn_cast<CallOp>(op);
+  StringRef callee = call ? call.getCallee() : StringRef();
+  if (phase == train::kPhaseUpdate)
+    return optimizer;
+  if (callee.starts_with("attention"))
+    return attention;
+  if (callee.starts_with("embedding"))
+    return embedding;
+  if (callee.starts_with("cross_entropy"))
+    return head;
+  if (!isa<GemmOp>(op))
+    return elementwise;
+  // Products outside of the layers make the logits.
+  if (train::getLayer(train::getName(op)) < 0)
+    return head;
+  return phase == train::kPhaseDgrad       ? gemmDgrad
+         : phase == train::kPhaseWgrad     ? gemmWgrad
+         : phase == train::kPhaseRecompute ? gemmRecompute
+                                           : gemmForward;
+}
+
+/// "h.*/mlp/fc" for "h.3/mlp/fc".
+static std::string withoutLayers(StringRef name) {
+  SmallVector<std::string> parts;
+  for (StringRef op : llvm::split(name, " + ")) {
+    std::string part;
+    for (StringRef component : llvm::split(op, "/")) {
+      auto [word, number] = component.rsplit('.');
+      bool isLayer = !number.empty() && llvm::all_of(number, llvm::isDigit);
+      part += (part.empty() ? "" : "/") + (isLayer ? word.str() + ".*" : component.str());
+    }
+    if (!llvm::is_contained(parts, part))
+      parts.push_back(part);
+  }
+  return llvm::join(parts, " + ");
+}
+
+static std::string describe(Operation *op) {
+  auto element = [](Value value) {
+    std::string text;
+    llvm::raw_string_ostream(text) << cast<MemRefType>(value.getType()).getElementType();
+    return text;
+  };
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  if (auto gemm = dyn_cast<GemmOp>(op)) {
+    os << "gemm " << gemm.getM() << "x" << gemm.getN() << "x" << gemm.getK() << " " << element(gemm.getA()) << " x "
+       << element(gemm.getB()) << (gemm.getAccumulate() ? " += " : " -> ") << element(gemm.getC())
+       << (gemm.getFastAccum() ? " fast" : "");
+    if (gemm.getBatch() != 1)
+      os << " x " << gemm.getBatch();
+  } else if (auto launch = dyn_cast<LaunchOp>(op)) {
+    os << launch.getKernel() << " " << launch.getRows() << "x" << launch.getCols();
+  } else if (auto call = dyn_cast<CallOp>(op)) {
+    os << call.getCallee();
+  } else {
+    os << op->getName().stripDialect();
+  }
+  StringRef phase = train::getPhase(op);
+  os << "  " << withoutLayers(train::getName(op));
+  if (!phase.empty() && phase != train::kPhaseForward)
+    os << " (" << phase << ")";
+  return text;
+}
+
+/// As papers count a step: 6 x parameters x tokens, and attention's two
+/// products forward, four backward. Tables that are only looked up, as that of
+/// positions, are left out: no product reads them.
+double Roofline::getModelFlops(func::FuncOp function) {
+  llvm::StringSet<> contracted;
+  double attention = 0;
+  bool trains = function.getName() == "micro";
+  for (Operation &op : function.getBody().front()) {
+    auto call = dyn_cast<CallOp>(op);
+    if (call && call.getCallee() == "attention" && train::getPhase(call) != train::kPhaseRecompute)
+      attention += target::getCost(call, symbols).flops * (trains ? 3 : 1);
+    if (isa<GemmOp>(op))
+      for (Value operand : op.getOperands())
+        if (auto get = operand.getDefiningOp<GetOp>()) {
+          auto variable = symbols.lookup<exec::VariableOp>(get.getVariable());
+          contracted.insert(variable.getOf().value_or(variable.getSymName()));
+        }
+  }
+  double parameters = 0;
+  for (auto variable : module.getOps<exec::VariableOp>()) {
+    MemRefType type = variable.getBufferType();
+    if (variable.getRole() == train::Role::parameter &&
+        (type.getRank() < 2 || contracted.contains(variable.getSymName())))
+      parameters += type.getNumElements();
+  }
+  double tokens = cast<MemRefType>(function.getArgumentTypes().front()).getNumElements();
+  return parameters * tokens * (trains ? 6 : 2) + attention;
+}
+
+void Roofline::add(func::FuncOp function) {
+  if (function.getName() != "update")
+    modelFlops += getModelFlops(function);
+  Builder builder(module.getContext());
+  for (Operation &op : function.getBody().front()) {
+    Cost cost = target::getCost(&op, symbols);
+    if (cost.bytes == 0)
+      continue;
+    double bound = gpu.getBound(cost);
+    Class kind = function.getName() == "update" ? optimizer : classify(&op);
+    std::string text = describe(&op);
+    Group &group = groups[builder.getStringAttr(text)];
+    group.classOf = kind;
+    group.isCompute = cost.flops / gpu.getRate(cost) > cost.bytes / gpu.bandwidth;
+    group.text = text;
+    group.add(cost, bound);
+    totals[kind].add(cost, bound);
+  }
+}
+
+static void printSum(const Sum &sum, llvm::raw_ostream &os) {
+  os << llvm::formatv("{0,6} {1,12:f1} {2,12:f1} {3,10:f3}", sum.count, sum.flops / 1e9, sum.bytes / 1e6,
+                      sum.seconds * 1e3);
+}
+
+void Roofline::print(unsigned count, llvm::raw_ostream &os) {
+  os << "bound on " << gpu.name << ": " << gpu.source << "\n\n"
+     << llvm::formatv("{0,-14} {1,6} {2,12} {3,12} {4,10}\n", "class", "ops", "GFLOP", "MB", "bound ms");
+  Sum total;
+  for (auto [name, sum] : llvm::zip(kClassNames, totals)) {
+    if (!sum.count)
+      continue;
+    os << llvm::formatv("{0,-14} ", name);
+    printSum(sum, os);
+    os << "\n";
+    total.count += sum.count;
+    total.flops += sum.flops;
+    total.bytes += sum.bytes;
+    total.seconds += sum.seconds;
+  }
+  os << llvm::formatv("{0,-14} ", "total");
+  printSum(total, os);
+  os << llvm::formatv("\nmodel FLOPs (6 x parameters x tokens + attention): {0:f3} TFLOP, at the bound {1:f1} TFLOP/s\n\n",
+                      modelFlops / 1e12, modelFlops / total.seconds / 1e12);
+
+  SmallVector<const Group *> order;
+  for (auto &[key, group] : groups)
+    order.push_back(&group);
+  llvm::stable_sort(order, [](auto *a, auto *b) { return a->seconds > b->seconds; });
+  os << llvm::formatv("{0,6} {1,12} {2,12} {3,10}  {4,-8} {5}\n", "ops", "GFLOP", "MB", "bound ms", "bound by", "what");
+  for (const Group *group : ArrayRef(order).take_front(count)) {
+    printSum(*group, os);
+    os << llvm::formatv("  {0,-8} {1}\n", group->isCompute ? "compute" : "memory", group->text);
+  }
+  if (order.size() > count)
+    os << order.size() - count << " more (--top)\n";
+}
+
+void fp8c::printRoofline(ModuleOp module, const GPU &gpu, unsigned count, llvm::raw_ostream &os) {
+  Roofline roofline(module, gpu);
+  auto get = [&](StringRef name) { return module.lookupSymbol<func::FuncOp>(name); };
+  for (func::FuncOp function : {get("micro") ? get("micro") : get("forward"), get("update")})
+    if (function)
+      roofline.add(function);
+  roofline.print(count, os);
+}
