@@ -78,7 +78,7 @@ void Instance::refresh() {
 }
 
 Function::Function(Instance &instance, const std::string &name)
-    : instance(instance), name(name), code(instance.program().code(name)) {
+    : instance(instance), theName(name), code(instance.program().code(name)) {
   const FunctionSpec &signature = instance.program().signature(name);
   for (const TensorSpec &input : signature.inputs)
     theInputs.emplace_back(input);
@@ -87,11 +87,11 @@ Function::Function(Instance &instance, const std::string &name)
 }
 
 HostTensor &Function::input(const std::string &inputName, DataType type) {
-  return find(theInputs, inputName, type, "input of " + name + ":");
+  return find(theInputs, inputName, type, "input of " + theName + ":");
 }
 
 HostTensor &Function::output(const std::string &outputName) {
-  return find(theOutputs, outputName, DataType::F32, "output of " + name + ":");
+  return find(theOutputs, outputName, DataType::F32, "output of " + theName + ":");
 }
 
 void Function::run() {
@@ -107,7 +107,8 @@ void Function::run() {
   call.hyper = instance.hyper.data();
   call.inputs = inputPointers.data();
   call.outputs = outputPointers.data();
-  instance.theDevice->run(code, instance.program().signature(name), call,
+  call.accumulate = instance.accumulate;
+  instance.theDevice->run(code, instance.program().signature(theName), call,
                           instance.hyper.size());
 }
 

@@ -58,6 +58,10 @@ public:
   /// it has not written shows it.
   void poisonArena();
 
+  /// Whether `micro` adds to the gradients that are there, as it does at first,
+  /// or overwrites them, as in the first micro-batch of a step.
+  void setAccumulate(bool value) { accumulate = value; }
+
   /// Calls `init`, which computes what follows from the parameters. Does
   /// nothing if the program has no such function.
   void refresh();
@@ -69,6 +73,7 @@ private:
   unsigned char *variables = nullptr;
   unsigned char *arena = nullptr;
   std::vector<float> hyper;
+  bool accumulate = true;
 };
 
 /// One function of an instance with host buffers for its inputs and outputs.
@@ -78,6 +83,7 @@ public:
   /// outlive this object.
   Function(Instance &instance, const std::string &name);
 
+  const std::string &name() const { return theName; }
   std::vector<HostTensor> &inputs() { return theInputs; }
   std::vector<HostTensor> &outputs() { return theOutputs; }
 
@@ -92,7 +98,7 @@ public:
 
 private:
   Instance &instance;
-  std::string name;
+  std::string theName;
   Fp8cFunction code;
   std::vector<HostTensor> theInputs, theOutputs;
 };

@@ -54,8 +54,8 @@ enum class Role {
 
 const char *nameOf(Role role);
 
-/// Whether a checkpoint holds variables of this role. Gradients are zero
-/// between steps and `init` recomputes the compute weights.
+/// Whether a checkpoint holds variables of this role. Gradients start anew with
+/// each step and `init` recomputes the compute weights.
 bool isCheckpointed(Role role);
 
 /// A range of the variables block.

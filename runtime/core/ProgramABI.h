@@ -15,7 +15,7 @@
 #define FP8C_RUNTIME_CORE_PROGRAMABI_H
 
 /* Raised whenever Fp8cCall or the meaning of one of its fields changes. */
-#define FP8C_PROGRAM_ABI 2
+#define FP8C_PROGRAM_ABI 3
 
 #ifdef __cplusplus
 extern "C" {
@@ -33,6 +33,8 @@ typedef struct Fp8cCall {
   void *const *outputs;      /* in manifest order, dense row-major */
   void *device;              /* what the target's kernel library needs besides:
                                 CUDA a CudaContext, the CPU nothing */
+  int accumulate;            /* 0 in the first micro-batch of a step: gradients
+                                are overwritten; else 1: they are added to */
 } Fp8cCall;
 
 typedef void (*Fp8cFunction)(const Fp8cCall *);

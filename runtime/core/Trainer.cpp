@@ -36,6 +36,7 @@ Trainer::StepResult Trainer::step(int64_t step) {
   double loss = 0;
   for (int64_t i = 0; i < options.accumulate; ++i) {
     batches.fill(step, i, tokens, targets);
+    instance.setAccumulate(i > 0);
     micro.run();
     loss += *micro.output("loss").as<float>();
   }

@@ -18,6 +18,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <utility>
 #include <vector>
 
 namespace fp8c::runtime {
@@ -75,7 +76,7 @@ private:
     std::vector<const void *> inputPointers;
     std::vector<void *> outputPointers;
     Fp8cCall call;
-    cudaGraphExec_t graph = nullptr;
+    cudaGraphExec_t graphs[2] = {}; // by Fp8cCall::accumulate
   };
 
   Prepared &prepare(Fp8cFunction function, const FunctionSpec &spec,
@@ -124,8 +125,9 @@ CudaDevice::CudaDevice() {
 
 CudaDevice::~CudaDevice() {
   for (auto &[function, state] : prepared)
-    if (state.graph)
-      cudaGraphExecDestroy(state.graph);
+    for (cudaGraphExec_t graph : state.graphs)
+      if (graph)
+        cudaGraphExecDestroy(graph);
   for (auto &block : blocks)
     cudaFree(block.first);
   for (unsigned char *block : hostBlocks)
@@ -170,10 +172,9 @@ void CudaDevice::growWorkspace(uint64_t bytes) {
   context.workspace_bytes = bytes;
   // Graphs hold the old address.
   for (auto &[function, state] : prepared)
-    if (state.graph) {
-      cudaGraphExecDestroy(state.graph);
-      state.graph = nullptr;
-    }
+    for (cudaGraphExec_t &graph : state.graphs)
+      if (graph)
+        cudaGraphExecDestroy(std::exchange(graph, nullptr));
 }
 
 CudaDevice::Staged CudaDevice::stage(const TensorSpec &spec) {
@@ -217,7 +218,8 @@ void CudaDevice::capture(Fp8cFunction function, Prepared &state) {
     throw;
   }
   checkCuda(cudaStreamEndCapture(context.stream, &graph), "cannot capture");
-  cudaError_t status = cudaGraphInstantiate(&state.graph, graph, 0);
+  cudaError_t status =
+      cudaGraphInstantiate(&state.graphs[state.call.accumulate], graph, 0);
   cudaGraphDestroy(graph);
   checkCuda(status, "cannot make a graph of the function");
 }
@@ -243,9 +245,14 @@ CudaDevice::Prepared &CudaDevice::prepare(Fp8cFunction function,
     state.call.inputs = state.inputPointers.data();
     state.call.outputs = state.outputPointers.data();
     state.call.device = &context;
-    plan(function, state.call);
+    // GEMMs that overwrite have plans of their own.
+    for (int accumulate : {0, 1}) {
+      state.call.accumulate = accumulate;
+      plan(function, state.call);
+    }
   }
-  if (!state.graph)
+  state.call.accumulate = call.accumulate;
+  if (!state.graphs[call.accumulate])
     capture(function, state);
   return state;
 }
@@ -262,7 +269,7 @@ void CudaDevice::run(Fp8cFunction function, const FunctionSpec &spec,
   send(hyper, call.hyper, hyperCount * sizeof(float));
   for (size_t i = 0; i < state.inputs.size(); ++i)
     send(state.inputs[i], call.inputs[i], state.inputs[i].bytes);
-  checkCuda(cudaGraphLaunch(state.graph, context.stream), "cannot launch");
+  checkCuda(cudaGraphLaunch(state.graphs[call.accumulate], context.stream), "cannot launch");
   for (const Staged &output : state.outputs)
     checkCuda(cudaMemcpyAsync(output.host, output.device, output.bytes,
                               cudaMemcpyDeviceToHost, context.stream),

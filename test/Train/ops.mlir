@@ -16,6 +16,8 @@ train.variable @table : tensor<4xf32>
 func.func @variables() -> tensor<f32> {
   // CHECK: %[[W:.*]] = train.read @"h.0/fc.weight" : tensor<8x16xf32>
   %w = train.read @"h.0/fc.weight" : tensor<8x16xf32>
+  // CHECK: train.read @"h.0/fc.weight" accumulated : tensor<8x16xf32>
+  %accumulated = train.read @"h.0/fc.weight" accumulated : tensor<8x16xf32>
   // CHECK: train.assign @"h.0/fc.weight.m", %[[W]] : tensor<8x16xf32>
   train.assign @"h.0/fc.weight.m", %w : tensor<8x16xf32>
   // CHECK: train.hyper "lr" {name = "lr", phase = "update"}

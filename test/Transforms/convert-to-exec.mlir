@@ -10,6 +10,9 @@ train.variable @w : tensor<16x32xf32> {init = #train.constant<1.0>, role = #trai
 train.variable @w.e4m3 : !fp8.scaled<16x32xf8E4M3FN> {init = #train.constant<0.0>, of = @w, role = #train.role<compute_weight>}
 train.variable @w.e4m3t : !fp8.scaled<32x16xf8E4M3FN> {init = #train.constant<0.0>, of = @w, role = #train.role<compute_weight>}
 train.variable @other.e4m3 : !fp8.scaled<16x32xf8E4M3FN> {init = #train.constant<0.0>, of = @w, role = #train.role<compute_weight>}
+train.variable @w.grad : tensor<16x32xf32> {init = #train.constant<0.0>, of = @w, role = #train.role<gradient>}
+train.variable @h.grad : tensor<16x32xf32> {init = #train.constant<0.0>, of = @w, role = #train.role<gradient>}
+train.variable @b.grad : tensor<32xf32> {init = #train.constant<0.0>, of = @w, role = #train.role<gradient>}
 
 // CHECK-LABEL: func.func @init(
 // CHECK-DAG: %[[SCALE:.*]] = exec.get @w.e4m3.scale
@@ -101,6 +104,51 @@ func.func @squared_loss(%logits: tensor<4x32xf32>, %labels: tensor<4xi64>) -> te
   return %d : tensor<4x32xf32>
 }
 
+// The first term that is added to an accumulated variable writes over it in the first micro-batch; the next ones add.
+// CHECK-LABEL: func.func @micro(
+// CHECK-DAG: %[[G:.*]] = exec.get @w.grad
+// CHECK-DAG: %[[H:.*]] = exec.get @h.grad
+// CHECK: exec.gemm %arg0, %arg1 into %[[G]] {accumulate, {{.*}} transpose_a, unless_first}
+// CHECK: exec.gemm %arg0, %arg1 into %[[G]] {accumulate, {{.*}} transpose_a}
+// CHECK: exec.call "accumulate" ins(%{{.*}}) outs(%[[H]] : {{.*}}) {accumulate, n = 512 : i64, unless_first}
+func.func @micro(%x: tensor<8x16xf32>, %dy: tensor<8x32xf32>, %dh: tensor<32x16xf32>) {
+  %g = train.read @w.grad accumulated : tensor<16x32xf32>
+  %0 = train.matmul %x, %dy contracting [0] x [0] : tensor<8x16xf32>, tensor<8x32xf32> -> tensor<16x32xf32>
+  %g1 = train.add %g, %0 : tensor<16x32xf32>, tensor<16x32xf32> -> tensor<16x32xf32>
+  %1 = train.matmul %x, %dy contracting [0] x [0] {name = "other"} : tensor<8x16xf32>, tensor<8x32xf32> -> tensor<16x32xf32>
+  %g2 = train.add %g1, %1 : tensor<16x32xf32>, tensor<16x32xf32> -> tensor<16x32xf32>
+  train.assign @w.grad, %g2 : tensor<16x32xf32>
+  %h = train.read @h.grad accumulated : tensor<16x32xf32>
+  %2 = train.transpose %dh [1, 0] : tensor<32x16xf32> -> tensor<16x32xf32>
+  %h1 = train.add %h, %2 : tensor<16x32xf32>, tensor<16x32xf32> -> tensor<16x32xf32>
+  train.assign @h.grad, %h1 : tensor<16x32xf32>
+  return
+}
+
+// Whoever reads it otherwise finds zeros there.
+// CHECK-LABEL: func.func @other_use(
+// CHECK: exec.call "clear_if_first" ins() outs(%{{.*}} : memref<16x32xf32>) {n = 512 : i64}
+// CHECK: exec.launch
+func.func @other_use() -> tensor<16x32xf32> {
+  %g = train.read @w.grad accumulated : tensor<16x32xf32>
+  %0 = train.neg %g : tensor<16x32xf32> -> tensor<16x32xf32>
+  return %0 : tensor<16x32xf32>
+}
+
+// So do column sums.
+// CHECK-LABEL: func.func @bias(
+// CHECK: exec.launch @reduce_sum over
+func.func @bias(%dy: tensor<8x32xf32>) {
+  %g = train.read @b.grad accumulated : tensor<32xf32>
+  %0 = train.reduce_sum %dy axes [0] : tensor<8x32xf32> -> tensor<32xf32>
+  %g1 = train.add %g, %0 : tensor<32xf32>, tensor<32xf32> -> tensor<32xf32>
+  train.assign @b.grad, %g1 : tensor<32xf32>
+  return
+}
+
 // The kernel stores one code twice.
 // CHECK-LABEL: exec.kernel @quantize_transpose rows
 // CHECK: exec.quantize %{{.*}}, %{{.*}} to %{{.*}} : memref<*xf8E4M3FN> transposed %{{.*}} : memref<*xf8E4M3FN>
+
+// CHECK-LABEL: exec.kernel @reduce_sum columns
+// CHECK: } {accumulate, unless_first} : memref<*xf32>

@@ -243,6 +243,26 @@ def test_kills_at_any_time(workshop, tmp_path):
 # ------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("recipe", ["f32", "bf16"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_step_starts_with_its_first_micro_batch(workshop, tmp_path, family, recipe):
+    """What the gradient variables held before an update is gone after it: NaN, and
+    the sum of another step. A learning rate of 0 keeps the parameters."""
+    rng = np.random.default_rng(0)
+    batch = {name: rng.integers(0, VOCAB, (BATCH, SEQ)) for name in ("tokens", "targets")}
+    program = workshop.program(family, recipe)
+    gradients = variables(program, "gradient")
+    state = {name: np.full_like(value, np.nan) for name, value in call(program, "micro", batch, folder=tmp_path).items() if name in gradients}
+    run = lambda functions, given: call(program, functions, given, "--hyper", "lr=0,weight_decay=0", folder=tmp_path)
+    once, twice = run("micro", batch), run("micro,micro", batch)
+    anew = [run("micro,micro,update,micro", batch), run("update,micro", {**batch, **state})]
+    for name in gradients:
+        assert once[name].any()
+        assert not np.array_equal(once[name], twice[name])
+        for other in anew:
+            assert once[name].tobytes() == other[name].tobytes(), name
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_two_micro_batches_are_one_batch_of_both(workshop, tmp_path, family):
     """In f32. The loss is a mean over sequences, so half the gradient of each

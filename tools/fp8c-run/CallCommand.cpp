@@ -143,6 +143,11 @@ int call(const CallArguments &arguments) {
   for (Function &function : functions) {
     instance.poisonArena();
     function.run();
+    // Gradients sum up from one update to the next.
+    if (function.name() == "update")
+      instance.setAccumulate(false);
+    else if (function.name() == "micro")
+      instance.setAccumulate(true);
   }
   AtomicFile file(arguments.outputs);
   writeSafetensors(file.stream(), results(instance, functions));

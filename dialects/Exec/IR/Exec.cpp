@@ -70,6 +70,11 @@ int64_t exec::getGemmWorkspaceBytes(Value a, Value b, Value c) {
   return bytes;
 }
 
+bool exec::dependsOnMicroBatch(KernelOp kernel) {
+  return llvm::any_of(kernel.getBody().front().getOps<ColumnSumOp>(),
+                      [](ColumnSumOp sum) { return sum.getUnlessFirst(); });
+}
+
 LogicalResult GemmOp::verify() {
   auto count = [](Value buffer) { return cast<MemRefType>(buffer.getType()).getNumElements(); };
   int64_t batch = getBatch(), m = getM(), n = getN(), k = getK();

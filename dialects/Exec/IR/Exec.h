@@ -41,6 +41,12 @@ constexpr int64_t kScaleInverseWord = 4, kScalePairWords = 5;
 constexpr int64_t getScaleStateWords(int64_t window) { return 9 + window; }
 constexpr int64_t kScaleStateStatsWord = 5;
 
+/// Discardable attributes of calls that add to what stands in their output.
+constexpr llvm::StringLiteral kAccumulateAttr = "accumulate", kUnlessFirstAttr = "unless_first";
+
+/// Does the kernel need to be told whether this micro-batch is the first of a step?
+bool dependsOnMicroBatch(KernelOp kernel);
+
 /// Function attributes set by exec-plan-memory, in bytes.
 constexpr llvm::StringLiteral kPeakAttr = "exec.peak", kLowerBoundAttr = "exec.lower_bound";
 

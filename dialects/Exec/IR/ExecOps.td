@@ -86,7 +86,8 @@ def Exec_GemmOp : Exec_Op<"gemm"> {
   let summary = "Matrix product";
   let description = [{
     Per batch entry `c[m, n] (+)= scale_inv_a * scale_inv_b * sum_k a[m, k] * b[k, n]`, row-major. `transpose_a`: a is stored [k, m];
-    `transpose_b`: b is stored [n, k]. `accumulate` adds to c. The scale operands, pairs (scale, inverse), stand for FP8 operands only.
+    `transpose_b`: b is stored [n, k]. `accumulate` adds to c, with
+    `unless_first` only from the second micro-batch of a step on (see Fp8cCall), while the first one overwrites c. The scale operands, pairs (scale, inverse), stand for FP8 operands only.
     `workspace` holds f32 copies where the target's library multiplies f32 only.
 
     Example:
@@ -97,7 +98,8 @@ def Exec_GemmOp : Exec_Op<"gemm"> {
   let arguments = (ins AnyMemRef:$a, AnyMemRef:$b, AnyMemRef:$c,
                        Optional<AnyMemRef>:$scale_a, Optional<AnyMemRef>:$scale_b, Optional<AnyMemRef>:$workspace,
                        I64Attr:$m, I64Attr:$n, I64Attr:$k, DefaultValuedAttr<I64Attr, "1">:$batch,
-                       UnitAttr:$transpose_a, UnitAttr:$transpose_b, UnitAttr:$accumulate, UnitAttr:$fast_accum);
+                       UnitAttr:$transpose_a, UnitAttr:$transpose_b, UnitAttr:$accumulate, UnitAttr:$fast_accum,
+                       UnitAttr:$unless_first);
   let assemblyFormat = [{
     $a `,` $b `into` $c (`scales` $scale_a^ `,` $scale_b)? (`workspace` $workspace^)? attr-dict
     `:` type($a) `,` type($b) `,` type($c) (`scales` type($scale_a)^ `,` type($scale_b))? (`workspace` type($workspace)^)?
@@ -111,6 +113,7 @@ def Exec_CallOp : Exec_Op<"call"> {
   let description = [{
     `callee` names the function, `ins` and `outs` its buffers in order; the shapes and numbers it takes are discardable attributes.
     The first output of `cross_entropy_backward` and `rotary` may be their first input.
+    `accumulate` and `unless_first` are as in `exec.gemm`.
 
     Example: `exec.call "embedding" ins(%wte, %tokens : …) outs(%0 : …) {n = 2048, width = 128}`
   }];
@@ -230,7 +233,8 @@ def Exec_ReduceOp : Exec_RegionOp<"reduce"> {
 
 def Exec_ColumnSumOp : Exec_RegionOp<"column_sum"> {
   let summary = "Sum over the rows into one element per column";
-  let arguments = (ins AnyUnrankedMemRef:$target, UnitAttr:$accumulate);
+  let description = "`accumulate` and `unless_first` as in `exec.gemm`.";
+  let arguments = (ins AnyUnrankedMemRef:$target, UnitAttr:$accumulate, UnitAttr:$unless_first);
   let assemblyFormat = "$target $body attr-dict `:` type($target)";
 }
 

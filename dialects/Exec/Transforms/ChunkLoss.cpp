@@ -256,7 +256,7 @@ private:
         workspace, sums ? whole.getM() : size, whole.getN(),
         sums ? size : whole.getK(), /*batch=*/1, whole.getTransposeA(),
         whole.getTransposeB(), whole.getAccumulate() || (sums && first > 0),
-        whole.getFastAccum());
+        whole.getFastAccum(), whole.getUnlessFirst() && !(sums && first > 0));
     op->setDiscardableAttrs(whole->getDiscardableAttrDictionary());
   }
 

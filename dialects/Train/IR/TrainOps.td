@@ -57,12 +57,17 @@ def Train_ReadOp : Train_PureOp<"read", [DeclareOpInterfaceMethods<SymbolUserOpI
   let summary = "A variable's value at entry of the function";
   let description = [{
     Pure: an assignment in the same function does not change what is read.
+    `accumulated`: what the micro-batches before this one have summed up since the step began, so zero in the first one, whatever the variable holds.
 
-    Example: `%w = train.read @"h.0/mlp/fc.weight" : tensor<128x512xf32>`
+    Example:
+    ```mlir
+    %w = train.read @"h.0/mlp/fc.weight" : tensor<128x512xf32>
+    %g = train.read @"h.0/mlp/fc.weight.grad" accumulated : tensor<128x512xf32>
+    ```
   }];
-  let arguments = (ins FlatSymbolRefAttr:$variable);
+  let arguments = (ins FlatSymbolRefAttr:$variable, UnitAttr:$accumulated);
   let results = (outs AnyType:$value);
-  let assemblyFormat = "$variable attr-dict `:` type($value)";
+  let assemblyFormat = "$variable (`accumulated` $accumulated^)? attr-dict `:` type($value)";
 }
 
 def Train_AssignOp : Train_Op<"assign", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {

@@ -146,7 +146,8 @@ static void accumulateGradients(func::FuncOp micro, ArrayRef<Trained> all) {
       if (sum && term.getDefiningOp()->isBeforeInBlock(sum.getDefiningOp()))
         builder.setInsertionPointAfterValue(sum);
       if (!sum)
-        sum = builder.read(gradient);
+        sum = ReadOp::create(builder, gradient.getLoc(), gradient.getType(),
+                             gradient.getSymName(), /*accumulated=*/true);
       sum = AddOp::create(builder, gradient.getLoc(), gradient.getType(), sum,
                           term);
     }
@@ -162,8 +163,8 @@ static void accumulateGradients(func::FuncOp micro, ArrayRef<Trained> all) {
   eraseDeadOps(block);
 }
 
-/// Builds @update: norm, clip coefficient, and for each parameter AdamW and a
-/// cleared gradient.
+/// Builds @update: norm, clip coefficient, and for each parameter AdamW. The
+/// gradients stay: the first micro-batch of the next step writes over them.
 static func::FuncOp makeUpdate(Location loc, ArrayRef<Trained> all) {
   UpdateBuilder builder(loc.getContext());
   auto scalar = RankedTensorType::get({}, builder.getF32Type());
@@ -202,8 +203,6 @@ static func::FuncOp makeUpdate(Location loc, ArrayRef<Trained> all) {
     builder.assign(parameter, adamw.getNewParameter());
     builder.assign(moment1, adamw.getNewMoment1());
     builder.assign(moment2, adamw.getNewMoment2());
-    auto zero = cast<TypedAttr>(builder.getZeroAttr(gradient.getType()));
-    builder.assign(t.gradient, arith::ConstantOp::create(builder, loc, zero));
   }
   builder.setParameter({});
   func::ReturnOp::create(builder, loc, clip.getNorm());

@@ -82,7 +82,7 @@ namespace {
 /// Builds one kernel's body.
 class BodyBuilder {
 public:
-  BodyBuilder(FusionOp fusion, Block &source, exec::KernelOp kernel, ArrayRef<bool> accumulate,
+  BodyBuilder(FusionOp fusion, Block &source, exec::KernelOp kernel, ArrayRef<Accumulation> accumulate,
               ArrayRef<int64_t> domain);
   LogicalResult build();
 
@@ -103,12 +103,12 @@ private:
   Value reduce(Operation *op, Scope &inner);
   template <typename RegionOp> void fillRegion(RegionOp op, Value element);
   void storeCode(fp8::QuantizeOp quantize, Scope &each);
-  void output(Value value, Value target, bool accumulate, Scope &each);
+  void output(Value value, Value target, Accumulation accumulation, Scope &each);
 
   FusionOp fusion;
   Block &source;
   exec::KernelOp kernel;
-  ArrayRef<bool> accumulate;
+  ArrayRef<Accumulation> accumulate;
   ArrayRef<int64_t> domain;
   SmallVector<Attribute> argumentNames;
   Block *body;
@@ -146,7 +146,7 @@ static std::string shortName(Value value) {
 }
 
 BodyBuilder::BodyBuilder(FusionOp fusion, Block &source, exec::KernelOp kernel,
-                         ArrayRef<bool> accumulate, ArrayRef<int64_t> domain)
+                         ArrayRef<Accumulation> accumulate, ArrayRef<int64_t> domain)
     : fusion(fusion), source(source), kernel(kernel), accumulate(accumulate), domain(domain),
       body(&kernel.getBody().emplaceBlock()), outer{OpBuilder::atBlockEnd(body), {}, {}} {}
 
@@ -246,7 +246,7 @@ void BodyBuilder::storeCode(fp8::QuantizeOp quantize, Scope &each) {
                            transposed, arguments.lookup(quantize.getStats()));
 }
 
-void BodyBuilder::output(Value value, Value target, bool accumulates, Scope &each) {
+void BodyBuilder::output(Value value, Value target, Accumulation accumulation, Scope &each) {
   Location loc = fusion.getLoc();
   Operation *op = value.getDefiningOp();
   if (isa<fp8::StatsType>(value.getType()))
@@ -268,7 +268,8 @@ void BodyBuilder::output(Value value, Value target, bool accumulates, Scope &eac
     // The sum is rounded when it is stored.
     while (auto cast = op ? dyn_cast<CastOp>(op) : CastOp())
       op = cast.getInput().getDefiningOp();
-    auto sum = exec::ColumnSumOp::create(outer.builder, loc, target, accumulates);
+    auto sum = exec::ColumnSumOp::create(outer.builder, loc, target, accumulation != Accumulation::Never,
+                                         accumulation == Accumulation::UnlessFirst);
     outer.builder.setInsertionPoint(sum);
     fillRegion(sum, op->getOperand(0));
     outer.builder.setInsertionPointToEnd(body);
@@ -345,8 +346,8 @@ LogicalResult BodyBuilder::build() {
     each.builder = OpBuilder::atBlockEnd(&eachOp.getBody().emplaceBlock());
     outer.builder.setInsertionPoint(eachOp);
   }
-  for (auto [value, accumulates] : llvm::zip(yield.getValues(), accumulate))
-    output(value, arguments.lookup(value), accumulates, each);
+  for (auto [value, accumulation] : llvm::zip(yield.getValues(), accumulate))
+    output(value, arguments.lookup(value), accumulation, each);
   if (eachOp && eachOp.getBody().front().empty())
     eachOp.erase();
   return success();
@@ -359,7 +360,7 @@ LogicalResult BodyBuilder::build() {
 /// What tells one kernel from another: the ops, and of each value the element
 /// type and the position; not the shapes, unless a mean depends on them.
 static std::vector<uintptr_t> structuralKey(FusionOp fusion, ArrayRef<int64_t> domain,
-                                            ArrayRef<bool> accumulate) {
+                                            ArrayRef<Accumulation> accumulate) {
   std::vector<uintptr_t> key;
   auto addPointer = [&](const void *pointer) { key.push_back(reinterpret_cast<uintptr_t>(pointer)); };
   DenseMap<Value, unsigned> numbers;
@@ -376,8 +377,8 @@ static std::vector<uintptr_t> structuralKey(FusionOp fusion, ArrayRef<int64_t> d
       }
   };
   key.push_back(static_cast<uintptr_t>(fusion.getSkeleton()));
-  for (bool flag : accumulate)
-    key.push_back(flag);
+  for (Accumulation accumulation : accumulate)
+    key.push_back(static_cast<uintptr_t>(accumulation));
   for (Value argument : fusion.getBody().getArguments())
     addValue(argument);
   for (Operation &op : fusion.getBody().front()) {
@@ -407,7 +408,7 @@ std::string KernelBuilder::uniqueName(FusionOp fusion) {
   return count == 1 ? name : name + "_" + std::to_string(count);
 }
 
-FailureOr<exec::KernelOp> KernelBuilder::getKernel(FusionOp fusion, ArrayRef<bool> accumulate) {
+FailureOr<exec::KernelOp> KernelBuilder::getKernel(FusionOp fusion, ArrayRef<Accumulation> accumulate) {
   ArrayRef<int64_t> domain = getDomain(fusion);
   exec::KernelOp &kernel = kernels[structuralKey(fusion, domain, accumulate)];
   if (kernel)

@@ -23,16 +23,20 @@ struct Position {
 /// What a fusion's kernel runs over: the largest shape among its values.
 llvm::ArrayRef<int64_t> getDomain(train::FusionOp fusion);
 
+/// What happens to what stands where a result goes: it is overwritten, added to,
+/// or added to from the second micro-batch of a step on.
+enum class Accumulation { Never, Always, UnlessFirst };
+
 /// Turns fusions into kernels; equal fusions share one.
 class KernelBuilder {
 public:
   explicit KernelBuilder(mlir::ModuleOp module) : module(module) {}
 
   /// The kernel of a fusion. Its arguments are the fusion's inputs (an FP8 input
-  /// is two: data and inverse scale), then its outputs. Outputs in
-  /// `accumulate` are added to what stands there (skeleton columns only).
+  /// is two: data and inverse scale), then its outputs. `accumulate` is of the
+  /// outputs; only skeleton columns can accumulate.
   mlir::FailureOr<exec::KernelOp> getKernel(train::FusionOp fusion,
-                                            llvm::ArrayRef<bool> accumulate);
+                                            llvm::ArrayRef<Accumulation> accumulate);
 
 private:
   std::string uniqueName(train::FusionOp fusion);

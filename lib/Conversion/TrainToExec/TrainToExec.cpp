@@ -74,8 +74,13 @@ private:
   Value destination(Value result, bool mayStride = false);
   Value variableDestination(Value result);
   bool mayWriteInPlace(AssignOp assign, Value result);
-  /// The variable that a result is added to, if its producer may accumulate.
-  Value accumulator(Value result);
+  /// Where a producer may add its result itself.
+  struct Accumulator {
+    Value variable; // null if nowhere
+    Accumulation accumulation = Accumulation::Never;
+  };
+  Accumulator accumulator(Value result);
+  void setAccumulation(Operation *op, Accumulation accumulation);
 
   Value alloc(MemRefType type, Operation *op, StringRef name = "");
   Value view(Value source, MemRefType type, int64_t offset = 0);
@@ -232,7 +237,21 @@ Value FunctionLowering::destination(Value result, bool mayStride) {
   return target;
 }
 
-Value FunctionLowering::accumulator(Value result) {
+/// How a term is added to what `read`, or the terms before it, left.
+static Accumulation getAccumulation(AddOp add) {
+  auto read = add.getLhs().getDefiningOp<ReadOp>();
+  return read && read.getAccumulated() ? Accumulation::UnlessFirst : Accumulation::Always;
+}
+
+/// Tells a call what to do with what stands in its output.
+void FunctionLowering::setAccumulation(Operation *op, Accumulation accumulation) {
+  if (accumulation != Accumulation::Never)
+    op->setAttr(exec::kAccumulateAttr, builder.getUnitAttr());
+  if (accumulation == Accumulation::UnlessFirst)
+    op->setAttr(exec::kUnlessFirstAttr, builder.getUnitAttr());
+}
+
+FunctionLowering::Accumulator FunctionLowering::accumulator(Value result) {
   if (!result.hasOneUse())
     return {};
   auto add = dyn_cast<AddOp>(*result.user_begin());
@@ -254,7 +273,7 @@ Value FunctionLowering::accumulator(Value result) {
     return {};
   done.insert(add);
   done.insert(assign);
-  return getVariable(assign.getVariableAttr().getAttr());
+  return {getVariable(assign.getVariableAttr().getAttr()), getAccumulation(add)};
 }
 
 //===----------------------------------------------------------------------===//
@@ -263,7 +282,7 @@ Value FunctionLowering::accumulator(Value result) {
 
 LogicalResult FunctionLowering::lower(FusionOp op) {
   SmallVector<Value> operands, outputs;
-  SmallVector<bool> accumulates;
+  SmallVector<Accumulation> accumulations;
   for (Value input : op.getInputs()) {
     operands.push_back(dense(input));
     if (isa<fp8::ScaledType>(input.getType()))
@@ -286,12 +305,12 @@ LogicalResult FunctionLowering::lower(FusionOp op) {
         exec::FillOp::create(builder, op.getLoc(), target, builder.getF32FloatAttr(0));
       }
       buffers[result] = target;
-      accumulates.push_back(false);
+      accumulations.push_back(Accumulation::Never);
     } else {
-      Value variable = op.getSkeleton() == Skeleton::columns ? accumulator(result) : Value();
-      target = variable ? variable : destination(result);
+      Accumulator sum = op.getSkeleton() == Skeleton::columns ? accumulator(result) : Accumulator();
+      target = sum.variable ? sum.variable : destination(result);
       buffers[result] = target;
-      accumulates.push_back(static_cast<bool>(variable));
+      accumulations.push_back(sum.accumulation);
     }
     outputs.push_back(target);
     if (isa<fp8::ScaledType>(result.getType())) {
@@ -306,7 +325,7 @@ LogicalResult FunctionLowering::lower(FusionOp op) {
     }
   }
   operands.append(outputs);
-  FailureOr<exec::KernelOp> kernel = kernels.getKernel(op, accumulates);
+  FailureOr<exec::KernelOp> kernel = kernels.getKernel(op, accumulations);
   if (failed(kernel))
     return failure();
   ArrayRef<int64_t> domain = getDomain(op);
@@ -330,8 +349,8 @@ LogicalResult FunctionLowering::lowerContraction(Operation *op) {
   Value lhs = contraction.getContractionLhs().get(), rhs = contraction.getContractionRhs().get();
   Value result = op->getResult(0);
   Value a = dense(lhs), b = dense(rhs);
-  Value variable = accumulator(result);
-  Value c = variable ? variable : destination(result);
+  Accumulator sum = accumulator(result);
+  Value c = sum.variable ? sum.variable : destination(result);
   buffers[result] = c;
   fp8::GemmDims dims = fp8::getGemmDims(contraction);
   // Target libraries that multiply f32 only need f32 copies of the rest.
@@ -345,7 +364,8 @@ LogicalResult FunctionLowering::lowerContraction(Operation *op) {
   Value scaleA = pairs.lookup(lhs), scaleB = pairs.lookup(rhs);
   auto gemm = exec::GemmOp::create(builder, op->getLoc(), a, b, c, scaleA, scaleB, workspace, dims.m, dims.n,
                                    dims.k, dims.batch, dims.transposeA, dims.transposeB,
-                                   static_cast<bool>(variable), fast);
+                                   sum.accumulation != Accumulation::Never, fast,
+                                   sum.accumulation == Accumulation::UnlessFirst);
   keepName(op, gemm);
   return success();
 }
@@ -524,6 +544,10 @@ LogicalResult FunctionLowering::lower(Operation *op) {
   if (auto read = dyn_cast<ReadOp>(op)) {
     StringAttr name = read.getVariableAttr().getAttr();
     buffers[read] = getVariable(name);
+    // The first of the terms that are added writes over the variable. Any other use wants zeros there.
+    auto add = read->hasOneUse() ? dyn_cast<AddOp>(*read->user_begin()) : AddOp();
+    if (read.getAccumulated() && (!add || add.getLhs() != read))
+      call("clear_if_first", {}, buffers[read], op, {number("n", count(shapeOf(read)))});
     if (isa<fp8::ScaledType>(read.getType()))
       pairs[read] = getScaleOf(name);
   } else if (auto hyper = dyn_cast<HyperOp>(op)) {
@@ -602,14 +626,13 @@ LogicalResult FunctionLowering::lower(Operation *op) {
          {number("n", count(shapeOf(embedding.getIds()))), number("width", shapeOf(embedding).back()),
           number("rows", shapeOf(embedding.getTable())[0])});
   } else if (auto vjp = dyn_cast<EmbeddingVJPOp>(op)) {
-    Value variable = accumulator(vjp.getDtable());
-    Value target = variable ? variable : destination(vjp.getDtable());
+    Accumulator sum = accumulator(vjp.getDtable());
+    Value target = sum.variable ? sum.variable : destination(vjp.getDtable());
     buffers[vjp.getDtable()] = target;
     SmallVector<NamedAttribute> attrs = {number("n", count(shapeOf(vjp.getIds()))),
                                          number("width", shapeOf(vjp.getDtable())[1]), number("rows", shapeOf(vjp.getDtable())[0])};
-    if (variable)
-      attrs.push_back(builder.getNamedAttr("accumulate", builder.getUnitAttr()));
-    call("embedding_backward", {dense(vjp.getIds()), dense(vjp.getCotangent())}, target, op, attrs);
+    setAccumulation(call("embedding_backward", {dense(vjp.getIds()), dense(vjp.getCotangent())}, target, op, attrs),
+                    sum.accumulation);
   } else if (auto loss = dyn_cast<CrossEntropyOp>(op)) {
     CrossEntropyVJPOp vjp = getFusableVJP(loss);
     if (vjp || (loss.getLse().use_empty() && loss.getInvCount().use_empty()))
@@ -637,7 +660,8 @@ LogicalResult FunctionLowering::lower(Operation *op) {
       buffers[add.getOutput()] = buffer(add.getLhs());
     } else {
       Value target = buffer(add.getLhs());
-      call("accumulate", dense(add.getRhs()), target, op, {number("n", count(shapeOf(add)))});
+      setAccumulation(call("accumulate", dense(add.getRhs()), target, op, {number("n", count(shapeOf(add)))}),
+                      getAccumulation(add));
       buffers[add.getOutput()] = target;
     }
   } else if (auto scale = dyn_cast<fp8::CurrentScaleOp>(op)) {

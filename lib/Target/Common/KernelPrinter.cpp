@@ -167,8 +167,10 @@ void Printer::printOp(Operation &op, unsigned indent) {
     return printLoop(("const float " + variable + " = row." + kind + "([&](auto j)"), reduce.getBody(), indent, ");");
   }
   if (auto sum = dyn_cast<ColumnSumOp>(op))
-    return printLoop("block.sum(" + name(sum.getTarget()) + ", /*accumulate=*/" +
-                         (sum.getAccumulate() ? "true" : "false") + ", [&](auto i, auto j)",
+    return printLoop("block.sum(" + name(sum.getTarget()) + ", " +
+                         (sum.getUnlessFirst()  ? "accumulate"
+                          : sum.getAccumulate() ? "/*accumulate=*/true"
+                                                : "/*accumulate=*/false") + ", [&](auto i, auto j)",
                      sum.getBody(), indent, ");");
   if (auto total = dyn_cast<TotalOp>(op))
     return printLoop(("template <class Index> " + qualifier + "auto operator()(Index i) const").str(), total.getBody(), indent, "");
@@ -234,6 +236,8 @@ void Printer::print() {
     bool isInput = argument.getArgNumber() < static_cast<unsigned>(kernel.getInputs());
     os << "  " << (isInput ? "const " : "") << element(argument) << " *" << name(argument) << ";\n";
   }
+  if (dependsOnMicroBatch(kernel))
+    os << "  bool accumulate; // unless this is the first micro-batch of a step\n";
   os << "\n";
   if (skeleton == train::Skeleton::sum) {
     printBody(body, 2);

@@ -115,6 +115,11 @@ static std::string bufferName(Operation *op) {
   return phase == train::kPhaseDgrad || phase == train::kPhaseWgrad ? "d_" + result : result;
 }
 
+/// An argument that says whether to add to what is there.
+static StringRef getAccumulate(bool accumulate, bool unlessFirst) {
+  return !accumulate ? "false" : unlessFirst ? "call->accumulate != 0" : "true";
+}
+
 void FunctionPrinter::print(GemmOp op) {
   printComment(op, "[" + Twine(op.getM()) + ", " + Twine(op.getK()) + "] x [" + Twine(op.getK()) +
                        ", " + Twine(op.getN()) + "]");
@@ -131,7 +136,7 @@ void FunctionPrinter::print(GemmOp op) {
   os << "}, " << use(op.getA()) << ", " << use(op.getB()) << ", " << use(op.getC());
   auto scale = [&](Value pair) { return pair ? use(pair) + " + " + std::to_string(kScaleInverseWord) : "nullptr"; };
   if (op.getAccumulate() || op.getScaleA() || op.getScaleB() || op.getWorkspace())
-    os << ", /*accumulate=*/" << (op.getAccumulate() ? "true" : "false");
+    os << ", /*accumulate=*/" << getAccumulate(op.getAccumulate(), op.getUnlessFirst());
   if (op.getScaleA() || op.getScaleB() || op.getWorkspace())
     os << ",\n       /*scale_inv=*/" << scale(op.getScaleA()) << ", " << scale(op.getScaleB());
   if (op.getWorkspace())
@@ -177,7 +182,8 @@ void FunctionPrinter::print(LaunchOp op) {
       os << (reduces ? ", /*whole_rows=*/true" : ", /*whole_rows=*/false");
     os << ">";
   }
-  os << "(" << first << type << "{" << list(sums ? buffers.drop_back() : buffers) << "}, ";
+  os << "(" << first << type << "{" << list(sums ? buffers.drop_back() : buffers)
+     << (dependsOnMicroBatch(kernel) ? ", call->accumulate != 0" : "") << "}, ";
   if (skeleton == train::Skeleton::map || sums)
     os << op.getRows() * op.getCols();
   else if (isCUDA && rows)
@@ -197,6 +203,7 @@ LogicalResult FunctionPrinter::print(CallOp op) {
   // Elements from one token to the next.
   auto stride = [&](Value value) { return typeOf(value).getStridesAndOffset().first[1]; };
   ValueRange in = op.getInputs(), out = op.getOutputs();
+  StringRef accumulate = getAccumulate(op->hasAttr(kAccumulateAttr), op->hasAttr(kUnlessFirstAttr));
   std::string arguments = list(in) + (in.empty() || out.empty() ? "" : ", ") + list(out);
   printComment(op, callee.str());
   if (callee == "attention" || callee == "attention_backward") {
@@ -224,7 +231,7 @@ LogicalResult FunctionPrinter::print(CallOp op) {
     os << "  embedding(" << first << arguments << ", " << integer("n") << ", " << integer("width") << ");\n";
   } else if (callee == "embedding_backward") {
     os << "  embedding_backward(" << first << arguments << ", " << integer("n") << ", " << integer("width") << ", "
-       << integer("rows") << ", /*accumulate=*/" << flag("accumulate") << ");\n";
+       << integer("rows") << ", /*accumulate=*/" << accumulate << ");\n";
   } else if (callee == "count_labels") {
     os << "  count_labels(" << first << arguments << ", /*rows=*/" << integer("rows") << ", /*ignore_index=*/"
        << integer("ignore_index") << ");\n";
@@ -237,7 +244,9 @@ LogicalResult FunctionPrinter::print(CallOp op) {
     os << "  const float *sums[] = {" << list(in.drop_front()) << "};\n"
        << "  clip_coefficient(" << first << "sums, " << in.size() - 1 << ", " << use(in[0]) << ", " << list(out) << ");\n";
   } else if (callee == "accumulate") {
-    os << "  map(" << first << "AccumulateKernel{" << arguments << "}, " << integer("n") << ");\n";
+    os << "  map(" << first << "AccumulateKernel{" << arguments << ", " << accumulate << "}, " << integer("n") << ");\n";
+  } else if (callee == "clear_if_first") {
+    os << "  if (!call->accumulate)\n    fill(" << first << arguments << ", " << integer("n") << ", 0.0f);\n";
   } else if (callee == "compute_scale") {
     os << "  compute_scale<" << format() << ">(" << first << arguments << ", /*margin=*/" << integer("margin")
        << ", /*pow2=*/" << flag("pow2") << ");\n";

@@ -19,14 +19,18 @@ template <class T, class U> T *as(U *buffer) {
 
 inline ScaleState *scale_state(float *words) { return as<ScaleState>(words); }
 
-/// sum += x for tensors: a gradient whose producer cannot add by itself.
+/// sum += x for tensors, or sum = x: a gradient whose producer cannot add by
+/// itself.
 struct AccumulateKernel {
   const float *x;
   float *sum;
+  bool accumulate;
 
   template <class Chunk> FP8C_DEVICE void operator()(Chunk &chunk) const {
     chunk.each([&](auto j) {
-      store(sum, chunk.at(j), load(sum, chunk.at(j)) + load(x, chunk.at(j)));
+      const float term = load(x, chunk.at(j));
+      store(sum, chunk.at(j),
+            accumulate ? load(sum, chunk.at(j)) + term : term);
     });
   }
 };

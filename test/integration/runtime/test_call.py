@@ -46,9 +46,23 @@ def test_sequences_and_hyperparameters(tool):
                "--hyper", "lr=0.5,weight_decay=0")
     assert out["calibrations"][0] == 1
     assert out["grad_norm"] > 0
-    assert not out["table.gradient"].any()  # update clears it
     step = np.abs(out["table"] - start["table"]).max()
     assert step == pytest.approx(0.5, rel=1e-3)  # AdamW's first step is lr
+
+
+def test_gradients_sum_up_from_one_update_to_the_next(tool):
+    write_safetensors(tool.folder / "in.safetensors",
+                      batch(np.random.default_rng(0)))
+
+    def gradient(functions):
+        out = call(tool, functions, "--inputs", "in.safetensors", "--hyper",
+                   "lr=0,weight_decay=0")
+        return out["table.gradient"]
+
+    once = gradient("micro")
+    assert once.any()
+    np.testing.assert_allclose(gradient("micro,micro"), 2 * once, rtol=1e-6)
+    np.testing.assert_array_equal(gradient("micro,micro,update,micro"), once)
 
 
 def test_initial_values_depend_on_seed_and_name_only(tool, program):

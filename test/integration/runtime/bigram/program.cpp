@@ -38,6 +38,8 @@ float loss(const Fp8cCall *call, bool backward) {
   auto *tokens = static_cast<const int64_t *>(call->inputs[0]);
   auto *targets = static_cast<const int64_t *>(call->inputs[1]);
   auto *probabilities = reinterpret_cast<float *>(call->arena);
+  if (backward && !call->accumulate)
+    std::fill_n(v.gradient, size, 0.0f);
   int64_t counted = std::count_if(targets, targets + batch * seq,
                                   [](int64_t target) { return target >= 0; });
   double sum = 0;
@@ -108,7 +110,6 @@ void fp8c_update(const Fp8cCall *call) {
                       (std::sqrt(v.moment2[i] / correction2) + h[eps]);
     v.table[i] -= h[lr] * (direction + h[weightDecay] * v.table[i]);
   }
-  std::fill_n(v.gradient, size, 0.0f);
   *static_cast<float *>(call->outputs[0]) = norm;
 }
 
