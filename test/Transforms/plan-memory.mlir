@@ -64,28 +64,31 @@ module {
     return
   }
 
-  exec.kernel @twice rows (%x: memref<*xf32>, %y: memref<*xf32>, %z: memref<*xf32>) inputs 1 attributes {arg_names = ["x", "y", "z"]} {
+  // x may not be read when its place is taken: a compiler could move the read
+  // that y does not depend on. z depends on all of them.
+  exec.kernel @reads_apart rows (%x: memref<*xf32>, %y: memref<*xf32>, %z: memref<*xf32>) inputs 1 attributes {arg_names = ["x", "y", "z"]} {
+    %sum = exec.reduce sum {
+      %0 = exec.load %x full : memref<*xf32>
+      exec.yield %0
+    }
     exec.each {
       %0 = exec.load %x full : memref<*xf32>
       %1 = arith.mulf %0, %0 : f32
       exec.store %1, %y full : memref<*xf32>
-    }
-    exec.each {
-      %0 = exec.load %x full : memref<*xf32>
-      exec.store %0, %z full : memref<*xf32>
+      %2 = arith.mulf %0, %sum : f32
+      exec.store %2, %z full : memref<*xf32>
     }
   }
-  // y may not be x, but z may.
-  // CHECK: func.func @read_after_write{{.*}}exec.lower_bound = 8192 : i64, exec.peak = 8192 : i64
-  func.func @read_after_write(%in: memref<32x32xf32>, %out: memref<32x32xf32>) {
-    // CHECK: %[[X:.*]] = exec.alloc at [[AT:.*]] :
+  // CHECK: func.func @independent_read{{.*}}exec.lower_bound = 8192 : i64, exec.peak = 8192 : i64
+  func.func @independent_read(%in: memref<32x32xf32>, %out: memref<32x32xf32>) {
+    // CHECK: exec.alloc at [[AT:.*]] :
     // CHECK: exec.alloc
     // CHECK: exec.alloc at [[AT]] :
     %x = exec.alloc : memref<32x32xf32>
     %y = exec.alloc : memref<32x32xf32>
     %z = exec.alloc : memref<32x32xf32>
     exec.launch @square over [32, 32] (%in, %x) : memref<32x32xf32>, memref<32x32xf32>
-    exec.launch @twice over [32, 32] (%x, %y, %z) : memref<32x32xf32>, memref<32x32xf32>, memref<32x32xf32>
+    exec.launch @reads_apart over [32, 32] (%x, %y, %z) : memref<32x32xf32>, memref<32x32xf32>, memref<32x32xf32>
     exec.copy %y to %out : memref<32x32xf32> to memref<32x32xf32>
     exec.copy %z to %out : memref<32x32xf32> to memref<32x32xf32>
     return

@@ -14,11 +14,24 @@ static bool worksInPlace(CallOp call) {
 
 static unsigned getElementWidth(Value buffer) { return getElementTypeOrSelf(buffer.getType()).getIntOrFloatBitWidth(); }
 
-/// The op of the kernel's body that `op` is or stands in.
-static Operation *getStep(Operation *op, Block &body) { return body.findAncestorOpInBlock(*op); }
+/// Everything that a scalar is computed from, through the reductions over the row.
+static DenseSet<Operation *> getSources(Value value) {
+  DenseSet<Operation *> sources;
+  SmallVector<Value> pending = {value};
+  while (!pending.empty()) {
+    Operation *op = pending.pop_back_val().getDefiningOp();
+    if (!op || !sources.insert(op).second)
+      continue;
+    llvm::append_range(pending, op->getOperands());
+    for (Region &region : op->getRegions())
+      llvm::append_range(pending, region.front().back().getOperands());
+  }
+  return sources;
+}
 
-/// Element-wise: what is written at a position depends, of this input, on the
-/// element there alone, and no later step of the kernel reads it again.
+/// Element-wise, and what is stored depends on every load of the input: no
+/// compiler can move a load behind the store, though kernels read through
+/// caches that do not see it.
 static bool mayOverwrite(KernelOp kernel, unsigned input, unsigned output) {
   if (!llvm::is_contained({train::Skeleton::map, train::Skeleton::rows}, kernel.getSkeleton()))
     return false;
@@ -31,14 +44,10 @@ static bool mayOverwrite(KernelOp kernel, unsigned input, unsigned output) {
   auto quantize = dyn_cast<QuantizeOp>(write);
   if (!(store && store.getAccess() == Access::full) && !(quantize && quantize.getBuffer() == out))
     return false;
-  Operation *writingStep = getStep(write, body);
+  DenseSet<Operation *> sources = getSources(write->getOperand(0));
   return llvm::all_of(in.getUsers(), [&](Operation *user) {
     auto load = dyn_cast<LoadOp>(user);
-    if (!load || load.getAccess() != Access::full)
-      return false;
-    Operation *step = getStep(load, body);
-    return step == writingStep ? load->getBlock() == write->getBlock() && load->isBeforeInBlock(write)
-                               : step->isBeforeInBlock(writingStep);
+    return load && load.getAccess() == Access::full && sources.contains(load);
   });
 }
 

@@ -9,7 +9,7 @@ namespace fp8c::exec {
 
 /// Whether `op` computes the same if the buffer that it writes as operand `output` is the one that it
 /// reads as operand `input`, both whole and of one size: each element is read before it is written, by
-/// what writes it, and by nothing else.
+/// what writes it, and for nothing but that.
 bool mayOverwrite(mlir::Operation *op, unsigned input, unsigned output, const mlir::SymbolTable &symbols);
 
 /// Whether operand `index` of a launch or call is written only.
