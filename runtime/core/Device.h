@@ -8,10 +8,17 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace fp8c::runtime {
 
 struct FunctionSpec;
+
+/// How long an op of a program took.
+struct OpTime {
+  std::string function, op; ///< names as in the program's source
+  double startMs, ms;       ///< from the start of the function
+};
 
 /// One device of one process. Pointers from allocate() are device addresses:
 /// only upload(), download() and programs may look behind them.
@@ -34,8 +41,16 @@ public:
 
   /// Calls a program function and waits until its outputs are there. The
   /// call's inputs, outputs and `hyperCount` hyper values are in host memory.
-  virtual void run(Fp8cFunction function, const FunctionSpec &signature,
-                   const Fp8cCall &call, size_t hyperCount) = 0;
+  virtual void run(const std::string &name, Fp8cFunction function,
+                   const FunctionSpec &signature, const Fp8cCall &call,
+                   size_t hyperCount) = 0;
+
+  /// From now on run() notes how long each op takes (on), or does not (off).
+  /// Throws Error, whichever is asked for, where the device cannot tell.
+  virtual void setProfiling(bool on) = 0;
+
+  /// What run() noted since it was last asked, in order.
+  virtual std::vector<OpTime> takeProfile() = 0;
 
   /// One line for the start-up table: "CPU, 2 threads".
   virtual std::string describe() const = 0;

@@ -108,7 +108,7 @@ void Function::run() {
   call.inputs = inputPointers.data();
   call.outputs = outputPointers.data();
   call.accumulate = instance.accumulate;
-  instance.theDevice->run(code, instance.program().signature(theName), call,
+  instance.theDevice->run(theName, code, instance.program().signature(theName), call,
                           instance.hyper.size());
 }
 

@@ -47,6 +47,7 @@ public:
   const Program &program() const { return theProgram; }
   const Manifest &manifest() const { return theProgram.manifest(); }
   const Device &device() const { return *theDevice; }
+  Device &device() { return *theDevice; }
 
   void read(const Variable &variable, void *destination) const;
   void write(const Variable &variable, const void *source);

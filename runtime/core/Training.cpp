@@ -4,6 +4,7 @@
 
 #include "core/Initialize.h"
 #include "core/Interrupt.h"
+#include "core/Profile.h"
 #include "core/Text.h"
 
 #include <chrono>
@@ -38,7 +39,8 @@ Training::Training(const RunConfig &theConfig)
   }
 }
 
-int Training::start(RunFolder &folder, RunConfig config) {
+int Training::start(RunFolder &folder, RunConfig config,
+                    const std::string &profile) {
   auto refuseExisting = [&] {
     if (RunFolder::exists(folder.path()) ||
         !folder.checkpoints().steps().empty())
@@ -50,6 +52,9 @@ int Training::start(RunFolder &folder, RunConfig config) {
   refuseExisting();
   config.options.check();
   Training training(config);
+  if (!profile.empty())
+    training.instance.device().setProfiling(false); // or throws: it cannot
+  training.profile = profile;
   training.printConfiguration(folder);
   training.initialize();
   folder.lock();
@@ -184,6 +189,18 @@ StepMetrics Training::runStep(RunState &state) {
   return metrics;
 }
 
+StepMetrics Training::runProfiledStep(RunState &state) {
+  Device &device = instance.device();
+  device.setProfiling(true);
+  StepMetrics metrics = runStep(state);
+  device.setProfiling(false);
+  std::vector<OpTime> times = device.takeProfile();
+  writeTrace(profile, times);
+  print(concat("\nstep ", state.step, " op by op (trace in ", profile,
+               "; open it with Perfetto)\n", profileTable(times, 60), "\n"));
+  return metrics;
+}
+
 int Training::loop(const RunFolder &folder, RunState state) {
   const TrainOptions &options = config.options;
   const int64_t firstStep = state.step + 1;
@@ -198,7 +215,9 @@ int Training::loop(const RunFolder &folder, RunState state) {
   Clock::time_point lastLine = start;
 
   while (state.step < options.steps) {
-    StepMetrics metrics = runStep(state);
+    // After some steps everything is loaded and warm.
+    bool profiled = !profile.empty() && state.step == firstStep + 2;
+    StepMetrics metrics = profiled ? runProfiledStep(state) : runStep(state);
     bool last = state.step == options.steps;
     bool stop = pendingInterrupt() != 0;
     if (evaluator && isDue(options.evalEvery, state.step))

@@ -25,7 +25,10 @@ class Training {
 public:
   /// Starts a new run in `folder`. Everything is checked before anything is
   /// written. `config` needs no fingerprint and no number of tokens yet.
-  static int start(RunFolder &folder, RunConfig config);
+  /// With `profile` the fourth step is timed op by op, which makes it slower: a
+  /// trace goes to that file, a table to stdout.
+  static int start(RunFolder &folder, RunConfig config,
+                   const std::string &profile = "");
 
   /// Takes a run up at its newest checkpoint, or from its beginning if it was
   /// ended before the first; continues bit for bit.
@@ -39,6 +42,7 @@ private:
   /// Returns the exit status: 0, or 128 + signal if interrupted.
   int loop(const RunFolder &folder, RunState state);
   StepMetrics runStep(RunState &state);
+  StepMetrics runProfiledStep(RunState &state);
   bool isDue(int64_t every, int64_t step) const;
 
   RunConfig config;
@@ -47,6 +51,7 @@ private:
   Trainer trainer;
   std::unique_ptr<TokenFile> validation;
   std::unique_ptr<Evaluator> evaluator;
+  std::string profile; ///< where the trace goes; empty: none
 };
 
 } // namespace fp8c::runtime

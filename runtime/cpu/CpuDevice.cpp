@@ -53,10 +53,16 @@ public:
             uint64_t bytes) override {
     std::memset(destination, value, bytes);
   }
-  void run(Fp8cFunction function, const FunctionSpec &, const Fp8cCall &call,
-           size_t) override {
+  void run(const std::string &, Fp8cFunction function, const FunctionSpec &,
+           const Fp8cCall &call, size_t) override {
     function(&call);
   }
+  void setProfiling(bool) override {
+    throw Error("only programs for CUDA can be profiled",
+                "compile with --target cuda, or use perf: the functions of "
+                "program.so are named after the program's");
+  }
+  std::vector<OpTime> takeProfile() override { return {}; }
   std::string describe() const override {
     return concat("CPU, ", threads, threads == 1 ? " thread" : " threads");
   }

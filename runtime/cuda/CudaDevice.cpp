@@ -61,8 +61,13 @@ public:
     checkCuda(cudaMemset(destination, value, bytes),
               "cannot write to the device");
   }
-  void run(Fp8cFunction function, const FunctionSpec &spec,
-           const Fp8cCall &call, size_t hyperCount) override;
+  void run(const std::string &name, Fp8cFunction function,
+           const FunctionSpec &spec, const Fp8cCall &call,
+           size_t hyperCount) override;
+  void setProfiling(bool on) override { profiling = on; }
+  std::vector<OpTime> takeProfile() override {
+    return std::exchange(profile, {});
+  }
   std::string describe() const override;
 
 private:
@@ -85,6 +90,9 @@ private:
   void plan(Fp8cFunction function, const Fp8cCall &call);
   void growWorkspace(uint64_t bytes);
   void capture(Fp8cFunction function, Prepared &prepared);
+  /// Without a graph, with an event between every two ops.
+  void runProfiled(const std::string &name, Fp8cFunction function,
+                   const Fp8cCall &call);
 
   CudaContext context = {};
   cudaDeviceProp properties;
@@ -93,6 +101,8 @@ private:
   std::vector<std::pair<unsigned char *, uint64_t>> blocks;
   std::vector<unsigned char *> hostBlocks;
   uint64_t used = 0;
+  bool profiling = false;
+  std::vector<OpTime> profile;
 };
 
 CudaDevice::CudaDevice() {
@@ -257,8 +267,27 @@ CudaDevice::Prepared &CudaDevice::prepare(Fp8cFunction function,
   return state;
 }
 
-void CudaDevice::run(Fp8cFunction function, const FunctionSpec &spec,
-                     const Fp8cCall &call, size_t hyperCount) {
+void CudaDevice::runProfiled(const std::string &name, Fp8cFunction function,
+                             const Fp8cCall &call) {
+  std::vector<OpMark> marks;
+  context.profile = &marks;
+  function(&call);
+  Stream(&call).op("end");
+  context.profile = nullptr;
+  checkCuda(cudaStreamSynchronize(context.stream), "a function failed");
+  for (size_t i = 0; i + 1 < marks.size(); ++i) {
+    float start = 0, ms = 0;
+    cudaEventElapsedTime(&start, marks[0].event, marks[i].event);
+    cudaEventElapsedTime(&ms, marks[i].event, marks[i + 1].event);
+    profile.push_back({name, marks[i].name, start, ms});
+  }
+  for (const OpMark &mark : marks)
+    cudaEventDestroy(mark.event);
+}
+
+void CudaDevice::run(const std::string &name, Fp8cFunction function,
+                     const FunctionSpec &spec, const Fp8cCall &call,
+                     size_t hyperCount) {
   Prepared &state = prepare(function, spec, call);
   auto send = [&](const Staged &staged, const void *source, uint64_t bytes) {
     std::memcpy(staged.host, source, bytes);
@@ -269,7 +298,11 @@ void CudaDevice::run(Fp8cFunction function, const FunctionSpec &spec,
   send(hyper, call.hyper, hyperCount * sizeof(float));
   for (size_t i = 0; i < state.inputs.size(); ++i)
     send(state.inputs[i], call.inputs[i], state.inputs[i].bytes);
-  checkCuda(cudaGraphLaunch(state.graphs[call.accumulate], context.stream), "cannot launch");
+  if (profiling)
+    runProfiled(name, function, state.call);
+  else
+    checkCuda(cudaGraphLaunch(state.graphs[call.accumulate], context.stream),
+              "cannot launch");
   for (const Staged &output : state.outputs)
     checkCuda(cudaMemcpyAsync(output.host, output.device, output.bytes,
                               cudaMemcpyDeviceToHost, context.stream),

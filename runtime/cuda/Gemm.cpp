@@ -302,11 +302,12 @@ void GemmPlans::run(const Stream &stream, const GemmShape &shape,
   if (stream.planning()) {
     if (found != algorithms.end())
       return;
-    // Sums must not gain from the trial.
+    // Gradients, which are variables, must not change in the trial.
+    constexpr int64_t largest_gradient = int64_t(2) << 30;
+    const int64_t bytes = shape.batch * shape.m * shape.n * 4;
     void *into = c;
-    if (accumulate)
-      check(cudaMalloc(&into, shape.batch * shape.m * shape.n * 4),
-            "no memory to plan a product");
+    if (accumulate || (c_format == Format::f32 && bytes <= largest_gradient))
+      check(cudaMalloc(&into, bytes), "no memory to plan a product");
     float best = std::numeric_limits<float>::infinity();
     cublasLtMatmulAlgo_t chosen;
     for (const auto &result : propose(handle, p, 16)) {

@@ -16,7 +16,7 @@ namespace {
 using namespace runtime;
 
 struct TrainArguments {
-  std::string program, data, validation, out = "run", resume;
+  std::string program, data, validation, out = "run", resume, profile;
   TrainOptions options;
 };
 
@@ -42,7 +42,7 @@ int start(const CLI::App &command, TrainArguments &arguments) {
   config.tokenizer = readTokenizerOf(config.data);
   config.options = arguments.options;
   RunFolder folder(arguments.out);
-  return Training::start(folder, config);
+  return Training::start(folder, config, arguments.profile);
 }
 
 int resume(const CLI::App &command, const TrainArguments &arguments) {
@@ -101,6 +101,12 @@ void addTrainCommand(CLI::App &tool, Action &action) {
       ->add_option("--out", arguments->out,
                    "folder for config, metrics and checkpoints")
       ->capture_default_str()
+      ->group(files);
+
+  command
+      ->add_option("--profile", arguments->profile,
+                   "time the fourth step op by op: a Perfetto trace (JSON) to "
+                   "this file, a table to the terminal; CUDA only")
       ->group(files);
 
   const char *optimizer = "Optimizer (AdamW)";

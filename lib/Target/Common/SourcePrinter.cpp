@@ -68,7 +68,9 @@ void FunctionPrinter::printComment(Operation *op, const Twine &detail) {
   std::string comment = train::getName(op).str();
   if (StringRef phase = train::getPhase(op); phase == train::kPhaseDgrad || phase == train::kPhaseWgrad)
     comment += (" (" + phase + ")").str();
-  os << "\n  // " << comment << (comment.empty() ? "" : ": ") << detail << "\n";
+  comment += ((comment.empty() ? "" : ": ") + detail).str();
+  // Profiles show the comment as the name of what follows.
+  os << (isCUDA ? "\n  stream.op(\"" + comment + "\");\n" : "\n  // " + comment + "\n");
 }
 
 void FunctionPrinter::declare(Value value, StringRef name, const Twine &initializer) {

@@ -65,7 +65,8 @@ __global__ void cross_entropy_kernel(const T *logits, const int64_t *labels,
   const float row_lse = block_log_sum_exp<N>(x, classes);
   if (threadIdx.x == 0) {
     const int64_t label = labels[i];
-    lse[i] = row_lse;
+    if (lse)
+      lse[i] = row_lse;
     losses[i] = counts(label, ignore_index) ? row_lse - load(x, label) : 0.0f;
   }
 }
@@ -208,6 +209,20 @@ inline void mean_loss(const Stream &stream, const float *row_losses,
                  count, loss, static_cast<float *>(nullptr), rows);
 }
 
+/// The loss of each row; 0 if its label does not count. `lse` may be null.
+template <class T>
+void cross_entropy_rows(const Stream &stream, const T *logits,
+                        const int64_t *labels, float *row_losses, int64_t rows,
+                        int64_t classes, int64_t ignore_index,
+                        float *lse = nullptr) {
+  using namespace detail;
+  const auto kernel = classes % pack_size == 0
+                          ? cross_entropy_kernel<pack_size, T>
+                          : cross_entropy_kernel<1, T>;
+  launch(stream, kernel, unsigned(rows), loss_threads, 0, logits, labels, lse,
+         row_losses, classes, ignore_index);
+}
+
 /// lse is saved per row and 1 / count once, for the backward pass.
 template <class T>
 void cross_entropy(const Stream &stream, const T *logits, const int64_t *labels,
@@ -216,11 +231,8 @@ void cross_entropy(const Stream &stream, const T *logits, const int64_t *labels,
   using namespace detail;
   auto *count = stream.workspace<int64_t>(16 + rows * sizeof(float));
   auto *losses = reinterpret_cast<float *>(count + 2);
-  const auto kernel = classes % pack_size == 0
-                          ? cross_entropy_kernel<pack_size, T>
-                          : cross_entropy_kernel<1, T>;
-  launch(stream, kernel, unsigned(rows), loss_threads, 0, logits, labels, lse,
-         losses, classes, ignore_index);
+  cross_entropy_rows(stream, logits, labels, losses, rows, classes,
+                     ignore_index, lse);
   count_labels(stream, labels, count, rows, ignore_index);
   launch(stream, mean_loss_kernel, 1, 1024, 0,
          static_cast<const float *>(losses), static_cast<const int64_t *>(count),

@@ -14,8 +14,15 @@
 #include <cuda_runtime_api.h>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace fp8c {
+
+/// When an op of a program began.
+struct OpMark {
+  const char *name; ///< of the IR, and its shapes
+  cudaEvent_t event;
+};
 
 /// What Fp8cCall::device points to for CUDA programs. The runtime owns it.
 struct CudaContext {
@@ -28,6 +35,8 @@ struct CudaContext {
   /// While library calls choose their plans (GEMM algorithms, attention
   /// engines): they run, kernels do not.
   bool planning;
+  /// Gets a mark for every op; null if nobody asks for times.
+  std::vector<OpMark> *profile;
 };
 
 inline void check(cudaError_t status, const char *what) {
@@ -44,6 +53,16 @@ struct Stream {
 
   cudaStream_t handle() const { return context->stream; }
   bool planning() const { return context->planning; }
+
+  /// Says what op the following calls belong to.
+  void op(const char *name) const {
+    if (!context->profile || planning())
+      return;
+    cudaEvent_t event;
+    check(cudaEventCreate(&event), "cannot make an event");
+    check(cudaEventRecord(event, handle()), "cannot record an event");
+    context->profile->push_back({name, event});
+  }
 
   /// The first `bytes` of the workspace as T; null while planning.
   template <class T> T *workspace(uint64_t bytes) const {
