@@ -42,3 +42,22 @@ func.func @outside(%x: tensor<2x16x32xbf16>, %s: tensor<f32>, %given: !fp8.scale
   %1 = fp8.transpose %given [1, 0] : !fp8.scaled<16x32xf8E4M3FN> -> !fp8.scaled<32x16xf8E4M3FN>
   return %0, %1 : !fp8.scaled<2x32x16xf8E4M3FN>, !fp8.scaled<32x16xf8E4M3FN>
 }
+
+// What is computed anew joins the VJP that reads the same tensor, which becomes
+// one input of the kernel, and brings a transposed copy of its own.
+
+// CHECK-LABEL: func.func @siblings
+// CHECK-SAME: %[[X:.*]]: tensor<32x16xbf16>, %[[DY:.*]]: tensor<32x16xbf16>, %[[SCALE:.*]]: tensor<f32>
+func.func @siblings(%x: tensor<32x16xbf16>, %dy: tensor<32x16xbf16>, %scale: tensor<f32>) -> (!fp8.scaled<16x32xf8E4M3FN>, tensor<32x16xbf16>) {
+  // CHECK: %[[F:.*]]:2 = train.fusion rows(%[[A:.*]] = %[[X]] : tensor<32x16xbf16>, %{{.*}} = %[[SCALE]] : {{.*}}, %[[B:.*]] = %[[DY]] : tensor<32x16xbf16>)
+  // CHECK-NEXT: train.gelu %[[A]]
+  // CHECK-NEXT: fp8.quantize
+  // CHECK-NEXT: fp8.transpose
+  // CHECK-NEXT: train.gelu_vjp %[[A]], %[[B]]
+  %again = train.barrier %x : tensor<32x16xbf16>
+  %g = train.gelu %again {tanh} : tensor<32x16xbf16> -> tensor<32x16xbf16>
+  %q, %stats = fp8.quantize %g, %scale : tensor<32x16xbf16> -> !fp8.scaled<32x16xf8E4M3FN>
+  %qt = fp8.transpose %q [1, 0] : !fp8.scaled<32x16xf8E4M3FN> -> !fp8.scaled<16x32xf8E4M3FN>
+  %dx = train.gelu_vjp %x, %dy {tanh} : tensor<32x16xbf16>, tensor<32x16xbf16> -> tensor<32x16xbf16>
+  return %qt, %dx : !fp8.scaled<16x32xf8E4M3FN>, tensor<32x16xbf16>
+}

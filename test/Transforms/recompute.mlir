@@ -4,8 +4,7 @@
 // RUN: fp8c-opt %s --train-recompute=values=block --cse --canonicalize | FileCheck %s --check-prefixes=CHECK,BLOCK
 // RUN: fp8c-opt %s --train-recompute | FileCheck %s --check-prefix=NONE
 
-// Clones stand right before their first use, norm's and GELU's after the first
-// of backward's products; a block starts over from its input alone.
+// Clones stand right before their first use; a block starts over from its input alone.
 
 train.variable @gain : tensor<16xf32> {init = #train.constant<1.0>, role = #train.role<parameter>}
 train.variable @fc : tensor<16x32xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
@@ -42,14 +41,15 @@ func.func @micro(%x0: tensor<4x16xf32>, %dy: tensor<4x16xf32>) -> tensor<4x16xf3
   // CHECK-NEXT: %[[DG:.*]] = train.matmul {{.*}} {name = "h.0/proj", phase = "dgrad"}
   %dg = train.matmul %dz, %proj contracting [1] x [1] {name = "h.0/proj", phase = "dgrad"} : tensor<4x16xf32>, tensor<32x16xf32> -> tensor<4x32xf32>
 
+  // Weight gradients wait for the VJP that reads what the clones read.
   // NORM-NEXT: train.matmul %[[G]], {{.*}} {name = "h.0/proj", phase = "wgrad"}
-  // NORM-NEXT: train.mul %[[DG]], %[[S]]
+  // NORM-NEXT: %[[DA:.*]] = train.mul %[[DG]], %[[S]]
 
   // GELU-NEXT: %[[A1:.*]] = train.barrier %[[A]]
   // GELU-NEXT: %[[S1:.*]] = train.sigmoid %[[A1]] {name = "h.0/act", phase = "recompute"}
   // GELU-NEXT: %[[G1:.*]] = train.mul %[[A1]], %[[S1]] {name = "h.0/act", phase = "recompute"}
-  // GELU-NEXT: train.matmul %[[G1]], {{.*}} {name = "h.0/proj", phase = "wgrad"}
   // GELU-NEXT: %[[DA:.*]] = train.mul %[[DG]], %[[S1]]
+  // GELU-NEXT: train.matmul %[[G1]], {{.*}} {name = "h.0/proj", phase = "wgrad"}
   // GELU-NEXT: train.matmul %[[H]], %[[DA]] {{.*}} {name = "h.0/fc", phase = "wgrad"}
 
   // BLOCK-DAG: %[[X1:.*]] = train.barrier %[[X]]
@@ -64,15 +64,18 @@ func.func @micro(%x0: tensor<4x16xf32>, %dy: tensor<4x16xf32>) -> tensor<4x16xf3
   %dproj = train.matmul %g, %dz contracting [0] x [0] {name = "h.0/proj", phase = "wgrad"} : tensor<4x32xf32>, tensor<4x16xf32> -> tensor<32x16xf32>
   %da = train.mul %dg, %s {name = "h.0/act", phase = "dgrad"} : tensor<4x32xf32>, tensor<4x32xf32> -> tensor<4x32xf32>
 
-  // NORM-NEXT: %[[X1:.*]] = train.barrier %[[X]]
-  // NORM-NEXT: %[[RSTD1:.*]] = train.barrier %[[RSTD]]
-  // NORM-NEXT: %[[H1:.*]] = train.rms_norm_apply %[[X1]], %[[GAIN]], %[[RSTD1]] {name = "h.0/norm", phase = "recompute"}
-  // NORM-NEXT: train.matmul %[[H1]], {{.*}} {name = "h.0/fc", phase = "wgrad"}
   %dfc = train.matmul %h, %da contracting [0] x [0] {name = "h.0/fc", phase = "wgrad"} : tensor<4x16xf32>, tensor<4x32xf32> -> tensor<16x32xf32>
   train.assign @proj, %dproj : tensor<32x16xf32>
   train.assign @fc, %dfc : tensor<16x32xf32>
+  // NORM-NEXT: train.assign @proj
+  // NORM-NEXT: %[[DH:.*]] = train.matmul %[[DA]], {{.*}} {name = "h.0/fc", phase = "dgrad"}
+  // NORM-NEXT: %[[X1:.*]] = train.barrier %[[X]]
+  // NORM-NEXT: %[[RSTD1:.*]] = train.barrier %[[RSTD]]
+  // NORM-NEXT: %[[H1:.*]] = train.rms_norm_apply %[[X1]], %[[GAIN]], %[[RSTD1]] {name = "h.0/norm", phase = "recompute"}
   // The statistic itself is kept.
   // CHECK: train.rms_norm_vjp {{.*}}, %[[X]], %[[GAIN]], %[[RSTD]]
+  // NORM-NEXT: train.matmul %[[H1]], %[[DA]] {{.*}} {name = "h.0/fc", phase = "wgrad"}
+  // NORM-NEXT: train.assign @fc
   %dh = train.matmul %da, %fc contracting [1] x [1] {name = "h.0/fc", phase = "dgrad"} : tensor<4x32xf32>, tensor<16x32xf32> -> tensor<4x16xf32>
   %dx = train.rms_norm_vjp %dh, %x, %gain, %rstd {name = "h.0/norm", phase = "dgrad"} : tensor<4x16xf32>, tensor<4x16xf32>, tensor<16xf32>, tensor<4x1xf32> -> tensor<4x16xf32>
   return %dx : tensor<4x16xf32>

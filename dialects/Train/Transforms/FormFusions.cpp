@@ -108,7 +108,45 @@ static bool isExpensive(Operation *op) {
   return isa<GeluOp, GeluVJPOp, ExpOp, LogOp, TanhOp, SigmoidOp, ErfOp, PowOp>(op);
 }
 static bool reduces(Operation *op) {
-  return isa<DecomposableOpInterface, ReduceSumOp, ReduceMaxOp>(op) && !isa<AdamWOp>(op);
+  return isa<DecomposableOpInterface, ReduceSumOp, ReduceMaxOp>(op) &&
+         !isa<AdamWOp, LayerNormApplyOp, RMSNormApplyOp>(op);
+}
+
+/// On GPUs the transposed copies of a kernel that reduces over rows gather in
+/// shared memory, which holds 16 rows of this many codes.
+constexpr int64_t kMostTransposedCodes = 12288;
+
+/// Of two groups in one, with `more` copies to come.
+static bool fitsSharedMemory(const Group &group, const Group &other, int more) {
+  int64_t copies = more, cols = group.shape.empty() ? 1 : group.shape.back();
+  bool reducing = false;
+  for (const Group *half : {&group, &other}) {
+    copies += llvm::count_if(half->ops, [](Operation *op) { return isa<fp8::TransposeOp>(op); });
+    reducing |= llvm::any_of(half->ops, reduces);
+  }
+  return copies <= 1 || !reducing || copies * cols <= kMostTransposedCodes;
+}
+
+/// The value in memory: barriers keep apart what is computed from it.
+static Value behindBarriers(Value value) {
+  while (auto barrier = value.getDefiningOp<BarrierOp>())
+    value = barrier.getInput();
+  return value;
+}
+
+/// Does `other` read all the whole tensors that `group` reads?
+static bool readsAllOf(const Group &group, const Group &other) {
+  auto getInputs = [](const Group &of) {
+    SmallPtrSet<Value, 8> inputs;
+    for (Operation *op : of.ops)
+      for (Value operand : op->getOperands())
+        if (isa<RankedTensorType, fp8::ScaledType>(operand.getType()) && fp8::getShape(operand.getType()) == ArrayRef(of.shape) &&
+            !llvm::is_contained(of.ops, operand.getDefiningOp()))
+          inputs.insert(behindBarriers(operand));
+    return inputs;
+  };
+  SmallPtrSet<Value, 8> inputs = getInputs(other);
+  return llvm::all_of(getInputs(group), [&](Value input) { return inputs.contains(input); });
 }
 
 /// `train.add(train.read @v, x)` assigned to @v and x not element-wise: the
@@ -175,6 +213,7 @@ void FormFusions::fuse(Block &block) {
     position[&op] = index;
 
   SmallVector<std::unique_ptr<Group>> groups;
+  DenseMap<Value, Operation *> lastReader;
   for (Operation &op : block) {
     if (isMatrixTranspose(&op))
       joinQuantization(&op);
@@ -186,17 +225,26 @@ void FormFusions::fuse(Block &block) {
     groupOf[&op] = own;
     if (!isElementwise(skeleton))
       continue;
+    // Merging two groups at `op` needs both to be free to move there.
+    auto mayMerge = [&](Group *group) {
+      own = groupOf[&op];
+      return group && group != own && isElementwise(group->skeleton) && group->shape == own->shape &&
+             !(llvm::any_of(group->ops, isExpensive) && llvm::any_of(own->ops, reduces)) &&
+             fitsSharedMemory(*group, *own, /*more=*/0) &&
+             mayExtend(*group, &op, *own) && mayExtend(*own, &op, *group);
+    };
     for (Value operand : op.getOperands()) {
       Operation *producer = operand.getDefiningOp();
-      Group *group = producer ? groupOf.lookup(producer) : nullptr;
-      own = groupOf[&op];
-      if (!group || group == own || !isElementwise(group->skeleton) || group->shape != own->shape)
-        continue;
-      if (llvm::any_of(group->ops, isExpensive) && llvm::any_of(own->ops, reduces))
-        continue;
-      // Merging two groups at `op` needs both to be free to move there.
-      if (mayExtend(*group, &op, *own) && mayExtend(*own, &op, *group))
+      if (Group *group = producer ? groupOf.lookup(producer) : nullptr; mayMerge(group))
         merge(group, own);
+    }
+    // So does what reads the same tensors once more.
+    for (Value operand : op.getOperands()) {
+      Operation *&reader = lastReader[behindBarriers(operand)];
+      if (Group *group = reader ? groupOf.lookup(reader) : nullptr; mayMerge(group) && readsAllOf(*group, *own) &&
+                                                                       fitsSharedMemory(*group, *own, /*more=*/1))
+        merge(group, own);
+      reader = &op;
     }
   }
   for (auto &group : groups)
@@ -237,6 +285,7 @@ void FormFusions::outline(Group &group) {
   SmallVector<Operation *> constants;
   for (Operation *op : group.ops) {
     for (Value operand : op->getOperands()) {
+      operand = behindBarriers(operand);
       Operation *producer = operand.getDefiningOp();
       if (mapping.contains(operand) || (producer && members.contains(producer)))
         continue;
@@ -278,6 +327,8 @@ void FormFusions::outline(Group &group) {
   for (Operation *constant : constants)
     mapping.map(constant->getResult(0), builder.clone(*constant)->getResult(0));
   for (Operation *op : group.ops) {
+    for (Value operand : op->getOperands())
+      mapping.map(operand, mapping.lookup(behindBarriers(operand)));
     Operation *clone = builder.clone(*op, mapping);
     // What layers differ in would keep their kernels apart.
     for (StringRef attr : {StringRef(kNameAttr), StringRef(kPhaseAttr), StringRef("precision")})

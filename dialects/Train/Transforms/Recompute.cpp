@@ -5,6 +5,9 @@
 // placed before it, each once: what they yield lives no longer than it must.
 // Whether it pays is the caller's to say: see `fp8c compile --memory-limit`.
 //
+// A weight gradient, whose result nobody waits for, is put off until the VJP that
+// reads what the clones read: they can then be one kernel, which reads it once.
+//
 //===----------------------------------------------------------------------===//
 
 #include "Train/IR/Train.h"
@@ -43,6 +46,9 @@ private:
   static bool isNorm(Operation *op) { return isa<LayerNormOp, RMSNormOp>(op); }
   Value recompute(Value value, OpBuilder &builder);
   Value keep(Value value, OpBuilder &builder);
+  void useClones(Operation *op, OpBuilder &builder);
+  Operation *findPartner(Operation *op, Value value);
+  bool collectChain(Value value, SmallVectorImpl<Value> &chain) const;
 
   Block &block;
   SmallVector<Operation *> forward;
@@ -153,14 +159,103 @@ Value Recomputer::recompute(Value value, OpBuilder &builder) {
   return anew.lookup(value);
 }
 
+void Recomputer::useClones(Operation *op, OpBuilder &builder) {
+  for (OpOperand &operand : op->getOpOperands())
+    if (isChosen(operand.get()))
+      operand.set(recompute(operand.get(), builder));
+}
+
+//===----------------------------------------------------------------------===//
+// Weight gradients that wait
+//===----------------------------------------------------------------------===//
+
+static bool isWeightGradient(Operation *op) { return isa<MatmulOp>(op) && getPhase(op) == kPhaseWgrad; }
+
+/// Does an op become, or stand between, kernels that fuse?
+static bool isLight(Operation *op) {
+  return isa<ScalarExpansionOpInterface, DecomposableOpInterface, ReduceSumOp, ReshapeOp, BroadcastToOp, ReadOp, AssignOp>(op) ||
+         op->hasTrait<OpTrait::ConstantLike>();
+}
+
+/// All that is computed anew for a value, and what that starts from; false if it
+/// takes more than element-wise ops.
+bool Recomputer::collectChain(Value value, SmallVectorImpl<Value> &chain) const {
+  if (fixed.contains(value) || llvm::is_contained(chain, value))
+    return true;
+  chain.push_back(value);
+  if (!isChosen(value))
+    return true;
+  Operation *op = value.getDefiningOp();
+  return (isNorm(op) || isa<ScalarExpansionOpInterface>(op)) &&
+         llvm::all_of(op->getOperands(), [&](Value operand) { return collectChain(operand, chain); });
+}
+
+/// The op before which the clones for `op`'s operand `value` had better stand;
+/// null if that is `op` itself.
+Operation *Recomputer::findPartner(Operation *op, Value value) {
+  SmallVector<Value> chain;
+  if (!isWeightGradient(op) || anew.contains(value) || !collectChain(value, chain))
+    return nullptr;
+  // Only a gradient variable waits for the result.
+  auto isTerm = [](Operation *user) {
+    return isa<AssignOp>(user) ||
+           (isa<AddOp>(user) && llvm::all_of(user->getUsers(), [](Operation *last) { return isa<AssignOp>(last); }));
+  };
+  Operation *partner = nullptr;
+  for (Value link : chain)
+    for (Operation *user : link.getUsers()) {
+      if (user->getBlock() != &block || !isBackward(user) || !op->isBeforeInBlock(user) || isWeightGradient(user))
+        continue;
+      if (!partner || user->isBeforeInBlock(partner))
+        partner = user;
+    }
+  if (!partner || !isLight(partner))
+    return nullptr;
+  // All who use the clones must come after them, if not wait, too.
+  auto mayWait = [&](Operation *user) { return isWeightGradient(user) && llvm::all_of(user->getUsers(), isTerm); };
+  for (Value link : chain)
+    for (Operation *user : link.getUsers())
+      if (isChosen(link) && isBackward(user) && user->isBeforeInBlock(partner) && !mayWait(user))
+        return nullptr;
+  return mayWait(op) ? partner : nullptr;
+}
+
+/// Moves a weight gradient and its sum to `place`.
+static void moveDown(Operation *op, Operation *place) {
+  op->moveBefore(place);
+  for (Operation *user : llvm::make_early_inc_range(op->getUsers()))
+    if (user->isBeforeInBlock(op))
+      moveDown(user, place);
+}
+
 void Recomputer::run() {
-  for (Operation &op : llvm::make_early_inc_range(block)) {
-    if (!isBackward(&op))
+  SmallVector<Operation *> backward;
+  for (Operation &op : block)
+    if (isBackward(&op))
+      backward.push_back(&op);
+  DenseMap<Operation *, SmallVector<Operation *>> waiting;
+  for (Operation *op : backward) {
+    Operation *partner = nullptr;
+    for (Value operand : op->getOperands())
+      if (isChosen(operand) && !partner)
+        partner = findPartner(op, operand);
+    if (partner) {
+      waiting[partner].push_back(op);
       continue;
-    OpBuilder builder(&op);
-    for (OpOperand &operand : op.getOpOperands())
-      if (isChosen(operand.get()))
-        operand.set(recompute(operand.get(), builder));
+    }
+    OpBuilder builder(op);
+    useClones(op, builder);
+    auto found = waiting.find(op);
+    if (found == waiting.end())
+      continue;
+    // After what fuses with the clones.
+    Operation *place = op;
+    while (isLight(place))
+      place = place->getNextNode();
+    for (Operation *gradient : found->second) {
+      useClones(gradient, builder);
+      moveDown(gradient, place);
+    }
   }
 }
 

@@ -35,7 +35,8 @@ static Unit getUnit(Type a, Type b, bool fast) {
 static Cost getCost(GemmOp op) {
   Cost cost;
   cost.flops = 2.0 * op.getBatch() * op.getM() * op.getN() * op.getK();
-  cost.bytes = bytesOf(op.getA()) + bytesOf(op.getB()) + bytesOf(op.getC()) * (op.getAccumulate() ? 2 : 1);
+  bool readsC = op.getAccumulate() && !op.getUnlessFirst();
+  cost.bytes = bytesOf(op.getA()) + bytesOf(op.getB()) + bytesOf(op.getC()) * (readsC ? 2 : 1);
   cost.unit = getUnit(typeOf(op.getA()).getElementType(), typeOf(op.getB()).getElementType(), op.getFastAccum());
   cost.k = op.getK();
   return cost;
@@ -80,7 +81,8 @@ static Cost getCost(CallOp op) {
     cost.bytes = std::min(rows, bytesOf(inputs[0])) + bytesOf(inputs[1]) + bytesOf(outputs);
   } else if (callee == "embedding_backward") {
     double rows = std::min(number("n") * number("width") * 4, bytesOf(outputs));
-    cost.bytes = bytesOf(inputs) + (op->hasAttr("accumulate") ? 2 * rows : bytesOf(outputs) + rows);
+    bool readsTable = op->hasAttr(kAccumulateAttr) && !op->hasAttr(kUnlessFirstAttr);
+    cost.bytes = bytesOf(inputs) + (readsTable ? 2 * rows : bytesOf(outputs) + rows);
   }
   return cost;
 }

@@ -65,13 +65,13 @@ private:
     return getElementName(cast<BaseMemRefType>(buffer.getType()).getElementType());
   }
   std::string amaxName(Value stats) {
-    StringRef base = name(stats);
-    return base == "stats" ? "amax" : ("amax" + base.drop_front(5)).str();
+    return "amax" + name(stats).substr(strlen("stats"));
   }
 
   KernelOp kernel;
   StringRef qualifier; // of operator()
   raw_ostream &os;
+  int copies = 0; // that are stored transposed so far
   DenseMap<Value, Expression> expressions;
   Scope names;
   SmallVector<std::string> argumentNames;
@@ -196,7 +196,9 @@ void Printer::printOp(Operation &op, unsigned indent) {
     if (buffer)
       os.indent(indent) << "store(" << name(buffer) << ", " << at(buffer, Access::full, 0) << ", " << code << ");\n";
     if (transposed)
-      os.indent(indent) << "row.store_transposed(" << name(transposed) << ", j, " << code << ");\n";
+      os.indent(indent) << "row.store_transposed(" << name(transposed) << ", j, " << code
+                        << (copies ? ", /*copy=*/" + std::to_string(copies) : "") << ");\n";
+    copies += transposed ? 1 : 0;
     return;
   }
   if (auto amax = dyn_cast<AmaxOp>(op)) {

@@ -176,12 +176,15 @@ void FunctionPrinter::print(LaunchOp op) {
   os << "  " << train::stringifySkeleton(skeleton);
   if (isCUDA && rows) {
     // A transposed copy needs many rows in one block, whole rows only if something is reduced over them.
-    bool transposes = false, reduces = false;
-    kernel.walk([&](QuantizeOp quantize) { transposes |= static_cast<bool>(quantize.getTransposed()); });
+    int transposes = 0;
+    bool reduces = false;
+    kernel.walk([&](QuantizeOp quantize) { transposes += static_cast<bool>(quantize.getTransposed()); });
     kernel.walk([&](ReduceOp) { reduces = true; });
     os << (transposes ? "_transposed<" : "<") << op.getCols();
     if (transposes)
       os << (reduces ? ", /*whole_rows=*/true" : ", /*whole_rows=*/false");
+    if (transposes > 1)
+      os << ", /*copies=*/" << transposes;
     os << ">";
   }
   os << "(" << first << type << "{" << list(sums ? buffers.drop_back() : buffers)

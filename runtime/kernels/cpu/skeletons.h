@@ -110,8 +110,10 @@ struct Row {
     return detail::reduce_max(0, cols, f);
   }
 
-  /// Stores the row's element j as element [j, index] of the transposed matrix.
-  template <class T> FP8C_FN void store_transposed(T *p, int64_t j, T v) const {
+  /// Stores the row's element j as element [j, index] of the transposed matrix,
+  /// one for each `copy`.
+  template <class T>
+  FP8C_FN void store_transposed(T *p, int64_t j, T v, int /*copy*/ = 0) const {
     store(p, j * rows + index, v);
   }
 

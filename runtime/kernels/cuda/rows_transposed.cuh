@@ -1,11 +1,11 @@
 //===- rows_transposed.cuh - Row kernels that also write a transposed copy ===//
 //
-//   rows_transposed<Cols, WholeRows>(stream, k, rows)
+//   rows_transposed<Cols, WholeRows, Copies>(stream, k, rows)
 //
-// As rows, for functors that call row.store_transposed(p, j, code) with FP8
-// codes. A block works on 32 rows: their codes gather in shared memory, from
-// where they go out as 16 bytes down a column. Where nothing is reduced over
-// rows, blocks take a part of the columns.
+// As rows, for functors that call row.store_transposed(p, j, code, copy) with
+// FP8 codes, for copies 0 to Copies - 1. A block works on 32 rows: their codes
+// gather in shared memory, from where they go out as 16 bytes down a column.
+// Where nothing is reduced over rows, blocks take a part of the columns.
 //
 //===----------------------------------------------------------------------===//
 
@@ -30,12 +30,13 @@ template <int Cols, bool WholeRows> constexpr int tile_cols() {
 }
 
 /// Rows that a block works on: 32, unless they do not fit.
-template <int TileCols> constexpr int tile_rows() {
-  return TileCols <= 6144 ? 32 : 16;
+template <int TileCols, int Copies> constexpr int tile_rows() {
+  static_assert(TileCols * Copies <= 12288, "more than shared memory holds");
+  return TileCols * Copies <= 6144 ? 32 : 16;
 }
 
 /// One row, worked on by a warp, of which a block has some columns.
-template <int Cols, int TileCols> struct TileRow {
+template <int Cols, int TileCols, int Rows> struct TileRow {
   static constexpr int N = pack_size, pitch = TileCols + 4;
   static constexpr int stride = N * warp_size;
   static constexpr int trips = (TileCols + stride - 1) / stride;
@@ -43,8 +44,8 @@ template <int Cols, int TileCols> struct TileRow {
 
   int64_t index;
   int first_col, lane;
-  unsigned char *tile; ///< this row of it
-  unsigned char **transposed;
+  unsigned char *tile; ///< this row of the first copy's
+  unsigned char **transposed; ///< where each copy goes
 
   template <class I> FP8C_INLINE auto at(I j) const {
     return shifted(index * cols, j);
@@ -71,21 +72,23 @@ template <int Cols, int TileCols> struct TileRow {
     detail::commit(amax, stats);
   }
 
-  /// The codes of elements j.. of the row, into column index of rows j.. of p.
+  /// The codes of elements j.. of the row, into column index of rows j.. of p,
+  /// which is one for each `copy`.
   template <class T>
-  FP8C_INLINE void store_transposed(T *p, Index<N> j,
-                                    const Codes<T, N> &codes) const {
+  FP8C_INLINE void store_transposed(T *p, Index<N> j, const Codes<T, N> &codes,
+                                    int copy = 0) const {
     static_assert(sizeof(T) == 1, "FP8 codes");
     union {
       Codes<T, N> codes;
       uint32_t words[2];
     } u;
     u.codes = codes;
-    auto *to = reinterpret_cast<uint32_t *>(tile + (j.first - first_col));
+    auto *to = reinterpret_cast<uint32_t *>(tile + copy * Rows * pitch +
+                                            (j.first - first_col));
     to[0] = u.words[0];
     to[1] = u.words[1];
     if (lane == 0)
-      *transposed = reinterpret_cast<unsigned char *>(p);
+      transposed[copy] = reinterpret_cast<unsigned char *>(p);
   }
 };
 
@@ -101,26 +104,27 @@ FP8C_INLINE void transpose4(const uint32_t (&in)[4], uint32_t (&out)[4]) {
   out[3] = __byte_perm(high01, high23, 0x7632);
 }
 
-template <int Cols, int TileCols, int Rows, int Threads, class K>
+template <int Cols, int TileCols, int Rows, int Copies, int Threads, class K>
 __global__ void __launch_bounds__(Threads)
     rows_transposed_kernel(K k, int64_t rows) {
-  using Row = TileRow<Cols, TileCols>;
+  using Row = TileRow<Cols, TileCols, Rows>;
   extern __shared__ __align__(16) unsigned char tile[];
-  __shared__ unsigned char *transposed;
+  __shared__ unsigned char *transposed[Copies];
   const int warp = threadIdx.x / warp_size, lane = threadIdx.x % warp_size;
   const int64_t first_row = int64_t(blockIdx.x) * Rows;
   const int first_col = blockIdx.y * TileCols;
   for (int r = warp; r < Rows; r += Threads / warp_size) {
     if (first_row + r >= rows)
       break;
-    Row row{first_row + r, first_col, lane, tile + r * Row::pitch, &transposed};
+    Row row{first_row + r, first_col, lane, tile + r * Row::pitch, transposed};
     k(row);
   }
   __syncthreads();
 
   // A thread moves 16 rows of 4 columns; neighbours take the rows of one sector.
   constexpr int parts = Rows / 16, units = TileCols / 4 * parts;
-  for (int unit = threadIdx.x; unit < units; unit += Threads) {
+  for (int u = threadIdx.x; u < Copies * units; u += Threads) {
+    const int copy = Copies == 1 ? 0 : u / units, unit = u - copy * units;
     const int part = unit % parts, group = unit / parts;
     if (first_row + 16 * part >= rows)
       continue;
@@ -131,7 +135,8 @@ __global__ void __launch_bounds__(Threads)
 #pragma unroll
       for (int i = 0; i < 4; ++i)
         in[i] = *reinterpret_cast<const uint32_t *>(
-            tile + (16 * part + 4 * q + i) * Row::pitch + 4 * group);
+            tile + (copy * Rows + 16 * part + 4 * q + i) * Row::pitch +
+            4 * group);
       transpose4(in, out);
 #pragma unroll
       for (int c = 0; c < 4; ++c)
@@ -140,7 +145,7 @@ __global__ void __launch_bounds__(Threads)
 #pragma unroll
     for (int c = 0; c < 4; ++c)
       *reinterpret_cast<uint4 *>(
-          transposed + (first_col + 4 * group + c) * rows + first_row +
+          transposed[copy] + (first_col + 4 * group + c) * rows + first_row +
           16 * part) = uint4{columns[c][0], columns[c][1], columns[c][2],
                              columns[c][3]};
   }
@@ -148,7 +153,7 @@ __global__ void __launch_bounds__(Threads)
 
 } // namespace detail
 
-template <int Cols, bool WholeRows, class K>
+template <int Cols, bool WholeRows, int Copies = 1, class K>
 void rows_transposed(const Stream &stream, const K &k, int64_t rows) {
   using namespace detail;
   static_assert(Cols % 16 == 0, "FP8 dimensions are multiples of 16");
@@ -157,10 +162,10 @@ void rows_transposed(const Stream &stream, const K &k, int64_t rows) {
                              std::to_string(rows) +
                              " rows: FP8 needs multiples of 16");
   constexpr int cols = tile_cols<Cols, WholeRows>();
-  constexpr int height = tile_rows<cols>();
-  constexpr int bytes = height * TileRow<Cols, cols>::pitch;
+  constexpr int height = tile_rows<cols, Copies>();
+  constexpr int bytes = Copies * height * TileRow<Cols, cols, height>::pitch;
   constexpr int threads = bytes <= 56 * 1024 ? 256 : 512;
-  launch(stream, rows_transposed_kernel<Cols, cols, height, threads, K>,
+  launch(stream, rows_transposed_kernel<Cols, cols, height, Copies, threads, K>,
          dim3(blocks_for(rows, height), Cols / cols), threads, bytes, k, rows);
 }
 
