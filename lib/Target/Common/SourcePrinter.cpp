@@ -216,7 +216,10 @@ LogicalResult FunctionPrinter::print(CallOp op) {
        << ", .k_stride = " << stride(in[q + 1]) << ", .v_stride = " << stride(in[q + 2])
        << ", .o_stride = " << stride(q ? in[4] : out[0]) << ",\n             .scale = "
        << getFloatLiteral(op->getAttrOfType<FloatAttr>("scale").getValue()) << ", .causal = "
-       << flag("causal") << ", .kv_seq = " << integer("kv_seq") << "},\n            ";
+       << flag("causal") << ", .kv_seq = " << integer("kv_seq");
+    if (op->hasAttr("v_head_dim"))
+      os << ", .v_head_dim = " << integer("v_head_dim");
+    os << "},\n            ";
     // The library takes q, k, v, o, lse, do.
     if (q)
       os << list(in.drop_front()) << ", " << use(in[0]) << ", " << list(out);

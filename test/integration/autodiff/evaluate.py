@@ -165,6 +165,11 @@ def softmax(op, x):
     return e / e.sum(-1, keepdims=True)
 
 
+def log_softmax(op, x):
+    z = x - x.max(-1, keepdims=True)
+    return z - np.log(np.exp(z).sum(-1, keepdims=True))
+
+
 def matmul(op, a, b):
     ca = op.lhs_contracting or (a.ndim - 1,)
     cb = op.rhs_contracting or (max(b.ndim - 2, 0),)
@@ -321,6 +326,7 @@ EVALUATE = {
     "rms_norm_vjp": rms_norm_vjp,
     "rms_norm_params_vjp": lambda op, dy, x, rstd: columns(dy * x * rstd),
     "softmax": softmax,
+    "log_softmax": log_softmax,
     "softmax_vjp": lambda op, dy, y: y * (dy - (dy * y).sum(-1, keepdims=True)),
     "matmul": matmul,
     "reshape": lambda op, x: np.reshape(x, op.shapes[0]),

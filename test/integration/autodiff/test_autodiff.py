@@ -175,6 +175,7 @@ CASES = [
         %y = train.mul %n, %r : {NORM} -> tensor<2x3x4xf32>""",
     ),
     Case("softmax", {"a": "2x5xf32"}, "2x5xf32", "%y = train.softmax %a : tensor<2x5xf32> -> tensor<2x5xf32>"),
+    Case("log_softmax", {"a": "2x5xf32"}, "2x5xf32", "%y = train.log_softmax %a : tensor<2x5xf32> -> tensor<2x5xf32>"),
     matmul("2x3x4xf32", "4x5xf32", "2x3x5xf32"),
     matmul("2x3x4xf32", "5x4xf32", "2x3x5xf32", "contracting [2] x [1]"),
     matmul("4x2x3xf32", "4x5xf32", "2x3x5xf32", "contracting [0] x [0]"),
