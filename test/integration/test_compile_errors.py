@@ -92,6 +92,19 @@ def test_unsupported_forms_say_why(compile_refuses):
     compile_refuses(language_model(build), says=["Attention", "caps its scores"])
 
 
+def test_outputs_that_are_left_out(compile_refuses):
+    """Dropout's mask does not matter, unless something uses it."""
+
+    def build(graph, x):
+        y, mask = graph.op("Dropout", x, outputs=2)
+        return graph.op("Where", mask, y, x)
+
+    compile_refuses(language_model(build), says=["Where", "'dropout.1.1' is an output that is not supported"])
+    graph = Graph()
+    _, mask = graph.op("Dropout", graph.input("x", np.float32, [2]), outputs=2)
+    compile_refuses(graph.model({mask: (2,)}), "--forward-only", says=["output 'dropout.0.1'", "not supported"])
+
+
 @pytest.mark.parametrize("damage", ["empty", "text", "cut", "noise"])
 def test_damaged_files(compile_refuses, tiny, tmp_path, damage):
     data = tiny.read_bytes()

@@ -4,6 +4,7 @@
 #include "DataCommand.h"
 #include "InspectCommand.h"
 #include "ModelCommand.h"
+#include "OperatorsCommand.h"
 #include "core/Error.h"
 
 #include <CLI/CLI.hpp>
@@ -21,6 +22,7 @@ int main(int argc, char **argv) {
   fp8c::addDataCommand(app, action);
   fp8c::addCompileCommand(app, action);
   fp8c::addInspectCommand(app, action);
+  fp8c::addOperatorsCommand(app, action);
   CLI11_PARSE(app, argc, argv);
   try {
     return action();
