@@ -595,7 +595,7 @@ def Train_RotaryOp : Train_PureOp<"rotary", [Differentiable]> {
 def Train_EmbeddingOp : Train_PureOp<"embedding", [Differentiable]> {
   let summary = "Rows of a table (ONNX Gather on axis 0)";
   let description = [{
-    table [V, C], ids of any shape S: the result is [S, C].
+    table [V, C], ids of any shape S: the result is [S, C]. Ids go from -V to V - 1, those below zero count from the end.
 
     Example: `%y = train.embedding %table, %ids : tensor<50x8xf32>, tensor<2x4xi64> -> tensor<2x4x8xf32>`
   }];

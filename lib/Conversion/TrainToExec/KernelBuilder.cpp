@@ -318,7 +318,7 @@ LogicalResult BodyBuilder::build() {
     if (auto scaled = dyn_cast<fp8::ScaledType>(type))
       return argument(scaled.getStorage(), name);
     if (isa<fp8::StatsType>(type))
-      return argument(IntegerType::get(type.getContext(), 32), "stats");
+      return argument(exec::getStatsWordType(type.getContext()), "stats");
     return argument(getElementTypeOrSelf(type), name);
   };
   for (auto [inside, outside] : llvm::zip(source.getArguments(), fusion.getInputs())) {
@@ -342,7 +342,7 @@ LogicalResult BodyBuilder::build() {
   auto yield = cast<train::YieldOp>(source.getTerminator());
   for (auto [value, result] : llvm::zip(yield.getValues(), fusion.getResults())) {
     if (isa_and_nonnull<fp8::AmaxOp>(value.getDefiningOp())) {
-      arguments[value] = argument(IntegerType::get(fusion.getContext(), 32), "stats");
+      arguments[value] = argument(exec::getStatsWordType(fusion.getContext()), "stats");
       continue;
     }
     arguments[value] = add(value, result, outputName(cast<train::FusionOp>(fusion), result));

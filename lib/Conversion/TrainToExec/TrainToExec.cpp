@@ -31,7 +31,7 @@ static MemRefType bufferType(Type type) {
   if (auto state = dyn_cast<fp8::ScaleStateType>(type))
     return MemRefType::get({exec::getScaleStateWords(state.getWindow())}, Float32Type::get(context));
   if (isa<fp8::StatsType>(type))
-    return MemRefType::get({3}, IntegerType::get(context, 32));
+    return MemRefType::get({3}, exec::getStatsWordType(context));
   auto tensor = cast<RankedTensorType>(type);
   return MemRefType::get(tensor.getShape(), tensor.getElementType());
 }

@@ -164,6 +164,15 @@ void FunctionImporter::addReturn(func::FuncOp func, const GraphInputs &inputs) {
                  "' is one of its node that is not supported");
     if (!datum->type || !checkOutput(output, *datum, inputs))
       return;
+    if (Type element = datum->type.getElementType();
+        !element.isF32() && !element.isSignlessInteger(64) &&
+        !element.isSignlessInteger(32) && !element.isInteger(1)) {
+      std::string found;
+      llvm::raw_string_ostream(found) << element;
+      errors.add("output '" + output.name() + "' is of " + found +
+                 "; outputs can be of float, int64, int32 and bool");
+      return;
+    }
     if (datum->type.getNumElements() == 0) {
       errors.add("output '" + output.name() + "' has no elements");
       return;

@@ -233,7 +233,8 @@ LogicalResult FunctionPrinter::print(CallOp op) {
        << ", .inverse = " << flag("inverse") << ", .x_stride = " << stride(in[0]) << ", .y_stride = "
        << stride(out[0]) << ", .batched_angles = " << flag("batched_angles") << "});\n";
   } else if (callee == "embedding") {
-    os << "  embedding(" << first << arguments << ", " << integer("n") << ", " << integer("width") << ");\n";
+    os << "  embedding(" << first << arguments << ", " << integer("n") << ", " << integer("width") << ", "
+       << integer("rows") << ");\n";
   } else if (callee == "embedding_backward") {
     os << "  embedding_backward(" << first << arguments << ", " << integer("n") << ", " << integer("width") << ", "
        << integer("rows") << ", /*accumulate=*/" << accumulate << ");\n";
@@ -301,7 +302,8 @@ LogicalResult FunctionPrinter::printOp(Operation &op) {
         os << (std::exchange(comma, true) ? ", " : "") << getFloatLiteral(value);
     } else {
       for (APInt value : elements.getValues<APInt>())
-        os << (std::exchange(comma, true) ? ", " : "") << value.getSExtValue();
+        os << (std::exchange(comma, true) ? ", " : "")
+           << (value.getBitWidth() == 1 ? int64_t(value.getZExtValue()) : value.getSExtValue());
     }
     os << "};\n";
     if (isCUDA)
