@@ -31,8 +31,7 @@ SortedIds sort_ids(const Stream &stream, const int64_t *ids, int64_t n,
             static_cast<const int32_t *>(nullptr),
             static_cast<int32_t *>(nullptr), n, 0, bits, stream.handle()),
         "cannot sort ids");
-  const uint64_t needed =
-      2 * ids_bytes + 2 * positions_bytes + temporary;
+  const uint64_t needed = 2 * ids_bytes + 2 * positions_bytes + temporary;
   unsigned char *base = stream.workspace<unsigned char>(needed);
   if (stream.planning())
     return {nullptr, nullptr};

@@ -32,8 +32,7 @@ static LogicalResult importSoftmaxCrossEntropy(Node &node) {
   auto loss =
       node.create<train::CrossEntropyOp>(logits, node.value(1), ignored);
   if (node.wants(1)) {
-    Value logProb =
-        node.create<train::LogSoftmaxOp>(logits.getType(), logits);
+    Value logProb = node.create<train::LogSoftmaxOp>(logits.getType(), logits);
     (void)node.yield(
         node.transpose(logProb, movingPermutation(rank, rank - 1, 1)), 1);
   }

@@ -3,9 +3,9 @@
 //   format-driver encode|decode|initialize bf16|f16|e4m3|e5m2 < in > out
 //
 // encode reads floats and writes codes, decode the other way, both raw and in
-// the machine's byte order. initialize encodes as the runtime does when it fills
-// variables. test/integration/test_formats.py compares what comes out with
-// ml_dtypes.
+// the machine's byte order. initialize encodes as the runtime does when it
+// fills variables. test/integration/test_formats.py compares what comes out
+// with ml_dtypes.
 //
 //===----------------------------------------------------------------------===//
 
@@ -59,6 +59,7 @@ int main(int argc, char **argv) {
     if (!strcmp(argv[2], "e5m2"))
       return run<e5m2>(argv[1], runtime::DataType::F8E5M2);
   }
-  fprintf(stderr, "usage: %s encode|decode|initialize bf16|f16|e4m3|e5m2\n", argv[0]);
+  fprintf(stderr, "usage: %s encode|decode|initialize bf16|f16|e4m3|e5m2\n",
+          argv[0]);
   return 2;
 }
