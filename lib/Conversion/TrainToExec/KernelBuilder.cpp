@@ -168,6 +168,9 @@ Value BodyBuilder::argument(Type elementType, StringRef name) {
 }
 
 bool BodyBuilder::isOutsideLoops(Value value) {
+  // The function that a total calls is all there is of its kernel.
+  if (fusion.getSkeleton() == Skeleton::sum)
+    return false;
   Access access = position(value).access;
   return access == Access::scalar ||
          (access == Access::row && fusion.getSkeleton() == Skeleton::rows);

@@ -73,8 +73,9 @@ class Module:
             elif ops is not None and (match := OP.match(line)):
                 ops.append(Op(match))
 
-    def run(self, function, arguments, variables, hyper=None):
-        """Returns the function's results and the variables as they are after it."""
+    def run(self, function, arguments, variables, hyper=None, first=False):
+        """Returns the function's results and the variables as they are after it.
+        `first`: whether the micro-batch is the first of a step."""
         names, ops = self.functions[function]
         values, after = dict(zip(names, arguments)), dict(variables)
         for op in ops:
@@ -83,6 +84,8 @@ class Module:
                 return operands, after
             if op.name == "train.read":
                 results = variables[op.variable]
+                if op.accumulated and first:
+                    results = np.zeros_like(results)
             elif op.name == "train.assign":
                 after[op.variable] = operands[0]
                 continue
