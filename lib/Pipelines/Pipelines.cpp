@@ -44,6 +44,7 @@ void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options, 
   passes.addPass(createCanonicalizerPass());
   if (stage == Stage::fp8)
     return;
+  passes.addPass(train::createFitKernels());
   passes.addPass(train::createFormFusions());
   if (stage == Stage::fusion)
     return;

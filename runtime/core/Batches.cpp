@@ -13,13 +13,13 @@ namespace fp8c::runtime {
 TrainingBatches::TrainingBatches(const TokenFile &file, BatchShape shape,
                                  uint64_t seed)
     : file(file), shape(shape), stream(seed, "data") {
-  if (file.size() < static_cast<uint64_t>(shape.seq) + 1)
+  if (file.size() < static_cast<uint64_t>(shape.rows * shape.seq) + 1)
     throw Error::inFile(
         file.path(),
         concat("has ", withThousands(static_cast<int64_t>(file.size())),
-               " tokens, too few for one row of ", withThousands(shape.seq),
-               " and the token after it"),
-        "use more data, or compile with a shorter sequence length");
+               " tokens, too few for one batch of ", withThousands(shape.rows),
+               " x ", withThousands(shape.seq), " and the token after it"),
+        "use more data, or compile with a smaller batch or sequence length");
 }
 
 void TrainingBatches::fill(int64_t step, int64_t microBatch, int64_t *tokens,

@@ -1,5 +1,6 @@
 //===- SortIds.cu - Token ids in order ------------------------------------===//
 
+#include "kernels/common/ids.h"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/library.h"
 
@@ -7,10 +8,14 @@
 
 namespace fp8c::library {
 
-static __global__ void count_up(int32_t *positions, int64_t n) {
+/// What is sorted: the rows that ids name, and their positions.
+static __global__ void prepare(const int64_t *ids, int64_t *row_ids,
+                               int32_t *positions, int64_t n, int64_t rows) {
   const int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (i < n)
-    positions[i] = int32_t(i);
+  if (i >= n)
+    return;
+  row_ids[i] = row_of(ids[i], rows);
+  positions[i] = int32_t(i);
 }
 
 SortedIds sort_ids(const Stream &stream, const int64_t *ids, int64_t n,
@@ -26,18 +31,21 @@ SortedIds sort_ids(const Stream &stream, const int64_t *ids, int64_t n,
             static_cast<const int32_t *>(nullptr),
             static_cast<int32_t *>(nullptr), n, 0, bits, stream.handle()),
         "cannot sort ids");
-  const uint64_t needed = ids_bytes + 2 * positions_bytes + temporary;
+  const uint64_t needed = 2 * ids_bytes + 2 * positions_bytes + temporary;
   unsigned char *base = stream.workspace<unsigned char>(needed);
   if (stream.planning())
     return {nullptr, nullptr};
   auto *sorted = reinterpret_cast<int64_t *>(base);
+  base += ids_bytes;
+  auto *row_ids = reinterpret_cast<int64_t *>(base);
   auto *unsorted = reinterpret_cast<int32_t *>(base + ids_bytes);
   auto *positions =
       reinterpret_cast<int32_t *>(base + ids_bytes + positions_bytes);
-  detail::launch(stream, count_up, detail::blocks_for(n, 256), 256, 0, unsorted,
-                 n);
+  detail::launch(stream, prepare, detail::blocks_for(n, 256), 256, 0, ids,
+                 row_ids, unsorted, n, rows);
   check(cub::DeviceRadixSort::SortPairs(
-            base + ids_bytes + 2 * positions_bytes, temporary, ids, sorted,
+            base + ids_bytes + 2 * positions_bytes, temporary,
+            static_cast<const int64_t *>(row_ids), sorted,
             static_cast<const int32_t *>(unsorted), positions, n, 0, bits,
             stream.handle()),
         "cannot sort ids");

@@ -102,6 +102,8 @@ func.func @reductions(%x: tensor<2x4x8xf32>, %w: tensor<8xf32>) {
   %dw2 = train.rms_norm_params_vjp %z, %x, %rstd2 : tensor<2x4x8xf32>, tensor<2x4x8xf32>, tensor<2x4x1xf32> -> tensor<8xf32>
   // CHECK: train.softmax %{{.*}} : tensor<2x4x8xf32> -> tensor<2x4x8xf32>
   %s = train.softmax %x : tensor<2x4x8xf32> -> tensor<2x4x8xf32>
+  // CHECK: train.log_softmax %{{.*}} : tensor<2x4x8xf32> -> tensor<2x4x8xf32>
+  %l = train.log_softmax %x : tensor<2x4x8xf32> -> tensor<2x4x8xf32>
   // CHECK: train.softmax_vjp %{{.*}}, %{{.*}} : tensor<2x4x8xf32>, tensor<2x4x8xf32> -> tensor<2x4x8xf32>
   %ds = train.softmax_vjp %x, %s : tensor<2x4x8xf32>, tensor<2x4x8xf32> -> tensor<2x4x8xf32>
   return

@@ -92,6 +92,19 @@ def test_unsupported_forms_say_why(compile_refuses):
     compile_refuses(language_model(build), says=["Attention", "caps its scores"])
 
 
+def test_outputs_that_are_left_out(compile_refuses):
+    """Dropout's mask does not matter, unless something uses it."""
+
+    def build(graph, x):
+        y, mask = graph.op("Dropout", x, outputs=2)
+        return graph.op("Where", mask, y, x)
+
+    compile_refuses(language_model(build), says=["Where", "'dropout.1.1' is an output that is not supported"])
+    graph = Graph()
+    _, mask = graph.op("Dropout", graph.input("x", np.float32, [2]), outputs=2)
+    compile_refuses(graph.model({mask: (2,)}), "--forward-only", says=["output 'dropout.0.1'", "not supported"])
+
+
 @pytest.mark.parametrize("damage", ["empty", "text", "cut", "noise"])
 def test_damaged_files(compile_refuses, tiny, tmp_path, damage):
     data = tiny.read_bytes()
@@ -270,6 +283,46 @@ def test_full_disk_for_models(tmp_path):
     refuses("fp8c", *arguments, folder=tmp_path, says="model.onnx", **limit(5000))
 
 
+FULL = pathlib.Path("/dev/full")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("stage", ["train", "source"])
+def test_full_standard_output(tiny, stage):
+    with FULL.open("w") as full:
+        done = subprocess.run(
+            [BIN / "fp8c", "compile", tiny, "--batch", "2", f"--emit={stage}"],
+            stdout=full, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == "fp8c: error: cannot write to standard output\nhint: is its disk full?\n"
+
+
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        (["--batch", 0], "--batch: Value 0 not in range"),
+        (["--target", "tpu"], "--target: tpu not in"),
+        (["--emit=pictures"], "--emit: pictures not in"),
+        (["--recpie", "f32"], "--recpie"),
+        (["-o"], "-o"),
+    ],
+)
+def test_command_lines(tiny, tmp_path, arguments, says):
+    refuses("fp8c", "compile", tiny, *arguments, folder=tmp_path, says=[says, "hint: see: fp8c compile --help"])
+
+
+def test_no_model(tmp_path):
+    refuses("fp8c", "compile", folder=tmp_path, says="model is required")
+    refuses("fp8c", folder=tmp_path, says="A subcommand is required")
+
+
+@pytest.mark.parametrize("size", [0, 1000])
+def test_full_disk_for_data(tmp_path, size):
+    (tmp_path / "text").write_text("So much text, so little room. " * 400)
+    refuses("fp8c", "data", "text", "-o", "out", folder=tmp_path, says="out.", **limit(size))
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_no_permission(compile_refuses, tiny, tmp_path):
     (tmp_path / "locked").mkdir(mode=0o500)
@@ -287,9 +340,19 @@ def test_tokens_outside_the_vocabulary(tiny_program, tokens, tmp_path):
     refuses("fp8c-run", "train", tiny_program, "--data", data, "--steps", 1, folder=tmp_path, says=says)
 
 
+def test_evaluation_outside_the_vocabulary(tiny_program, tokens, tmp_path):
+    """Validation data is checked before the first step."""
+    good, bad = tokens(np.arange(100) % 32, "good.bin"), tokens([*range(31), 32, *range(31)], "bad.bin")
+    says = [bad, "token 32 at position 31", "tokenizer"]
+    refuses("fp8c-run", "eval", tiny_program, "--data", bad, folder=tmp_path, says=says)
+    arguments = ["train", tiny_program, "--data", good, "--val", bad, "--steps", 1]
+    refuses("fp8c-run", *arguments, folder=tmp_path, says=says)
+
+
 def test_too_little_data(tiny_program, tokens, tmp_path):
-    data = tokens(range(8))
-    says = [data, "8 tokens, too few", "use more data"]
+    """A batch of 2 x 8 needs 17."""
+    data = tokens(range(16))
+    says = [data, "16 tokens, too few for one batch of 2 x 8", "use more data"]
     refuses("fp8c-run", "train", tiny_program, "--data", data, "--steps", 1, folder=tmp_path, says=says)
 
 

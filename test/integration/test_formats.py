@@ -1,16 +1,19 @@
-"""The kernels' number formats against ml_dtypes and numpy, bit for bit.
+"""The number formats of the kernels, and of the runtime where it fills variables,
+against ml_dtypes and numpy, bit for bit. Halves are ties between neighbours.
 
-FORMAT_DRIVER names the executable built from test/unit/kernels/format-driver.cpp.
+The tool is built from test/unit/kernels/format-driver.cpp.
 """
 
-import os
 import subprocess
 
 import ml_dtypes
 import numpy as np
 import pytest
 
-DRIVER = os.environ.get("FORMAT_DRIVER", "build/release/bin/format-driver")
+from support import BIN
+
+DRIVER = BIN / "format-driver"
+ENCODERS = ["encode", "initialize"]
 
 DTYPES = {
     "bf16": np.dtype(ml_dtypes.bfloat16),
@@ -46,9 +49,9 @@ def reference(name, x):
         return x.astype(DTYPES[name]).view(code_dtype(name))
 
 
-def check_encode(name, x):
+def check_encode(encoder, name, x):
     x = np.ascontiguousarray(x, np.float32)
-    got = driver("encode", name, x, code_dtype(name))
+    got = driver(encoder, name, x, code_dtype(name))
     want = reference(name, x)
     # A NaN stays one, with its sign; which one is not fixed.
     nan = np.isnan(x)
@@ -68,31 +71,34 @@ def test_decode_every_code(name):
     assert (got.view(np.uint32)[~nan] == want.view(np.uint32)[~nan]).all()
 
 
+@pytest.mark.parametrize("encoder", ENCODERS)
 @pytest.mark.parametrize("name", DTYPES)
-def test_encode_every_value_and_tie(name):
+def test_encode_every_value_and_tie(encoder, name):
     _, values = all_values(name)
     finite = np.unique(values[np.isfinite(values)]).astype(np.float64)
     ties = ((finite[1:] + finite[:-1]) / 2).astype(np.float32)
     up, down = np.float32(np.inf), np.float32(-np.inf)
     edges = np.concatenate([finite.astype(np.float32), ties])
-    check_encode(name, np.concatenate([
+    check_encode(encoder, name, np.concatenate([
         edges, np.nextafter(edges, up), np.nextafter(edges, down), values]))
 
 
+@pytest.mark.parametrize("encoder", ENCODERS)
 @pytest.mark.parametrize("name", DTYPES)
-def test_encode_special_values(name):
+def test_encode_special_values(encoder, name):
     largest = np.float32(ml_dtypes.finfo(DTYPES[name]).max)
     x = np.array([0.0, np.inf, np.nan, 1e-45, 1.1754942e-38, 3.4028235e38,
                   largest, np.nextafter(largest, np.float32(np.inf)),
                   largest * np.float32(1 + 2**-5)], np.float32)
-    check_encode(name, np.concatenate([x, -x]))
+    check_encode(encoder, name, np.concatenate([x, -x]))
     # Every NaN, not only the default one.
     nans = np.array([0x7f800001, 0x7fbfffff, 0x7fffffff], np.uint32)
-    check_encode(name, np.concatenate([nans, nans | 0x80000000]).view(np.float32))
+    check_encode(encoder, name, np.concatenate([nans, nans | 0x80000000]).view(np.float32))
 
 
+@pytest.mark.parametrize("encoder", ENCODERS)
 @pytest.mark.parametrize("name", DTYPES)
-def test_encode_ten_million_floats(name):
+def test_encode_ten_million_floats(encoder, name):
     random = np.random.default_rng(20260730)
     any_bits = random.integers(0, 2**32, 5_000_000, dtype=np.uint32)
     info = ml_dtypes.finfo(DTYPES[name])
@@ -100,5 +106,5 @@ def test_encode_ten_million_floats(name):
     high = np.log2(float(info.max)) + 1
     in_range = np.exp2(random.uniform(low, high, 5_000_000))
     in_range *= random.choice([-1.0, 1.0], in_range.size)
-    check_encode(name, np.concatenate([any_bits.view(np.float32),
+    check_encode(encoder, name, np.concatenate([any_bits.view(np.float32),
                                        in_range.astype(np.float32)]))

@@ -33,7 +33,10 @@ int main(int argc, char **argv) {
   addInfoCommand(tool, action);
   try {
     tool.parse(argc, argv);
-    return action();
+    int status = action();
+    if (std::fflush(stdout) != 0 || std::ferror(stdout))
+      return fail("cannot write to standard output", "is its disk full?");
+    return status;
   } catch (const CLI::ParseError &error) {
     if (error.get_exit_code() == 0)
       return tool.exit(error); // --help

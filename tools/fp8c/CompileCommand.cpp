@@ -101,8 +101,8 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
   command->add_option("-o,--output", args->output, "Program folder to write (default: the model's name with .fp8x)");
   command->add_option("--recipe", args->recipe, "Formats and scaling: f32, bf16, fp8-delayed, fp8-current, or a recipe file")->capture_default_str();
   command->add_option("--target", args->target, "Machine to compile for")->check(CLI::IsMember({"cpu", "cuda"}))->capture_default_str();
-  command->add_option("--batch", args->batch, "Sequences of a micro-batch")->check(CLI::PositiveNumber);
-  command->add_option("--seq", args->seq, "Tokens of a sequence, if the model leaves it open")->check(CLI::PositiveNumber);
+  command->add_option("--batch", args->batch, "Sequences of a micro-batch")->check(CLI::Range(1, 1 << 20));
+  command->add_option("--seq", args->seq, "Tokens of a sequence, if the model leaves it open")->check(CLI::Range(1, 1 << 24));
   command->add_option("--loss", args->loss, "Output of the graph to differentiate (default: its scalar output, else cross-entropy of its logits)");
   command->add_option("--fp8-layouts", args->fp8Layouts, "Layouts of FP8 products: tn (contracted dimensions last, as GPUs want them) or any; default: what the target needs")
       ->check(CLI::IsMember({"tn", "any"}));

@@ -40,6 +40,10 @@ constexpr int64_t kScaleInverseWord = 4, kScalePairWords = 5;
 /// of statistics, filled, then the window.
 constexpr int64_t getScaleStateWords(int64_t window) { return 9 + window; }
 constexpr int64_t kScaleStateStatsWord = 5;
+/// The type of a word of statistics, which nothing else has.
+inline mlir::Type getStatsWordType(mlir::MLIRContext *context) {
+  return mlir::IntegerType::get(context, 32, mlir::IntegerType::Unsigned);
+}
 
 /// Discardable attributes of calls that add to what stands in their output.
 constexpr llvm::StringLiteral kAccumulateAttr = "accumulate", kUnlessFirstAttr = "unless_first";

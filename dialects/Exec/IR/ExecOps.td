@@ -197,7 +197,7 @@ def Exec_QuantizeOp : Exec_Op<"quantize", [AttrSizedOperandSegments]> {
     The code goes to its place in `buffer` (access `full`), to its transposed place in `transposed`, or to both. Transposed stores
     need the matrix's shape: they stand in kernels of skeleton `rows`.
 
-    Example: `exec.quantize %x, %s to %q : memref<*xf8E4M3FN> transposed %qt : memref<*xf8E4M3FN> stats %k : memref<*xi32>`
+    Example: `exec.quantize %x, %s to %q : memref<*xf8E4M3FN> transposed %qt : memref<*xf8E4M3FN> stats %k : memref<*xui32>`
   }];
   let arguments = (ins F32:$value, F32:$scale, Optional<AnyUnrankedMemRef>:$buffer, Optional<AnyUnrankedMemRef>:$transposed,
                        Optional<AnyUnrankedMemRef>:$stats);

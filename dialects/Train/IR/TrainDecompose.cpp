@@ -106,6 +106,12 @@ SmallVector<Value> SoftmaxOp::decompose(OpBuilder &builder) {
   return {(e / e.rowSum()).value};
 }
 
+SmallVector<Value> LogSoftmaxOp::decompose(OpBuilder &builder) {
+  Tensor x = READ(Input).unary<CastOp>();
+  Tensor z = x - x.reduce<ReduceMaxOp>({x.rank() - 1}, true);
+  return {(z - z.unary<ExpOp>().rowSum().unary<LogOp>()).value};
+}
+
 SmallVector<Value> SoftmaxVJPOp::decompose(OpBuilder &builder) {
   Tensor dy = READ(Cotangent), y = READ(Softmax);
   return {(y * (dy - (dy * y).rowSum())).value};

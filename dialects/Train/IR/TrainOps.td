@@ -210,7 +210,7 @@ def Train_ReduceSumOp : Train_PureOp<"reduce_sum", [Differentiable]> {
 def Train_ReduceMaxOp : Train_PureOp<"reduce_max"> {
   let summary = "Maximum over dimensions";
   let description = [{
-    As `train.reduce_sum`. It has no VJP: it appears inside softmax and losses, where its gradient cancels.
+    As `train.reduce_sum`. It has no VJP: ops decompose to it whose own VJP does without.
 
     Example: `%m = train.reduce_max %x axes [1] {keepdims} : tensor<4x8xf32> -> tensor<4x1xf32>`
   }];
@@ -366,6 +366,18 @@ def Train_SoftmaxOp : Train_PureOp<"softmax", [Differentiable, Decomposable, Sam
     `y = exp(x - max(x)) / sum(exp(x - max(x)))`, in f32.
 
     Example: `%y = train.softmax %x : tensor<4x8xf32> -> tensor<4x8xf32>`
+  }];
+  let arguments = (ins Train_Float:$input);
+  let results = (outs Train_Float:$output);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($output)";
+}
+
+def Train_LogSoftmaxOp : Train_PureOp<"log_softmax", [Differentiable, Decomposable, SameOperandsAndResultShape]> {
+  let summary = "Logarithm of the softmax over the last dimension";
+  let description = [{
+    With `z = x - max(x)`: `y = z - log(sum(exp(z)))`, in f32. VJP: `dx = dy - exp(y) * sum(dy)`.
+
+    Example: `%y = train.log_softmax %x : tensor<4x8xf32> -> tensor<4x8xf32>`
   }];
   let arguments = (ins Train_Float:$input);
   let results = (outs Train_Float:$output);
@@ -583,7 +595,7 @@ def Train_RotaryOp : Train_PureOp<"rotary", [Differentiable]> {
 def Train_EmbeddingOp : Train_PureOp<"embedding", [Differentiable]> {
   let summary = "Rows of a table (ONNX Gather on axis 0)";
   let description = [{
-    table [V, C], ids of any shape S: the result is [S, C].
+    table [V, C], ids of any shape S: the result is [S, C]. Ids go from -V to V - 1, those below zero count from the end.
 
     Example: `%y = train.embedding %table, %ids : tensor<50x8xf32>, tensor<2x4xi64> -> tensor<2x4x8xf32>`
   }];

@@ -113,6 +113,21 @@ SmallVector<Value> SoftmaxOp::buildVJP(OpBuilder &builder,
                                cotangents[0], getOutput())};
 }
 
+SmallVector<Value> LogSoftmaxOp::buildVJP(OpBuilder &builder,
+                                          ValueRange cotangents,
+                                          ArrayRef<bool> needed) {
+  if (!needed[0])
+    return {Value()};
+  Location loc = getLoc();
+  auto expr = [&](Value value) { return TensorExpr(builder, loc, value); };
+  Value dy = cotangents[0];
+  int64_t last = cast<RankedTensorType>(dy.getType()).getRank() - 1;
+  Value sum = ReduceSumOp::create(builder, loc, dy, last, /*keepdims=*/true);
+  TensorExpr softmax = expr(getOutput()).exp();
+  TensorExpr dx = expr(dy) - softmax * expr(sum);
+  return {reduceToOperand(builder, dx, getInput())};
+}
+
 //===----------------------------------------------------------------------===//
 // Attention, embedding, loss
 //===----------------------------------------------------------------------===//

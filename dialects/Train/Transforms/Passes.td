@@ -83,6 +83,16 @@ def MaterializeComputeWeights : Pass<"train-materialize-compute-weights", "::mli
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
 
+def FitKernels : Pass<"train-fit-kernels", "::mlir::ModuleOp"> {
+  let summary = "Give reductions and broadcasts the forms that kernels have";
+  let description = [{
+    Reductions become sums over the leading dimensions, or reductions of the last one that keep it with size 1: others are transposed
+    and viewed as a matrix whose rows are reduced. An operand of an element-wise op is read whole, as one number, as trailing dimensions
+    of the result or as one number per row: others are repeated first. Runs before `train-form-fusions`.
+  }];
+  let dependentDialects = ["::fp8c::train::TrainDialect"];
+}
+
 def FormFusions : Pass<"train-form-fusions", "::mlir::ModuleOp"> {
   let summary = "Group ops that become one kernel into train.fusion";
   let dependentDialects = ["::fp8c::train::TrainDialect"];

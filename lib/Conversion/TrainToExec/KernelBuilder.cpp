@@ -117,7 +117,8 @@ private:
 };
 } // namespace
 
-/// The last word of a value's path: "h.0/mlp/fc.bias" gives "bias".
+/// The last word of a value's path: "h.0/mlp/fc.bias" gives "bias", "h.0/mul.5"
+/// gives "mul5".
 static std::string shortName(Value value) {
   Operation *op = value.getDefiningOp();
   StringRef name;
@@ -136,13 +137,16 @@ static std::string shortName(Value value) {
   }
   if (name.empty())
     return prefix + "x";
-  name = name.take_back(name.size() - (name.find_last_of("/.") == StringRef::npos
-                                           ? 0
-                                           : name.find_last_of("/.") + 1));
+  size_t start = name.size();
+  do // What begins with a digit belongs to the word before.
+    start = name.take_front(start).find_last_of("/.") + 1;
+  while (start && start < name.size() && llvm::isDigit(name[start]) && --start);
   std::string result;
-  for (char c : name)
-    result += llvm::isAlnum(c) ? c : '_';
-  return prefix + result;
+  for (char c : name.drop_front(start))
+    if (c != '.')
+      result += llvm::isAlnum(c) ? c : '_';
+  bool isWord = !result.empty() && !llvm::isDigit(result.front());
+  return prefix + (isWord ? "" : "x") + result;
 }
 
 BodyBuilder::BodyBuilder(FusionOp fusion, Block &source, exec::KernelOp kernel,
@@ -164,6 +168,9 @@ Value BodyBuilder::argument(Type elementType, StringRef name) {
 }
 
 bool BodyBuilder::isOutsideLoops(Value value) {
+  // The function that a total calls is all there is of its kernel.
+  if (fusion.getSkeleton() == Skeleton::sum)
+    return false;
   Access access = position(value).access;
   return access == Access::scalar ||
          (access == Access::row && fusion.getSkeleton() == Skeleton::rows);
@@ -314,7 +321,7 @@ LogicalResult BodyBuilder::build() {
     if (auto scaled = dyn_cast<fp8::ScaledType>(type))
       return argument(scaled.getStorage(), name);
     if (isa<fp8::StatsType>(type))
-      return argument(IntegerType::get(type.getContext(), 32), "stats");
+      return argument(exec::getStatsWordType(type.getContext()), "stats");
     return argument(getElementTypeOrSelf(type), name);
   };
   for (auto [inside, outside] : llvm::zip(source.getArguments(), fusion.getInputs())) {
@@ -326,11 +333,19 @@ LogicalResult BodyBuilder::build() {
         type && !Position::get(type.getShape(), domain))
       return fusion.emitOpError("cannot place an operand of ") << type << " in a kernel over its shape";
   }
+  // Column sums are placed by what they sum.
+  if (fusion.getSkeleton() != Skeleton::columns)
+    for (Operation &op : source)
+      for (Value result : op.getResults())
+        if (auto type = dyn_cast<RankedTensorType>(result.getType());
+            type && !Position::get(type.getShape(), domain))
+          return fusion.emitOpError("cannot place a value of ")
+                 << type << " in a kernel over its shape; run train-fit-kernels before train-form-fusions";
   kernel.setInputs(body->getNumArguments());
   auto yield = cast<train::YieldOp>(source.getTerminator());
   for (auto [value, result] : llvm::zip(yield.getValues(), fusion.getResults())) {
     if (isa_and_nonnull<fp8::AmaxOp>(value.getDefiningOp())) {
-      arguments[value] = argument(IntegerType::get(fusion.getContext(), 32), "stats");
+      arguments[value] = argument(exec::getStatsWordType(fusion.getContext()), "stats");
       continue;
     }
     arguments[value] = add(value, result, outputName(cast<train::FusionOp>(fusion), result));

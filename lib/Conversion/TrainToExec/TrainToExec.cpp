@@ -31,7 +31,7 @@ static MemRefType bufferType(Type type) {
   if (auto state = dyn_cast<fp8::ScaleStateType>(type))
     return MemRefType::get({exec::getScaleStateWords(state.getWindow())}, Float32Type::get(context));
   if (isa<fp8::StatsType>(type))
-    return MemRefType::get({3}, IntegerType::get(context, 32));
+    return MemRefType::get({3}, exec::getStatsWordType(context));
   auto tensor = cast<RankedTensorType>(type);
   return MemRefType::get(tensor.getShape(), tensor.getElementType());
 }
@@ -593,12 +593,13 @@ LogicalResult FunctionLowering::lower(Operation *op) {
     ArrayRef<int64_t> query = shapeOf(op->getOperand(q)), key = shapeOf(op->getOperand(q + 1));
     int64_t heads = op->getAttrOfType<IntegerAttr>("heads").getInt();
     int64_t kvHeads = op->getAttrOfType<IntegerAttr>("kv_heads").getInt();
-    if (shapeOf(op->getOperand(q + 2))[2] / kvHeads != query[2] / heads)
-      return op->emitOpError("has value heads of another width than key heads: the kernel library needs them equal");
+    int64_t width = query[2] / heads, valueWidth = shapeOf(op->getOperand(q + 2))[2] / kvHeads;
     SmallVector<NamedAttribute> attrs = {
         number("batch", query[0]), number("seq", query[1]), number("kv_seq", key[1]), number("heads", heads),
-        number("kv_heads", kvHeads), number("head_dim", query[2] / heads),
+        number("kv_heads", kvHeads), number("head_dim", width),
         builder.getNamedAttr("scale", op->getAttr("scale"))};
+    if (valueWidth != width)
+      attrs.push_back(number("v_head_dim", valueWidth));
     if (op->hasAttr("causal"))
       attrs.push_back(builder.getNamedAttr("causal", builder.getUnitAttr()));
     SmallVector<Value> inputs, outputs;

@@ -14,31 +14,13 @@ namespace fp8c {
 // Binary operators
 //===----------------------------------------------------------------------===//
 
-/// Kernels read an operand whole, as a scalar, as the trailing dimensions of
-/// the result or as one number per row. Any other must be repeated first.
-static Value fitOperand(Node &node, Value operand, ArrayRef<int64_t> result) {
-  ArrayRef<int64_t> shape =
-      cast<RankedTensorType>(operand.getType()).getShape();
-  ArrayRef<int64_t> tile =
-      shape.drop_while([](int64_t dim) { return dim == 1; });
-  if (tile == result.take_back(tile.size()))
-    return operand;
-  SmallVector<int64_t> fitted(result);
-  if (shape.back() == 1)
-    fitted.back() = 1;
-  return node.broadcast(operand, fitted);
-}
-
 template <typename Op>
 static LogicalResult createBinary(Node &node, Value lhs, Value rhs) {
   ArrayRef<int64_t> a = cast<RankedTensorType>(lhs.getType()).getShape();
   ArrayRef<int64_t> b = cast<RankedTensorType>(rhs.getType()).getShape();
-  std::optional<SmallVector<int64_t>> shape = broadcastShapes(a, b);
-  if (!shape)
+  if (!broadcastShapes(a, b))
     return node.invalid("has operands that do not broadcast: " + toString(a) +
                         " and " + toString(b));
-  lhs = fitOperand(node, lhs, *shape);
-  rhs = fitOperand(node, rhs, *shape);
   return node.yield(node.create<Op>(lhs, rhs));
 }
 

@@ -79,6 +79,9 @@ void FunctionImporter::importNode(const onnx::NodeProto &proto) {
             builder, errors);
   if (failed(importKnown(node)))
     node.results.assign(proto.output_size(), Datum());
+  else
+    for (Datum &result : node.results)
+      result.isLeftOut = !result.type;
   for (auto [name, result] : llvm::zip(proto.output(), node.results))
     if (!name.empty())
       values.set(name, result);
@@ -97,10 +100,14 @@ LogicalResult FunctionImporter::importKnown(Node &node) {
   if (node.opset < op->since)
     return node.unsupported("the operator is known from opset " +
                             Twine(op->since) + " on");
-  // Whatever made an input fail has been reported.
-  for (const Datum *input : node.inputs)
+  for (auto [i, input] : llvm::enumerate(node.inputs)) {
+    if (input && input->isLeftOut)
+      return node.unsupported("its input '" + proto.input(i) +
+                              "' is an output that is not supported");
+    // Whatever else made an input fail has been reported.
     if (input && !input->type)
       return failure();
+  }
   bool folds = op->fold && node.isConstant();
   if (failed(node.checkInputs(*op, folds)))
     return failure();
@@ -152,8 +159,20 @@ void FunctionImporter::addReturn(func::FuncOp func, const GraphInputs &inputs) {
   SmallVector<DictionaryAttr> attributes;
   for (const onnx::ValueInfoProto &output : model.graph().output()) {
     const Datum *datum = values.lookup(output.name());
+    if (datum->isLeftOut)
+      errors.add("output '" + output.name() +
+                 "' is one of its node that is not supported");
     if (!datum->type || !checkOutput(output, *datum, inputs))
       return;
+    if (Type element = datum->type.getElementType();
+        !element.isF32() && !element.isSignlessInteger(64) &&
+        !element.isSignlessInteger(32) && !element.isInteger(1)) {
+      std::string found;
+      llvm::raw_string_ostream(found) << element;
+      errors.add("output '" + output.name() + "' is of " + found +
+                 "; outputs can be of float, int64, int32 and bool");
+      return;
+    }
     if (datum->type.getNumElements() == 0) {
       errors.add("output '" + output.name() + "' has no elements");
       return;

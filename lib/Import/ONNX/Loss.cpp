@@ -1,7 +1,6 @@
 //===- Loss.cpp - Losses --------------------------------------------------===//
 
 #include "Import/ONNX/Operators.h"
-#include "Import/ONNX/Reductions.h"
 #include "Import/ONNX/Shapes.h"
 #include "Train/IR/Train.h"
 
@@ -33,7 +32,7 @@ static LogicalResult importSoftmaxCrossEntropy(Node &node) {
   auto loss =
       node.create<train::CrossEntropyOp>(logits, node.value(1), ignored);
   if (node.wants(1)) {
-    Value logProb = createLogSoftmax(node, logits);
+    Value logProb = node.create<train::LogSoftmaxOp>(logits.getType(), logits);
     (void)node.yield(
         node.transpose(logProb, movingPermutation(rank, rank - 1, 1)), 1);
   }

@@ -6,7 +6,7 @@ using namespace mlir;
 
 namespace fp8c {
 
-const Operator *findOperator(StringRef name) {
+static const llvm::StringMap<const Operator *> &operatorsByName() {
   static const llvm::StringMap<const Operator *> byName = [] {
     llvm::StringMap<const Operator *> map;
     for (ArrayRef<Operator> family :
@@ -18,7 +18,21 @@ const Operator *findOperator(StringRef name) {
         map[op.name] = &op;
     return map;
   }();
-  return byName.lookup(name);
+  return byName;
+}
+
+const Operator *findOperator(StringRef name) {
+  return operatorsByName().lookup(name);
+}
+
+std::vector<const Operator *> allOperators() {
+  std::vector<const Operator *> all;
+  for (const auto &entry : operatorsByName())
+    all.push_back(entry.second);
+  llvm::sort(all, [](const Operator *a, const Operator *b) {
+    return StringRef(a->name) < StringRef(b->name);
+  });
+  return all;
 }
 
 } // namespace fp8c

@@ -33,6 +33,9 @@ struct Operator {
   NodeHandler fold = nullptr;
 };
 
+/// Every operator, by name.
+std::vector<const Operator *> allOperators();
+
 /// Null where the operator is not known.
 const Operator *findOperator(llvm::StringRef name);
 

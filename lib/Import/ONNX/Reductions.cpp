@@ -1,11 +1,5 @@
 //===- Reductions.cpp - Sums, means and softmax ---------------------------===//
-//
-// Kernels reduce rows (the last dimension), columns (the leading ones) or
-// everything; other reductions are transposed and viewed as one of rows.
-//
-//===----------------------------------------------------------------------===//
 
-#include "Import/ONNX/Reductions.h"
 #include "Import/ONNX/Operators.h"
 #include "Import/ONNX/Shapes.h"
 #include "Train/IR/Train.h"
@@ -15,49 +9,23 @@ using namespace mlir;
 
 namespace fp8c {
 
-static ArrayRef<int64_t> shapeOf(Value value) {
-  return cast<RankedTensorType>(value.getType()).getShape();
-}
-
 //===----------------------------------------------------------------------===//
 // Sums
 //===----------------------------------------------------------------------===//
-
-/// Sums over ascending axes; the result has `shape`.
-static Value createSum(Node &node, Value value, ArrayRef<int64_t> axes,
-                       ArrayRef<int64_t> shape) {
-  int64_t rank = shapeOf(value).size(), count = axes.size();
-  bool isLeading = axes.back() == count - 1;
-  bool isLast = count == 1 && axes[0] == rank - 1;
-  if (isLeading || isLast) {
-    Value sum = node.create<train::ReduceSumOp>(value, axes);
-    return node.reshape(sum, shape);
-  }
-  // [A…, R…] with what is reduced last, then [A, R].
-  Shape permutation;
-  for (int64_t i = 0; i < rank; ++i)
-    if (!llvm::is_contained(axes, i))
-      permutation.push_back(i);
-  llvm::append_range(permutation, axes);
-  Value turned = node.transpose(value, permutation);
-  int64_t rows = product(shapeOf(turned).drop_back(count));
-  int64_t columns = product(shapeOf(turned).take_back(count));
-  Value matrix = node.reshape(turned, {rows, columns});
-  return node.reshape(
-      node.create<train::ReduceSumOp>(matrix, ArrayRef<int64_t>(1)), shape);
-}
 
 namespace {
 /// What a node reduces: ascending axes, none meaning that it does nothing.
 struct Reduction {
   Shape axes, shape; // of the result
   int64_t count = 1; // elements that become one
+  bool keepDims = true;
 };
 } // namespace
 
 /// Axes are an attribute in old versions and an input in later ones.
 static std::optional<Reduction> readReduction(Node &node, int inputSince) {
-  bool keepDims = node.integer("keepdims", 1) != 0;
+  Reduction reduction;
+  reduction.keepDims = node.integer("keepdims", 1) != 0;
   Shape given;
   bool hasNoOp = false;
   if (node.opset >= inputSince) {
@@ -77,21 +45,21 @@ static std::optional<Reduction> readReduction(Node &node, int inputSince) {
   std::optional<Shape> axes = sortedAxes(node, given, node.rank(0));
   if (!axes)
     return std::nullopt;
-  Reduction reduction;
   reduction.axes = *axes;
   for (auto [i, dim] : llvm::enumerate(node.shape(0))) {
     bool isReduced = llvm::is_contained(*axes, int64_t(i));
     reduction.count *= isReduced ? dim : 1;
-    if (!isReduced || keepDims)
+    if (!isReduced || reduction.keepDims)
       reduction.shape.push_back(isReduced ? 1 : dim);
   }
   return reduction;
 }
 
 static Value reduceSum(Node &node, const Reduction &reduction, Value value) {
-  return reduction.axes.empty()
-             ? value
-             : createSum(node, value, reduction.axes, reduction.shape);
+  if (reduction.axes.empty())
+    return value;
+  return node.create<train::ReduceSumOp>(value, reduction.axes,
+                                         reduction.keepDims);
 }
 
 template <int inputSince> static LogicalResult importReduceSum(Node &node) {
@@ -196,19 +164,10 @@ static LogicalResult importSoftmax(Node &node) {
   });
 }
 
-Value createLogSoftmax(Node &node, Value value) {
-  // With m the row's maximum: (x - m) - log(sum(exp(x - m))).
-  int64_t last = shapeOf(value).size() - 1;
-  Value max = node.create<train::ReduceMaxOp>(value, last, /*keepdims=*/true);
-  Value shifted = node.create<train::SubOp>(value, max);
-  Value exp = node.create<train::ExpOp>(shifted);
-  Value sum = node.create<train::ReduceSumOp>(exp, last, /*keepdims=*/true);
-  return node.create<train::SubOp>(shifted, node.create<train::LogOp>(sum));
-}
-
 static LogicalResult importLogSoftmax(Node &node) {
-  return alongAxis(node,
-                   [&](Value value) { return createLogSoftmax(node, value); });
+  return alongAxis(node, [&](Value value) -> Value {
+    return node.create<train::LogSoftmaxOp>(value.getType(), value);
+  });
 }
 
 ArrayRef<Operator> reductionOperators() {

@@ -34,12 +34,14 @@ private:
 };
 
 /// What is known of an ONNX value. `type` is null where its node could not be
-/// imported; nodes that use it are passed over without a further error.
+/// imported; nodes that use it are passed over without a further error. It is
+/// also null where the node could, but without this output: nothing may use it.
 struct Datum {
   mlir::RankedTensorType type;
   mlir::Value value;    ///< Null as long as nothing needs a constant or a
                         ///< parameter as a value of the function.
   ConstantPtr constant; ///< Its elements, where they are known.
+  bool isLeftOut = false;
 };
 
 /// The values of one function. Parameters are read and constants become ops

@@ -19,7 +19,7 @@ using namespace fp8c::target;
 std::string fp8c::target::getFloatLiteral(const APFloat &value) {
   float number = value.convertToFloat();
   if (value.isInfinity() || value.isNaN())
-    return value.isNaN() ? "NAN" : value.isNegative() ? "-INFINITY" : "INFINITY";
+    return value.isNaN() ? "__builtin_nanf(\"\")" : value.isNegative() ? "-__builtin_inff()" : "__builtin_inff()";
   std::string text;
   // The fewest digits that read back as the same number.
   for (int digits = 1; digits <= 9; ++digits) {

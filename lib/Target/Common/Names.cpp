@@ -2,7 +2,10 @@
 
 #include "Target/Common/Names.h"
 
+#include "Exec/IR/Exec.h"
+
 using namespace mlir;
+using namespace fp8c;
 using namespace fp8c::target;
 
 std::string fp8c::target::getElementName(Type type) {
@@ -18,8 +21,9 @@ std::string fp8c::target::getElementName(Type type) {
     return "e5m2";
   if (type.isInteger(64))
     return "int64_t";
-  // Only statistics are 32-bit words, see bufferType in convert-to-exec.
-  return type.isInteger(32) ? "Stats" : "uint8_t";
+  if (type.isSignlessInteger(32))
+    return "int32_t";
+  return type == exec::getStatsWordType(type.getContext()) ? "Stats" : "uint8_t";
 }
 
 std::string fp8c::target::getShapeText(ArrayRef<int64_t> shape) {

@@ -219,7 +219,10 @@ LogicalResult FunctionPrinter::print(CallOp op) {
        << ", .k_stride = " << stride(in[q + 1]) << ", .v_stride = " << stride(in[q + 2])
        << ", .o_stride = " << stride(q ? in[4] : out[0]) << ",\n             .scale = "
        << getFloatLiteral(op->getAttrOfType<FloatAttr>("scale").getValue()) << ", .causal = "
-       << flag("causal") << ", .kv_seq = " << integer("kv_seq") << "},\n            ";
+       << flag("causal") << ", .kv_seq = " << integer("kv_seq");
+    if (op->hasAttr("v_head_dim"))
+      os << ", .v_head_dim = " << integer("v_head_dim");
+    os << "},\n            ";
     // The library takes q, k, v, o, lse, do.
     if (q)
       os << list(in.drop_front()) << ", " << use(in[0]) << ", " << list(out);
@@ -233,7 +236,8 @@ LogicalResult FunctionPrinter::print(CallOp op) {
        << ", .inverse = " << flag("inverse") << ", .x_stride = " << stride(in[0]) << ", .y_stride = "
        << stride(out[0]) << ", .batched_angles = " << flag("batched_angles") << "});\n";
   } else if (callee == "embedding") {
-    os << "  embedding(" << first << arguments << ", " << integer("n") << ", " << integer("width") << ");\n";
+    os << "  embedding(" << first << arguments << ", " << integer("n") << ", " << integer("width") << ", "
+       << integer("rows") << ");\n";
   } else if (callee == "embedding_backward") {
     os << "  embedding_backward(" << first << arguments << ", " << integer("n") << ", " << integer("width") << ", "
        << integer("rows") << ", /*accumulate=*/" << accumulate << ");\n";
@@ -301,7 +305,8 @@ LogicalResult FunctionPrinter::printOp(Operation &op) {
         os << (std::exchange(comma, true) ? ", " : "") << getFloatLiteral(value);
     } else {
       for (APInt value : elements.getValues<APInt>())
-        os << (std::exchange(comma, true) ? ", " : "") << value.getSExtValue();
+        os << (std::exchange(comma, true) ? ", " : "")
+           << (value.getBitWidth() == 1 ? int64_t(value.getZExtValue()) : value.getSExtValue());
     }
     os << "};\n";
     if (isCUDA)

@@ -86,6 +86,9 @@ void attention_backward_head(const AttentionIndex &s, const T *q,
         p_row[j] = probability;
         ds_row[j] = s.scale * probability * (ds_row[j] - delta);
       }
+      // The softmax of one score is 1, whatever the score.
+      if (n == 1)
+        ds_row[0] = 0.0f;
       for (int64_t j = n; j < cols; ++j)
         p_row[j] = ds_row[j] = 0.0f;
     }

@@ -3,6 +3,7 @@
 #ifndef FP8C_KERNELS_CPU_EMBEDDING_H
 #define FP8C_KERNELS_CPU_EMBEDDING_H
 
+#include "kernels/common/ids.h"
 #include "kernels/common/types.h"
 #include "kernels/cpu/parallel.h"
 
@@ -10,13 +11,13 @@
 
 namespace fp8c {
 
-/// out[i] = table[ids[i]] for n rows of `width`.
+/// out[i] = table[ids[i]] for n rows of `width` from a table of `rows`.
 template <class T, class Out>
 void embedding(const T *table, const int64_t *ids, Out *out, int64_t n,
-               int64_t width) {
+               int64_t width, int64_t rows) {
 #pragma omp parallel for schedule(static) if (n * width >= parallel_threshold)
   for (int64_t i = 0; i < n; ++i) {
-    const T *from = table + ids[i] * width;
+    const T *from = table + row_of(ids[i], rows) * width;
     Out *to = out + i * width;
 #pragma GCC ivdep
     for (int64_t j = 0; j < width; ++j)
@@ -42,9 +43,9 @@ void embedding_backward(const int64_t *ids, const T *dy, float *dtable,
   for (int64_t first = 0; first < width; first += block) {
     const int64_t cols = width - first < block ? width - first : block;
     for (int64_t i = 0; i < n; ++i) {
-      assert(ids[i] >= 0 && ids[i] < rows && "id outside of the table");
+      assert(ids[i] >= -rows && ids[i] < rows && "id outside of the table");
       const T *from = dy + i * width + first;
-      float *to = dtable + ids[i] * width + first;
+      float *to = dtable + row_of(ids[i], rows) * width + first;
 #pragma GCC ivdep
       for (int64_t j = 0; j < cols; ++j)
         to[j] += load(from, j);

@@ -3,6 +3,7 @@
 #ifndef FP8C_KERNELS_CUDA_EMBEDDING_CUH
 #define FP8C_KERNELS_CUDA_EMBEDDING_CUH
 
+#include "kernels/common/ids.h"
 #include "kernels/cuda/copy.cuh"
 #include "kernels/cuda/library.h"
 #include "kernels/cuda/skeletons.cuh"
@@ -12,14 +13,15 @@ namespace detail {
 
 template <int N, class T, class Out>
 __global__ void embedding_kernel(const T *table, const int64_t *ids, Out *out,
-                                 int64_t n, int64_t width) {
+                                 int64_t n, int64_t width, int64_t rows) {
   const int64_t packs = width / N;
   const int64_t p = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
   if (p >= n * packs)
     return;
   const int64_t i = p / packs, j = p % packs * N;
+  const int64_t row = row_of(ids[i], rows);
   store(out + i * width, Position<N>::at(j),
-        load(table + ids[i] * width, Position<N>::at(j)));
+        load(table + row * width, Position<N>::at(j)));
 }
 
 /// A block owns the run of equal ids that starts at its position, if one does,
@@ -46,18 +48,18 @@ __global__ void embedding_backward_kernel(library::SortedIds sorted,
 
 } // namespace detail
 
-/// out[i] = table[ids[i]] for n rows of `width`.
+/// out[i] = table[ids[i]] for n rows of `width` from a table of `rows`.
 template <class T, class Out>
 void embedding(const Stream &stream, const T *table, const int64_t *ids,
-               Out *out, int64_t n, int64_t width) {
+               Out *out, int64_t n, int64_t width, int64_t rows) {
   using namespace detail;
   if (width % pack_size == 0)
     launch(stream, embedding_kernel<pack_size, T, Out>,
            blocks_for(n * width / pack_size, 256), 256, 0, table, ids, out, n,
-           width);
+           width, rows);
   else
     launch(stream, embedding_kernel<1, T, Out>, blocks_for(n * width, 256), 256,
-           0, table, ids, out, n, width);
+           0, table, ids, out, n, width, rows);
 }
 
 /// dtable[ids[i]] += dy[i]; without `accumulate` dtable is cleared first. Equal

@@ -73,8 +73,9 @@ class Module:
             elif ops is not None and (match := OP.match(line)):
                 ops.append(Op(match))
 
-    def run(self, function, arguments, variables, hyper=None):
-        """Returns the function's results and the variables as they are after it."""
+    def run(self, function, arguments, variables, hyper=None, first=False):
+        """Returns the function's results and the variables as they are after it.
+        `first`: whether the micro-batch is the first of a step."""
         names, ops = self.functions[function]
         values, after = dict(zip(names, arguments)), dict(variables)
         for op in ops:
@@ -83,6 +84,8 @@ class Module:
                 return operands, after
             if op.name == "train.read":
                 results = variables[op.variable]
+                if op.accumulated and first:
+                    results = np.zeros_like(results)
             elif op.name == "train.assign":
                 after[op.variable] = operands[0]
                 continue
@@ -163,6 +166,11 @@ def rms_norm_vjp(op, dy, x, w, rstd):
 def softmax(op, x):
     e = np.exp(x - x.max(-1, keepdims=True))
     return e / e.sum(-1, keepdims=True)
+
+
+def log_softmax(op, x):
+    z = x - x.max(-1, keepdims=True)
+    return z - np.log(np.exp(z).sum(-1, keepdims=True))
 
 
 def matmul(op, a, b):
@@ -321,6 +329,7 @@ EVALUATE = {
     "rms_norm_vjp": rms_norm_vjp,
     "rms_norm_params_vjp": lambda op, dy, x, rstd: columns(dy * x * rstd),
     "softmax": softmax,
+    "log_softmax": log_softmax,
     "softmax_vjp": lambda op, dy, y: y * (dy - (dy * y).sum(-1, keepdims=True)),
     "matmul": matmul,
     "reshape": lambda op, x: np.reshape(x, op.shapes[0]),

@@ -70,7 +70,7 @@ def test_bad_data(tool):
 
     expect("has no tokens", b"")
     expect("odd number of bytes", b"abc")
-    expect("has 8 tokens, too few for one row of 8", bytes(16))
+    expect("has 32 tokens, too few for one batch of 4 x 8", bytes(64))
     tokens = np.zeros(5000, "<u2")
     tokens[4321] = 300
     expect("token 300 at position 4,321 is outside the model's vocabulary of "

@@ -111,6 +111,15 @@ AttentionShape dense(bool causal, int64_t kv_heads = 4) {
 TEST(Attention, Dense) { check<float>(dense(false), 2e-6); }
 TEST(Attention, Causal) { check<float>(dense(true), 2e-6); }
 
+// The first query sees one key: its output is that key's value.
+TEST(Attention, NothingFlowsThroughTheSoftmaxOfOneScore) {
+  const Problem<float> p(dense(true));
+  const auto dq = run(p).dq;
+  for (int64_t b = 0; b < p.s.batch; ++b)
+    for (int64_t j = 0; j < p.s.q_stride; ++j)
+      EXPECT_EQ(dq[b * p.s.seq * p.s.q_stride + j], 0.0f);
+}
+
 TEST(Attention, GroupedQuery) {
   check<float>(dense(true, 2), 2e-6);
   check<float>(dense(false, 1), 2e-6);

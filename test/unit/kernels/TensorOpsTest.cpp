@@ -27,9 +27,22 @@ TEST(Embedding, LooksUpRows) {
   const auto table = random_values<bf16>(rows * width, 1);
   const auto ids = random_ids(n, rows);
   std::vector<float> out(n * width);
-  embedding(table.data(), ids.data(), out.data(), n, width);
+  embedding(table.data(), ids.data(), out.data(), n, width, rows);
   for (int64_t i = 0; i < n * width; ++i)
     ASSERT_EQ(out[i], to_float(table[ids[i / width] * width + i % width]));
+}
+
+TEST(Embedding, IdsBelowZeroCountFromTheEnd) {
+  const float table[] = {1, 2, 3}, dy[] = {10, 20, 40};
+  const int64_t ids[] = {-1, 0, 2};
+  float out[3], dtable[3];
+  embedding(table, ids, out, 3, 1, 3);
+  embedding_backward(ids, dy, dtable, 3, 1, 3, false);
+  const float looked_up[] = {3, 1, 3}, added_up[] = {20, 0, 50};
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(out[i], looked_up[i]);
+    EXPECT_EQ(dtable[i], added_up[i]);
+  }
 }
 
 TEST(Embedding, BackwardAddsUpRepeatedIds) {

@@ -58,20 +58,20 @@ TEST(TrainingBatches, AreAFunctionOfStepAndMicroBatch) {
 
 TEST(TrainingBatches, ReachEveryWindow) {
   TestFolder folder;
-  TokenFile file(folder.write("t", counting(8)));
+  TokenFile file(folder.write("t", counting(9)));
   TrainingBatches batches(file, shape, 1);
   std::set<int64_t> starts;
   for (int64_t step = 1; step <= 100; ++step)
     starts.insert(training(batches, step, 0).tokens[0]);
-  EXPECT_EQ(starts, (std::set<int64_t>{0, 1, 2, 3}));
+  EXPECT_EQ(starts, (std::set<int64_t>{0, 1, 2, 3, 4}));
 }
 
-TEST(TrainingBatches, NeedOneWindow) {
+TEST(TrainingBatches, NeedOneBatch) {
   TestFolder folder;
-  TokenFile enough(folder.write("a", counting(5)));
-  TokenFile tooFew(folder.write("b", counting(4)));
+  TokenFile enough(folder.write("a", counting(9)));
+  TokenFile tooFew(folder.write("b", counting(8)));
   EXPECT_NO_THROW(TrainingBatches(enough, shape, 1));
-  EXPECT_ERROR("has 4 tokens, too few for one row of 4",
+  EXPECT_ERROR("has 8 tokens, too few for one batch of 2 x 4",
                TrainingBatches(tooFew, shape, 1));
 }
 
