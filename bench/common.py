@@ -1,8 +1,10 @@
 """What the benchmarks share: the tools, timed runs, run folders."""
 
+import datetime
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -42,3 +44,21 @@ def timed(name, *arguments, stdout):
 def metrics(run):
     """The records of a run, one per step."""
     return [json.loads(line) for line in (pathlib.Path(run) / "metrics.jsonl").read_text().splitlines()]
+
+
+def save(path, results):
+    """Writes results as JSON, with what they were measured by and on."""
+    if not path:
+        return
+    cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
+    record = {
+        "command": " ".join(["bench/" + pathlib.Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "date": datetime.date.today().isoformat(),
+        "cpu": cpu[1] if cpu else "unknown",
+        "cores": len(os.sched_getaffinity(0)),
+        "load": os.getloadavg()[1],
+        **results,
+    }
+    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+    rounded = json.loads(json.dumps(record), parse_float=lambda digits: round(float(digits), 4))
+    pathlib.Path(path).write_text(json.dumps(rounded, indent=2) + "\n")

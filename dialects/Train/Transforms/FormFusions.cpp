@@ -340,9 +340,10 @@ void FormFusions::outline(Group &group) {
   YieldOp::create(builder, last->getLoc(), yielded);
   for (auto [output, result] : llvm::zip(outputs, fusion.getResults())) {
     output.replaceAllUsesWith(result);
-    // Assignments did not hold the group back: they follow it.
+    // Assignments did not hold the group back: they follow it. (Asking the block
+    // for the order would number all of its ops again after every change.)
     for (Operation *user : llvm::make_early_inc_range(result.getUsers()))
-      if (isa<AssignOp>(user) && user->isBeforeInBlock(fusion))
+      if (isa<AssignOp>(user) && position.lookup(user) < position.lookup(last))
         user->moveAfter(fusion);
   }
   for (Operation *op : llvm::reverse(group.ops)) {
