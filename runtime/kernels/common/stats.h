@@ -74,6 +74,10 @@ template <class T> FP8C_FN T quantize(float x, float scale, Amax &amax) {
   return from_float<T>(y);
 }
 
+/// Tells apart the partial sums of one kernel: a skeleton may keep them in
+/// registers.
+template <int> struct Slot {};
+
 } // namespace fp8c
 
 #endif // FP8C_KERNELS_COMMON_STATS_H
