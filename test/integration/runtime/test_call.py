@@ -130,7 +130,7 @@ def test_wrong_programs(tool, program):
     expect("does not export fp8c_extra",
            lambda m: m["functions"].update(
                extra={"inputs": [], "outputs": []}))
-    expect('compiled for "cuda"', lambda m: m.update(target="cuda"))
+    expect('compiled for "tpu"', lambda m: m.update(target="tpu"))
     expect("not enough memory for variables",
            lambda m: m.update(variables_bytes=1 << 60))
     expect("format: is 9", lambda m: m.update(format=9))
