@@ -45,6 +45,7 @@ void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options, 
   if (stage == Stage::fp8)
     return;
   passes.addPass(train::createFitKernels());
+  passes.addPass(train::createRepeatBias());
   passes.addPass(train::createFormFusions());
   if (stage == Stage::fusion)
     return;

@@ -65,6 +65,15 @@ def Recompute : Pass<"train-recompute", "::mlir::ModuleOp"> {
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
 
+def RepeatBias : Pass<"train-repeat-bias", "::mlir::ModuleOp"> {
+  let summary = "Let backward kernels add a bias again instead of reading the sum";
+  let description = [{
+    A contraction's result is in memory anyway. Where all that reads its sum with a bias becomes part of kernels, as GELU and
+    its VJP, each kernel can add the bias by itself: the sum is never written. Changes no bit.
+  }];
+  let dependentDialects = ["::fp8c::train::TrainDialect"];
+}
+
 def ApplyPrecision : Pass<"train-apply-precision", "::mlir::ModuleOp"> {
   let summary = "Give every value the float type that the assignment chose";
   let description = [{

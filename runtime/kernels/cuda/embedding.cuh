@@ -24,8 +24,11 @@ __global__ void embedding_kernel(const T *table, const int64_t *ids, Out *out,
         load(table + row * width, Position<N>::at(j)));
 }
 
+/// Threads that share a column: each adds every fourth row.
+constexpr int embedding_lanes = 4, embedding_threads = 192;
+
 /// A block owns the run of equal ids that starts at its position, if one does,
-/// and adds up their rows in order.
+/// and adds up their rows, in the same order every time.
 template <int N, class T>
 __global__ void embedding_backward_kernel(library::SortedIds sorted,
                                           const T *dy, float *dtable, int64_t n,
@@ -36,13 +39,29 @@ __global__ void embedding_backward_kernel(library::SortedIds sorted,
   int64_t last = first + 1;
   while (last < n && sorted.ids[last] == id)
     ++last;
-  for (int64_t j = threadIdx.x * N; j < width; j += int64_t(blockDim.x) * N) {
-    const auto at = Position<N>::at(j);
-    auto s = load(static_cast<const float *>(dtable + id * width), at);
+  __shared__ Pack<N> lanes[embedding_lanes][embedding_threads];
+  for (int64_t begin = 0; begin < width;
+       begin += int64_t(embedding_threads) * N) {
+    const int64_t j = begin + threadIdx.x * N;
+    Pack<N> s = {};
+    if (j < width)
 #pragma unroll 8
-    for (int64_t i = first; i < last; ++i)
-      s = s + load(dy + sorted.positions[i] * width, at);
-    store(dtable + id * width, at, s);
+      for (int64_t i = first + threadIdx.y; i < last; i += embedding_lanes)
+        s = s + load(dy + sorted.positions[i] * width, Position<N>::at(j));
+    __syncthreads(); // of the last round's reads
+    lanes[threadIdx.y][threadIdx.x] = s;
+    __syncthreads();
+    if (threadIdx.y || j >= width)
+      continue;
+    float *out = dtable + id * width + j;
+#pragma unroll
+    for (int l = 0; l < N; ++l) {
+      float t = s.v[l];
+#pragma unroll
+      for (int y = 1; y < embedding_lanes; ++y)
+        t += lanes[y][threadIdx.x].v[l];
+      out[l] += t;
+    }
   }
 }
 
@@ -72,13 +91,10 @@ void embedding_backward(const Stream &stream, const int64_t *ids, const T *dy,
   if (!accumulate)
     fill(stream, dtable, rows * width, 0.0f);
   const library::SortedIds sorted = library::sort_ids(stream, ids, n, rows);
-  // Few threads with many rows in flight: the runs are short but for a few.
-  if (width % 4 == 0)
-    launch(stream, embedding_backward_kernel<4, T>, unsigned(n), 192, 0, sorted,
-           dy, dtable, n, width);
-  else
-    launch(stream, embedding_backward_kernel<1, T>, unsigned(n), 256, 0, sorted,
-           dy, dtable, n, width);
+  const auto kernel = width % 4 == 0 ? embedding_backward_kernel<4, T>
+                                     : embedding_backward_kernel<1, T>;
+  launch(stream, kernel, unsigned(n), dim3(embedding_threads, embedding_lanes),
+         0, sorted, dy, dtable, n, width);
 }
 
 } // namespace fp8c

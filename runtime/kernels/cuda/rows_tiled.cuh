@@ -26,7 +26,7 @@ namespace detail {
 /// Rows of a block, and of the tile that transposed codes gather in: fewer where
 /// 32 would not fit into shared memory.
 constexpr int block_rows = 32;
-constexpr int tile_rows(int cols) { return cols <= 6400 ? 32 : 16; }
+template <int Cols> constexpr int tile_rows = Cols <= 6400 ? 32 : 16;
 
 /// How a block is laid out: `teams` teams of `team` threads, each on a row of
 /// `cols` columns, in `trips` steps.
@@ -249,7 +249,7 @@ __global__ void __launch_bounds__(Team *Teams)
     rows_tiled_kernel(K k, int64_t rows) {
   using Row = TileRow<Cols, TileCols, Team>;
   using Partial = PartialSums<Row::trips>;
-  constexpr int height = tile_rows(TileCols);
+  constexpr int height = tile_rows<TileCols>;
   extern __shared__ __align__(16) unsigned char tile[];
   __shared__ unsigned char *transposed;
   __shared__ float *targets[Partial::max_slots];
@@ -294,7 +294,7 @@ void launch_tiled(const Stream &stream, const K &k, int64_t rows) {
   static_assert(Cols % pack_size == 0, "tiles are made of packs");
   constexpr TileShape shape =
       WholeRows ? whole_shape<Cols>(MaxTrips) : part_shape<Cols>(MaxCols);
-  constexpr int bytes = tile_rows(shape.cols) * (shape.cols + 4);
+  constexpr int bytes = tile_rows<shape.cols> * (shape.cols + 4);
   static_assert(bytes <= 220 * 1024, "rows are too long for a tile");
   launch(stream,
          rows_tiled_kernel<Cols, shape.cols, shape.team, shape.teams, K>,

@@ -1,0 +1,57 @@
+//===- RepeatBias.cpp - train-repeat-bias ---------------------------------===//
+
+#include "Train/IR/Train.h"
+#include "Train/Transforms/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
+
+using namespace mlir;
+using namespace fp8c;
+using namespace fp8c::train;
+
+namespace fp8c::train {
+#define GEN_PASS_DEF_REPEATBIAS
+#include "Train/Transforms/Passes.h.inc"
+} // namespace fp8c::train
+
+static bool isBackward(Operation *op) {
+  StringRef phase = getPhase(op);
+  return phase == kPhaseDgrad || phase == kPhaseWgrad;
+}
+
+/// Becomes part of a kernel, which can compute an operand as it goes.
+static bool fuses(Operation *op) {
+  return isa<ScalarExpansionOpInterface, DecomposableOpInterface>(op);
+}
+
+/// A contraction's result, in memory whatever its users are, plus a vector.
+static bool isBiasOfContraction(AddOp add) {
+  Operation *product = add.getLhs().getDefiningOp(), *bias = add.getRhs().getDefiningOp();
+  return isa_and_nonnull<fp8::FP8ContractionOpInterface>(product) && isa_and_nonnull<ReadOp>(bias) &&
+         add.getRhs().getType().getRank() == 1 && add.getType() == add.getLhs().getType();
+}
+
+namespace {
+struct RepeatBias : train::impl::RepeatBiasBase<RepeatBias> {
+  using Base::Base;
+  void runOnOperation() override {
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      if (!function.isExternal())
+        for (auto add : llvm::make_early_inc_range(function.getOps<AddOp>()))
+          if (isBiasOfContraction(add) && llvm::all_of(add->getUsers(), fuses))
+            repeat(add);
+  }
+
+  void repeat(AddOp add) {
+    for (OpOperand &use : llvm::make_early_inc_range(add.getOutput().getUses())) {
+      Operation *user = use.getOwner();
+      if (!isBackward(user) || isBackward(add))
+        continue;
+      OpBuilder builder(user);
+      Operation *clone = builder.clone(*add);
+      setPhase(clone, getPhase(user));
+      use.set(clone->getResult(0));
+    }
+  }
+};
+} // namespace

@@ -1,0 +1,32 @@
+// RUN: fp8c-opt --train-repeat-bias %s | FileCheck %s
+
+train.variable @b : tensor<32xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+
+// The kernel of the VJP adds the bias again.
+// CHECK-LABEL: func.func @micro
+func.func @micro(%x: tensor<4x16xf32>, %w: tensor<16x32xf32>, %dy: tensor<4x32xf32>) -> (tensor<4x32xf32>, tensor<4x32xf32>) {
+  // CHECK: %[[B:.*]] = train.read @b
+  %b = train.read @b : tensor<32xf32>
+  // CHECK: %[[FC:.*]] = train.matmul
+  %fc = train.matmul %x, %w {name = "fc", phase = "fwd"} : tensor<4x16xf32>, tensor<16x32xf32> -> tensor<4x32xf32>
+  // CHECK-NEXT: %[[H:.*]] = train.add %[[FC]], %[[B]] {name = "fc.bias", phase = "fwd"}
+  %h = train.add %fc, %b {name = "fc.bias", phase = "fwd"} : tensor<4x32xf32>, tensor<32xf32> -> tensor<4x32xf32>
+  // CHECK-NEXT: train.gelu %[[H]]
+  %y = train.gelu %h {name = "gelu", phase = "fwd", tanh} : tensor<4x32xf32> -> tensor<4x32xf32>
+  // CHECK-NEXT: %[[AGAIN:.*]] = train.add %[[FC]], %[[B]] {name = "fc.bias", phase = "dgrad"}
+  // CHECK-NEXT: train.gelu_vjp %[[AGAIN]]
+  %dh = train.gelu_vjp %h, %dy {name = "gelu", phase = "dgrad", tanh} : tensor<4x32xf32>, tensor<4x32xf32> -> tensor<4x32xf32>
+  return %y, %dh : tensor<4x32xf32>, tensor<4x32xf32>
+}
+
+// Something needs the sum in memory: it is read from there.
+// CHECK-LABEL: func.func @kept
+func.func @kept(%x: tensor<4x16xf32>, %w: tensor<16x32xf32>, %dy: tensor<4x32xf32>) -> (tensor<4x32xf32>, tensor<4x32xf32>) {
+  %b = train.read @b : tensor<32xf32>
+  %fc = train.matmul %x, %w {phase = "fwd"} : tensor<4x16xf32>, tensor<16x32xf32> -> tensor<4x32xf32>
+  // CHECK: train.add
+  // CHECK-NOT: train.add
+  %h = train.add %fc, %b {phase = "fwd"} : tensor<4x32xf32>, tensor<32xf32> -> tensor<4x32xf32>
+  %dh = train.gelu_vjp %h, %dy {phase = "dgrad", tanh} : tensor<4x32xf32>, tensor<4x32xf32> -> tensor<4x32xf32>
+  return %h, %dh : tensor<4x32xf32>, tensor<4x32xf32>
+}
