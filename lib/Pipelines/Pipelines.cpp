@@ -44,7 +44,9 @@ void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options, 
   passes.addPass(createCanonicalizerPass());
   if (stage == Stage::fp8)
     return;
-  passes.addPass(train::createFormFusions());
+  train::FormFusionsOptions fusions;
+  fusions.sumRows = options.sumRows;
+  passes.addPass(train::createFormFusions(fusions));
   if (stage == Stage::fusion)
     return;
   ConvertToExecOptions exec;

@@ -27,6 +27,7 @@ struct PipelineOptions {
   std::vector<std::string> recompute; ///< what backward computes anew: see train-recompute
   std::optional<bool> fp8TN = {};     ///< run fp8-choose-layouts; by default where the target needs it
 
+  int64_t sumRows = 0;                ///< see train-form-fusions
   std::optional<int64_t> maxLogits = {}; ///< see exec-chunk-loss; by default 1 GiB on cuda, no limit on cpu
 
   bool needsTN() const { return fp8TN.value_or(target == "cuda"); }

@@ -114,6 +114,7 @@ private:
   Block *body;
   DenseMap<Value, Value> arguments, inverseScales;
   Scope outer;
+  int64_t partialSums = 0;
 };
 } // namespace
 
@@ -264,6 +265,11 @@ void BodyBuilder::output(Value value, Value target, Accumulation accumulation, S
   }
   if (auto quantize = dyn_cast<fp8::QuantizeOp>(op))
     return storeCode(quantize, each);
+  if (auto partial = dyn_cast<PartialSumOp>(op)) {
+    Value element = get(partial.getInput(), each);
+    exec::PartialSumOp::create(each.builder, loc, element, target, partialSums++, partial.getBlockRows());
+    return;
+  }
   if (fusion.getSkeleton() == Skeleton::columns) {
     // The sum is rounded when it is stored.
     while (auto cast = op ? dyn_cast<CastOp>(op) : CastOp())
@@ -301,6 +307,8 @@ static std::string outputName(FusionOp fusion, OpResult result) {
     return "quantized";
   if (isa<fp8::TransposeOp>(op))
     return "quantized_t";
+  if (isa<PartialSumOp>(op))
+    return "partial_sums";
   if (isa<AdamWOp>(op))
     return index == 0 ? "new_parameter" : index == 1 ? "new_m" : "new_v";
   if (index > 0)

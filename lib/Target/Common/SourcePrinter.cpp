@@ -172,11 +172,18 @@ void FunctionPrinter::print(LaunchOp op) {
   ValueRange buffers = op.getBuffers();
   bool sums = skeleton == train::Skeleton::sum, rows = skeleton == train::Skeleton::rows;
   os << "  " << train::stringifySkeleton(skeleton);
-  if (isCUDA && rows) {
-    // A transposed copy needs many rows in one block, whole rows only if something is reduced over them.
-    bool transposes = false, reduces = false;
-    kernel.walk([&](QuantizeOp quantize) { transposes |= static_cast<bool>(quantize.getTransposed()); });
-    kernel.walk([&](ReduceOp) { reduces = true; });
+  // A transposed copy and partial sums need many rows in one block, whole rows only if something is reduced over them.
+  bool transposes = false, reduces = false;
+  int64_t blockRows = 0;
+  kernel.walk([&](QuantizeOp quantize) { transposes |= static_cast<bool>(quantize.getTransposed()); });
+  kernel.walk([&](PartialSumOp sum) { blockRows = sum.getBlockRows(); });
+  kernel.walk([&](ReduceOp) { reduces = true; });
+  if (blockRows) {
+    os << "_summed<";
+    if (isCUDA)
+      os << op.getCols() << ", /*whole_rows=*/" << (reduces ? "true, " : "false, ");
+    os << "/*block_rows=*/" << blockRows << ">";
+  } else if (isCUDA && rows) {
     os << (transposes ? "_transposed<" : "<") << op.getCols();
     if (transposes)
       os << (reduces ? ", /*whole_rows=*/true" : ", /*whole_rows=*/false");
