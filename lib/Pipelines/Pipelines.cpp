@@ -46,7 +46,9 @@ void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options, 
     return;
   passes.addPass(train::createFitKernels());
   passes.addPass(train::createRepeatBias());
-  passes.addPass(train::createFormFusions());
+  train::FormFusionsOptions fusions;
+  fusions.sumRows = options.getSumRows();
+  passes.addPass(train::createFormFusions(fusions));
   if (stage == Stage::fusion)
     return;
   ConvertToExecOptions exec;

@@ -27,9 +27,11 @@ struct PipelineOptions {
   std::vector<std::string> recompute; ///< what backward computes anew: see train-recompute
   std::optional<bool> fp8TN = {};     ///< run fp8-choose-layouts; by default where the target needs it
 
+  std::optional<int64_t> sumRows = {}; ///< see train-form-fusions; by default 32 on cuda, 0 on cpu
   std::optional<int64_t> maxLogits = {}; ///< see exec-chunk-loss; by default 1 GiB on cuda, no limit on cpu
 
   bool needsTN() const { return fp8TN.value_or(target == "cuda"); }
+  int64_t getSumRows() const { return sumRows.value_or(target == "cuda" ? 32 : 0); }
   int64_t getMaxLogits() const { return maxLogits.value_or(target == "cuda" ? int64_t(1) << 30 : 0); }
 };
 

@@ -29,6 +29,7 @@ struct CompileArguments {
   std::vector<std::string> recompute;
   int64_t batch = 0, seq = 0;
   std::optional<int64_t> maxLogits;
+  std::optional<int64_t> sumRows;
   uint64_t memoryLimit = 0;
   bool forwardOnly = false, remarks = false, saysRecompute = false;
 };
@@ -69,6 +70,7 @@ static int compile(const CompileArguments &args) {
   if (!args.fp8Layouts.empty())
     options.fp8TN = args.fp8Layouts == "tn";
   options.maxLogits = args.maxLogits;
+  options.sumRows = args.sumRows;
   if (args.memoryLimit && failed(fitMemory(*module, options, !args.saysRecompute, args.memoryLimit, args.batch, import)))
     return 1;
 
@@ -106,6 +108,8 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
   command->add_option("--loss", args->loss, "Output of the graph to differentiate (default: its scalar output, else cross-entropy of its logits)");
   command->add_option("--fp8-layouts", args->fp8Layouts, "Layouts of FP8 products: tn (contracted dimensions last, as GPUs want them) or any; default: what the target needs")
       ->check(CLI::IsMember({"tn", "any"}));
+  command->add_option("--sum-rows", args->sumRows, "Let kernels sum gradients of biases and norms over blocks of so many rows by the way; 0: in kernels of their own (default: 32 on cuda, 0 on cpu)")
+      ->check(CLI::IsMember({0, 32}));
   command->add_option("--max-logits", args->maxLogits, "Bytes of the largest logits buffer, as 512M: beyond, head and loss run by chunks of rows; 0: no limit (default: 1G on cuda, 0 on cpu)")
       ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))->check(CLI::NonNegativeNumber);
   command->add_option("--recompute", args->recompute, "Compute anew in backward instead of keeping: none, norm, gelu, block, or several with commas")

@@ -214,6 +214,18 @@ def Exec_AmaxOp : Exec_Op<"amax"> {
   let assemblyFormat = "$value `,` $stats attr-dict `:` type($stats)";
 }
 
+def Exec_PartialSumOp : Exec_Op<"partial_sum"> {
+  let summary = "Add to the sum of the block of rows that this row is in";
+  let description = [{
+    `target` [ceil(rows / `block_rows`), cols] gets, at [i / `block_rows`, j], the sum of `value` over the rows of the block, in order. `slot` numbers
+    the partial sums of the kernel, which has skeleton `rows`.
+
+    Example: `exec.partial_sum %t, %d_bias_partials slot 0 block_rows 32 : memref<*xf32>`
+  }];
+  let arguments = (ins F32:$value, AnyUnrankedMemRef:$target, I64Attr:$slot, I64Attr:$block_rows);
+  let assemblyFormat = "$value `,` $target `slot` $slot `block_rows` $block_rows attr-dict `:` type($target)";
+}
+
 class Exec_RegionOp<string mnemonic, list<Trait> traits = []>
     : Exec_Op<mnemonic, !listconcat([SingleBlock], traits)> {
   let regions = (region SizedRegion<1>:$body);

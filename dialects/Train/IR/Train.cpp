@@ -215,6 +215,18 @@ void FusionOp::print(OpAsmPrinter &printer) {
   printer.printRegion(getBody(), /*printEntryBlockArgs=*/false);
 }
 
+LogicalResult PartialSumOp::verify() {
+  ArrayRef<int64_t> in = fp8::getShape(getInput().getType()), out = fp8::getShape(getOutput().getType());
+  if (in.empty())
+    return emitOpError("needs rows to sum over, but got a scalar");
+  int64_t rows = ShapedType::getNumElements(in.drop_back());
+  int64_t expected[] = {static_cast<int64_t>(llvm::divideCeil(rows, getBlockRows())), in.back()};
+  if (out != ArrayRef<int64_t>(expected))
+    return emitOpError("sums ") << rows << " rows of " << in.back() << " by " << getBlockRows()
+                                << ": the result must be " << expected[0] << "x" << expected[1];
+  return success();
+}
+
 LogicalResult FusionOp::verify() {
   if (getBody().getArgumentTypes() != getInputs().getTypes())
     return emitOpError("body arguments must have the types of the operands");

@@ -713,7 +713,7 @@ def Train_FusionOp : Train_PureOp<"fusion", [IsolatedFromAbove, SingleBlock], []
   let description = [{
     The body is a tensor-level graph whose arguments are the operands and whose
     `train.yield` gives the results. `skeleton` says how the kernel runs: `map` over elements, `rows` with reductions over
-    the last dimension, `columns` with reductions over the leading ones, `sum` over everything. Each value is rounded to its type inside the kernel as it would be outside: fusing never changes a bit.
+    the last dimension (and partial ones over the leading dimensions), `columns` with reductions over the leading ones, `sum` over everything. Each value is rounded to its type inside the kernel as it would be outside: fusing never changes a bit.
 
     Example:
     ```mlir
@@ -728,6 +728,20 @@ def Train_FusionOp : Train_PureOp<"fusion", [IsolatedFromAbove, SingleBlock], []
   let results = (outs Variadic<AnyType>:$outputs);
   let regions = (region SizedRegion<1>:$body);
   let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+}
+
+def Train_PartialSumOp : Train_PureOp<"partial_sum", [], []> {
+  let summary = "Sums over every `block_rows` consecutive rows";
+  let description = [{
+    Of an input [S, C], seen as rows of C elements, the sums over rows 0 to `block_rows` - 1, and so on: f32 [ceil(rows / `block_rows`), C]. The
+    sum over its rows is then that of all rows. Stands in fusions of skeleton `rows` only, put there by `train-form-fusions`.
+
+    Example: `%0 = train.partial_sum %x {block_rows = 32} : tensor<4x64x16xbf16> -> tensor<8x16xf32>`
+  }];
+  let arguments = (ins Train_Float:$input, ConfinedAttr<I64Attr, [IntPositive]>:$block_rows);
+  let results = (outs Train_F32:$output);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($output)";
   let hasVerifier = 1;
 }
 

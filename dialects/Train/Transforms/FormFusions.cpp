@@ -31,6 +31,7 @@ struct Group {
   Skeleton skeleton;
   SmallVector<int64_t> shape; // what the kernel runs over
   SmallVector<Operation *> ops;
+  SmallVector<Operation *> columnSums; // of which the kernel makes partial sums
 };
 
 struct FormFusions : train::impl::FormFusionsBase<FormFusions> {
@@ -43,6 +44,10 @@ struct FormFusions : train::impl::FormFusionsBase<FormFusions> {
 
   void fuse(Block &block);
   void joinQuantization(Operation *transpose);
+  void joinColumnSum(Group &sum, ArrayRef<std::unique_ptr<Group>> groups);
+  bool mayMake(const Group &group, Operation *columnSum) const;
+  void sumPartials(Operation *columnSum, Value result, Value partials, unsigned place);
+  void moveUsersAfter(Operation *op, unsigned place);
   bool mayExtend(const Group &group, Operation *op, const Group &other) const;
   void merge(Group *into, Group *from);
   void outline(Group &group);
@@ -172,6 +177,12 @@ static bool isAccumulation(Operation *op) {
   return read && assign && read.getVariable() == assign.getVariable();
 }
 
+/// An accumulation of one term only: where there are several, they are added in
+/// program order.
+static bool isOnlyTerm(Operation *op) {
+  return isAccumulation(op) && isa<ReadOp>(op->getOperand(0).getDefiningOp()) && isa<AssignOp>(*op->user_begin());
+}
+
 /// May `group` move down to `op`, where it merges with `other`?
 bool FormFusions::mayExtend(const Group &group, Operation *op, const Group &other) const {
   for (Operation *member : group.ops)
@@ -204,6 +215,15 @@ void FormFusions::joinQuantization(Operation *transpose) {
   group->skeleton = Skeleton::rows;
   group->ops.push_back(transpose);
   groupOf[transpose] = group;
+}
+
+/// A sum of whole rows into one, as gradients of biases and norms are.
+static bool isSumOverRows(Operation *op) {
+  if (auto decomposable = dyn_cast<DecomposableOpInterface>(op))
+    return decomposable.reducesColumns();
+  auto sum = dyn_cast<ReduceSumOp>(op);
+  return sum && classify(op)->first == Skeleton::columns &&
+         fp8::getShape(sum.getOutput().getType()) == fp8::getShape(sum.getInput().getType()).take_back(1);
 }
 
 void FormFusions::fuse(Block &block) {
@@ -247,9 +267,66 @@ void FormFusions::fuse(Block &block) {
       reader = &op;
     }
   }
+  if (sumRows > 0)
+    for (auto &group : groups)
+      if (!group->ops.empty() && isSumOverRows(group->ops.front()))
+        joinColumnSum(*group, groups);
   for (auto &group : groups)
     if (!group->ops.empty())
       outline(*group);
+}
+
+/// May the kernel of `group` make partial sums for `columnSum`? What both read is
+/// there where the kernel runs, and nobody waits for the sum before.
+bool FormFusions::mayMake(const Group &group, Operation *columnSum) const {
+  unsigned runs = position.lookup(group.ops.back());
+  for (Value operand : columnSum->getOperands()) {
+    Operation *producer = operand.getDefiningOp();
+    const Group *owner = producer ? groupOf.lookup(producer) : nullptr;
+    if (producer && owner != &group && position.lookup(owner ? owner->ops.back() : producer) >= runs)
+      return false;
+  }
+  return llvm::all_of(columnSum->getUsers(),
+                      [&](Operation *user) { return isOnlyTerm(user) || position.lookup(user) > runs; });
+}
+
+/// Lets a kernel that computes or reads what `sum` sums over do it by the way.
+void FormFusions::joinColumnSum(Group &sum, ArrayRef<std::unique_ptr<Group>> groups) {
+  // GPU kernels that do so work on packs of eight columns.
+  if (sum.shape.back() % 8)
+    return;
+  Operation *op = sum.ops.front();
+  SmallVector<Group *> candidates;
+  for (Value operand : op->getOperands()) {
+    if (fp8::getShape(operand.getType()) != ArrayRef<int64_t>(sum.shape))
+      continue;
+    // The kernel that makes the value comes first: it may not have to store it then.
+    if (Operation *producer = operand.getDefiningOp())
+      candidates.push_back(groupOf.lookup(producer));
+    SmallVector<Operation *> users(operand.getUsers());
+    llvm::sort(users, [&](Operation *a, Operation *b) { return position.lookup(a) < position.lookup(b); });
+    for (Operation *user : users)
+      candidates.push_back(groupOf.lookup(user));
+  }
+  for (Group *group : candidates)
+    if (group && isElementwise(group->skeleton) && group->shape == sum.shape && mayMake(*group, op)) {
+      group->skeleton = Skeleton::rows;
+      group->columnSums.push_back(op);
+      groupOf.erase(op);
+      sum.ops.clear();
+      return;
+    }
+}
+
+/// Assignments, and sums on their way to one, did not hold a group back: they
+/// follow `op`, which stands at `place`. (Asking the block for the order would
+/// number all of its ops again after every change.)
+void FormFusions::moveUsersAfter(Operation *op, unsigned place) {
+  for (Operation *user : llvm::make_early_inc_range(op->getUsers()))
+    if ((isa<AssignOp>(user) || isOnlyTerm(user)) && position.lookup(user) < place) {
+      user->moveAfter(op);
+      moveUsersAfter(user, place);
+    }
 }
 
 /// What a value of a fusion is called in reports and emitted source.
@@ -263,6 +340,8 @@ static std::string getResultName(Value value) {
     return name + ".t";
   if (index == 0)
     return name;
+  if (isa<LayerNormParamsVJPOp>(op))
+    return name + ".bias";
   return name + (isa<LayerNormOp>(op) && index == 1 ? ".mean" : isa<fp8::QuantizeOp>(op) ? ".stats" : ".rstd");
 }
 
@@ -275,15 +354,60 @@ static std::string joinNames(ArrayRef<Operation *> ops) {
   return llvm::join(names, " + ");
 }
 
+/// Replaces a sum over rows in the body of a fusion by partial sums.
+static SmallVector<Value> makePartialSums(Operation *columnSum, int64_t blockRows) {
+  OpBuilder builder(columnSum);
+  SmallVector<Value> sums(columnSum->getResults());
+  if (auto decomposable = dyn_cast<DecomposableOpInterface>(columnSum))
+    sums = decomposable.decompose(builder);
+  SmallVector<Operation *> replaced{columnSum};
+  for (Value &sum : sums) {
+    while (auto cast = sum.getDefiningOp<CastOp>()) {
+      replaced.push_back(cast);
+      sum = cast.getInput();
+    }
+    auto reduce = sum.getDefiningOp<ReduceSumOp>();
+    replaced.push_back(reduce);
+    ArrayRef<int64_t> shape = fp8::getShape(reduce.getInput().getType());
+    int64_t blocks = llvm::divideCeil(ShapedType::getNumElements(shape.drop_back()), blockRows);
+    auto type = RankedTensorType::get({blocks, shape.back()}, builder.getF32Type());
+    sum = PartialSumOp::create(builder, columnSum->getLoc(), type, reduce.getInput(), blockRows);
+  }
+  for (Operation *op : replaced)
+    if (op->use_empty() && op->getBlock())
+      op->erase();
+  return sums;
+}
+
+/// The kernel that adds up the blocks, in order.
+void FormFusions::sumPartials(Operation *columnSum, Value result, Value partials, unsigned place) {
+  OpBuilder builder(columnSum->getContext());
+  builder.setInsertionPointAfterValue(partials);
+  auto fusion = FusionOp::create(builder, columnSum->getLoc(), TypeRange(result.getType()), partials, Skeleton::columns);
+  fusion->setDiscardableAttrs(columnSum->getDiscardableAttrDictionary());
+  fusion->removeDiscardableAttr("precision");
+  fusion->setDiscardableAttr("result_names", builder.getStrArrayAttr({getResultName(result)}));
+  Block &body = fusion.getBody().emplaceBlock();
+  builder.setInsertionPointToEnd(&body);
+  Value argument = body.addArgument(partials.getType(), columnSum->getLoc());
+  Value sum = ReduceSumOp::create(builder, columnSum->getLoc(), result.getType(), argument,
+                                  builder.getDenseI64ArrayAttr({0}), /*keepdims=*/false);
+  YieldOp::create(builder, columnSum->getLoc(), sum);
+  result.replaceAllUsesWith(fusion.getResult(0));
+  moveUsersAfter(fusion, place);
+}
+
 void FormFusions::outline(Group &group) {
   Operation *last = group.ops.back();
-  DenseSet<Operation *> members(group.ops.begin(), group.ops.end());
+  SmallVector<Operation *> all(group.ops);
+  llvm::append_range(all, group.columnSums);
+  DenseSet<Operation *> members(all.begin(), all.end());
   SmallVector<Value> inputs, outputs;
   IRMapping mapping;
   OpBuilder builder(last);
   Block *body = new Block;
   SmallVector<Operation *> constants;
-  for (Operation *op : group.ops) {
+  for (Operation *op : all) {
     for (Value operand : op->getOperands()) {
       operand = behindBarriers(operand);
       Operation *producer = operand.getDefiningOp();
@@ -300,29 +424,18 @@ void FormFusions::outline(Group &group) {
       inputs.push_back(operand);
       mapping.map(operand, body->addArgument(operand.getType(), op->getLoc()));
     }
+  }
+  for (Operation *op : group.ops)
     for (Value result : op->getResults())
       if (llvm::any_of(result.getUsers(), [&](Operation *user) { return !members.contains(user); }))
         outputs.push_back(result);
-  }
-  if (outputs.empty()) {
+  if (outputs.empty() && group.columnSums.empty()) {
     delete body;
     for (Operation *op : llvm::reverse(group.ops))
       op->erase();
     return;
   }
 
-  auto fusion = FusionOp::create(builder, last->getLoc(), ValueRange(outputs).getTypes(), inputs,
-                                 group.skeleton);
-  if (std::string name = joinNames(group.ops); !name.empty())
-    setName(fusion, name);
-  if (StringRef phase = getPhase(last); !phase.empty())
-    setPhase(fusion, phase);
-  // One name per result: the op's own says what the kernel does.
-  SmallVector<Attribute> resultNames;
-  for (Value output : outputs)
-    resultNames.push_back(builder.getStringAttr(getResultName(output)));
-  fusion->setDiscardableAttr("result_names", builder.getArrayAttr(resultNames));
-  fusion.getBody().push_back(body);
   builder.setInsertionPointToEnd(body);
   for (Operation *constant : constants)
     mapping.map(constant->getResult(0), builder.clone(*constant)->getResult(0));
@@ -334,19 +447,36 @@ void FormFusions::outline(Group &group) {
     for (StringRef attr : {StringRef(kNameAttr), StringRef(kPhaseAttr), StringRef("precision")})
       clone->removeDiscardableAttr(attr);
   }
-  SmallVector<Value> yielded;
+  SmallVector<Value> yielded, sums;
   for (Value output : outputs)
     yielded.push_back(mapping.lookup(output));
-  YieldOp::create(builder, last->getLoc(), yielded);
-  for (auto [output, result] : llvm::zip(outputs, fusion.getResults())) {
-    output.replaceAllUsesWith(result);
-    // Assignments did not hold the group back: they follow it. (Asking the block
-    // for the order would number all of its ops again after every change.)
-    for (Operation *user : llvm::make_early_inc_range(result.getUsers()))
-      if (isa<AssignOp>(user) && position.lookup(user) < position.lookup(last))
-        user->moveAfter(fusion);
+  for (Operation *op : group.columnSums) {
+    llvm::append_range(sums, op->getResults());
+    llvm::append_range(yielded, makePartialSums(builder.clone(*op, mapping), sumRows));
+    builder.setInsertionPointToEnd(body);
   }
-  for (Operation *op : llvm::reverse(group.ops)) {
+  YieldOp::create(builder, last->getLoc(), yielded);
+
+  builder.setInsertionPoint(last);
+  auto fusion = FusionOp::create(builder, last->getLoc(), ValueRange(yielded).getTypes(), inputs, group.skeleton);
+  fusion.getBody().push_back(body);
+  if (std::string name = joinNames(all); !name.empty())
+    setName(fusion, name);
+  if (StringRef phase = getPhase(last); !phase.empty())
+    setPhase(fusion, phase);
+  // One name per result: the op's own says what the kernel does.
+  SmallVector<Attribute> resultNames;
+  for (Value output : outputs)
+    resultNames.push_back(builder.getStringAttr(getResultName(output)));
+  for (Value sum : sums)
+    resultNames.push_back(builder.getStringAttr(getResultName(sum) + ".partials"));
+  fusion->setDiscardableAttr("result_names", builder.getArrayAttr(resultNames));
+  for (auto [output, result] : llvm::zip_first(outputs, fusion.getResults()))
+    output.replaceAllUsesWith(result);
+  moveUsersAfter(fusion, position.lookup(last));
+  for (auto [sum, partials] : llvm::zip(sums, fusion.getResults().drop_front(outputs.size())))
+    sumPartials(cast<OpResult>(sum).getOwner(), sum, partials, position.lookup(last));
+  for (Operation *op : llvm::reverse(all)) {
     groupOf.erase(op);
     op->erase();
   }

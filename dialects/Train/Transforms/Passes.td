@@ -104,6 +104,15 @@ def FitKernels : Pass<"train-fit-kernels", "::mlir::ModuleOp"> {
 
 def FormFusions : Pass<"train-form-fusions", "::mlir::ModuleOp"> {
   let summary = "Group ops that become one kernel into train.fusion";
+  let description = [{
+    Element-wise ops and reductions over the last dimension join their producers; `fp8.transpose` joins the quantisation that it copies. With `sum-rows`,
+    sums over the rows (gradients of biases and norms) join a kernel that computes or reads what they sum: it gives
+    `train.partial_sum`s over blocks of that many rows, which a small kernel then adds up in order. Fusing changes no bit, but for
+    these sums, whose order it changes.
+  }];
+  let options = [
+    Option<"sumRows", "sum-rows", "int64_t", "0", "Rows of a block of partial sums over rows; 0: such sums are kernels of their own">
+  ];
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
 

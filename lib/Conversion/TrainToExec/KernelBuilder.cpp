@@ -114,6 +114,7 @@ private:
   Block *body;
   DenseMap<Value, Value> arguments, inverseScales;
   Scope outer;
+  int64_t partialSums = 0;
 };
 } // namespace
 
@@ -271,6 +272,11 @@ void BodyBuilder::output(Value value, Value target, Accumulation accumulation, S
   }
   if (auto quantize = dyn_cast<fp8::QuantizeOp>(op))
     return storeCode(quantize, each);
+  if (auto partial = dyn_cast<PartialSumOp>(op)) {
+    Value element = get(partial.getInput(), each);
+    exec::PartialSumOp::create(each.builder, loc, element, target, partialSums++, partial.getBlockRows());
+    return;
+  }
   if (fusion.getSkeleton() == Skeleton::columns) {
     // The sum is rounded when it is stored.
     while (auto cast = op ? dyn_cast<CastOp>(op) : CastOp())
@@ -308,6 +314,8 @@ static std::string outputName(FusionOp fusion, OpResult result) {
     return "quantized";
   if (isa<fp8::TransposeOp>(op))
     return "quantized_t";
+  if (isa<PartialSumOp>(op))
+    return "partial_sums";
   if (isa<AdamWOp>(op))
     return index == 0 ? "new_parameter" : index == 1 ? "new_m" : "new_v";
   if (index > 0)
@@ -333,12 +341,12 @@ LogicalResult BodyBuilder::build() {
         type && !Position::get(type.getShape(), domain))
       return fusion.emitOpError("cannot place an operand of ") << type << " in a kernel over its shape";
   }
-  // Column sums are placed by what they sum.
+  // Sums over rows are placed by what they sum.
   if (fusion.getSkeleton() != Skeleton::columns)
     for (Operation &op : source)
       for (Value result : op.getResults())
         if (auto type = dyn_cast<RankedTensorType>(result.getType());
-            type && !Position::get(type.getShape(), domain))
+            type && !isa<PartialSumOp>(op) && !Position::get(type.getShape(), domain))
           return fusion.emitOpError("cannot place a value of ")
                  << type << " in a kernel over its shape; run train-fit-kernels before train-form-fusions";
   kernel.setInputs(body->getNumArguments());

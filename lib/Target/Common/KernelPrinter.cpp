@@ -201,6 +201,11 @@ void Printer::printOp(Operation &op, unsigned indent) {
     copies += transposed ? 1 : 0;
     return;
   }
+  if (auto sum = dyn_cast<PartialSumOp>(op)) {
+    os.indent(indent) << "row.partial_sum(Slot<" << sum.getSlot() << ">{}, " << name(sum.getTarget()) << ", j, "
+                      << use(sum.getValue()) << ");\n";
+    return;
+  }
   if (auto amax = dyn_cast<AmaxOp>(op)) {
     os.indent(indent) << "count(" << amaxName(amax.getStats()) << ", " << use(amax.getValue()) << ");\n";
     return;

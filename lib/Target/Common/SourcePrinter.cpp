@@ -174,19 +174,20 @@ void FunctionPrinter::print(LaunchOp op) {
   ValueRange buffers = op.getBuffers();
   bool sums = skeleton == train::Skeleton::sum, rows = skeleton == train::Skeleton::rows;
   os << "  " << train::stringifySkeleton(skeleton);
-  if (isCUDA && rows) {
-    // A transposed copy needs many rows in one block, whole rows only if something is reduced over them.
-    int transposes = 0;
-    bool reduces = false;
-    kernel.walk([&](QuantizeOp quantize) { transposes += static_cast<bool>(quantize.getTransposed()); });
-    kernel.walk([&](ReduceOp) { reduces = true; });
-    os << (transposes ? "_transposed<" : "<") << op.getCols();
-    if (transposes)
-      os << (reduces ? ", /*whole_rows=*/true" : ", /*whole_rows=*/false");
-    if (transposes > 1)
-      os << ", /*copies=*/" << transposes;
-    os << ">";
-  }
+  // Transposed copies and partial sums need many rows in one block, whole rows only if something is reduced over them.
+  int copies = 0;
+  int64_t blockRows = 0;
+  bool reduces = false;
+  kernel.walk([&](QuantizeOp quantize) { copies += static_cast<bool>(quantize.getTransposed()); });
+  kernel.walk([&](PartialSumOp sum) { blockRows = sum.getBlockRows(); });
+  kernel.walk([&](ReduceOp) { reduces = true; });
+  if (isCUDA && (copies || blockRows))
+    os << "_tiled<" << op.getCols() << ", /*whole_rows=*/" << (reduces ? "true" : "false") << ", /*copies=*/" << copies
+       << ", /*block_rows=*/" << (blockRows ? blockRows : 32) << ">";
+  else if (isCUDA && rows)
+    os << "<" << op.getCols() << ">";
+  else if (blockRows)
+    os << "_summed</*block_rows=*/" << blockRows << ">";
   os << "(" << first << type << "{" << list(sums ? buffers.drop_back() : buffers)
      << (dependsOnMicroBatch(kernel) ? ", call->accumulate != 0" : "") << "}, ";
   if (skeleton == train::Skeleton::map || sums)

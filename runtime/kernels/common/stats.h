@@ -16,6 +16,10 @@
 
 namespace fp8c {
 
+/// Tells apart the partial sums of one kernel: a skeleton may keep them in
+/// registers.
+template <int> struct Slot {};
+
 /// Memory layout of a value of type !fp8.stats; zeroed before use.
 struct Stats {
   uint32_t amax_bits;
@@ -73,10 +77,6 @@ template <class T> FP8C_FN T quantize(float x, float scale, Amax &amax) {
   }
   return from_float<T>(y);
 }
-
-/// Tells apart the partial sums of one kernel: a skeleton may keep them in
-/// registers.
-template <int> struct Slot {};
 
 } // namespace fp8c
 

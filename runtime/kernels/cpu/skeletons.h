@@ -6,6 +6,7 @@
 //
 //   map(k, n)               element-wise over n elements
 //   rows(k, rows, cols)     per row: element-wise steps and reductions
+//   rows_summed<R>(k, ...)  the same, and sums over every R rows
 //   columns(k, rows, cols)  reductions over rows, for blocks of columns
 //   sum(k, n, out)          one number from n elements
 //
@@ -126,6 +127,26 @@ template <class K> void rows(const K &k, int64_t rows, int64_t cols) {
 #pragma omp parallel for schedule(static) if (rows * cols >= parallel_threshold)
   for (int64_t i = 0; i < rows; ++i)
     detail::run(k, Row{i, rows, cols});
+}
+
+/// A row of a kernel that sums over blocks of rows by the way.
+template <int BlockRows> struct SummedRow : Row {
+  /// Adds v to the sum, over the rows of this block, of element j. A block's rows
+  /// come in order.
+  template <int I>
+  FP8C_FN void partial_sum(Slot<I>, float *sums, int64_t j, float v) const {
+    float *sum = sums + index / BlockRows * cols;
+    sum[j] = index % BlockRows ? sum[j] + v : v;
+  }
+};
+
+/// As rows(), for kernels with partial sums.
+template <int BlockRows, class K>
+void rows_summed(const K &k, int64_t rows, int64_t cols) {
+#pragma omp parallel for schedule(static) if (rows * cols >= parallel_threshold)
+  for (int64_t first = 0; first < rows; first += BlockRows)
+    for (int64_t i = first; i < rows && i < first + BlockRows; ++i)
+      detail::run(k, SummedRow<BlockRows>{{i, rows, cols}});
 }
 
 //===----------------------------------------------------------------------===//

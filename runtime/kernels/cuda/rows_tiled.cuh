@@ -1,12 +1,11 @@
 //===- rows_tiled.cuh - Row kernels that work on blocks of rows -----------===//
 //
-//   rows_transposed<Cols, WholeRows>(stream, k, rows)
-//   rows_summed<Cols, WholeRows, BlockRows>(stream, k, rows)
+//   rows_tiled<Cols, WholeRows, Copies, BlockRows>(stream, k, rows)
 //
 // As rows, for functors that besides
 //
-//   row.store_transposed(p, j, code)      write FP8 codes to the transposed matrix
-//   row.partial_sum(Slot<I>{}, p, j, v)   sum over every BlockRows rows
+//   row.store_transposed(p, j, code, copy)  write FP8 codes to transposed matrices
+//   row.partial_sum(Slot<I>{}, p, j, v)     sum over every BlockRows rows
 //
 // A block works on all rows of a tile. Transposed codes gather in shared memory,
 // from where they go out as 16 bytes down a column; sums stay in registers, a
@@ -23,10 +22,11 @@
 namespace fp8c {
 namespace detail {
 
-/// Rows of a block, and of the tile that transposed codes gather in: fewer where
-/// 32 would not fit into shared memory.
+/// Rows of a block, and of the tiles that transposed codes gather in: fewer
+/// where 32 would not fit into shared memory.
 constexpr int block_rows = 32;
-template <int Cols> constexpr int tile_rows = Cols <= 6400 ? 32 : 16;
+template <int Cols, int Copies>
+constexpr int tile_rows = Cols *Copies <= 6400 ? 32 : 16;
 
 /// How a block is laid out: `teams` teams of `team` threads, each on a row of
 /// `cols` columns, in `trips` steps.
@@ -85,7 +85,7 @@ template <int Trips> struct PartialSums {
 };
 
 /// One row, or a part of it, worked on by a team.
-template <int Cols, int TileCols, int Team> struct TileRow {
+template <int Cols, int TileCols, int Height, int Team> struct TileRow {
   static constexpr int N = pack_size, pitch = TileCols + 4;
   static constexpr int stride = N * Team;
   static constexpr int trips = (TileCols + stride - 1) / stride;
@@ -93,8 +93,8 @@ template <int Cols, int TileCols, int Team> struct TileRow {
 
   int64_t index;
   int first_col, lane, team;
-  unsigned char *tile; ///< this row of it
-  unsigned char **transposed;
+  unsigned char *tile;        ///< this row of the first copy's
+  unsigned char **transposed; ///< where each copy goes
   float *scratch; ///< a word per warp of the team
   PartialSums<trips> *partial;
 
@@ -140,21 +140,23 @@ template <int Cols, int TileCols, int Team> struct TileRow {
     detail::commit(amax, stats);
   }
 
-  /// The codes of elements j.. of the row, into column index of rows j.. of p.
+  /// The codes of elements j.. of the row, into column index of rows j.. of p,
+  /// which is one for each `copy`.
   template <class T>
-  FP8C_INLINE void store_transposed(T *p, TileIndex j,
-                                    const Codes<T, N> &codes) const {
+  FP8C_INLINE void store_transposed(T *p, TileIndex j, const Codes<T, N> &codes,
+                                    int copy = 0) const {
     static_assert(sizeof(T) == 1, "FP8 codes");
     union {
       Codes<T, N> codes;
       uint32_t words[2];
     } u;
     u.codes = codes;
-    auto *to = reinterpret_cast<uint32_t *>(tile + (j.first - first_col));
+    auto *to = reinterpret_cast<uint32_t *>(tile + copy * Height * pitch +
+                                            (j.first - first_col));
     to[0] = u.words[0];
     to[1] = u.words[1];
     if (lane == 0)
-      *transposed = reinterpret_cast<unsigned char *>(p);
+      transposed[copy] = reinterpret_cast<unsigned char *>(p);
   }
 
   /// Adds v to the sums, over the rows of the tile, of columns j...
@@ -244,20 +246,18 @@ FP8C_INLINE void write_sums(const float (&partial)[Trips][pack_size],
   __syncthreads();
 }
 
-template <int Cols, int TileCols, int Team, int Teams, class K>
+template <int Cols, int TileCols, int Copies, int Team, int Teams, class K>
 __global__ void __launch_bounds__(Team *Teams)
     rows_tiled_kernel(K k, int64_t rows) {
-  using Row = TileRow<Cols, TileCols, Team>;
+  constexpr int height = tile_rows<TileCols, Copies>;
+  using Row = TileRow<Cols, TileCols, height, Team>;
   using Partial = PartialSums<Row::trips>;
-  constexpr int height = tile_rows<TileCols>;
   extern __shared__ __align__(16) unsigned char tile[];
-  __shared__ unsigned char *transposed;
+  __shared__ unsigned char *transposed[Copies + 1];
   __shared__ float *targets[Partial::max_slots];
   __shared__ float scratch[Teams][Team / warp_size];
   const int team = threadIdx.x / Team, lane = threadIdx.x % Team;
   const int first_col = blockIdx.y * TileCols;
-  if (threadIdx.x == 0)
-    transposed = nullptr;
   if (threadIdx.x < Partial::max_slots)
     targets[threadIdx.x] = nullptr;
   Partial partial = {};
@@ -266,13 +266,16 @@ __global__ void __launch_bounds__(Team *Teams)
     __syncthreads();
     for (int r = team; r < height && first_row + r < rows; r += Teams) {
       Row row{first_row + r,         first_col,   lane,          team,
-              tile + r * Row::pitch, &transposed, scratch[team], &partial};
+              tile + r * Row::pitch, transposed,  scratch[team], &partial};
       k(row);
     }
     __syncthreads();
-    if (transposed)
-      write_transposed<TileCols, height, Row::pitch>(tile, transposed,
-                                                     first_row, first_col, rows);
+    if (first_row < rows)
+#pragma unroll
+      for (int copy = 0; copy < Copies; ++copy)
+        write_transposed<TileCols, height, Row::pitch>(
+            tile + copy * height * Row::pitch, transposed[copy], first_row,
+            first_col, rows);
   }
   // A team without rows knows no targets. The tile's memory serves once more.
 #pragma unroll
@@ -289,34 +292,30 @@ __global__ void __launch_bounds__(Team *Teams)
                                        first_col);
 }
 
-template <int Cols, bool WholeRows, int MaxTrips, int MaxCols, class K>
-void launch_tiled(const Stream &stream, const K &k, int64_t rows) {
-  static_assert(Cols % pack_size == 0, "tiles are made of packs");
-  constexpr TileShape shape =
-      WholeRows ? whole_shape<Cols>(MaxTrips) : part_shape<Cols>(MaxCols);
-  constexpr int bytes = tile_rows<shape.cols> * (shape.cols + 4);
-  static_assert(bytes <= 220 * 1024, "rows are too long for a tile");
-  launch(stream,
-         rows_tiled_kernel<Cols, shape.cols, shape.team, shape.teams, K>,
-         dim3(blocks_for(rows, block_rows), Cols / shape.cols),
-         shape.threads(), bytes, k, rows);
-}
-
 } // namespace detail
 
-template <int Cols, bool WholeRows, class K>
-void rows_transposed(const Stream &stream, const K &k, int64_t rows) {
-  if (rows % 16)
+template <int Cols, bool WholeRows, int Copies, int BlockRows, class K>
+void rows_tiled(const Stream &stream, const K &k, int64_t rows) {
+  using namespace detail;
+  static_assert(BlockRows == block_rows, "rows of a block of threads");
+  static_assert(Cols % pack_size == 0, "tiles are made of packs");
+  // Sums of several columns take registers, so few steps of a team are better.
+  constexpr TileShape shape =
+      WholeRows ? whole_shape<Cols>(3) : part_shape<Cols>(512);
+  constexpr int codes =
+      Copies * tile_rows<shape.cols, Copies> * (shape.cols + 4);
+  constexpr int sums = shape.cols * int(sizeof(float));
+  constexpr int bytes = codes > sums ? codes : sums;
+  static_assert(bytes <= 220 * 1024, "more than shared memory holds");
+  if (Copies && rows % 16)
     throw std::runtime_error("a transposed FP8 copy of " +
                              std::to_string(rows) +
                              " rows: FP8 needs multiples of 16");
-  detail::launch_tiled<Cols, WholeRows, 4, 1280>(stream, k, rows);
-}
-
-template <int Cols, bool WholeRows, int BlockRows, class K>
-void rows_summed(const Stream &stream, const K &k, int64_t rows) {
-  static_assert(BlockRows == detail::block_rows, "of a block of threads");
-  detail::launch_tiled<Cols, WholeRows, 3, 512>(stream, k, rows);
+  launch(
+      stream,
+      rows_tiled_kernel<Cols, shape.cols, Copies, shape.team, shape.teams, K>,
+      dim3(blocks_for(rows, block_rows), Cols / shape.cols), shape.threads(),
+      bytes, k, rows);
 }
 
 } // namespace fp8c

@@ -14,6 +14,22 @@
 namespace fp8c {
 namespace test {
 
+/// A gradient and, by the way, its sum over blocks of rows: twice, the second time
+/// of its squares.
+template <class In, class Out> struct ScaleAndSum {
+  const In *x;
+  Out *y;
+  float *sums, *squares;
+  template <class Row> void operator()(Row &row) const {
+    row.each([&](auto j) {
+      const float t = load(x, row.at(j)) * 0.5f;
+      store(y, row.at(j), t);
+      row.partial_sum(Slot<0>{}, sums, j, t);
+      row.partial_sum(Slot<1>{}, squares, j, t * t);
+    });
+  }
+};
+
 /// Quantised for two products that read it along different dimensions.
 template <class In, class Q> struct QuantizeTranspose {
   const In *x;

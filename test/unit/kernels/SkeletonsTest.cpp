@@ -50,6 +50,31 @@ TEST(Rows, TransposedCopy) {
     }
 }
 
+TEST(Rows, PartialSums) {
+  // The last block is not full.
+  const int64_t n = 75, cols = 333, blocks = 3;
+  const auto x = random_values<float>(n * cols, 1);
+  expect_thread_independent([&] {
+    std::vector<float> y(n * cols), sums(blocks * cols, NAN),
+        squares(blocks * cols, NAN);
+    rows_summed<32>(ScaleAndSum<float, float>{x.data(), y.data(), sums.data(),
+                                              squares.data()},
+                    n, cols);
+    for (int64_t b = 0; b < blocks; ++b)
+      for (int64_t j = 0; j < cols; ++j) {
+        float sum = 0, square = 0;
+        for (int64_t i = 32 * b; i < n && i < 32 * b + 32; ++i) {
+          sum += y[i * cols + j];
+          square += y[i * cols + j] * y[i * cols + j];
+        }
+        EXPECT_EQ(sums[b * cols + j], sum);
+        EXPECT_EQ(squares[b * cols + j], square);
+      }
+    EXPECT_EQ(y[7], 0.5f * x[7]);
+    return sums;
+  });
+}
+
 TEST(Rows, LayerNorm) {
   const int64_t n = 40, cols = 515;
   const auto x = random_values<float>(n * cols, 3);
