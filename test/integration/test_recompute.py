@@ -28,11 +28,11 @@ def model(request, tmp_path_factory):
     return path
 
 
-def train(model, data, folder, recipe, choice):
+def train(model, data, folder, formats, choice):
     """The metrics, the last checkpoint and the peak of a run of a few steps, two micro-batches each."""
     name = choice.replace(",", "-")
     program, out = folder / f"{name}.fp8x", folder / name
-    options = ["--recipe", recipe, "--batch", 2, "--host-opt", 0, "--recompute", choice]
+    options = [*formats, "--batch", 2, "--host-opt", 0, "--recompute", choice]
     run("fp8c", "compile", model, *options, "-o", program)
     options = ["--steps", STEPS, "--lr", 1e-2, "--seed", 1, "--accumulate", 2]
     run("fp8c-run", "train", program, "--data", data, *options, "--out", out)
@@ -44,13 +44,15 @@ def train(model, data, folder, recipe, choice):
     return records, checkpoint, int(micro.split()[-2])
 
 
-@pytest.mark.parametrize("recipe", ["f32", "bf16", "fp8-delayed", "fp8-current"])
-def test_recomputing_changes_memory_and_no_bit(model, data, tmp_path, recipe):
+@pytest.mark.parametrize("formats", ["f32", "bf16", "fp8-delayed", "fp8-delayed tn", "fp8-current tn"])
+def test_recomputing_changes_memory_and_no_bit(model, data, tmp_path, formats):
     """Losses, norms, weights, moments, scales and counters."""
-    records, checkpoint, most = train(model, data, tmp_path, recipe, "none")
+    recipe, *layouts = formats.split()
+    formats = ["--recipe", recipe, *(option for name in layouts for option in ("--fp8-layouts", name))]
+    records, checkpoint, most = train(model, data, tmp_path, formats, "none")
     peaks = {}
     for choice in CHOICES:
-        other, weights, peaks[choice] = train(model, data, tmp_path, recipe, choice)
+        other, weights, peaks[choice] = train(model, data, tmp_path, formats, choice)
         assert other == records, choice
         assert weights == checkpoint, choice
     assert peaks["norm"] < most and peaks["gelu"] < most
