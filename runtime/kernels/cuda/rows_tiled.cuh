@@ -1,11 +1,11 @@
 //===- rows_tiled.cuh - Row kernels that work on blocks of rows -----------===//
 //
-//   rows_transposed<Cols, WholeRows>(stream, k, rows)
+//   rows_transposed<Cols, WholeRows, Copies>(stream, k, rows)
 //   rows_summed<Cols, WholeRows, BlockRows>(stream, k, rows)
 //
 // As rows, for functors that besides
 //
-//   row.store_transposed(p, j, code)      write FP8 codes to the transposed matrix
+//   row.store_transposed(p, j, code, c)   write FP8 codes to transposed matrix c < Copies
 //   row.partial_sum(Slot<I>{}, p, j, v)   sum over every BlockRows rows
 //
 // A block works on all rows of a tile. Transposed codes gather in shared memory,
@@ -26,7 +26,8 @@ namespace detail {
 /// Rows of a block, and of the tile that transposed codes gather in: fewer where
 /// 32 would not fit into shared memory.
 constexpr int block_rows = 32;
-template <int Cols> constexpr int tile_rows = Cols <= 6400 ? 32 : 16;
+template <int Cols, int Copies>
+constexpr int tile_rows = Cols * Copies <= 6400 ? 32 : 16;
 
 /// How a block is laid out: `teams` teams of `team` threads, each on a row of
 /// `cols` columns, in `trips` steps.
@@ -85,7 +86,7 @@ template <int Trips> struct PartialSums {
 };
 
 /// One row, or a part of it, worked on by a team.
-template <int Cols, int TileCols, int Team> struct TileRow {
+template <int Cols, int TileCols, int Team, int Height> struct TileRow {
   static constexpr int N = pack_size, pitch = TileCols + 4;
   static constexpr int stride = N * Team;
   static constexpr int trips = (TileCols + stride - 1) / stride;
@@ -93,8 +94,8 @@ template <int Cols, int TileCols, int Team> struct TileRow {
 
   int64_t index;
   int first_col, lane, team;
-  unsigned char *tile; ///< this row of it
-  unsigned char **transposed;
+  unsigned char *tile; ///< this row of the first copy's
+  unsigned char **transposed; ///< where each copy goes
   float *scratch; ///< a word per warp of the team
   PartialSums<trips> *partial;
 
@@ -140,21 +141,23 @@ template <int Cols, int TileCols, int Team> struct TileRow {
     detail::commit(amax, stats);
   }
 
-  /// The codes of elements j.. of the row, into column index of rows j.. of p.
+  /// The codes of elements j.. of the row, into column index of rows j.. of p,
+  /// which is one for each `copy`.
   template <class T>
-  FP8C_INLINE void store_transposed(T *p, TileIndex j,
-                                    const Codes<T, N> &codes) const {
+  FP8C_INLINE void store_transposed(T *p, TileIndex j, const Codes<T, N> &codes,
+                                    int copy = 0) const {
     static_assert(sizeof(T) == 1, "FP8 codes");
     union {
       Codes<T, N> codes;
       uint32_t words[2];
     } u;
     u.codes = codes;
-    auto *to = reinterpret_cast<uint32_t *>(tile + (j.first - first_col));
+    auto *to = reinterpret_cast<uint32_t *>(tile + copy * Height * pitch +
+                                            (j.first - first_col));
     to[0] = u.words[0];
     to[1] = u.words[1];
     if (lane == 0)
-      *transposed = reinterpret_cast<unsigned char *>(p);
+      transposed[copy] = reinterpret_cast<unsigned char *>(p);
   }
 
   /// Adds v to the sums, over the rows of the tile, of columns j...
@@ -244,20 +247,20 @@ FP8C_INLINE void write_sums(const float (&partial)[Trips][pack_size],
   __syncthreads();
 }
 
-template <int Cols, int TileCols, int Team, int Teams, class K>
+template <int Cols, int TileCols, int Team, int Teams, int Copies, class K>
 __global__ void __launch_bounds__(Team *Teams)
     rows_tiled_kernel(K k, int64_t rows) {
-  using Row = TileRow<Cols, TileCols, Team>;
+  constexpr int height = tile_rows<TileCols, Copies>;
+  using Row = TileRow<Cols, TileCols, Team, height>;
   using Partial = PartialSums<Row::trips>;
-  constexpr int height = tile_rows<TileCols>;
   extern __shared__ __align__(16) unsigned char tile[];
-  __shared__ unsigned char *transposed;
+  __shared__ unsigned char *transposed[Copies];
   __shared__ float *targets[Partial::max_slots];
   __shared__ float scratch[Teams][Team / warp_size];
   const int team = threadIdx.x / Team, lane = threadIdx.x % Team;
   const int first_col = blockIdx.y * TileCols;
-  if (threadIdx.x == 0)
-    transposed = nullptr;
+  if (threadIdx.x < Copies)
+    transposed[threadIdx.x] = nullptr;
   if (threadIdx.x < Partial::max_slots)
     targets[threadIdx.x] = nullptr;
   Partial partial = {};
@@ -265,14 +268,17 @@ __global__ void __launch_bounds__(Team *Teams)
     const int64_t first_row = int64_t(blockIdx.x) * block_rows + first;
     __syncthreads();
     for (int r = team; r < height && first_row + r < rows; r += Teams) {
-      Row row{first_row + r,         first_col,   lane,          team,
-              tile + r * Row::pitch, &transposed, scratch[team], &partial};
+      Row row{first_row + r,         first_col,  lane,          team,
+              tile + r * Row::pitch, transposed, scratch[team], &partial};
       k(row);
     }
     __syncthreads();
-    if (transposed)
-      write_transposed<TileCols, height, Row::pitch>(tile, transposed,
-                                                     first_row, first_col, rows);
+#pragma unroll
+    for (int copy = 0; copy < Copies; ++copy)
+      if (transposed[copy])
+        write_transposed<TileCols, height, Row::pitch>(
+            tile + copy * height * Row::pitch, transposed[copy], first_row,
+            first_col, rows);
   }
   // A team without rows knows no targets. The tile's memory serves once more.
 #pragma unroll
@@ -289,34 +295,37 @@ __global__ void __launch_bounds__(Team *Teams)
                                        first_col);
 }
 
-template <int Cols, bool WholeRows, int MaxTrips, int MaxCols, class K>
+template <int Cols, bool WholeRows, int MaxTrips, int MaxCols, int Copies,
+          class K>
 void launch_tiled(const Stream &stream, const K &k, int64_t rows) {
   static_assert(Cols % pack_size == 0, "tiles are made of packs");
   constexpr TileShape shape =
-      WholeRows ? whole_shape<Cols>(MaxTrips) : part_shape<Cols>(MaxCols);
-  constexpr int bytes = tile_rows<shape.cols> * (shape.cols + 4);
+      WholeRows ? whole_shape<Cols>(MaxTrips)
+                : part_shape<Cols>(MaxCols / Copies);
+  constexpr int bytes =
+      Copies * tile_rows<shape.cols, Copies> * (shape.cols + 4);
   static_assert(bytes <= 220 * 1024, "rows are too long for a tile");
   launch(stream,
-         rows_tiled_kernel<Cols, shape.cols, shape.team, shape.teams, K>,
+         rows_tiled_kernel<Cols, shape.cols, shape.team, shape.teams, Copies, K>,
          dim3(blocks_for(rows, block_rows), Cols / shape.cols),
          shape.threads(), bytes, k, rows);
 }
 
 } // namespace detail
 
-template <int Cols, bool WholeRows, class K>
+template <int Cols, bool WholeRows, int Copies = 1, class K>
 void rows_transposed(const Stream &stream, const K &k, int64_t rows) {
   if (rows % 16)
     throw std::runtime_error("a transposed FP8 copy of " +
                              std::to_string(rows) +
                              " rows: FP8 needs multiples of 16");
-  detail::launch_tiled<Cols, WholeRows, 4, 1280>(stream, k, rows);
+  detail::launch_tiled<Cols, WholeRows, 4, 1280, Copies>(stream, k, rows);
 }
 
 template <int Cols, bool WholeRows, int BlockRows, class K>
 void rows_summed(const Stream &stream, const K &k, int64_t rows) {
   static_assert(BlockRows == detail::block_rows, "of a block of threads");
-  detail::launch_tiled<Cols, WholeRows, 3, 512>(stream, k, rows);
+  detail::launch_tiled<Cols, WholeRows, 3, 512, 1>(stream, k, rows);
 }
 
 } // namespace fp8c
