@@ -2,6 +2,7 @@
 
 #include "Pipelines/MemoryLimit.h"
 
+#include "Train/IR/Train.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/Support/FormatVariadic.h"
 
@@ -10,8 +11,12 @@ using namespace fp8c;
 
 using Recompute = std::vector<std::string>;
 
-/// From the cheapest to what saves most.
-static const Recompute kChoices[] = {{}, {"norm"}, {"gelu"}, {"norm", "gelu"}, {"block"}};
+/// From the cheapest to what saves most; then come blocks, as many as it takes.
+static const Recompute kChoices[] = {{}, {"norm"}, {"gelu"}, {"norm", "gelu"}};
+
+static Recompute withBlocks(int64_t layers) {
+  return {"norm", "gelu", "block:" + std::to_string(layers)};
+}
 
 static std::string getText(const Recompute &choice) {
   return choice.empty() ? "none" : llvm::join(choice, ",");
@@ -50,22 +55,40 @@ LogicalResult fp8c::fitMemory(ModuleOp module, PipelineOptions &options, bool ma
 
   // The least of all that was tried.
   Recompute least = asked;
-  for (const Recompute &choice : kChoices) {
+  std::optional<Recompute> fitting;
+  auto fits = [&](const Recompute &choice) {
     std::optional<int64_t> bytes = plan(module, options, choice, /*printErrors=*/false);
-    if (!bytes)
-      continue;
-    if (*bytes <= limit) {
-      if (mayChoose) {
-        options.recompute = choice;
-        return success();
-      }
-      error(asked, *needed).attachNote() << "--recompute " << getText(choice) << " needs " << inGiB(*bytes);
-      return failure();
-    }
-    if (*bytes < *needed) {
+    if (bytes && *bytes < *needed) {
       needed = bytes;
       least = choice;
     }
+    return bytes && *bytes <= limit;
+  };
+  for (const Recompute &choice : kChoices)
+    if (!fitting && fits(choice))
+      fitting = choice;
+  int64_t layers = 0;
+  module.walk([&](Operation *op) { layers = std::max(layers, train::getLayer(train::getName(op)) + 1); });
+  if (!fitting && layers && fits(withBlocks(layers))) {
+    int64_t low = 1, high = layers;
+    while (low < high) {
+      int64_t middle = (low + high) / 2;
+      if (fits(withBlocks(middle)))
+        high = middle;
+      else
+        low = middle + 1;
+    }
+    fitting = withBlocks(low);
+  }
+  if (fitting && mayChoose) {
+    options.recompute = *fitting;
+    return success();
+  }
+  if (fitting) {
+    int64_t bytes = *plan(module, options, *fitting, /*printErrors=*/false);
+    error(asked, *plan(module, options, asked, /*printErrors=*/false)).attachNote()
+        << "--recompute " << getText(*fitting) << " needs " << inGiB(bytes);
+    return failure();
   }
   InFlightDiagnostic diagnostic = error(least, *needed);
   while ((batch /= 2)) {

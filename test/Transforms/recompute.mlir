@@ -2,6 +2,8 @@
 // RUN: fp8c-opt %s --train-recompute=values=gelu | FileCheck %s --check-prefixes=CHECK,GELU
 // RUN: fp8c-opt %s --train-recompute=values=block | FileCheck %s --check-prefixes=CHECK,BLOCK
 // RUN: fp8c-opt %s --train-recompute=values=block --cse --canonicalize | FileCheck %s --check-prefixes=CHECK,BLOCK
+// RUN: fp8c-opt %s --train-recompute=values=block:1 | FileCheck %s --check-prefixes=CHECK,BLOCK
+// RUN: fp8c-opt %s --train-recompute=values=block:0 | FileCheck %s --check-prefix=NONE
 // RUN: fp8c-opt %s --train-recompute | FileCheck %s --check-prefix=NONE
 
 // Clones stand right before their first use; a block starts over from its input alone.

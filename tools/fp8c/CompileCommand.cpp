@@ -112,8 +112,14 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
       ->check(CLI::IsMember({0, 32}));
   command->add_option("--max-logits", args->maxLogits, "Bytes of the largest logits buffer, as 512M: beyond, head and loss run by chunks of rows; 0: no limit (default: 1G on cuda, 0 on cpu)")
       ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))->check(CLI::NonNegativeNumber);
-  command->add_option("--recompute", args->recompute, "Compute anew in backward instead of keeping: none, norm, gelu, block, or several with commas")
-      ->delimiter(',')->check(CLI::IsMember({"none", "norm", "gelu", "block"}));
+  command->add_option("--recompute", args->recompute, "Compute anew in backward instead of keeping: none, norm, gelu, block, block:N (the first N layers), or several with commas")
+      ->delimiter(',')->check([](const std::string &value) {
+        llvm::StringRef text = value;
+        int64_t layers;
+        bool isKnown = llvm::is_contained({"none", "norm", "gelu", "block"}, text) ||
+                       (text.consume_front("block:") && !text.getAsInteger(10, layers) && layers >= 0);
+        return isKnown ? "" : value + " not in {none,norm,gelu,block,block:<number of layers>}";
+      });
   command->add_option("--memory-limit", args->memoryLimit, "Bytes, as 16G, that variables and temporaries may take: recomputes as little as fits, unless --recompute says what")
       ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false));
   command->add_option("--emit", args->emit, "Print a stage on stdout and build nothing")

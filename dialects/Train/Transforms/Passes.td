@@ -56,11 +56,12 @@ def Recompute : Pass<"train-recompute", "::mlir::ModuleOp"> {
     | `norm` | outputs of normalisations | their input and statistics |
     | `gelu` | activations: GELU, tanh, sigmoid, … and products with them, as in SwiGLU | their input |
     | `block` | everything in a layer, as the ops' names number it, but what other layers use of it | the layer's input |
+    | `block:N` | the same in the first N layers only, which backward comes to last | |
 
     Recomputing changes no bit, whatever the recipe: see fp8-insert-scaling for quantised values.
   }];
   let options = [
-    ListOption<"values", "values", "std::string", "What to compute anew: norm, gelu, block">
+    ListOption<"values", "values", "std::string", "What to compute anew: norm, gelu, block, block:N">
   ];
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }

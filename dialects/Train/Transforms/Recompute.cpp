@@ -33,8 +33,8 @@ public:
 
   void chooseNorms();
   void chooseActivations();
-  /// Fails if no op has a layer.
-  LogicalResult chooseBlocks();
+  /// The first so many layers. Fails if no op has a layer.
+  LogicalResult chooseBlocks(int64_t layers);
   void run();
 
 private:
@@ -100,7 +100,7 @@ void Recomputer::chooseActivations() {
   }
 }
 
-LogicalResult Recomputer::chooseBlocks() {
+LogicalResult Recomputer::chooseBlocks(int64_t layers) {
   DenseSet<Operation *> ofForward(llvm::from_range, forward);
   bool found = false;
   for (Operation *op : forward) {
@@ -112,7 +112,7 @@ LogicalResult Recomputer::chooseBlocks() {
     bool leaves = llvm::any_of(op->getUsers(), [&](Operation *user) {
       return ofForward.contains(user) && getLayer(getName(user)) != layer;
     });
-    if (!leaves)
+    if (!leaves && layer < layers)
       chosen.insert(op);
   }
   return success(found);
@@ -278,14 +278,17 @@ struct Recompute : train::impl::RecomputeBase<Recompute> {
   }
 
   LogicalResult choose(Recomputer &recomputer, StringRef value) {
+    auto [word, number] = value.split(':');
+    int64_t layers = std::numeric_limits<int64_t>::max();
+    bool isBlock = word == "block" && (word == value || !number.getAsInteger(10, layers));
     if (value == "norm")
       recomputer.chooseNorms();
     else if (value == "gelu")
       recomputer.chooseActivations();
-    else if (value != "block")
+    else if (!isBlock)
       return emitError(getOperation().getLoc())
-             << "cannot recompute '" << value << "': it knows norm, gelu and block";
-    else if (failed(recomputer.chooseBlocks()))
+             << "cannot recompute '" << value << "': it knows norm, gelu, block and block:<number of layers>";
+    else if (failed(recomputer.chooseBlocks(layers)))
       return emitError(getOperation().getLoc())
              << "cannot recompute blocks: no op's name has a layer's number, as \"h.0/mlp/fc\"";
     return success();
