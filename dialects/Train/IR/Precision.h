@@ -28,7 +28,11 @@ constexpr llvm::StringLiteral kResultKey = "result", kStorageKey = "storage",
                               kLhsKey = "lhs", kRhsKey = "rhs",
                               kScalingKey = "_scaling", kWindowKey = "_window",
                               kMarginKey = "_margin", kPow2Key = "_pow2";
-constexpr llvm::StringLiteral kDelayed = "delayed", kCurrent = "current";
+constexpr llvm::StringLiteral kDelayed = "delayed", kCurrent = "current",
+                              kBounded = "bounded";
+/// Of a variable with scaled storage; the last two only where they hold.
+constexpr llvm::StringLiteral kScaledKey = "scaled", kSquareRootKey = "sqrt",
+                              kStochasticKey = "stochastic";
 
 /// The decision on an op; null if there is none.
 inline mlir::DictionaryAttr getPrecision(mlir::Operation *op) {
