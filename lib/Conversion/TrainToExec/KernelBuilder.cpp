@@ -303,8 +303,6 @@ void BodyBuilder::output(Value value, Value target, Accumulation accumulation, S
     storeCode(quantize, each);
     return;
   }
-  if (auto quantize = dyn_cast<fp8::QuantizeOp>(op))
-    return storeCode(quantize, each);
   if (fusion.getSkeleton() == Skeleton::columns) {
     // The sum is rounded when it is stored.
     while (auto cast = op ? dyn_cast<CastOp>(op) : CastOp())

@@ -99,8 +99,8 @@ FP8C_FN float clamp(float x, float limit, Amax &amax) {
 //===----------------------------------------------------------------------===//
 
 /// A hash of a key, an element's index and a number that tells streams apart.
-FP8C_FN uint32_t random_bits(uint32_t key, uint32_t index, uint32_t stream) {
-  uint32_t h = index ^ (key * 0x9e3779b9u + stream * 0x85ebca6bu);
+FP8C_FN uint32_t random_bits(uint32_t key, int64_t index, uint32_t stream) {
+  uint32_t h = uint32_t(index) ^ (key * 0x9e3779b9u + stream * 0x85ebca6bu);
   h ^= h >> 16;
   h *= 0x7feb352du;
   h ^= h >> 15;

@@ -84,7 +84,7 @@ FP8C_FN float update_bound(const UpdateScalars &s) {
 /// A hash of seed and step below 2^24, which a float holds.
 FP8C_FN float rounding_key(const UpdateScalars &s) {
   return float(int32_t(
-      random_bits(uint32_t(*s.seed), uint32_t(*s.step), /*stream=*/7) >> 8));
+      random_bits(uint32_t(*s.seed), int64_t(*s.step), /*stream=*/7) >> 8));
 }
 
 /// The most that |x| can be of what is stored next.
