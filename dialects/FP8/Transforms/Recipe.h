@@ -31,6 +31,10 @@ enum class Scaling { Current, Delayed, Bounded };
 struct Storage {
   mlir::FloatType format;
   bool scaled = false;
+
+  bool operator==(const Storage &other) const {
+    return format == other.format && scaled == other.scaled;
+  }
 };
 
 /// What defaults or a rule decide. Unset: left as it was.
@@ -82,6 +86,8 @@ struct Rule {
   mlir::FileLineColLoc loc;
   Match match;
   Settings settings;
+  /// The match in words, equal for equal matches.
+  std::string matchText;
   /// May apply to nothing; other rules that do are mistakes.
   bool optional = false;
 };

@@ -101,12 +101,15 @@ private:
   void readMatch(yaml::Node *node, Match &match);
   void readRule(yaml::Node *node, Recipe &recipe);
   void check(const Rule &rule);
+  void checkAgainst(const Rule &earlier, const Rule &rule);
 
   llvm::MemoryBufferRef text;
   StringAttr fileName;
   MLIRContext *context;
   llvm::SourceMgr sources;
   bool failed = false;
+  /// What the match that is being read consists of.
+  std::string matchText;
 };
 
 } // namespace
@@ -254,6 +257,7 @@ void Reader::readGlobs(yaml::Node *node, StringRef what,
     std::optional<StringRef> value = scalar(entry, what);
     if (!value)
       return;
+    matchText += (what + "=" + *value + ";").str();
     auto glob = llvm::GlobPattern::create(*value, /*MaxSubPatterns=*/64);
     if (glob)
       globs.push_back(*glob);
@@ -267,8 +271,10 @@ void Reader::readWords(yaml::Node *node, StringRef what,
                        ArrayRef<StringRef> valid,
                        SmallVectorImpl<StringRef> &words) {
   readList(node, [&](yaml::Node *entry) {
-    if (std::optional<StringRef> value = word(entry, what, valid))
+    if (std::optional<StringRef> value = word(entry, what, valid)) {
       words.push_back(*value);
+      matchText += (what + "=" + *value + ";").str();
+    }
   });
 }
 
@@ -278,6 +284,7 @@ void Reader::readLayers(yaml::Node *node, SmallVectorImpl<int64_t> &layers) {
     int64_t number;
     if (!value)
       return;
+    matchText += ("layer=" + *value + ";").str();
     if (*value == "first")
       layers.push_back(kFirstLayer);
     else if (*value == "last")
@@ -294,8 +301,10 @@ void Reader::readRanks(yaml::Node *node, SmallVectorImpl<int64_t> &ranks) {
   readList(node, [&](yaml::Node *entry) {
     std::optional<Setting<int64_t>> rank;
     readInteger(entry, "rank", 0, 8, rank);
-    if (rank)
-      ranks.push_back(rank->value);
+    if (!rank)
+      return;
+    ranks.push_back(rank->value);
+    matchText += "rank=" + std::to_string(rank->value) + ";";
   });
 }
 
@@ -398,17 +407,45 @@ void Reader::check(const Rule &rule) {
     error(rule.loc) << "the rule sets nothing";
 }
 
+/// A later rule overrides an earlier one where it is more specific. Two that match
+/// the same and say different things are a mistake.
+void Reader::checkAgainst(const Rule &earlier, const Rule &rule) {
+  auto compare = [&](StringRef key, const auto &a, const auto &b) {
+    if (a && b && !(a->value == b->value))
+      error(b->loc) << "contradicts line " << a->loc.getLine()
+                    << ", which sets '" << key << "' otherwise for the same "
+                    << "match";
+  };
+  const Settings &a = earlier.settings, &b = rule.settings;
+  compare("format", a.format, b.format);
+  compare("scaling", a.scaling, b.scaling);
+  compare("window", a.window, b.window);
+  compare("margin", a.margin, b.margin);
+  compare("pow2", a.pow2, b.pow2);
+  compare("result", a.result, b.result);
+  compare("fast_accum", a.fastAccum, b.fastAccum);
+  compare("storage", a.storage, b.storage);
+  compare("expansion", a.squareRoot, b.squareRoot);
+  compare("rounding", a.stochastic, b.stochastic);
+}
+
 void Reader::readRule(yaml::Node *node, Recipe &recipe) {
-  Rule rule{locOf(node), {}, {}};
+  Rule rule{locOf(node), {}, {}, {}};
   bool wasFailed = std::exchange(failed, false);
   SmallVector<Key> keys = settingKeys(rule.settings);
   keys.push_back({"match", [&](auto *node) { readMatch(node, rule.match); }});
+  matchText.clear();
   keys.push_back({"optional", [&](auto *node) {
                     rule.optional = readBool(node, "optional");
                   }});
   readMapping(node, "a rule", keys);
-  if (!failed)
+  rule.matchText = matchText;
+  if (!failed) {
     check(rule);
+    for (const Rule &earlier : recipe.rules)
+      if (earlier.matchText == rule.matchText)
+        checkAgainst(earlier, rule);
+  }
   failed |= wasFailed;
   recipe.rules.push_back(std::move(rule));
 }
