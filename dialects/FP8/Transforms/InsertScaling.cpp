@@ -223,6 +223,7 @@ LogicalResult FunctionScaler::lower(const Contraction &contraction) {
       builder, op, op->getResult(0).getType(), lhsQuantized, rhsQuantized,
       op.getLhsContractingDims(), op.getRhsContractingDims(),
       precision.contains(train::kFastAccumKey));
+  train::keepReason(matmul, precision);
   op->replaceAllUsesWith(matmul);
   op->erase();
   return success();

@@ -118,7 +118,7 @@ static SmallVector<OpOperand *> getUses(Value value) {
 }
 
 void StateLowering::run() {
-  variable->removeDiscardableAttr(train::kPrecisionAttr);
+  train::keepReason(variable, precision);
   // A sum over micro-batches stays f32 and is quantised once it is complete.
   if (variable.getRole() == train::Role::gradient &&
       llvm::any_of(reads, [](Operation *read) { return !isInUpdate(read); })) {

@@ -48,6 +48,15 @@ inline mlir::FloatType getFormat(mlir::DictionaryAttr precision,
               : mlir::FloatType();
 }
 
+/// Once a decision is carried out, only its reason remains, as attribute `why`.
+inline void keepReason(mlir::Operation *op, mlir::DictionaryAttr precision) {
+  op->removeDiscardableAttr(kPrecisionAttr);
+  if (auto why = precision ? precision.getAs<mlir::StringAttr>(kWhyKey)
+                           : mlir::StringAttr())
+    if (!why.empty())
+      op->setDiscardableAttr(kWhyKey, why);
+}
+
 /// FP8, as opposed to the formats that ops other than fp8.matmul can take.
 inline bool isFP8(mlir::Type format) {
   return mlir::isa_and_nonnull<mlir::Float8E4M3FNType, mlir::Float8E5M2Type>(

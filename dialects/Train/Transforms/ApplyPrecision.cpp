@@ -172,7 +172,7 @@ void Applier::run() {
       continue;
     if (FloatType storage = getFormat(precision, kStorageKey))
       variable.setType(withElementType(variable.getType(), storage));
-    variable->removeDiscardableAttr(kPrecisionAttr);
+    keepReason(variable, precision);
   }
   // Definitions come before uses, so that operands have their final types.
   module.walk<WalkOrder::PreOrder>([&](Operation *op) { apply(op); });

@@ -3,6 +3,7 @@
 #include "Conversion/TrainToExec/KernelBuilder.h"
 #include "Conversion/TrainToExec/Passes.h"
 #include "Conversion/TrainToExec/SharedScales.h"
+#include "Train/IR/Precision.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 
@@ -380,6 +381,9 @@ LogicalResult FunctionLowering::lowerContraction(Operation *op) {
                                    sum.accumulation != Accumulation::Never, fast,
                                    sum.accumulation == Accumulation::UnlessFirst);
   keepName(op, gemm);
+  DictionaryAttr precision = getPrecision(op);
+  if (Attribute why = precision ? precision.get(kWhyKey) : op->getDiscardableAttr(kWhyKey))
+    gemm->setDiscardableAttr(kWhyKey, why);
   return success();
 }
 
@@ -844,6 +848,8 @@ struct ConvertToExec : fp8c::impl::ConvertToExecBase<ConvertToExec> {
     auto add = [&](VariableOp variable, StringRef name, MemRefType type, Role role, Attribute init, FlatSymbolRefAttr of) {
       OpBuilder builder(variable);
       auto lowered = exec::VariableOp::create(builder, variable.getLoc(), name, type, offset, role, init, of);
+      if (Attribute why = variable->getDiscardableAttr(kWhyKey); why && role == variable.getRole())
+        lowered->setDiscardableAttr(kWhyKey, why);
       variables[lowered.getSymNameAttr()] = lowered;
       offset += llvm::alignTo(exec::getByteSize(type), exec::kAlignment);
     };
