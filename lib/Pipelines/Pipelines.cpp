@@ -22,7 +22,9 @@ void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options, 
     loss.loss = options.loss;
     passes.addPass(train::createAppendLoss(loss));
     passes.addPass(train::createAutodiff());
-    passes.addPass(train::createAddOptimizer());
+    train::AddOptimizerOptions optimizer;
+    optimizer.accumulate = !options.oneMicroBatch;
+    passes.addPass(train::createAddOptimizer(optimizer));
     passes.addPass(createCSEPass());
     if (!options.recompute.empty()) {
       train::RecomputeOptions recompute;
@@ -36,12 +38,14 @@ void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options, 
   precision.recipe = options.recipe;
   passes.addPass(fp8::createAssignPrecision(precision));
   passes.addPass(train::createApplyPrecision());
+  passes.addPass(fp8::createLowerStates());
   passes.addPass(fp8::createInsertScaling());
   if (options.needsTN())
     passes.addPass(fp8::createChooseLayouts());
   passes.addPass(train::createMaterializeComputeWeights());
   passes.addPass(createCSEPass());
   passes.addPass(createCanonicalizerPass());
+  passes.addPass(train::createFuseOptimizer());
   if (stage == Stage::fp8)
     return;
   passes.addPass(train::createFitKernels());
@@ -58,6 +62,7 @@ void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options, 
   exec::ChunkLossOptions chunks;
   chunks.maxBytes = options.getMaxLogits();
   passes.addPass(exec::createChunkLoss(chunks));
+  passes.addPass(exec::createMergeLaunches());
   passes.addPass(exec::createPlanMemory());
 }
 

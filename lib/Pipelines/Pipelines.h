@@ -25,6 +25,7 @@ struct PipelineOptions {
   std::string loss;                   ///< output of @forward to differentiate; empty: see train-append-loss
   bool forwardOnly = false;           ///< no loss, gradients or optimizer
   std::vector<std::string> recompute; ///< what backward computes anew: see train-recompute
+  bool oneMicroBatch = false;         ///< gradients are not summed over micro-batches
   std::optional<bool> fp8TN = {};     ///< run fp8-choose-layouts; by default where the target needs it
 
   std::optional<int64_t> sumRows = {}; ///< see train-form-fusions; by default 32 on cuda, 0 on cpu

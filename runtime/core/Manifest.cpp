@@ -57,6 +57,17 @@ Initializer parseInitializer(const JsonField &field) {
     init.kind = Initializer::Kind::Values;
     for (const JsonField &value : field.at("values").items())
       init.values.push_back(value.number());
+  } else if (kind == "amax" || kind == "scale") {
+    init.of = field.at("of").string();
+    init.kind = Initializer::Kind::Amax;
+    if (kind == "scale") {
+      init.kind = Initializer::Kind::Scale;
+      std::optional<DataType> format =
+          dataTypeFromName(field.at("format").string());
+      if (!format)
+        throw field.at("format").error("unknown dtype");
+      init.format = *format;
+    }
   } else if (kind == "file") {
     init.kind = Initializer::Kind::File;
     init.offset = field.at("offset").size();
@@ -114,6 +125,10 @@ void checkVariables(const Manifest &manifest, const JsonField &root) {
     if (!variable.of.empty() && !names.count(variable.of))
       throw root.error("variable \"" + variable.name + "\" belongs to \"" +
                        variable.of + "\", which does not exist");
+  for (const Variable &variable : manifest.variables)
+    if (!variable.init.of.empty() && !names.count(variable.init.of))
+      throw root.error("variable \"" + variable.name + "\" starts from \"" +
+                       variable.init.of + "\", which does not exist");
 
   std::vector<const Variable *> byOffset;
   for (const Variable &variable : manifest.variables)
@@ -166,6 +181,7 @@ Manifest Manifest::read(const std::string &path) {
     manifest.model.seq = model.integer("seq", 0);
     manifest.model.batch = model.integer("batch", 0);
     manifest.model.parameters = model.integer("parameters", 0);
+    manifest.model.microBatches = model.integer("micro_batches", 0);
   }
   for (const JsonField &name : root.at("hyper").items())
     manifest.hyper.push_back(name.string());

@@ -33,6 +33,8 @@ struct Initializer {
     Constant, ///< every element is `value`
     Normal,   ///< normal distribution with `mean` and `std`
     Values,   ///< `values` from the first element on, zeros after them
+    Amax,     ///< statistics: the largest magnitude of the values of `of`
+    Scale,    ///< scale and inverse that it gives for storage in `format`
     File      ///< f32 data: `bytes` bytes of initial.bin from `offset` on
   };
   Kind kind = Kind::Constant;
@@ -40,6 +42,8 @@ struct Initializer {
   double mean = 0, std = 0;
   std::vector<double> values;
   uint64_t offset = 0, bytes = 0;
+  std::string of;
+  DataType format = DataType::F32;
 };
 
 /// What a variable is for.
@@ -79,6 +83,7 @@ struct ModelInfo {
   int64_t seq = 0;        ///< tokens per row
   int64_t batch = 0;      ///< rows per micro-batch
   int64_t parameters = 0; ///< trained numbers
+  int64_t microBatches = 0; ///< the most that a step may have; 0: any number
 };
 
 struct Manifest {

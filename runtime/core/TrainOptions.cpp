@@ -94,7 +94,7 @@ void TrainOptions::apply(Instance &instance) const {
   for (const std::string &name : instance.manifest().hyper) {
     static const std::set<std::string> known = {
         "lr",  "step",         "beta1",     "beta2",
-        "eps", "weight_decay", "clip_norm", "grad_scale"};
+        "eps", "weight_decay", "clip_norm", "grad_scale", "seed"};
     if (!known.count(name))
       throw Error("the program has a hyperparameter \"" + name +
                       "\" that this runtime does not know",
@@ -106,6 +106,8 @@ void TrainOptions::apply(Instance &instance) const {
   instance.setHyper("weight_decay", static_cast<float>(weightDecay));
   instance.setHyper("clip_norm", static_cast<float>(clip));
   instance.setHyper("grad_scale", 1.0f / static_cast<float>(accumulate));
+  // A float holds integers below 2^24.
+  instance.setHyper("seed", static_cast<float>(seed & 0xffffff));
 }
 
 } // namespace fp8c::runtime

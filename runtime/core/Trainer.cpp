@@ -2,7 +2,9 @@
 
 #include "core/Trainer.h"
 
+#include "core/Error.h"
 #include "core/Evaluate.h"
+#include "core/Text.h"
 
 namespace fp8c::runtime {
 
@@ -13,6 +15,12 @@ Trainer::Trainer(Instance &instance, const TrainOptions &options,
       shape(batchShapeOf(micro, instance.manifest())),
       batches(data, shape, options.seed) {
   data.checkVocabulary(shape.vocab);
+  int64_t most = instance.manifest().model.microBatches;
+  if (most && options.accumulate > most)
+    throw Error(concat("--accumulate ", options.accumulate,
+                       ": the program was compiled for ", most,
+                       " micro-batch per step"),
+                "compile the model without --micro-batches");
   options.apply(instance);
 }
 

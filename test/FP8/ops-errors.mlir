@@ -149,3 +149,11 @@ func.func @state_types(%st: !fp8.scale_state<f8E4M3FN, 16>, %x: tensor<4xi32>) {
   %a = fp8.amax %x : tensor<4xi32>
   return
 }
+
+// -----
+
+func.func @key(%x: tensor<4xf32>, %s: tensor<f32>) -> !fp8.scaled<4xf8E4M3FN> {
+  // expected-error@+1 {{has a key, which only stochastic rounding uses}}
+  %q, %k = fp8.quantize %x, %s key %s : tensor<4xf32> -> !fp8.scaled<4xf8E4M3FN>
+  return %q : !fp8.scaled<4xf8E4M3FN>
+}

@@ -65,3 +65,12 @@ func.func @tiles(%x: !fp8.scaled<16x32xf8E4M3FN, tile<[1, ?]>>, %w: !fp8.scaled<
   %t = fp8.transpose %w [1, 0] : !fp8.scaled<64x32xf8E4M3FN, tile<[1, ?]>> -> !fp8.scaled<32x64xf8E4M3FN, tile<[?, 1]>>
   return %y, %t : tensor<16x64xbf16>, !fp8.scaled<32x64xf8E4M3FN, tile<[?, 1]>>
 }
+
+// CHECK-LABEL: func.func @stochastic(
+func.func @stochastic(%x: tensor<4x8xf32>, %s: tensor<f32>) -> (!fp8.scaled<4x8xf16>, tensor<4x8xf32>) {
+  // CHECK: fp8.quantize %{{.*}}, %{{.*}} key %{{.*}} {stochastic = 2 : i64} : tensor<4x8xf32> -> !fp8.scaled<4x8xf16>
+  %q, %k = fp8.quantize %x, %s key %s {stochastic = 2} : tensor<4x8xf32> -> !fp8.scaled<4x8xf16>
+  // CHECK: fp8.clamp %{{.*}}, %{{.*}} : tensor<4x8xf32>
+  %y, %n = fp8.clamp %x, %s : tensor<4x8xf32>
+  return %q, %y : !fp8.scaled<4x8xf16>, tensor<4x8xf32>
+}

@@ -457,3 +457,31 @@ func.func @fusion(%x: tensor<8xf32>) {
   }
   return
 }
+
+// -----
+
+train.variable @plain : tensor<4xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+func.func @stored_scale() -> tensor<f32> {
+  // expected-error@+1 {{refers to @plain, which is no train.variable of scaled type}}
+  %0 = train.stored_scale @plain
+  return %0 : tensor<f32>
+}
+
+// -----
+
+train.variable @g : !fp8.scaled<4xf8E4M3FN> {init = #train.constant<0.0>, role = #train.role<gradient>}
+func.func @update_scales(%h: tensor<f32>, %a: !fp8.stats) -> tensor<f32> {
+  // expected-error@+1 {{has no bound for @g, a gradient}}
+  %bound, %key, %scale = train.update_scales(%h, %h, %h, %h, %h, %h, %h) amaxes(%a) gradients(%h : tensor<f32>)
+    {decays = array<i1: true>, roots = array<i1: false>, variables = [@g]} -> tensor<f32>
+  return %scale : tensor<f32>
+}
+
+// -----
+
+func.func @update_scales(%h: tensor<f32>, %a: !fp8.stats) -> tensor<f32> {
+  // expected-error@+1 {{gives 1 scales and needs as many variables, amaxes, gradients, decays and roots}}
+  %bound, %key, %scale = train.update_scales(%h, %h, %h, %h, %h, %h, %h) amaxes(%a) gradients(%h : tensor<f32>)
+    {decays = array<i1: true>, roots = array<i1: false>, variables = []} -> tensor<f32>
+  return %scale : tensor<f32>
+}

@@ -8,6 +8,7 @@
 #include "CompileCommand.h"
 
 #include "Diagnostics.h"
+#include "FP8/Transforms/Recipe.h"
 #include "Import/ONNX/ImportONNX.h"
 #include "Pipelines/MemoryLimit.h"
 #include "Pipelines/Pipelines.h"
@@ -16,6 +17,7 @@
 #include "Target/Common/SourcePrinter.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/MLIRContext.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 
@@ -27,7 +29,7 @@ struct CompileArguments {
   std::string model, output, emit, recipe = "fp8-delayed", target = "cpu", loss, fp8Layouts, passPipelineDump;
   std::string hostCompiler = "c++", hostOpt = "3", cudaCompiler = "nvcc", gpu = "sm_90";
   std::vector<std::string> recompute;
-  int64_t batch = 0, seq = 0;
+  int64_t batch = 0, seq = 0, microBatches = 0;
   std::optional<int64_t> maxLogits;
   std::optional<int64_t> sumRows;
   uint64_t memoryLimit = 0;
@@ -66,6 +68,7 @@ static int compile(const CompileArguments &args) {
   options.loss = args.loss;
   options.forwardOnly = args.forwardOnly;
   options.target = args.target;
+  options.oneMicroBatch = args.microBatches == 1;
   options.recompute = args.recompute;
   if (!args.fp8Layouts.empty())
     options.fp8TN = args.fp8Layouts == "tn";
@@ -101,9 +104,12 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
   CLI::App *command = app.add_subcommand("compile", "Compile an ONNX model into a training program");
   command->add_option("model", args->model, "ONNX file")->required();
   command->add_option("-o,--output", args->output, "Program folder to write (default: the model's name with .fp8x)");
-  command->add_option("--recipe", args->recipe, "Formats and scaling: f32, bf16, fp8-delayed, fp8-current, or a recipe file")->capture_default_str();
+  command->add_option("--recipe", args->recipe, "Formats and scaling: " + llvm::join(fp8::getBuiltinRecipes(), ", ") + ", or a recipe file")->capture_default_str();
   command->add_option("--target", args->target, "Machine to compile for")->check(CLI::IsMember({"cpu", "cuda"}))->capture_default_str();
   command->add_option("--batch", args->batch, "Sequences of a micro-batch")->check(CLI::Range(1, 1 << 20));
+  command->add_option("--micro-batches", args->microBatches,
+                      "Micro-batches of a step: 1 stores gradients as the recipe says, without f32 sums (default: any number)")
+      ->check(CLI::IsMember({1}));
   command->add_option("--seq", args->seq, "Tokens of a sequence, if the model leaves it open")->check(CLI::Range(1, 1 << 24));
   command->add_option("--loss", args->loss, "Output of the graph to differentiate (default: its scalar output, else cross-entropy of its logits)");
   command->add_option("--fp8-layouts", args->fp8Layouts, "Layouts of FP8 products: tn (contracted dimensions last, as GPUs want them) or any; default: what the target needs")

@@ -15,6 +15,7 @@
 #include "Exec/IR/Exec.h"
 #include "Pipelines/Pipelines.h"
 #include "Roofline.h"
+#include "Train/IR/Precision.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
@@ -30,16 +31,25 @@ static std::string getText(Type type) {
   return text;
 }
 
+static std::string getReason(Operation *op) {
+  auto why = op->getAttrOfType<StringAttr>(train::kWhyKey);
+  return why ? why.str() : "";
+}
+
 static void printVariables(ModuleOp module, llvm::raw_ostream &os) {
   struct Class {
     int64_t count = 0, elements = 0, bytes = 0;
+    std::string example;
   };
-  std::map<std::pair<train::Role, std::string>, Class> classes;
+  // What has one role and format for one reason is one line.
+  std::map<std::tuple<train::Role, std::string, std::string>, Class> classes;
   int64_t parameters = 0, state = 0;
   for (auto variable : module.getOps<exec::VariableOp>()) {
     MemRefType type = variable.getBufferType();
-    Class &entry = classes[{variable.getRole(), getText(type)}];
-    ++entry.count;
+    bool isScaled = module.lookupSymbol((variable.getSymName() + ".scale").str());
+    Class &entry = classes[{variable.getRole(), getText(type) + (isScaled ? " scaled" : ""), getReason(variable)}];
+    if (++entry.count == 1)
+      entry.example = variable.getSymName();
     entry.elements += type.getNumElements();
     entry.bytes += exec::getByteSize(type);
     if (variable.getRole() == train::Role::parameter)
@@ -48,11 +58,14 @@ static void printVariables(ModuleOp module, llvm::raw_ostream &os) {
                            variable.getRole()))
       state += exec::getByteSize(type);
   }
-  os << "variables        dtype       count       elements          bytes\n";
-  for (auto &[key, entry] : classes)
-    os << llvm::format("%-16s %-9s %7lld %14lld %14lld\n", train::stringifyRole(key.first).str().c_str(),
-                       key.second.c_str(), static_cast<long long>(entry.count),
-                       static_cast<long long>(entry.elements), static_cast<long long>(entry.bytes));
+  os << "variables        format              count       elements          bytes  first, and why\n";
+  for (auto &[key, entry] : classes) {
+    auto &[role, format, why] = key;
+    os << llvm::format("%-16s %-17s %7lld %14lld %14lld  ", train::stringifyRole(role).str().c_str(), format.c_str(),
+                       static_cast<long long>(entry.count), static_cast<long long>(entry.elements),
+                       static_cast<long long>(entry.bytes))
+       << entry.example << (why.empty() ? "" : ": ") << why << "\n";
+  }
   if (parameters)
     os << llvm::format("state bytes per parameter: %.2f (parameter + gradient + moments)\n",
                        static_cast<double>(state) / static_cast<double>(parameters));
@@ -80,13 +93,14 @@ static void printFunctions(ModuleOp module, llvm::raw_ostream &os) {
 }
 
 static void printContractions(func::FuncOp function, llvm::raw_ostream &os) {
-  os << "\ncontraction of @" << function.getName() << "      phase        m       n       k  a         b         c\n";
+  os << "\ncontraction of @" << function.getName() << "      phase        m       n       k  a         b         c     why\n";
   for (auto gemm : function.getOps<exec::GemmOp>())
-    os << llvm::format("%-26s %-6s %7lld %7lld %7lld  %-9s %-9s %s%s\n", train::getName(gemm).str().c_str(),
+    os << llvm::format("%-26s %-6s %7lld %7lld %7lld  %-9s %-9s %-4s%s", train::getName(gemm).str().c_str(),
                        train::getPhase(gemm).str().c_str(), static_cast<long long>(gemm.getM()),
                        static_cast<long long>(gemm.getN()), static_cast<long long>(gemm.getK()),
                        getText(gemm.getA().getType()).c_str(), getText(gemm.getB().getType()).c_str(),
-                       getText(gemm.getC().getType()).c_str(), gemm.getAccumulate() ? " +=" : "");
+                       getText(gemm.getC().getType()).c_str(), gemm.getAccumulate() ? " +=" : "")
+       << "  " << getReason(gemm) << "\n";
 }
 
 namespace {

@@ -101,16 +101,31 @@ LogicalResult QuantizeOp::verify() {
   return success();
 }
 
-LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  auto kernel = symbols.lookupNearestSymbolFrom<KernelOp>(*this, getKernelAttr());
+static LogicalResult verifyLaunch(Operation *op, FlatSymbolRefAttr name, ValueRange buffers,
+                                  SymbolTableCollection &symbols) {
+  auto kernel = symbols.lookupNearestSymbolFrom<KernelOp>(op, name);
   if (!kernel)
-    return emitOpError("refers to ") << getKernelAttr() << ", which is no exec.kernel";
-  if (kernel.getBody().getNumArguments() != getBuffers().size())
-    return emitOpError("passes ") << getBuffers().size() << " buffers to a kernel of "
-                                  << kernel.getBody().getNumArguments();
-  for (auto [argument, buffer] : llvm::zip(kernel.getBody().getArguments(), getBuffers()))
+    return op->emitOpError("refers to ") << name << ", which is no exec.kernel";
+  if (kernel.getBody().getNumArguments() != buffers.size())
+    return op->emitOpError("passes ") << buffers.size() << " buffers to a kernel of "
+                                      << kernel.getBody().getNumArguments();
+  for (auto [argument, buffer] : llvm::zip(kernel.getBody().getArguments(), buffers))
     if (getElementTypeOrSelf(argument.getType()) != getElementTypeOrSelf(buffer.getType()))
-      return emitOpError("passes ") << buffer.getType() << " where the kernel takes " << argument.getType();
+      return op->emitOpError("passes ") << buffer.getType() << " where the kernel takes " << argument.getType();
+  return success();
+}
+
+LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  return verifyLaunch(*this, getKernelAttr(), getBuffers(), symbols);
+}
+
+LogicalResult LaunchMultiOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  size_t count = getNumMatrices();
+  if (count == 0 || getCols().size() != count || getBuffers().size() % count != 0)
+    return emitOpError("needs rows, cols and buffers of the same number of matrices");
+  for (size_t i = 0; i < count; ++i)
+    if (failed(verifyLaunch(*this, getKernelAttr(), getBuffersOf(i), symbols)))
+      return failure();
   return success();
 }
 

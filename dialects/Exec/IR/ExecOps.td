@@ -149,6 +149,25 @@ def Exec_LaunchOp : Exec_Op<"launch", [DeclareOpInterfaceMethods<SymbolUserOpInt
   let assemblyFormat = "$kernel `over` `[` $rows `,` $cols `]` `(` $buffers `)` attr-dict `:` type($buffers)";
 }
 
+def Exec_LaunchMultiOp : Exec_Op<"launch_multi", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "Run a kernel over many matrices at once";
+  let description = [{
+    What as many `exec.launch` would do, in any order: matrix `t` is `rows[t] x cols[t]`, and its buffers are the t-th of equal parts of `buffers`.
+    A target prints a table of the parts and launches once.
+
+    Example: `exec.launch_multi @adamw over [128, 512] x [512, 128] (%p0, %g0, %p1, %g1) : memref<128x512xf32>, …`
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$kernel, DenseI64ArrayAttr:$rows, DenseI64ArrayAttr:$cols, Variadic<AnyMemRef>:$buffers);
+  let assemblyFormat = "$kernel `over` $rows `x` $cols `(` $buffers `)` attr-dict `:` type($buffers)";
+  let extraClassDeclaration = [{
+    size_t getNumMatrices() { return getRows().size(); }
+    ::mlir::OperandRange getBuffersOf(size_t matrix) {
+      size_t count = getBuffers().size() / getNumMatrices();
+      return getBuffers().slice(matrix * count, count);
+    }
+  }];
+}
+
 //===----------------------------------------------------------------------===//
 // Kernels
 //===----------------------------------------------------------------------===//
@@ -197,15 +216,25 @@ def Exec_QuantizeOp : Exec_Op<"quantize", [AttrSizedOperandSegments]> {
     The code goes to its place in `buffer` (access `full`), to its transposed place in `transposed`, or to both. Transposed stores
     need the matrix's shape: they stand in kernels of skeleton `rows`.
 
+    `key` rounds stochastically, as `fp8.quantize` says. `code`, where someone needs it, is what was stored, before it is scaled back.
+
     Example: `exec.quantize %x, %s to %q : memref<*xf8E4M3FN> transposed %qt : memref<*xf8E4M3FN> stats %k : memref<*xui32>`
   }];
   let arguments = (ins F32:$value, F32:$scale, Optional<AnyUnrankedMemRef>:$buffer, Optional<AnyUnrankedMemRef>:$transposed,
-                       Optional<AnyUnrankedMemRef>:$stats);
+                       Optional<AnyUnrankedMemRef>:$stats, Optional<F32>:$key, OptionalAttr<I64Attr>:$stochastic);
+  let results = (outs Optional<F32>:$code);
   let assemblyFormat = [{
     $value `,` $scale (`to` $buffer^ `:` type($buffer))? (`transposed` $transposed^ `:` type($transposed))?
-    (`stats` $stats^ `:` type($stats))? attr-dict
+    (`stats` $stats^ `:` type($stats))? (`key` $key^)? attr-dict (`->` type($code)^)?
   }];
   let hasVerifier = 1;
+}
+
+def Exec_ClampOp : Exec_Op<"clamp"> {
+  let summary = "Limit a magnitude, and gather statistics of the value";
+  let arguments = (ins F32:$value, F32:$limit, AnyUnrankedMemRef:$stats);
+  let results = (outs F32:$clamped);
+  let assemblyFormat = "$value `,` $limit `,` $stats attr-dict `:` type($stats)";
 }
 
 def Exec_AmaxOp : Exec_Op<"amax"> {

@@ -32,4 +32,12 @@ def ChunkLoss : Pass<"exec-chunk-loss", "::mlir::ModuleOp"> {
   ];
 }
 
+def MergeLaunches : Pass<"exec-merge-launches", "::mlir::ModuleOp"> {
+  let summary = "Launch a kernel once for all parameters";
+  let description = [{
+    Launches of one kernel (skeletons `map` and `sum`) in the phase `update` become one `exec.launch_multi` at the place of the last,
+    unless something in between touches what they write or writes what they read. Run it before `exec-plan-memory`.
+  }];
+}
+
 #endif // EXEC_TRANSFORMS_PASSES_TD

@@ -143,14 +143,16 @@ void CurrentScaleOp::build(OpBuilder &builder, OperationState &state, Value scal
 }
 
 void ComputeScaleOp::build(OpBuilder &builder, OperationState &state, Value amax,
-                           FloatType format, int64_t margin, bool pow2) {
-  build(builder, state, scalarF32(builder), amax, format, margin, pow2);
+                           FloatType format, int64_t margin, bool pow2,
+                           bool poison, bool bounded) {
+  build(builder, state, scalarF32(builder), amax, format, margin, pow2, poison,
+        bounded);
 }
 
 void QuantizeOp::build(OpBuilder &builder, OperationState &state, Value input, Value scale,
                        FloatType format) {
   build(builder, state, ScaledType::get(getShape(input.getType()), format),
-        StatsType::get(builder.getContext()), input, scale);
+        StatsType::get(builder.getContext()), input, scale, /*key=*/Value(), /*stochastic=*/IntegerAttr());
 }
 
 static LogicalResult verifySameShape(Operation *op, Type a, Type b) {
@@ -178,6 +180,8 @@ LogicalResult AdvanceOp::verify() { return verifyMargin(*this, getMargin()); }
 LogicalResult QuantizeOp::verify() {
   if (!getOutput().getType().isPerTensor())
     return emitOpError("one scale cannot make ") << getOutput().getType() << ", which has several";
+  if (getKey() && !getStochasticAttr())
+    return emitOpError("has a key, which only stochastic rounding uses");
   return verifySameShape(*this, getInput().getType(), getOutput().getType());
 }
 

@@ -34,15 +34,19 @@ def FP8_ComputeScaleOp : FP8_Op<"compute_scale"> {
   let summary = "Current scaling: the scale that an amax calls for";
   let description = [{
     `scale = max(format) * 2^-margin / amax`, floored to a power of two if
-    `pow2`; 1 if the amax is 0 or not finite.
+    `pow2`; 1 if the amax is 0 or not finite. With `poison` the scale is NaN, and with it
+    everything that it quantises, if the tensor has values that are not finite: of a gradient they must not
+    be lost in saturation. `bounded` says that a bound on the values would do as well as their amax.
 
     Example: `%s = fp8.compute_scale %a {format = f8E4M3FN}`
   }];
   let arguments = (ins FP8_Scalar:$amax, TypeAttrOf<AnyFloat>:$format,
-                       DefaultValuedAttr<I64Attr, "0">:$margin, UnitAttr:$pow2);
+                       DefaultValuedAttr<I64Attr, "0">:$margin, UnitAttr:$pow2,
+                       UnitAttr:$poison, UnitAttr:$bounded);
   let results = (outs FP8_Scalar:$scale);
   let builders = [OpBuilder<(ins "::mlir::Value":$amax, "::mlir::FloatType":$format,
-                                 CArg<"int64_t", "0">:$margin, CArg<"bool", "false">:$pow2)>];
+                                 CArg<"int64_t", "0">:$margin, CArg<"bool", "false">:$pow2,
+                                 CArg<"bool", "false">:$poison, CArg<"bool", "false">:$bounded)>];
   let hasVerifier = 1;
   let assemblyFormat = "$amax attr-dict";
 }
@@ -65,18 +69,39 @@ def FP8_QuantizeOp : FP8_Op<"quantize"> {
     input's shape. The statistics are of the input before scaling: its amax, how
     many values saturated, how many were infinite or NaN.
 
+    With `stochastic` a value is rounded up with the probability of its distance from the value below: the remainder is compared
+    with a hash of `key` (an integer below 2^24, from `train.update_scales`), the element's index and the attribute, which tells
+    the quantisations of one kernel apart.
+
     Example:
     ```mlir
     %q, %k = fp8.quantize %x, %s : tensor<128x768xbf16> -> !fp8.scaled<128x768xf8E4M3FN>
     ```
   }];
-  let arguments = (ins FP8_Tensor:$input, FP8_Scalar:$scale);
+  let arguments = (ins FP8_Tensor:$input, FP8_Scalar:$scale, Optional<FP8_Scalar>:$key,
+                       OptionalAttr<I64Attr>:$stochastic);
   let results = (outs FP8_ScaledType:$output, FP8_StatsType:$stats);
   let builders = [OpBuilder<(ins "::mlir::Value":$input, "::mlir::Value":$scale, "::mlir::FloatType":$format)>];
   let assemblyFormat = [{
-    $input `,` $scale attr-dict `:` qualified(type($input)) `->` qualified(type($output))
+    $input `,` $scale (`key` $key^)? attr-dict `:` qualified(type($input)) `->` qualified(type($output))
   }];
   let hasVerifier = 1;
+}
+
+def FP8_ClampOp : FP8_Op<"clamp", [AllTypesMatch<["input", "output"]>]> {
+  let summary = "Limit magnitudes, and count how many were beyond the limit";
+  let description = [{
+    `output = max(-limit, min(x, limit))` in f32; NaN stays NaN. The statistics are of the input: its amax, how many
+    values were beyond the limit, how many were infinite or NaN.
+
+    Example: `%y, %k = fp8.clamp %x, %limit : tensor<128x768xf32>`
+  }];
+  let arguments = (ins FP8_Tensor:$input, FP8_Scalar:$limit);
+  let results = (outs FP8_Tensor:$output, FP8_StatsType:$stats);
+  let builders = [OpBuilder<(ins "::mlir::Value":$input, "::mlir::Value":$limit), [{
+    build($_builder, $_state, input.getType(), StatsType::get($_builder.getContext()), input, limit);
+  }]>];
+  let assemblyFormat = "$input `,` $limit attr-dict `:` qualified(type($input))";
 }
 
 def FP8_DequantizeOp : FP8_Op<"dequantize"> {

@@ -11,6 +11,7 @@
 #include "FP8/Transforms/StorageFlow.h"
 #include "FP8/Transforms/ValueRoles.h"
 #include "Train/IR/Precision.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/Support/Path.h"
 
@@ -83,12 +84,22 @@ class Assigner {
 public:
   Assigner(ModuleOp module, const Recipe &recipe)
       : module(module), recipe(recipe), evaluator(recipe, countLayers(module)),
-        roles(module) {}
+        roles(module) {
+    module.walk([&](train::ReadOp read) {
+      SmallVector<StringRef> &ops =
+          usedBy[read.getVariableAttr().getAttr()];
+      for (Operation *user : read->getUsers())
+        ops.push_back(user->getName().getStringRef());
+      if (train::getPhase(read) == train::kPhaseUpdate &&
+          read->getParentOfType<func::FuncOp>().getName() != "update")
+        accumulated.insert(read.getVariableAttr().getAttr());
+    });
+  }
 
   LogicalResult run();
 
 private:
-  void assignVariable(train::VariableOp variable);
+  LogicalResult assignVariable(train::VariableOp variable);
   LogicalResult assignOp(Operation *op, const StorageFlow &flow);
   LogicalResult assignOperands(FP8ContractionOpInterface op,
                                const OpFacts &facts, const Settings &settings,
@@ -102,25 +113,66 @@ private:
   RecipeEvaluator evaluator;
   ValueRoles roles;
   DenseMap<StringAttr, FloatType> storage;
+  /// Ops that read each parameter.
+  DenseMap<StringAttr, SmallVector<StringRef>> usedBy;
+  /// Gradients that @micro adds to.
+  DenseSet<StringAttr> accumulated;
 };
 
 } // namespace
 
-void Assigner::assignVariable(train::VariableOp variable) {
+LogicalResult Assigner::assignVariable(train::VariableOp variable) {
   auto tensor = dyn_cast<RankedTensorType>(variable.getType());
   bool isState =
       llvm::is_contained({train::Role::parameter, train::Role::gradient,
                           train::Role::moment1, train::Role::moment2},
                          variable.getRole());
   if (!isState || !tensor || !train::isWide(tensor.getElementType()))
-    return;
-  Settings settings = evaluator.forVariable(variable.getSymName(),
-                                            stringifyRole(variable.getRole()));
-  storage[variable.getSymNameAttr()] = settings.storage->value;
+    return success();
+  StringAttr owner = variable.getOfAttr() ? variable.getOfAttr().getAttr()
+                                          : variable.getSymNameAttr();
+  Settings settings = evaluator.forVariable(
+      {variable.getSymName(), stringifyRole(variable.getRole()),
+       tensor.getRank(), usedBy[owner]});
+  auto [format, scaled] = settings.storage->value;
+  bool isGradient = variable.getRole() == train::Role::gradient;
+  bool isAccumulator = accumulated.contains(variable.getSymNameAttr());
   Decision decision(module.getContext());
-  decision.set(train::kStorageKey, settings.storage->value);
+  decision.set(train::kStorageKey, format);
+  if (scaled)
+    decision.set(train::kScaledKey, decision.builder.getUnitAttr());
   decision.because(place(settings.storage->loc));
+  if (settings.squareRoot->value) {
+    if (variable.getRole() != train::Role::moment2)
+      return emitError(settings.squareRoot->loc)
+             << "'expansion: sqrt' is for second moments, which are never "
+                "negative; '"
+             << variable.getSymName() << "' is a "
+             << stringifyRole(variable.getRole());
+    decision.set(train::kSquareRootKey, decision.builder.getUnitAttr());
+    decision.because(place(settings.squareRoot->loc) + " (expansion)");
+  }
+  if (settings.stochastic->value) {
+    if (!scaled || isGradient)
+      return emitError(settings.stochastic->loc)
+             << "'rounding: stochastic' is for parameters and moments in "
+                "f16-scaled, e4m3 or e5m2, but '"
+             << variable.getSymName() << "' is " << (scaled ? "a gradient" : "")
+             << (scaled ? "" : nameOf(format));
+    decision.set(train::kStochasticKey, decision.builder.getUnitAttr());
+    decision.because(place(settings.stochastic->loc) + " (rounding)");
+  }
+  // Sums of micro-batches are f32 and quantised once, in @update. A gradient
+  // that is no sum is quantised from whatever its producer gives.
+  if (scaled && isAccumulator)
+    decision.because("sums of micro-batches are f32");
+  if (!scaled)
+    storage[variable.getSymNameAttr()] = format;
+  else if (!isGradient || isAccumulator)
+    storage[variable.getSymNameAttr()] =
+        Float32Type::get(module.getContext());
   decision.attachTo(variable);
+  return success();
 }
 
 OpFacts Assigner::getFacts(Operation *op) {
@@ -188,11 +240,19 @@ LogicalResult Assigner::assignOperands(FP8ContractionOpInterface op,
     decision.because(place(format.loc) + " (" + key + ")");
     if (!isFP8)
       continue;
-    bool delayed = operand->delayed->value;
+    Scaling scaling = operand->scaling->value;
+    StringRef role = operand == &lhs ? facts.lhsRole : facts.rhsRole;
+    if (scaling == Scaling::Bounded && role != kWeight)
+      return emitError(operand->scaling->loc)
+             << "'bounded' scaling is for weights: of the " << role << " of '"
+             << facts.name << "' nothing bounds the next value; use delayed or "
+             << "current";
     decision.set(key + train::kScalingKey,
-                 decision.builder.getStringAttr(delayed ? train::kDelayed
-                                                        : train::kCurrent));
-    if (delayed)
+                 decision.builder.getStringAttr(
+                     scaling == Scaling::Delayed   ? train::kDelayed
+                     : scaling == Scaling::Bounded ? train::kBounded
+                                                   : train::kCurrent));
+    if (scaling == Scaling::Delayed)
       decision.set(key + train::kWindowKey,
                    decision.builder.getI64IntegerAttr(operand->window->value));
     if (operand->margin->value)
@@ -255,7 +315,8 @@ LogicalResult Assigner::assignOp(Operation *op, const StorageFlow &flow) {
 
 LogicalResult Assigner::run() {
   for (auto variable : module.getOps<train::VariableOp>())
-    assignVariable(variable);
+    if (failed(assignVariable(variable)))
+      return failure();
   StorageFlow flow(module, storage);
   WalkResult result = module.walk<WalkOrder::PreOrder>([&](Operation *op) {
     roles.visit(op);

@@ -185,7 +185,8 @@ Value FunctionScaler::quantize(Operation *consumer, const Operand &operand) {
   } else {
     Value amax = create<AmaxOp>(builder, consumer, operand.value);
     scale = create<ComputeScaleOp>(builder, consumer, amax, spec.format,
-                                   spec.margin, spec.pow2);
+                                   spec.margin, spec.pow2, /*poison=*/false,
+                                   spec.bounded);
   }
   auto quantize =
       create<QuantizeOp>(builder, consumer, operand.value, scale, spec.format);
@@ -222,6 +223,7 @@ LogicalResult FunctionScaler::lower(const Contraction &contraction) {
       builder, op, op->getResult(0).getType(), lhsQuantized, rhsQuantized,
       op.getLhsContractingDims(), op.getRhsContractingDims(),
       precision.contains(train::kFastAccumKey));
+  train::keepReason(matmul, precision);
   op->replaceAllUsesWith(matmul);
   op->erase();
   return success();

@@ -16,6 +16,18 @@ def AssignPrecision : Pass<"fp8-assign-precision", "::mlir::ModuleOp"> {
   ];
 }
 
+def LowerStates : Pass<"fp8-lower-states", "::mlir::ModuleOp"> {
+  let summary = "Keep parameters, gradients and moments in scaled FP8 or f16, as the recipe says";
+  let description = [{
+    A variable whose `precision` says `scaled` becomes `!fp8.scaled<...>`: its readers dequantise it, what is assigned to it is
+    quantised with the scale of its own amax. `sqrt` keeps the square root of a second moment. A scale of a parameter or moment is marked
+    `bounded` for `train-fuse-optimizer`; one of a gradient becomes NaN if the gradient is not finite everywhere, so that the step is skipped.
+
+    A gradient that `@micro` adds to stays f32 and is quantised once, in `@update`.
+  }];
+  let dependentDialects = ["::fp8c::fp8::FP8Dialect", "::fp8c::train::TrainDialect"];
+}
+
 def InsertScaling : Pass<"fp8-insert-scaling", "::mlir::ModuleOp"> {
   let summary = "Quantise FP8 contraction operands and make the contractions fp8.matmul";
   let description = [{

@@ -29,6 +29,11 @@ static bool matchesOperand(const Match &match, StringRef side, StringRef role) {
   return matchesWord(match.operand, side) || matchesWord(match.operand, role);
 }
 
+/// "matmul" means the op of any dialect, "train.matmul" that of one.
+static bool matchesOpName(ArrayRef<llvm::GlobPattern> globs, StringRef op) {
+  return matchesGlob(globs, op) || matchesGlob(globs, op.split('.').second);
+}
+
 bool RecipeEvaluator::matchesLayer(const Match &match, int64_t layer) const {
   auto absolute = [&](int64_t wanted) {
     return wanted == kFirstLayer  ? 0
@@ -45,10 +50,7 @@ bool RecipeEvaluator::matchesOp(const Match &match, const OpFacts &op) const {
   if (match.ofVariables() ||
       (op.gemm.empty() && !(match.gemm.empty() && match.operand.empty())))
     return false;
-  // "matmul" means the op of any dialect, "train.matmul" that of one.
-  return (matchesGlob(match.op, op.op) ||
-          matchesGlob(match.op, op.op.split('.').second)) &&
-         matchesGlob(match.name, op.name) && matchesWord(match.gemm, op.gemm) &&
+  return matchesOpName(match.op, op.op) && matchesGlob(match.name, op.name) && matchesWord(match.gemm, op.gemm) &&
          matchesLayer(match, op.layer);
 }
 
@@ -92,7 +94,7 @@ OperandSettings RecipeEvaluator::forOperand(const OpFacts &op, StringRef side,
     applied[i] = true;
     rememberWide(rule.settings);
     overlay(settings.format, rule.settings.format);
-    overlay(settings.delayed, rule.settings.delayed);
+    overlay(settings.scaling, rule.settings.scaling);
     overlay(settings.window, rule.settings.window);
     overlay(settings.margin, rule.settings.margin);
     overlay(settings.pow2, rule.settings.pow2);
@@ -100,16 +102,26 @@ OperandSettings RecipeEvaluator::forOperand(const OpFacts &op, StringRef side,
   return settings;
 }
 
-Settings RecipeEvaluator::forVariable(StringRef name, StringRef role) {
+Settings RecipeEvaluator::forVariable(const VariableFacts &variable) {
   Settings settings = recipe.defaults;
   for (auto [i, rule] : llvm::enumerate(recipe.rules)) {
     const Match &match = rule.match;
-    if (!rule.settings.storage || match.ofOps() ||
-        !matchesGlob(match.variable, name) || !matchesWord(match.role, role) ||
-        !matchesLayer(match, train::getLayer(name)))
+    if (!rule.settings.hasVariableSettings() || match.ofOps() ||
+        !matchesGlob(match.variable, variable.name) ||
+        !matchesWord(match.role, variable.role) ||
+        !(match.rank.empty() ||
+          llvm::is_contained(match.rank, variable.rank)) ||
+        !(match.usedBy.empty() ||
+          llvm::any_of(variable.usedBy,
+                       [&](StringRef op) {
+                         return matchesOpName(match.usedBy, op);
+                       })) ||
+        !matchesLayer(match, train::getLayer(variable.name)))
       continue;
     applied[i] = true;
     overlay(settings.storage, rule.settings.storage);
+    overlay(settings.squareRoot, rule.settings.squareRoot);
+    overlay(settings.stochastic, rule.settings.stochastic);
   }
   return settings;
 }

@@ -23,23 +23,44 @@ template <typename T> struct Setting {
   mlir::FileLineColLoc loc;
 };
 
+/// Where the scale of an FP8 operand comes from: its own amax, those of past
+/// steps, or (weights in @update) a bound on what the optimizer can make of it.
+enum class Scaling { Current, Delayed, Bounded };
+
+/// How a variable is kept: FP8 always with a scale, f16 with or without.
+struct Storage {
+  mlir::FloatType format;
+  bool scaled = false;
+
+  bool operator==(const Storage &other) const {
+    return format == other.format && scaled == other.scaled;
+  }
+};
+
 /// What defaults or a rule decide. Unset: left as it was.
 struct Settings {
   // Of a contraction's operand.
   std::optional<Setting<mlir::FloatType>> format;
-  std::optional<Setting<bool>> delayed;
+  std::optional<Setting<Scaling>> scaling;
   std::optional<Setting<int64_t>> window, margin;
   std::optional<Setting<bool>> pow2;
   // Of an op.
   std::optional<Setting<mlir::FloatType>> result;
   std::optional<Setting<bool>> fastAccum;
   // Of a variable.
-  std::optional<Setting<mlir::FloatType>> storage;
+  std::optional<Setting<Storage>> storage;
+  /// Whether a second moment is kept as its square root.
+  std::optional<Setting<bool>> squareRoot;
+  /// Whether scaled storage is rounded stochastically.
+  std::optional<Setting<bool>> stochastic;
 
   bool hasOperandSettings() const {
-    return format || delayed || window || margin || pow2;
+    return format || scaling || window || margin || pow2;
   }
   bool hasOpSettings() const { return result || fastAccum; }
+  bool hasVariableSettings() const {
+    return storage || squareRoot || stochastic;
+  }
 };
 
 /// Layers are numbered by the names of the ops; these two are relative.
@@ -48,20 +69,25 @@ constexpr int64_t kFirstLayer = -1, kLastLayer = -2;
 /// What a rule applies to: all keys that are given must match, each of them in
 /// any of its values.
 struct Match {
-  llvm::SmallVector<llvm::GlobPattern, 0> op, name, variable;
-  llvm::SmallVector<int64_t, 1> layer;
+  llvm::SmallVector<llvm::GlobPattern, 0> op, name, variable, usedBy;
+  llvm::SmallVector<int64_t, 1> layer, rank;
   llvm::SmallVector<llvm::StringRef, 1> gemm, operand, role;
 
   bool ofOps() const {
     return !op.empty() || !name.empty() || !gemm.empty() || !operand.empty();
   }
-  bool ofVariables() const { return !variable.empty() || !role.empty(); }
+  bool ofVariables() const {
+    return !variable.empty() || !role.empty() || !rank.empty() ||
+           !usedBy.empty();
+  }
 };
 
 struct Rule {
   mlir::FileLineColLoc loc;
   Match match;
   Settings settings;
+  /// The match in words, equal for equal matches.
+  std::string matchText;
   /// May apply to nothing; other rules that do are mistakes.
   bool optional = false;
 };
@@ -101,6 +127,14 @@ struct OpFacts {
   llvm::StringRef gemm, lhsRole, rhsRole;
 };
 
+/// What rules see of a variable.
+struct VariableFacts {
+  llvm::StringRef name, role;
+  int64_t rank = 0;
+  /// Names of the ops that read the parameter it is or belongs to.
+  llvm::ArrayRef<llvm::StringRef> usedBy;
+};
+
 /// Settings of a contraction's operand, every one of them given. `wide` is the
 /// last format of f32, bf16 and f16 that the rules gave: what stands in for
 /// FP8.
@@ -117,7 +151,7 @@ public:
   Settings forOp(const OpFacts &op);
   OperandSettings forOperand(const OpFacts &op, llvm::StringRef side,
                              llvm::StringRef role);
-  Settings forVariable(llvm::StringRef name, llvm::StringRef role);
+  Settings forVariable(const VariableFacts &variable);
 
   /// Emits an error for each rule that applied to nothing and is not optional.
   mlir::LogicalResult checkAllApplied() const;

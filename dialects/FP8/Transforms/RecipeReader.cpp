@@ -79,8 +79,13 @@ private:
   // Values
   std::optional<StringRef> word(yaml::Node *node, StringRef what,
                                 ArrayRef<StringRef> words);
+  FloatType getFormat(StringRef word);
   void readFormat(yaml::Node *node, StringRef what, ArrayRef<StringRef> formats,
                   std::optional<Setting<FloatType>> &setting);
+  void readStorage(yaml::Node *node, std::optional<Setting<Storage>> &setting);
+  /// Sets whether the word is the second of the two.
+  void readChoice(yaml::Node *node, StringRef what, ArrayRef<StringRef> words,
+                  std::optional<Setting<bool>> &setting);
   void readInteger(yaml::Node *node, StringRef what, int64_t min, int64_t max,
                    std::optional<Setting<int64_t>> &setting);
   bool readBool(yaml::Node *node, StringRef what);
@@ -89,18 +94,22 @@ private:
   void readWords(yaml::Node *node, StringRef what, ArrayRef<StringRef> valid,
                  SmallVectorImpl<StringRef> &words);
   void readLayers(yaml::Node *node, SmallVectorImpl<int64_t> &layers);
+  void readRanks(yaml::Node *node, SmallVectorImpl<int64_t> &ranks);
 
   // Parts of a recipe
   SmallVector<Key> settingKeys(Settings &settings);
   void readMatch(yaml::Node *node, Match &match);
   void readRule(yaml::Node *node, Recipe &recipe);
   void check(const Rule &rule);
+  void checkAgainst(const Rule &earlier, const Rule &rule);
 
   llvm::MemoryBufferRef text;
   StringAttr fileName;
   MLIRContext *context;
   llvm::SourceMgr sources;
   bool failed = false;
+  /// What the match that is being read consists of.
+  std::string matchText;
 };
 
 } // namespace
@@ -187,19 +196,40 @@ std::optional<StringRef> Reader::word(yaml::Node *node, StringRef what,
   return value;
 }
 
+FloatType Reader::getFormat(StringRef word) {
+  return llvm::StringSwitch<FloatType>(word)
+      .Case("f32", Float32Type::get(context))
+      .Case("bf16", BFloat16Type::get(context))
+      .Cases({"f16", "f16-scaled"}, Float16Type::get(context))
+      .Case("e4m3", Float8E4M3FNType::get(context))
+      .Case("e5m2", Float8E5M2Type::get(context));
+}
+
+void Reader::readStorage(yaml::Node *node,
+                         std::optional<Setting<Storage>> &setting) {
+  std::optional<StringRef> value =
+      word(node, "storage",
+           {"f32", "bf16", "f16", "f16-scaled", "e4m3", "e5m2"});
+  if (value)
+    setting = {{getFormat(*value), *value == "f16-scaled" ||
+                                       value->starts_with("e")},
+               locOf(node)};
+}
+
+void Reader::readChoice(yaml::Node *node, StringRef what,
+                        ArrayRef<StringRef> words,
+                        std::optional<Setting<bool>> &setting) {
+  if (std::optional<StringRef> value = word(node, what, words))
+    setting = {*value == words[1], locOf(node)};
+}
+
 void Reader::readFormat(yaml::Node *node, StringRef what,
                         ArrayRef<StringRef> formats,
                         std::optional<Setting<FloatType>> &setting) {
   std::optional<StringRef> value = word(node, what, formats);
   if (!value)
     return;
-  FloatType type = llvm::StringSwitch<FloatType>(*value)
-                       .Case("f32", Float32Type::get(context))
-                       .Case("bf16", BFloat16Type::get(context))
-                       .Case("f16", Float16Type::get(context))
-                       .Case("e4m3", Float8E4M3FNType::get(context))
-                       .Case("e5m2", Float8E5M2Type::get(context));
-  setting = {type, locOf(node)};
+  setting = {getFormat(*value), locOf(node)};
 }
 
 void Reader::readInteger(yaml::Node *node, StringRef what, int64_t min,
@@ -227,6 +257,7 @@ void Reader::readGlobs(yaml::Node *node, StringRef what,
     std::optional<StringRef> value = scalar(entry, what);
     if (!value)
       return;
+    matchText += (what + "=" + *value + ";").str();
     auto glob = llvm::GlobPattern::create(*value, /*MaxSubPatterns=*/64);
     if (glob)
       globs.push_back(*glob);
@@ -240,8 +271,10 @@ void Reader::readWords(yaml::Node *node, StringRef what,
                        ArrayRef<StringRef> valid,
                        SmallVectorImpl<StringRef> &words) {
   readList(node, [&](yaml::Node *entry) {
-    if (std::optional<StringRef> value = word(entry, what, valid))
+    if (std::optional<StringRef> value = word(entry, what, valid)) {
       words.push_back(*value);
+      matchText += (what + "=" + *value + ";").str();
+    }
   });
 }
 
@@ -251,6 +284,7 @@ void Reader::readLayers(yaml::Node *node, SmallVectorImpl<int64_t> &layers) {
     int64_t number;
     if (!value)
       return;
+    matchText += ("layer=" + *value + ";").str();
     if (*value == "first")
       layers.push_back(kFirstLayer);
     else if (*value == "last")
@@ -260,6 +294,17 @@ void Reader::readLayers(yaml::Node *node, SmallVectorImpl<int64_t> &layers) {
     else
       error(entry) << "'layer' cannot be '" << *value
                    << "'; expected a number, first or last";
+  });
+}
+
+void Reader::readRanks(yaml::Node *node, SmallVectorImpl<int64_t> &ranks) {
+  readList(node, [&](yaml::Node *entry) {
+    std::optional<Setting<int64_t>> rank;
+    readInteger(entry, "rank", 0, 8, rank);
+    if (!rank)
+      return;
+    ranks.push_back(rank->value);
+    matchText += "rank=" + std::to_string(rank->value) + ";";
   });
 }
 
@@ -280,8 +325,12 @@ SmallVector<Reader::Key> Reader::settingKeys(Settings &settings) {
        [&](auto *node) { readFormat(node, "format", all, settings.format); }},
       {"scaling",
        [&](auto *node) {
-         if (auto value = word(node, "scaling", {"delayed", "current"}))
-           settings.delayed = {*value == "delayed", locOf(node)};
+         if (auto value =
+                 word(node, "scaling", {"delayed", "current", "bounded"}))
+           settings.scaling = {*value == "delayed"   ? Scaling::Delayed
+                               : *value == "current" ? Scaling::Current
+                                                     : Scaling::Bounded,
+                               locOf(node)};
        }},
       {"window",
        [&](auto *node) {
@@ -294,8 +343,15 @@ SmallVector<Reader::Key> Reader::settingKeys(Settings &settings) {
       {"result",
        [&](auto *node) { readFormat(node, "result", wide, settings.result); }},
       {"storage",
+       [&](auto *node) { readStorage(node, settings.storage); }},
+      {"expansion",
        [&](auto *node) {
-         readFormat(node, "storage", wide, settings.storage);
+         readChoice(node, "expansion", {"none", "sqrt"}, settings.squareRoot);
+       }},
+      {"rounding",
+       [&](auto *node) {
+         readChoice(node, "rounding", {"nearest", "stochastic"},
+                    settings.stochastic);
        }},
   };
 }
@@ -322,8 +378,10 @@ void Reader::readMatch(yaml::Node *node, Match &match) {
         }},
        {"variable",
         [&](auto *node) { readGlobs(node, "variable", match.variable); }},
-       {"role",
-        [&](auto *node) { readWords(node, "role", roles, match.role); }}});
+       {"role", [&](auto *node) { readWords(node, "role", roles, match.role); }},
+       {"rank", [&](auto *node) { readRanks(node, match.rank); }},
+       {"used_by",
+        [&](auto *node) { readGlobs(node, "used_by", match.usedBy); }}});
 }
 
 /// Settings that the things a rule matches do not have.
@@ -332,30 +390,62 @@ void Reader::check(const Rule &rule) {
   const Settings &settings = rule.settings;
   if (match.ofVariables() && match.ofOps())
     error(rule.loc) << "a rule matches ops (op, name, gemm, operand) or "
-                       "variables (variable, role), "
+                       "variables (variable, role, rank, used_by), "
                        "not both";
   else if (match.ofOps() && settings.storage)
     error(settings.storage->loc)
         << "'storage' is a setting of variables, but the rule matches ops";
+  else if (match.ofOps() && settings.hasVariableSettings())
+    error(rule.loc) << "'expansion' and 'rounding' are settings of variables, "
+                       "but the rule matches ops";
   else if (match.ofVariables() &&
            (settings.hasOperandSettings() || settings.hasOpSettings()))
-    error(rule.loc) << "variables have only the setting 'storage'";
+    error(rule.loc) << "variables have only the settings 'storage', "
+                       "'expansion' and 'rounding'";
   else if (!settings.hasOperandSettings() && !settings.hasOpSettings() &&
-           !settings.storage)
+           !settings.hasVariableSettings())
     error(rule.loc) << "the rule sets nothing";
 }
 
+/// A later rule overrides an earlier one where it is more specific. Two that match
+/// the same and say different things are a mistake.
+void Reader::checkAgainst(const Rule &earlier, const Rule &rule) {
+  auto compare = [&](StringRef key, const auto &a, const auto &b) {
+    if (a && b && !(a->value == b->value))
+      error(b->loc) << "contradicts line " << a->loc.getLine()
+                    << ", which sets '" << key << "' otherwise for the same "
+                    << "match";
+  };
+  const Settings &a = earlier.settings, &b = rule.settings;
+  compare("format", a.format, b.format);
+  compare("scaling", a.scaling, b.scaling);
+  compare("window", a.window, b.window);
+  compare("margin", a.margin, b.margin);
+  compare("pow2", a.pow2, b.pow2);
+  compare("result", a.result, b.result);
+  compare("fast_accum", a.fastAccum, b.fastAccum);
+  compare("storage", a.storage, b.storage);
+  compare("expansion", a.squareRoot, b.squareRoot);
+  compare("rounding", a.stochastic, b.stochastic);
+}
+
 void Reader::readRule(yaml::Node *node, Recipe &recipe) {
-  Rule rule{locOf(node), {}, {}};
+  Rule rule{locOf(node), {}, {}, {}};
   bool wasFailed = std::exchange(failed, false);
   SmallVector<Key> keys = settingKeys(rule.settings);
   keys.push_back({"match", [&](auto *node) { readMatch(node, rule.match); }});
+  matchText.clear();
   keys.push_back({"optional", [&](auto *node) {
                     rule.optional = readBool(node, "optional");
                   }});
   readMapping(node, "a rule", keys);
-  if (!failed)
+  rule.matchText = matchText;
+  if (!failed) {
     check(rule);
+    for (const Rule &earlier : recipe.rules)
+      if (earlier.matchText == rule.matchText)
+        checkAgainst(earlier, rule);
+  }
   failed |= wasFailed;
   recipe.rules.push_back(std::move(rule));
 }
@@ -369,8 +459,10 @@ static void complete(Settings &settings, FileLineColLoc loc) {
   FloatType f32 = Float32Type::get(loc.getContext());
   fill(settings.format, f32);
   fill(settings.result, f32);
-  fill(settings.storage, f32);
-  fill(settings.delayed, false);
+  fill(settings.storage, Storage{f32});
+  fill(settings.squareRoot, false);
+  fill(settings.stochastic, false);
+  fill(settings.scaling, Scaling::Current);
   fill(settings.window, 16);
   fill(settings.margin, 0);
   fill(settings.pow2, true);

@@ -17,6 +17,7 @@ ScalingSpec ScalingSpec::get(DictionaryAttr precision, StringRef side) {
   ScalingSpec spec;
   spec.format = train::getFormat(precision, side);
   spec.delayed = scaling && scaling.getValue() == train::kDelayed;
+  spec.bounded = scaling && scaling.getValue() == train::kBounded;
   spec.pow2 = precision.contains((side + train::kPow2Key).str());
   spec.margin = integer(train::kMarginKey, spec.margin);
   // Current scaling has no window; all of its specs are one.
@@ -33,7 +34,8 @@ Attribute ScalingSpec::getKey() const {
   Builder builder(format.getContext());
   return builder.getArrayAttr(
       {TypeAttr::get(format), builder.getBoolAttr(delayed),
-       builder.getBoolAttr(pow2), builder.getI64IntegerAttr(window),
+       builder.getBoolAttr(bounded), builder.getBoolAttr(pow2),
+       builder.getI64IntegerAttr(window),
        builder.getI64IntegerAttr(margin)});
 }
 

@@ -13,7 +13,7 @@ namespace fp8c::fp8 {
 /// How an operand is to be quantised: what its `precision` says.
 struct ScalingSpec {
   mlir::FloatType format;
-  bool delayed = false, pow2 = false;
+  bool delayed = false, bounded = false, pow2 = false;
   int64_t window = 16, margin = 0;
 
   /// Reads the entries of `side` ("lhs" or "rhs").

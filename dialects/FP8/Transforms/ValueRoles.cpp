@@ -17,7 +17,7 @@ ValueRoles::ValueRoles(ModuleOp module) {
 
 /// Moves or rounds its operand: the same value in another place or type.
 static bool isViewOfOperand(Operation *op) {
-  if (isa<train::CastOp>(op))
+  if (isa<train::CastOp, DequantizeOp>(op))
     return true;
   auto precision = dyn_cast<train::PrecisionOpInterface>(op);
   return precision && op->getNumOperands() > 0 &&

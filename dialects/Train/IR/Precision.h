@@ -28,7 +28,11 @@ constexpr llvm::StringLiteral kResultKey = "result", kStorageKey = "storage",
                               kLhsKey = "lhs", kRhsKey = "rhs",
                               kScalingKey = "_scaling", kWindowKey = "_window",
                               kMarginKey = "_margin", kPow2Key = "_pow2";
-constexpr llvm::StringLiteral kDelayed = "delayed", kCurrent = "current";
+constexpr llvm::StringLiteral kDelayed = "delayed", kCurrent = "current",
+                              kBounded = "bounded";
+/// Of a variable with scaled storage; the last two only where they hold.
+constexpr llvm::StringLiteral kScaledKey = "scaled", kSquareRootKey = "sqrt",
+                              kStochasticKey = "stochastic";
 
 /// The decision on an op; null if there is none.
 inline mlir::DictionaryAttr getPrecision(mlir::Operation *op) {
@@ -42,6 +46,15 @@ inline mlir::FloatType getFormat(mlir::DictionaryAttr precision,
       precision ? precision.getAs<mlir::TypeAttr>(key) : mlir::TypeAttr();
   return type ? mlir::dyn_cast<mlir::FloatType>(type.getValue())
               : mlir::FloatType();
+}
+
+/// Once a decision is carried out, only its reason remains, as attribute `why`.
+inline void keepReason(mlir::Operation *op, mlir::DictionaryAttr precision) {
+  op->removeDiscardableAttr(kPrecisionAttr);
+  if (auto why = precision ? precision.getAs<mlir::StringAttr>(kWhyKey)
+                           : mlir::StringAttr())
+    if (!why.empty())
+      op->setDiscardableAttr(kWhyKey, why);
 }
 
 /// FP8, as opposed to the formats that ops other than fp8.matmul can take.

@@ -159,9 +159,36 @@ LogicalResult AssignOp::verifySymbolUses(SymbolTableCollection &symbols) {
   return verifyVariableUse(*this, getVariableAttr(), getValue().getType(), symbols);
 }
 
+LogicalResult StoredScaleOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto variable = symbols.lookupNearestSymbolFrom<VariableOp>(*this, getVariableAttr());
+  if (!variable || !isa<fp8::ScaledType>(variable.getType()))
+    return emitOpError("refers to ") << getVariableAttr() << ", which is no train.variable of scaled type";
+  return success();
+}
+
+LogicalResult UpdateScalesOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  size_t count = getScales().size();
+  if (getVariables().size() != count || getAmaxes().size() != count || getGradients().size() != count ||
+      getDecays().size() != count || getRoots().size() != count)
+    return emitOpError("gives ") << count << " scales and needs as many variables, amaxes, gradients, decays and roots";
+  for (Attribute name : getVariables()) {
+    auto symbol = dyn_cast<FlatSymbolRefAttr>(name);
+    auto variable = symbol ? symbols.lookupNearestSymbolFrom<VariableOp>(*this, symbol) : VariableOp();
+    if (!variable || !isa<fp8::ScaledType>(variable.getType()))
+      return emitOpError("refers to ") << name << ", which is no train.variable of scaled type";
+    if (!llvm::is_contained({Role::parameter, Role::compute_weight, Role::moment1, Role::moment2}, variable.getRole()))
+      return emitOpError("has no bound for ") << name << ", a " << stringifyRole(variable.getRole());
+  }
+  for (Value gradient : getGradients())
+    if (!isa<fp8::ScaledType>(gradient.getType()) && fp8::getShape(gradient.getType()).size() != 0)
+      return emitOpError("needs gradients as scaled tensors or amaxes, but got ") << gradient.getType();
+  return success();
+}
+
 LogicalResult HyperOp::verify() {
   static constexpr llvm::StringLiteral known[] = {"lr",           "beta1",     "beta2", "eps",
-                                                  "weight_decay", "clip_norm", "step",  "grad_scale"};
+                                                  "weight_decay", "clip_norm", "step",  "grad_scale",
+                                                  "seed"};
   if (!llvm::is_contained(known, getSymbol()))
     return emitOpError("knows no hyperparameter \"") << getSymbol() << "\"";
   return success();

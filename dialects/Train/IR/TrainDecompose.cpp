@@ -127,6 +127,12 @@ SmallVector<Value> AdamWOp::decompose(OpBuilder &builder) {
   Tensor correction1 = one - beta1.binary<PowOp>(READ(Step));
   Tensor correction2 = one - beta2.binary<PowOp>(READ(Step));
   Tensor update = (m1 / correction1) / ((v1 / correction2).unary<SqrtOp>() + READ(Eps));
+  Value clamps;
+  if (getBound()) {
+    auto clamp = fp8::ClampOp::create(builder, getLoc(), update.value, getBound());
+    update.value = clamp.getOutput();
+    clamps = clamp.getStats();
+  }
   if (getDecay())
     update = update + READ(WeightDecay) * p;
   Tensor p1 = p - READ(Lr) * update;
@@ -135,5 +141,8 @@ SmallVector<Value> AdamWOp::decompose(OpBuilder &builder) {
     return SelectOp::create(builder, getLoc(), next.value.getType(), coefficient.value, next.value,
                             old.value);
   };
-  return {keepIfSkipped(p1, p), keepIfSkipped(m1, m), keepIfSkipped(v1, v)};
+  SmallVector<Value> results = {keepIfSkipped(p1, p), keepIfSkipped(m1, m), keepIfSkipped(v1, v)};
+  if (getClamps())
+    results.push_back(clamps);
+  return results;
 }

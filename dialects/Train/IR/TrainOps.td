@@ -4,6 +4,7 @@
 #define TRAIN_IR_TRAINOPS_TD
 
 include "FP8/IR/FP8Interfaces.td"
+include "FP8/IR/FP8Types.td"
 include "Train/IR/TrainAttrs.td"
 include "Train/IR/TrainInterfaces.td"
 include "mlir/IR/BuiltinAttributes.td"
@@ -85,7 +86,7 @@ def Train_HyperOp : Train_PureOp<"hyper", [], []> {
   let summary = "A number that is set at run time, without recompiling";
   let description = [{
     One of `lr`, `beta1`, `beta2`, `eps`, `weight_decay`, `clip_norm`, `step`
-    (from 1), `grad_scale` (1 / number of micro-batches).
+    (from 1), `grad_scale` (1 / number of micro-batches), `seed` (below 2^24).
 
     Example: `%lr = train.hyper "lr"`
   }];
@@ -605,9 +606,9 @@ def Train_EmbeddingOp : Train_PureOp<"embedding", [Differentiable]> {
   let hasVerifier = 1;
 }
 
-def Train_EmbeddingVJPOp : Train_PureOp<"embedding_vjp"> {
+def Train_EmbeddingVJPOp : Train_PureOp<"embedding_vjp", [], [OwnPrecision]> {
   let summary = "Cotangent of embedding's table: sums of rows with equal ids";
-  let description = "Example: `%dtable = train.embedding_vjp %dy, %ids : tensor<2x4x8xf32>, tensor<2x4xi64> -> tensor<50x8xf32>`";
+  let description = "In f32: a frequent id has many terms.\n\nExample: `%dtable = train.embedding_vjp %dy, %ids : tensor<2x4x8xf32>, tensor<2x4xi64> -> tensor<50x8xf32>`";
   let arguments = (ins Train_Float:$cotangent, Train_Ids:$ids);
   let results = (outs Train_Float:$dtable);
   let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
@@ -658,8 +659,8 @@ def Train_CrossEntropyVJPOp : Train_PureOp<"cross_entropy_vjp"> {
 
 def Train_SumSquaresOp : Train_PureOp<"sum_squares", [], [OwnPrecision]> {
   let summary = "Sum of the squares of all elements";
-  let description = "Example: `%s = train.sum_squares %g : tensor<4x8xf32> -> tensor<f32>`";
-  let arguments = (ins Train_Float:$input);
+  let description = "Of a scaled tensor those of its values.\n\nExample: `%s = train.sum_squares %g : tensor<4x8xf32> -> tensor<f32>`";
+  let arguments = (ins AnyTypeOf<[Train_Float, FP8_ScaledType]>:$input);
   let results = (outs Train_Scalar:$output);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($output)";
 }
@@ -683,7 +684,8 @@ def Train_AdamWOp : Train_PureOp<"adamw", [Decomposable]> {
     With `g = coefficient * gradient` (arXiv 1711.05101, algorithm 2):
     `m' = beta1 m + (1 - beta1) g`, `v' = beta2 v + (1 - beta2) g^2`,
     `p' = p - lr * (m'/(1 - beta1^step) / (sqrt(v'/(1 - beta2^step)) + eps) + decay * p)`, where decay is `weight_decay` with the attribute
-    `decay`, else 0. A negative coefficient leaves all three as they are.
+    `decay`, else 0. A negative coefficient leaves all three as they are. With `bound` the quotient is limited to
+    magnitudes up to it, and `clamps` counts where that changed it.
 
     Example:
     ```mlir
@@ -694,14 +696,63 @@ def Train_AdamWOp : Train_PureOp<"adamw", [Decomposable]> {
   }];
   let arguments = (ins Train_Float:$parameter, Train_Float:$gradient, Train_Float:$moment1, Train_Float:$moment2,
                        Train_Scalar:$coefficient, Train_Scalar:$lr, Train_Scalar:$beta1, Train_Scalar:$beta2,
-                       Train_Scalar:$eps, Train_Scalar:$weight_decay, Train_Scalar:$step, UnitAttr:$decay);
-  let results = (outs Train_Float:$new_parameter, Train_Float:$new_moment1, Train_Float:$new_moment2);
+                       Train_Scalar:$eps, Train_Scalar:$weight_decay, Train_Scalar:$step, Optional<Train_Scalar>:$bound,
+                       UnitAttr:$decay);
+  let results = (outs Train_Float:$new_parameter, Train_Float:$new_moment1, Train_Float:$new_moment2,
+                      Optional<FP8_StatsType>:$clamps);
   let assemblyFormat = [{
     $parameter `,` $gradient `,` $moment1 `,` $moment2
-    `(` $coefficient `,` $lr `,` $beta1 `,` $beta2 `,` $eps `,` $weight_decay `,` $step `)` attr-dict
+    `(` $coefficient `,` $lr `,` $beta1 `,` $beta2 `,` $eps `,` $weight_decay `,` $step (`,` `bound` $bound^)? `)` attr-dict
     `:` type(operands) `->` type(results)
   }];
   let hasVerifier = 1;
+}
+
+def Train_UpdateScalesOp : Train_Op<"update_scales", [Pure, AttrSizedOperandSegments,
+    DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "Scales for what the optimizer is about to write, from bounds";
+  let description = [{
+    One scale per name in `variables`, `max(format) / bound` floored to a power of two, where `bound` is the most that the
+    variable's magnitudes can be after AdamW. With `a` the amax of its last write, `g` the largest magnitude of its gradient
+    times the clip coefficient:
+
+    | role of the variable | bound |
+    |---|---|
+    | parameter, compute_weight | `|1 - lr * decay| * a + lr * R` |
+    | moment1 | `beta1 * a + (1 - beta1) * g` |
+    | moment2 | `beta2 * a + (1 - beta2) * g^2`; of its square root (`sqrt`) the root of that |
+
+    `R` bounds Adam's quotient `m'/(1 - beta1^t) / sqrt(v'/(1 - beta2^t))`, by the Cauchy-Schwarz inequality
+    `(1 - beta1)/(1 - beta1^t) * sqrt((1 - beta2^t)/(1 - beta2) * (1 - r^t)/(1 - r))` with `r = beta1^2/beta2`, times 1.25 for the rounding of the moments;
+    it is the result `bound`, which `train.adamw` enforces.
+
+    `amaxes` are statistics of the last writes, `gradients` scaled tensors, whose scale bounds them, or amaxes. If the coefficient is negative
+    the step is skipped and all scales stay. `key` is a hash of `seed` and `step`, below 2^24, for stochastic rounding.
+
+    Example:
+    ```mlir
+    %bound, %key, %s:2 = train.update_scales (%c, %lr, %beta1, %beta2, %weight_decay, %step, %seed)
+      amaxes (%pa, %ma) gradients (%g, %g : !fp8.scaled<4x8xf8E4M3FN>, !fp8.scaled<4x8xf8E4M3FN>)
+      {variables = [@w, @w.m], decays = array<i1: true, false>, roots = array<i1: false, false>} -> tensor<f32>, tensor<f32>
+    ```
+  }];
+  let arguments = (ins Train_Scalar:$coefficient, Train_Scalar:$lr, Train_Scalar:$beta1, Train_Scalar:$beta2,
+                       Train_Scalar:$weight_decay, Train_Scalar:$step, Train_Scalar:$seed,
+                       Variadic<FP8_StatsType>:$amaxes, Variadic<AnyType>:$gradients,
+                       ArrayAttr:$variables, DenseBoolArrayAttr:$decays, DenseBoolArrayAttr:$roots);
+  let results = (outs Train_Scalar:$bound, Train_Scalar:$key, Variadic<Train_Scalar>:$scales);
+  let assemblyFormat = [{
+    `(` $coefficient `,` $lr `,` $beta1 `,` $beta2 `,` $weight_decay `,` $step `,` $seed `)`
+    `amaxes` `(` $amaxes `)` `gradients` `(` $gradients `:` type($gradients) `)` attr-dict `->` type($scales)
+  }];
+}
+
+def Train_StoredScaleOp : Train_PureOp<"stored_scale", [DeclareOpInterfaceMethods<SymbolUserOpInterface>], []> {
+  let summary = "The scale that a scaled variable was last quantised with";
+  let description = "Example: `%s = train.stored_scale @\"h.0/mlp/fc.weight.e4m3\"`";
+  let arguments = (ins FlatSymbolRefAttr:$variable);
+  let results = (outs Train_Scalar:$scale);
+  let assemblyFormat = "$variable attr-dict";
 }
 
 //===----------------------------------------------------------------------===//

@@ -28,11 +28,12 @@ FIRST_CHOSEN(LayerNormOp)
 FIRST_CHOSEN(RMSNormOp)
 FIRST_CHOSEN(AttentionOp)
 
-// Losses and norms.
+// Losses, norms and long sums.
 #define FIXED(Op)                                                              \
   ResultPrecision Op::getResultPrecision(unsigned) {                           \
     return ResultPrecision::Fixed;                                             \
   }
 FIXED(CrossEntropyOp)
+FIXED(EmbeddingVJPOp)
 FIXED(SumSquaresOp)
 FIXED(ClipCoefficientOp)

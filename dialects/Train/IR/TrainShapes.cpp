@@ -391,5 +391,7 @@ LogicalResult AdamWOp::verify() {
     if (failed(expectShape(*this, value, "gradient, moments and results",
                            shapeOf(getParameter()))))
       return failure();
+  if (static_cast<bool>(getBound()) != static_cast<bool>(getClamps()))
+    return emitOpError("counts clamps if and only if it has a bound");
   return success();
 }

@@ -132,13 +132,20 @@ static SmallVector<Value> getTerms(Value gradient) {
   return terms;
 }
 
-/// Makes @micro add its gradients to the variables, each term where it is
-/// computed, so that none waits for the others, and return the loss only.
-static void accumulateGradients(func::FuncOp micro, ArrayRef<Trained> all) {
+/// Makes @micro put its gradients into the variables and return the loss only.
+/// To accumulate, each term is added where it is computed, so that none waits
+/// for the others.
+static void storeGradients(func::FuncOp micro, ArrayRef<Trained> all,
+                           bool accumulate) {
   UpdateBuilder builder(micro.getContext());
   for (const Trained &t : all) {
     builder.setParameter(t.parameter);
     VariableOp gradient = t.gradient;
+    if (!accumulate) {
+      builder.setInsertionPointAfterValue(t.value);
+      builder.assign(gradient, t.value);
+      continue;
+    }
     Value sum;
     for (Value term : getTerms(t.value)) {
       builder.setInsertionPointAfterValue(term);
@@ -198,8 +205,9 @@ static func::FuncOp makeUpdate(Location loc, ArrayRef<Trained> all) {
     Value m = builder.read(moment1), v = builder.read(moment2);
     auto adamw =
         AdamWOp::create(builder, parameter.getLoc(), p.getType(), m.getType(),
-                        v.getType(), p, gradient, m, v, clip.getCoefficient(),
-                        lr, beta1, beta2, eps, decay, step, decays);
+                        v.getType(), /*clamps=*/Type(), p, gradient, m, v,
+                        clip.getCoefficient(), lr, beta1, beta2, eps, decay,
+                        step, /*bound=*/Value(), decays);
     builder.assign(parameter, adamw.getNewParameter());
     builder.assign(moment1, adamw.getNewMoment1());
     builder.assign(moment2, adamw.getNewMoment2());
@@ -222,8 +230,12 @@ LogicalResult AddOptimizer::addOptimizer() {
   FailureOr<SmallVector<Trained>> all = findTrained(micro, symbols);
   if (failed(all) || failed(addState(*all, symbols)))
     return failure();
-  accumulateGradients(micro, *all);
+  storeGradients(micro, *all, accumulate);
   symbols.insert(makeUpdate(micro.getLoc(), *all),
                  std::next(Block::iterator(micro)));
+  // What the runtime must know: another micro-batch would overwrite the first.
+  if (!accumulate)
+    module->setAttr("train.micro_batches",
+                    IntegerAttr::get(IntegerType::get(&getContext(), 64), 1));
   return success();
 }

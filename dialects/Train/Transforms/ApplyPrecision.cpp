@@ -166,9 +166,13 @@ void Applier::apply(Operation *op) {
 void Applier::run() {
   for (auto variable : module.getOps<VariableOp>()) {
     variables[variable.getSymNameAttr()] = variable;
-    if (FloatType storage = getFormat(getPrecision(variable), kStorageKey))
+    DictionaryAttr precision = getPrecision(variable);
+    // Scaled storage is the business of fp8-lower-states.
+    if (precision && precision.contains(kScaledKey))
+      continue;
+    if (FloatType storage = getFormat(precision, kStorageKey))
       variable.setType(withElementType(variable.getType(), storage));
-    variable->removeDiscardableAttr(kPrecisionAttr);
+    keepReason(variable, precision);
   }
   // Definitions come before uses, so that operands have their final types.
   module.walk<WalkOrder::PreOrder>([&](Operation *op) { apply(op); });

@@ -77,7 +77,7 @@ static std::optional<std::pair<Skeleton, ArrayRef<int64_t>>> classify(Operation 
     });
     return {{byElement ? Skeleton::map : Skeleton::rows, result.getShape()}};
   }
-  if (isa<fp8::QuantizeOp, fp8::AmaxOp, fp8::DequantizeOp>(op))
+  if (isa<fp8::QuantizeOp, fp8::AmaxOp, fp8::DequantizeOp, fp8::ClampOp>(op))
     return {{Skeleton::map, shape(op->getOperand(0))}};
   if (isa<ReduceSumOp, ReduceMaxOp>(op)) {
     ArrayRef<int64_t> axes = op->getAttrOfType<DenseI64ArrayAttr>("axes");

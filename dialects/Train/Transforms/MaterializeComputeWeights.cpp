@@ -74,11 +74,15 @@ private:
 
 /// Ops that convert a weight or bring it into another layout.
 static bool isConversion(Operation *op) {
+  // A kernel that reads a scaled parameter in f32 can do so from its storage.
+  if (auto dequantize = dyn_cast<fp8::DequantizeOp>(op))
+    return !dequantize.getOutput().getType().getElementType().isF32();
   return isa<CastOp, fp8::QuantizeOp>(op);
 }
 static bool isChainOp(Operation *op) {
   return isConversion(op) || isa<ReshapeOp, TransposeOp, fp8::AmaxOp,
-                                 fp8::ComputeScaleOp, fp8::TransposeOp>(op);
+                                 fp8::ComputeScaleOp, fp8::TransposeOp,
+             fp8::DequantizeOp>(op);
 }
 
 Materializer::Materializer(ModuleOp module) : module(module), symbols(module) {

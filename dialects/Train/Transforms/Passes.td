@@ -41,7 +41,13 @@ def AddOptimizer : Pass<"train-add-optimizer", "::mlir::ModuleOp"> {
     `@micro`'s gradients are added to variables of role `gradient`. `@update() -> grad_norm` computes the global norm, the
     clip coefficient, AdamW for every parameter (decay for those of two or more dimensions), and
     clears the gradients. Gradients and moments are f32. Parameters without a gradient get no state.
+
+    With `accumulate=false` a step has one micro-batch: `@micro` assigns its gradients, nothing is cleared, and the module says
+    `train.micro_batches = 1`. Gradients then need no type in which sums survive.
   }];
+  let options = [
+    Option<"accumulate", "accumulate", "bool", "true", "Whether a step may have several micro-batches">
+  ];
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
 
@@ -101,6 +107,17 @@ def FitKernels : Pass<"train-fit-kernels", "::mlir::ModuleOp"> {
     of the result or as one number per row: others are repeated first. Runs before `train-form-fusions`.
   }];
   let dependentDialects = ["::fp8c::train::TrainDialect"];
+}
+
+def FuseOptimizer : Pass<"train-fuse-optimizer", "::mlir::ModuleOp"> {
+  let summary = "Bound the scales of what the optimizer writes, so that one pass over its states suffices";
+  let description = [{
+    A scale that `@update` takes from the amax of what it writes (`fp8.compute_scale` with `bounded`) needs that value before it can
+    be quantised. `train.update_scales` bounds the values instead, from the amaxes of the last write and the gradient's, and gives all
+    scales before the first parameter is updated. `train.adamw` limits its update to the bound and counts what it limits; amaxes and counts are
+    kept in variables of role `scale`. A compute weight's scale is then state too: `@init` reads it back.
+  }];
+  let dependentDialects = ["::fp8c::fp8::FP8Dialect", "::fp8c::train::TrainDialect"];
 }
 
 def FormFusions : Pass<"train-form-fusions", "::mlir::ModuleOp"> {

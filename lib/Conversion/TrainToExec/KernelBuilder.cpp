@@ -102,7 +102,8 @@ private:
   Value getExact(Value value, Scope &inner);
   Value reduce(Operation *op, Scope &inner);
   template <typename RegionOp> void fillRegion(RegionOp op, Value element);
-  void storeCode(fp8::QuantizeOp quantize, Scope &each);
+  Value readBack(fp8::QuantizeOp quantize, Scope &each);
+  exec::QuantizeOp storeCode(fp8::QuantizeOp quantize, Scope &each);
   void output(Value value, Value target, Accumulation accumulation, Scope &each);
 
   FusionOp fusion;
@@ -113,6 +114,7 @@ private:
   SmallVector<Attribute> argumentNames;
   Block *body;
   DenseMap<Value, Value> arguments, inverseScales;
+  DenseMap<Operation *, exec::QuantizeOp> stored;
   Scope outer;
   int64_t partialSums = 0;
 };
@@ -128,7 +130,9 @@ static std::string shortName(Value value) {
     name = read.getVariable();
   else if (auto hyper = dyn_cast_or_null<HyperOp>(op))
     return hyper.getSymbol().str();
-  else if (isa_and_nonnull<fp8::CurrentScaleOp, fp8::ComputeScaleOp>(op))
+  else if (auto scales = dyn_cast_or_null<UpdateScalesOp>(op))
+    return value == scales.getBound() ? "bound" : value == scales.getKey() ? "key" : "scale";
+  else if (isa_and_nonnull<fp8::CurrentScaleOp, fp8::ComputeScaleOp, StoredScaleOp>(op))
     return "scale";
   else if (op) {
     name = getName(op);
@@ -184,8 +188,8 @@ Value BodyBuilder::load(Value value, OpBuilder &builder) {
   if (Value inverse = inverseScales.lookup(value))
     result = arith::MulFOp::create(
         builder, fusion.getLoc(), result,
-        exec::LoadOp::create(outer.builder, fusion.getLoc(), builder.getF32Type(), inverse,
-                             Access::scalar, 0));
+        exec::LoadOp::create(fusion.getSkeleton() == Skeleton::sum ? builder : outer.builder, fusion.getLoc(),
+                             builder.getF32Type(), inverse, Access::scalar, 0));
   return result;
 }
 
@@ -219,7 +223,12 @@ Value BodyBuilder::getExact(Value value, Scope &inner) {
   } else if (isa<ReduceSumOp, ReduceMaxOp>(op)) {
     result = reduce(op, inner);
   } else if (isa<fp8::DequantizeOp>(op)) {
-    result = get(op->getOperand(0), inner);
+    auto quantize = op->getOperand(0).getDefiningOp<fp8::QuantizeOp>();
+    result = quantize ? readBack(quantize, inner) : get(op->getOperand(0), inner);
+  } else if (auto clamp = dyn_cast<fp8::ClampOp>(op)) {
+    Value element = get(clamp.getInput(), scope), limit = get(clamp.getLimit(), scope);
+    result = exec::ClampOp::create(scope.builder, op->getLoc(), scope.builder.getF32Type(), element, limit,
+                                   arguments.lookup(clamp.getStats()));
   } else {
     SmallVector<Value> operands;
     for (Value operand : op->getOperands())
@@ -245,13 +254,34 @@ Value BodyBuilder::get(Value value, Scope &inner) {
   return rounded;
 }
 
-void BodyBuilder::storeCode(fp8::QuantizeOp quantize, Scope &each) {
-  Value element = get(quantize.getInput(), each), scale = get(quantize.getScale(), each), transposed;
-  for (Operation *user : quantize.getOutput().getUsers())
+/// Quantises and stores an element, once.
+exec::QuantizeOp BodyBuilder::storeCode(fp8::QuantizeOp quantize, Scope &each) {
+  if (exec::QuantizeOp op = stored.lookup(quantize))
+    return op;
+  Value element = get(quantize.getInput(), each), scale = get(quantize.getScale(), each), transposed, key;
+  if (quantize.getKey())
+    key = get(quantize.getKey(), each);
+  bool isRead = false;
+  for (Operation *user : quantize.getOutput().getUsers()) {
     if (isa<fp8::TransposeOp>(user))
       transposed = arguments.lookup(user->getResult(0));
-  exec::QuantizeOp::create(each.builder, fusion.getLoc(), element, scale, arguments.lookup(quantize.getOutput()),
-                           transposed, arguments.lookup(quantize.getStats()));
+    isRead |= isa<fp8::DequantizeOp>(user);
+  }
+  return stored[quantize] = exec::QuantizeOp::create(
+             each.builder, fusion.getLoc(), isRead ? each.builder.getF32Type() : Type(), element, scale,
+             arguments.lookup(quantize.getOutput()), transposed, arguments.lookup(quantize.getStats()), key,
+             quantize.getStochasticAttr());
+}
+
+/// What a reader of the quantised value would see.
+Value BodyBuilder::readBack(fp8::QuantizeOp quantize, Scope &each) {
+  Value code = storeCode(quantize, each).getCode(), scale = get(quantize.getScale(), outer);
+  Value &inverse = outer.exact[quantize.getOutput()];
+  if (!inverse) {
+    Value one = arith::ConstantOp::create(outer.builder, fusion.getLoc(), outer.builder.getF32FloatAttr(1));
+    inverse = arith::DivFOp::create(outer.builder, fusion.getLoc(), one, scale);
+  }
+  return arith::MulFOp::create(each.builder, fusion.getLoc(), code, inverse);
 }
 
 void BodyBuilder::output(Value value, Value target, Accumulation accumulation, Scope &each) {
@@ -270,8 +300,10 @@ void BodyBuilder::output(Value value, Value target, Accumulation accumulation, S
       storeCode(transpose.getInput().getDefiningOp<fp8::QuantizeOp>(), each);
     return;
   }
-  if (auto quantize = dyn_cast<fp8::QuantizeOp>(op))
-    return storeCode(quantize, each);
+  if (auto quantize = dyn_cast<fp8::QuantizeOp>(op)) {
+    storeCode(quantize, each);
+    return;
+  }
   if (auto partial = dyn_cast<PartialSumOp>(op)) {
     Value element = get(partial.getInput(), each);
     exec::PartialSumOp::create(each.builder, loc, element, target, partialSums++, partial.getBlockRows());
@@ -317,7 +349,7 @@ static std::string outputName(FusionOp fusion, OpResult result) {
   if (isa<PartialSumOp>(op))
     return "partial_sums";
   if (isa<AdamWOp>(op))
-    return index == 0 ? "new_parameter" : index == 1 ? "new_m" : "new_v";
+    return index == 0 ? "new_parameter" : index == 1 ? "new_m" : index == 2 ? "new_v" : "clamps";
   if (index > 0)
     return isa<LayerNormOp>(op) && index == 1 ? "mean_out" : "rstd_out";
   return op->getName().stripDialect().str() + "_out";
@@ -409,7 +441,7 @@ static std::vector<uintptr_t> structuralKey(FusionOp fusion, ArrayRef<int64_t> d
     // Axes of reductions and permutations depend on the rank only, the position says enough; a constant's type is scalar.
     if (!isa<ReduceSumOp, ReduceMaxOp, fp8::TransposeOp>(op))
       addPointer(op.getAttrDictionary().getAsOpaquePointer());
-    if (isa<DecomposableOpInterface>(op) && fusion.getSkeleton() == Skeleton::rows)
+    if (isa<DecomposableOpInterface>(op) && !isa<AdamWOp>(op) && fusion.getSkeleton() == Skeleton::rows)
       key.push_back(domain.back());
     for (Value operand : op.getOperands())
       key.push_back(numbers.lookup(operand));

@@ -3,6 +3,7 @@
 #include "Conversion/TrainToExec/KernelBuilder.h"
 #include "Conversion/TrainToExec/Passes.h"
 #include "Conversion/TrainToExec/SharedScales.h"
+#include "Train/IR/Precision.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 
@@ -68,6 +69,9 @@ private:
   void lowerBox(Operation *op, Value box, Value whole, ArrayRef<int64_t> offsets,
                 ArrayRef<int64_t> strides);
   void lowerAssign(AssignOp op);
+  void lowerUpdateScales(UpdateScalesOp op);
+  /// The variable that a value of type !fp8.stats is assigned to; null if none.
+  Value statsVariable(Value stats);
 
   /// Where an op shall write a result: the variable it is assigned to, the
   /// function's result, its place in a concat, or a new temporary.
@@ -112,6 +116,8 @@ private:
   DenseMap<Operation *, int64_t> positions;
   DenseMap<StringAttr, SmallVector<Value>> reads;
   DenseMap<StringAttr, Value> variableBuffers;
+  DenseMap<StringAttr, Value> previousPairs; // of variables whose pair is the next one's already
+  DenseSet<StringAttr> clearedStats; // variables that update_scales clears
   DenseSet<Operation *> done; // assigns and sums that their producer took care of
   SmallVector<std::pair<Value, Value>> copiesAtExit;
   Block *block = nullptr;
@@ -173,6 +179,12 @@ exec::CallOp FunctionLowering::call(StringRef callee, ValueRange inputs, ValueRa
 //===----------------------------------------------------------------------===//
 // Destinations
 //===----------------------------------------------------------------------===//
+
+/// The element type of the sum that a value is added to; its own if there is none.
+static Type sumType(Value term) {
+  auto add = term.hasOneUse() ? dyn_cast<AddOp>(*term.user_begin()) : AddOp();
+  return getElementTypeOrSelf(add ? add.getType() : term.getType());
+}
 
 /// May an op write over its operand as it goes? Kernels touch an element only
 /// when they compute it, if they read it at the position they write.
@@ -297,7 +309,9 @@ LogicalResult FunctionLowering::lower(FusionOp op) {
       auto record = result.hasOneUse() ? dyn_cast<fp8::RecordOp>(*result.user_begin()) : fp8::RecordOp();
       auto state = record ? record.getState().getDefiningOp<ReadOp>() : ReadOp();
       Type words = bufferType(fp8::StatsType::get(op.getContext()));
-      if (state) {
+      if (Value variable = isa<fp8::StatsType>(result.getType()) ? statsVariable(result) : Value()) {
+        target = variable;
+      } else if (state) {
         target = view(getVariable(state.getVariableAttr().getAttr()), cast<MemRefType>(words),
                       exec::kScaleStateStatsWord);
       } else {
@@ -367,6 +381,9 @@ LogicalResult FunctionLowering::lowerContraction(Operation *op) {
                                    sum.accumulation != Accumulation::Never, fast,
                                    sum.accumulation == Accumulation::UnlessFirst);
   keepName(op, gemm);
+  DictionaryAttr precision = getPrecision(op);
+  if (Attribute why = precision ? precision.get(kWhyKey) : op->getDiscardableAttr(kWhyKey))
+    gemm->setDiscardableAttr(kWhyKey, why);
   return success();
 }
 
@@ -423,6 +440,64 @@ void FunctionLowering::lowerBox(Operation *op, Value box, Value whole, ArrayRef<
   Value inside = view(whole, strided(type, shape, strides), offset);
   bool isSlice = isa<SliceOp>(op);
   exec::CopyOp::create(builder, op->getLoc(), isSlice ? inside : box, isSlice ? box : inside);
+}
+
+Value FunctionLowering::statsVariable(Value stats) {
+  for (Operation *user : stats.getUsers())
+    if (auto assign = dyn_cast<AssignOp>(user); assign && clearedStats.contains(assign.getVariableAttr().getAttr())) {
+      done.insert(assign);
+      return getVariable(assign.getVariableAttr().getAttr());
+    }
+  return {};
+}
+
+/// The scales are computed in place, beside the variables they are for. What was
+/// stored with the old ones is still to be read: the call keeps them.
+void FunctionLowering::lowerUpdateScales(UpdateScalesOp op) {
+  MLIRContext *context = op.getContext();
+  SmallVector<Value> inputs, outputs;
+  for (Value value : {op.getCoefficient(), op.getLr(), op.getBeta1(), op.getBeta2(), op.getWeightDecay(), op.getStep(), op.getSeed()})
+    inputs.push_back(buffer(value));
+  Type f32 = builder.getF32Type();
+  int64_t count = op.getScales().size();
+  Value previous = alloc(MemRefType::get({exec::kScalePairWords * count}, f32), op, "previous_scales");
+  Value bound = alloc(MemRefType::get({}, f32), op, "update_bound"), key = alloc(MemRefType::get({}, f32), op, "rounding_key");
+  outputs = {bound, key, previous};
+  buffers[op.getBound()] = bound;
+  buffers[op.getKey()] = key;
+  SmallVector<int64_t> roles;
+  SmallVector<Attribute> formats, gradientFormats;
+  for (auto [i, symbol] : llvm::enumerate(op.getVariables().getAsRange<FlatSymbolRefAttr>())) {
+    StringAttr name = symbol.getAttr();
+    // Of a scaled gradient the scale bounds the magnitudes, else its amax does.
+    Value gradient = op.getGradients()[i];
+    auto scaled = dyn_cast<fp8::ScaledType>(gradient.getType());
+    inputs.push_back(scaled ? scalePair(gradient) : buffer(gradient));
+    gradientFormats.push_back(scaled ? Attribute(TypeAttr::get(scaled.getStorage())) : builder.getUnitAttr());
+    Value pair = getScaleOf(name);
+    outputs.push_back(pair);
+    outputs.push_back(buffer(op.getAmaxes()[i]));
+    buffers[op.getScales()[i]] = pair;
+    previousPairs[name] = view(previous, scalePairType(context), exec::kScalePairWords * i);
+    for (Value read : reads.lookup(name))
+      pairs[read] = previousPairs[name];
+    roles.push_back(static_cast<int64_t>(variables.lookup(name).getRole()));
+    formats.push_back(TypeAttr::get(variables.lookup(name).getBufferType().getElementType()));
+  }
+  // All statistics that this function keeps start anew, in the same call.
+  for (auto assign : op->getBlock()->getOps<AssignOp>()) {
+    StringAttr name = assign.getVariableAttr().getAttr();
+    if (!isa<fp8::StatsType>(assign.getValue().getType()))
+      continue;
+    clearedStats.insert(name);
+    if (!llvm::is_contained(outputs, getVariable(name)))
+      outputs.push_back(getVariable(name));
+  }
+  auto array = [&](StringRef name, Attribute value) { return builder.getNamedAttr(name, value); };
+  call("update_scales", inputs, outputs, op,
+       {array("roles", builder.getDenseI64ArrayAttr(roles)), array("formats", builder.getArrayAttr(formats)),
+        array("gradient_formats", builder.getArrayAttr(gradientFormats)), array("decays", op.getDecaysAttr()),
+        array("roots", op.getRootsAttr())});
 }
 
 void FunctionLowering::lowerAssign(AssignOp op) {
@@ -548,8 +623,10 @@ LogicalResult FunctionLowering::lower(Operation *op) {
     auto add = read->hasOneUse() ? dyn_cast<AddOp>(*read->user_begin()) : AddOp();
     if (read.getAccumulated() && (!add || add.getLhs() != read))
       call("clear_if_first", {}, buffers[read], op, {number("n", count(shapeOf(read)))});
-    if (isa<fp8::ScaledType>(read.getType()))
-      pairs[read] = getScaleOf(name);
+    if (isa<fp8::ScaledType>(read.getType())) {
+      Value previous = previousPairs.lookup(name);
+      pairs[read] = previous ? previous : getScaleOf(name);
+    }
   } else if (auto hyper = dyn_cast<HyperOp>(op)) {
     if (done.contains(op))
       return success();
@@ -627,7 +704,8 @@ LogicalResult FunctionLowering::lower(Operation *op) {
          {number("n", count(shapeOf(embedding.getIds()))), number("width", shapeOf(embedding).back()),
           number("rows", shapeOf(embedding.getTable())[0])});
   } else if (auto vjp = dyn_cast<EmbeddingVJPOp>(op)) {
-    Accumulator sum = accumulator(vjp.getDtable());
+    // It adds in f32 only.
+    Accumulator sum = sumType(vjp.getDtable()).isF32() ? accumulator(vjp.getDtable()) : Accumulator();
     Value target = sum.variable ? sum.variable : destination(vjp.getDtable());
     buffers[vjp.getDtable()] = target;
     SmallVector<NamedAttribute> attrs = {number("n", count(shapeOf(vjp.getIds()))),
@@ -665,6 +743,10 @@ LogicalResult FunctionLowering::lower(Operation *op) {
                       getAccumulation(add));
       buffers[add.getOutput()] = target;
     }
+  } else if (auto scales = dyn_cast<UpdateScalesOp>(op)) {
+    lowerUpdateScales(scales);
+  } else if (auto stored = dyn_cast<StoredScaleOp>(op)) {
+    buffers[stored] = getScaleOf(stored.getVariableAttr().getAttr());
   } else if (auto scale = dyn_cast<fp8::CurrentScaleOp>(op)) {
     buffers[scale] = view(buffer(scale.getState()), scalePairType(op->getContext()));
   } else if (auto scale = dyn_cast<fp8::ComputeScaleOp>(op)) {
@@ -684,6 +766,8 @@ LogicalResult FunctionLowering::lower(Operation *op) {
                                          builder.getNamedAttr("format", scale.getFormatAttr())};
     if (scale.getPow2())
       attrs.push_back(builder.getNamedAttr("pow2", builder.getUnitAttr()));
+    if (scale.getPoison())
+      attrs.push_back(builder.getNamedAttr("poison", builder.getUnitAttr()));
     call("compute_scale", buffer(scale.getAmax()), target, op, attrs);
   } else if (auto record = dyn_cast<fp8::RecordOp>(op)) {
     Value state = buffer(record.getState()), stats = buffer(record.getStats());
@@ -761,19 +845,23 @@ struct ConvertToExec : fp8c::impl::ConvertToExecBase<ConvertToExec> {
   void lowerVariables(DenseMap<StringAttr, exec::VariableOp> &variables) {
     int64_t offset = 0;
     DenseMap<StringAttr, StringAttr> sharedScales = findSharedScales(getOperation());
-    auto add = [&](VariableOp variable, StringRef name, MemRefType type, Attribute init) {
+    auto add = [&](VariableOp variable, StringRef name, MemRefType type, Role role, Attribute init, FlatSymbolRefAttr of) {
       OpBuilder builder(variable);
-      auto lowered = exec::VariableOp::create(builder, variable.getLoc(), name, type, offset,
-                                              variable.getRole(), init, variable.getOfAttr());
+      auto lowered = exec::VariableOp::create(builder, variable.getLoc(), name, type, offset, role, init, of);
+      if (Attribute why = variable->getDiscardableAttr(kWhyKey); why && role == variable.getRole())
+        lowered->setDiscardableAttr(kWhyKey, why);
       variables[lowered.getSymNameAttr()] = lowered;
       offset += llvm::alignTo(exec::getByteSize(type), exec::kAlignment);
     };
     for (VariableOp variable : llvm::make_early_inc_range(getOperation().getOps<VariableOp>())) {
-      add(variable, variable.getSymName(), bufferType(variable.getType()), variable.getInit());
+      add(variable, variable.getSymName(), bufferType(variable.getType()), variable.getRole(), variable.getInit(), variable.getOfAttr());
       StringAttr name = variable.getSymNameAttr();
+      // The first scale comes from the first values: of the variable, or of the parameter that a compute weight copies.
+      bool isCopy = variable.getRole() == Role::compute_weight;
       if (isa<fp8::ScaledType>(variable.getType()) && !sharedScales.contains(name))
-        add(variable, (name.getValue() + ".scale").str(), scalePairType(&getContext()),
-            ConstantInitAttr::get(&getContext(), 1.0));
+        add(variable, (name.getValue() + ".scale").str(), scalePairType(&getContext()), Role::scale,
+            ConstantInitAttr::get(&getContext(), 1.0),
+            isCopy ? variable.getOfAttr() : FlatSymbolRefAttr::get(name));
       variable.erase();
     }
     auto scaleName = [&](StringAttr variable) {

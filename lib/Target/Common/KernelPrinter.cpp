@@ -65,7 +65,11 @@ private:
     return getElementName(cast<BaseMemRefType>(buffer.getType()).getElementType());
   }
   std::string amaxName(Value stats) {
-    return "amax" + name(stats).substr(strlen("stats"));
+    std::string text = name(stats);
+    StringRef base = text;
+    if (base == "clamps")
+      return std::string("quotient_amax");
+    return "amax" + base.drop_front(StringRef("stats").size()).str();
   }
 
   KernelOp kernel;
@@ -133,6 +137,9 @@ Expression Printer::getExpression(Operation *op) {
         return Expression{"round_to<" + narrow + ">(" + use(extend.getIn()) + ")"};
       })
       .Case([&](arith::MaximumFOp) { return function("max"); })
+      .Case([&](ClampOp clamp) {
+        return Expression{"clamp(" + use(clamp.getValue()) + ", " + use(clamp.getLimit()) + ", " + amaxName(clamp.getStats()) + ")"};
+      })
       .Case([&](math::ExpOp) { return function("exp"); })
       .Case([&](math::LogOp) { return function("log"); })
       .Case([&](math::SqrtOp) { return function("sqrt"); })
@@ -181,20 +188,27 @@ void Printer::printOp(Operation &op, unsigned indent) {
   }
   if (auto quantize = dyn_cast<QuantizeOp>(op)) {
     Value buffer = quantize.getBuffer(), transposed = quantize.getTransposed();
-    std::string type = element(buffer ? buffer : transposed), code;
+    std::string type = element(buffer ? buffer : transposed), index = buffer ? at(buffer, Access::full, 0) : "";
+    std::string value = use(quantize.getValue(), quantize.getStats() ? kAny : kProduct);
+    std::string scale = use(quantize.getScale(), quantize.getStats() ? kAny : kUnary), code;
     if (quantize.getStats())
-      code = "quantize<" + type + ">(" + use(quantize.getValue()) + ", " + use(quantize.getScale()) + ", " +
-             amaxName(quantize.getStats()) + ")";
+      code = "quantize<" + type + ">(" + value + ", " + scale + ", " + amaxName(quantize.getStats());
     else
-      code = "from_float<" + type + ">(" + use(quantize.getValue(), kProduct) + " * " +
-             use(quantize.getScale(), kUnary) + ")";
-    if (buffer && transposed) {
+      code = "from_float<" + type + ">(" + value + " * " + scale;
+    if (quantize.getKey())
+      code += ", random_bits(uint32_t(" + use(quantize.getKey()) + "), " + index + ", " +
+              std::to_string(*quantize.getStochastic()) + ")";
+    code += ")";
+    // What is needed twice is converted once.
+    if ((buffer && transposed) || quantize.getCode()) {
       std::string variable = names.unique("code");
       os.indent(indent) << "const auto " << variable << " = " << code << ";\n";
       code = variable;
     }
+    if (quantize.getCode())
+      expressions[quantize.getCode()] = {"to_float(" + code + ")"};
     if (buffer)
-      os.indent(indent) << "store(" << name(buffer) << ", " << at(buffer, Access::full, 0) << ", " << code << ");\n";
+      os.indent(indent) << "store(" << name(buffer) << ", " << index << ", " << code << ");\n";
     if (transposed)
       os.indent(indent) << "row.store_transposed(" << name(transposed) << ", j, " << code
                         << (copies ? ", /*copy=*/" + std::to_string(copies) : "") << ");\n";

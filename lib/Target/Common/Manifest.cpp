@@ -42,6 +42,21 @@ static Json getInit(Attribute init, InitialData &data) {
   return {{"kind", "constant"}, {"value", cast<train::ConstantInitAttr>(init).getValue().getValueAsDouble()}};
 }
 
+/// Scales and amaxes of stored values start with what the first values give.
+static Json getInit(exec::VariableOp variable, ModuleOp module, InitialData &data) {
+  if (variable.getRole() != train::Role::scale)
+    return getInit(variable.getInit(), data);
+  auto of = variable.getOf();
+  if (isa<IntegerType>(variable.getBufferType().getElementType()))
+    return of ? Json{{"kind", "amax"}, {"of", of->str()}} : Json{{"kind", "constant"}, {"value", 0}};
+  if (of) {
+    auto scaled = module.lookupSymbol<exec::VariableOp>(variable.getSymName().drop_back(StringRef(".scale").size()));
+    return {{"kind", "scale"}, {"of", of->str()}, {"format", getTypeName(scaled.getBufferType().getElementType())}};
+  }
+  // A scale state starts with scale and inverse 1 and no history.
+  return {{"kind", "values"}, {"values", {1, 0, 0, 0, 1}}};
+}
+
 static Json getFunction(func::FuncOp function) {
   Json inputs = Json::array(), outputs = Json::array();
   int64_t count = function->getAttrOfType<IntegerAttr>("exec.inputs").getInt();
@@ -71,12 +86,9 @@ std::string fp8c::target::getManifest(ModuleOp module, StringRef target, Initial
     entry["offset"] = variable.getOffset();
     entry["bytes"] = exec::getByteSize(type);
     entry["role"] = train::stringifyRole(variable.getRole()).str();
-    if (auto of = variable.getOf())
+    if (auto of = variable.getOf(); of && variable.getRole() != train::Role::scale)
       entry["of"] = of->str();
-    // A scale state starts with scale and inverse 1 and no history.
-    entry["init"] = variable.getRole() == train::Role::scale
-                        ? Json{{"kind", "values"}, {"values", {1, 0, 0, 0, 1}}}
-                        : getInit(variable.getInit(), data);
+    entry["init"] = getInit(variable, module, data);
     variables.push_back(entry);
     if (variable.getRole() == train::Role::parameter)
       parameters += type.getNumElements();
@@ -99,6 +111,8 @@ std::string fp8c::target::getManifest(ModuleOp module, StringRef target, Initial
   for (StringRef name : getHyperNames())
     hyper.push_back(name.str());
 
+  if (int64_t count = number(module, "train.micro_batches"))
+    model["micro_batches"] = count;
   Json manifest = {{"format", 1},
                    {"compiler", "fp8c " FP8C_VERSION},
                    {"target", target.str()},

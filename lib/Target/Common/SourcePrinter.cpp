@@ -35,6 +35,8 @@ private:
   void print(GemmOp op);
   void print(CopyOp op);
   void print(LaunchOp op);
+  void print(LaunchMultiOp op);
+  void printUpdateScales(CallOp op);
   LogicalResult print(CallOp op);
   /// A pointer expression for a buffer.
   std::string use(Value value) { return names.lookup(value); }
@@ -201,6 +203,65 @@ void FunctionPrinter::print(LaunchOp op) {
   os << ");\n";
 }
 
+/// Text of `count` entries, one a line.
+static std::string getTable(size_t count, function_ref<std::string(size_t)> entry) {
+  std::string text = "{";
+  for (size_t i = 0; i < count; ++i)
+    text += (i ? ",\n        " : "\n        ") + entry(i);
+  return text + "}";
+}
+
+void FunctionPrinter::print(LaunchMultiOp op) {
+  auto kernel = symbols.lookup<KernelOp>(op.getKernel());
+  bool sums = kernel.getSkeleton() == train::Skeleton::sum;
+  size_t count = op.getNumMatrices();
+  printComment(op, Twine(count) + " matrices");
+  std::string type = toTypeName(op.getKernel());
+  os << "  {\n    const " << type << " tensors[] = " << getTable(count, [&](size_t i) {
+    ValueRange buffers = op.getBuffersOf(i);
+    return "{" + list(sums ? buffers.drop_back() : buffers) + "}";
+  }) << ";\n    const int64_t sizes[] = {";
+  for (size_t i = 0; i < count; ++i)
+    os << (i ? ", " : "") << op.getRows()[i] * op.getCols()[i];
+  os << "};\n";
+  if (sums)
+    os << "    float *const totals[] = " << getTable(count, [&](size_t i) { return use(op.getBuffersOf(i).back()); }) << ";\n";
+  os << "    " << train::stringifySkeleton(kernel.getSkeleton()) << "_multi(" << first << "tensors, sizes, "
+     << (sums ? "totals, " : "") << count << ");\n  }\n";
+}
+
+void FunctionPrinter::printUpdateScales(CallOp op) {
+  static constexpr StringLiteral scalars[] = {"coefficient", "lr", "beta1", "beta2", "weight_decay", "step", "seed"};
+  ValueRange in = op.getInputs(), out = op.getOutputs();
+  ArrayRef<int64_t> roles = op->getAttrOfType<DenseI64ArrayAttr>("roles");
+  ArrayRef<bool> decays = op->getAttrOfType<DenseBoolArrayAttr>("decays"), roots = op->getAttrOfType<DenseBoolArrayAttr>("roots");
+  auto formats = op->getAttrOfType<ArrayAttr>("formats"), gradientFormats = op->getAttrOfType<ArrayAttr>("gradient_formats");
+  auto maximum = [](Attribute format) {
+    auto type = dyn_cast<TypeAttr>(format);
+    return type ? getFloatLiteral(APFloat::getLargest(cast<FloatType>(type.getValue()).getFloatSemantics())) : "0.0f";
+  };
+  size_t count = roles.size();
+  os << "  {\n    const ScaleUpdate updates[] = " << getTable(count, [&](size_t i) {
+    auto role = static_cast<train::Role>(roles[i]);
+    std::string name = role == train::Role::moment1 ? "moment1" : role == train::Role::moment2 ? "moment2" : "parameter";
+    std::string gradient = use(in[7 + i]);
+    if (isa<UnitAttr>(gradientFormats[i]))
+      gradient = "as<const float>(" + gradient + ")";
+    std::string text = "{.role = ScaleUpdate::" + name + ", .decays = " + (decays[i] ? "true" : "false") +
+                       ", .root = " + (roots[i] ? "true" : "false") + ", .max = " + maximum(formats[i]) +
+                       ", .gradient = " + gradient + ", .gradient_max = " + maximum(gradientFormats[i]) +
+                       ", .pair = " + use(out[3 + 2 * i]) + ", .stats = " + use(out[4 + 2 * i]) + ", .previous = " +
+                       use(out[2]) + " + " + std::to_string(kScalePairWords * i) + "}";
+    return text;
+  }) << ";\n";
+  ValueRange cleared = out.drop_front(3 + 2 * count);
+  os << "    Stats *const cleared[] = " << getTable(cleared.size(), [&](size_t i) { return use(cleared[i]); }) << ";\n    update_scales("
+     << first << "updates, " << count << ", cleared, " << cleared.size() << ",\n                  {";
+  for (auto [i, name] : llvm::enumerate(scalars))
+    os << (i ? ", " : "") << "." << name << " = " << use(in[i]);
+  os << "}, " << use(out[0]) << ", " << use(out[1]) << ");\n  }\n";
+}
+
 LogicalResult FunctionPrinter::print(CallOp op) {
   StringRef callee = op.getCallee();
   auto integer = [&](StringRef name) { return getInteger(op, name); };
@@ -259,7 +320,9 @@ LogicalResult FunctionPrinter::print(CallOp op) {
     os << "  if (!call->accumulate)\n    fill(" << first << arguments << ", " << integer("n") << ", 0.0f);\n";
   } else if (callee == "compute_scale") {
     os << "  compute_scale<" << format() << ">(" << first << arguments << ", /*margin=*/" << integer("margin")
-       << ", /*pow2=*/" << flag("pow2") << ");\n";
+       << ", /*pow2=*/" << flag("pow2") << (op->hasAttr("poison") ? ", /*poison=*/true" : "") << ");\n";
+  } else if (callee == "update_scales") {
+    printUpdateScales(op);
   } else if (callee == "record_stats") {
     os << "  record_stats(" << first << "scale_state(" << use(out[0]) << "), " << use(in[0]) << ");\n";
   } else if (callee == "advance_scale") {
@@ -324,6 +387,8 @@ LogicalResult FunctionPrinter::printOp(Operation &op) {
       os << "  fill(" << first << use(fill.getTarget()) << ", " << type.getNumElements() << ", "
          << getFloatLiteral(fill.getValue()) << ");\n";
   } else if (auto launch = dyn_cast<LaunchOp>(op)) {
+    print(launch);
+  } else if (auto launch = dyn_cast<LaunchMultiOp>(op)) {
     print(launch);
   } else if (auto call = dyn_cast<CallOp>(op)) {
     return print(call);

@@ -21,9 +21,9 @@ inline ScaleState *scale_state(float *words) { return as<ScaleState>(words); }
 
 /// sum += x for tensors, or sum = x: a gradient whose producer cannot add by
 /// itself.
-struct AccumulateKernel {
-  const float *x;
-  float *sum;
+template <class X, class Sum> struct AccumulateKernel {
+  const X *x;
+  Sum *sum;
   bool accumulate;
 
   template <class Chunk> FP8C_DEVICE void operator()(Chunk &chunk) const {
@@ -34,6 +34,11 @@ struct AccumulateKernel {
     });
   }
 };
+
+template <class X, class Sum>
+AccumulateKernel(const X *, Sum *, bool) -> AccumulateKernel<X, Sum>;
+template <class X, class Sum>
+AccumulateKernel(X *, Sum *, bool) -> AccumulateKernel<X, Sum>;
 
 } // namespace fp8c
 

@@ -85,13 +85,18 @@ FP8C_FN void advance_scale(ScaleState *state, int64_t window, float margin,
   state->pending = Stats{0, 0, 0};
 }
 
-/// Current scaling: the scale, and at `scale_inverse_word` 1 / scale, of the tensor that was measured.
+/// Current scaling: the scale, and at `scale_inverse_word` its inverse, of the
+/// tensor that was measured. `poison`: NaN if it has values that are not finite,
+/// which saturation would hide.
 template <class T>
 FP8C_FN void compute_scale(const Stats *stats, float *scale_and_inverse,
-                           float margin, bool power_of_two) {
+                           float margin, bool power_of_two,
+                           bool poison = false) {
   const float amax = from_bits(stats->amax_bits);
-  const float scale =
+  float scale =
       amax > 0.0f ? detail::scale_for<T>(amax, margin, power_of_two) : 1.0f;
+  if (poison && stats->nonfinite)
+    scale = from_bits(0x7fc00000u);
   scale_and_inverse[0] = scale;
   scale_and_inverse[scale_inverse_word] = 1.0f / scale;
 }

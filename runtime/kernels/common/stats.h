@@ -61,21 +61,77 @@ struct Amax {
 
 /// Counts x into `amax`.
 FP8C_FN void count(Amax &amax, float x) { amax.add(x); }
+namespace detail {
+
+/// x limited to magnitudes up to `limit`; NaN fails both comparisons and stays.
+FP8C_FN float limited(float x, float limit) {
+  x = x > limit ? limit : x;
+  return x < -limit ? -limit : x;
+}
+
+/// All ones if a finite x, scaled to y, is beyond `limit`.
+FP8C_FN uint32_t beyond(float x, float y, float limit) {
+  const uint32_t bad = mask_above(magnitude_bits(x), largest_finite_bits);
+  return mask_above(magnitude_bits(y), bits_of(limit)) & ~bad;
+}
+
+} // namespace detail
 
 /// x * scale in format T, saturating, with x counted into `amax`.
 template <class T> FP8C_FN T quantize(float x, float scale, Amax &amax) {
-  using namespace detail;
   constexpr float limit = max_finite<T>();
   float y = amax.add(x) * scale;
-  const uint32_t bad = mask_above(magnitude_bits(x), largest_finite_bits);
-  amax.saturated -= mask_above(magnitude_bits(y), bits_of(limit)) & ~bad;
-  // FP8 conversions saturate by themselves, wider ones do not. NaN fails both
-  // comparisons and stays.
-  if (sizeof(T) > 1) {
-    y = y > limit ? limit : y;
-    y = y < -limit ? -limit : y;
-  }
+  amax.saturated -= detail::beyond(x, y, limit);
+  // FP8 conversions saturate by themselves, wider ones do not.
+  if (sizeof(T) > 1)
+    y = detail::limited(y, limit);
   return from_float<T>(y);
+}
+
+/// x limited to magnitudes up to `limit`; `amax` counts those beyond it.
+FP8C_FN float clamp(float x, float limit, Amax &amax) {
+  amax.saturated -= detail::beyond(x, amax.add(x), limit);
+  return detail::limited(x, limit);
+}
+
+//===----------------------------------------------------------------------===//
+// Stochastic rounding
+//===----------------------------------------------------------------------===//
+
+/// A hash of a key, an element's index and a number that tells streams apart.
+FP8C_FN uint32_t random_bits(uint32_t key, int64_t index, uint32_t stream) {
+  uint32_t h = uint32_t(index) ^ (key * 0x9e3779b9u + stream * 0x85ebca6bu);
+  h ^= h >> 16;
+  h *= 0x7feb352du;
+  h ^= h >> 15;
+  h *= 0x846ca68bu;
+  h ^= h >> 16;
+  return h;
+}
+
+/// The value of T below or above y, the nearer the likelier; y is in T's range.
+/// What T can represent stays, whatever the random bits are.
+template <class T> FP8C_FN T round_stochastic(float y, uint32_t random) {
+  using Format = typename detail::FormatOf<T>::type;
+  const uint32_t lowest = uint32_t(127 + 1 - Format::bias) << 23;
+  uint32_t exponent = detail::magnitude_bits(y) & 0x7f800000u;
+  exponent = exponent > lowest ? exponent : lowest;
+  const uint32_t unit = exponent - (uint32_t(23 - Format::shift) << 23);
+  // |y| in units of T's last place: exact, and below 2^11.
+  float units = abs(y) * from_bits((254u << 23) - unit);
+  units = y != y ? 0.0f : units;
+  const float up = units + float(int32_t(random >> 20)) * 0x1p-12f;
+  const float rounded = float(int32_t(up)) * from_bits(unit);
+  return from_float<T>(y != y ? y : y < 0.0f ? -rounded : rounded);
+}
+
+/// As quantize(x, scale, amax), rounded stochastically.
+template <class T>
+FP8C_FN T quantize(float x, float scale, Amax &amax, uint32_t random) {
+  constexpr float limit = max_finite<T>();
+  const float y = amax.add(x) * scale;
+  amax.saturated -= detail::beyond(x, y, limit);
+  return round_stochastic<T>(detail::limited(y, limit), random);
 }
 
 } // namespace fp8c

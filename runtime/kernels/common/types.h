@@ -97,6 +97,11 @@ using E4M3 = Format<4, 3, 0x7e, 0x7f, /*Saturate=*/true>;
 using E5M2 = Format<5, 2, 0x7b, 0x7e, /*Saturate=*/true>;
 using F16 = Format<5, 10, 0x7bff, 0x7e00, /*Saturate=*/false>;
 
+template <class T> struct FormatOf;
+template <> struct FormatOf<e4m3> { using type = E4M3; };
+template <> struct FormatOf<e5m2> { using type = E5M2; };
+template <> struct FormatOf<f16> { using type = F16; };
+
 } // namespace detail
 
 //===----------------------------------------------------------------------===//

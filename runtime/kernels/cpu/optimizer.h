@@ -3,6 +3,8 @@
 #ifndef FP8C_KERNELS_CPU_OPTIMIZER_H
 #define FP8C_KERNELS_CPU_OPTIMIZER_H
 
+#include "kernels/common/update_scales.h"
+
 namespace fp8c {
 
 /// What the update reads instead of a coefficient when the step is skipped.
@@ -23,6 +25,20 @@ inline void clip_coefficient(const float *const *sums, int n,
     *coef = 1.0f;
   else
     *coef = *max_norm / (*norm + 1e-6f);
+}
+
+/// Bound and rounding key of a step, and the scales of all tensors that the
+/// optimizer writes; clears the statistics that it will gather.
+inline void update_scales(const ScaleUpdate *updates, int n,
+                          Stats *const *cleared, int cleared_count,
+                          const UpdateScalars &scalars, float *bound,
+                          float *key) {
+  *bound = update_bound(scalars);
+  *key = rounding_key(scalars);
+  for (int i = 0; i < n; ++i)
+    update_scale(updates[i], scalars, *bound);
+  for (int i = 0; i < cleared_count; ++i)
+    *cleared[i] = Stats{0, 0, 0};
 }
 
 } // namespace fp8c

@@ -87,6 +87,13 @@ template <class K> void map(const K &k, int64_t n) {
   }
 }
 
+/// map(k[t], n[t]) for each of `count` tensors.
+template <class K>
+void map_multi(const K *k, const int64_t *n, int64_t count) {
+  for (int64_t t = 0; t < count; ++t)
+    map(k[t], n[t]);
+}
+
 //===----------------------------------------------------------------------===//
 // rows
 //===----------------------------------------------------------------------===//
@@ -229,6 +236,14 @@ void sum(const K &k, int64_t n, float *out, bool accumulate = false) {
   for (const double p : partial)
     total += p;
   *out = float(accumulate ? *out + total : total);
+}
+
+/// sum(k[t], n[t], out[t]) for each of `count` tensors.
+template <class K>
+void sum_multi(const K *k, const int64_t *n, float *const *out,
+               int64_t count) {
+  for (int64_t t = 0; t < count; ++t)
+    sum(k[t], n[t], out[t]);
 }
 
 } // namespace fp8c
