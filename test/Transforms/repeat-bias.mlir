@@ -30,3 +30,22 @@ func.func @kept(%x: tensor<4x16xf32>, %w: tensor<16x32xf32>, %dy: tensor<4x32xf3
   %dh = train.gelu_vjp %h, %dy {phase = "dgrad", tanh} : tensor<4x32xf32>, tensor<4x32xf32> -> tensor<4x32xf32>
   return %h, %dh : tensor<4x32xf32>, tensor<4x32xf32>
 }
+
+// Behind a barrier the product is kept instead of the sum.
+// CHECK-LABEL: func.func @recomputed
+// CHECK: %[[PRODUCT:.*]] = train.matmul
+// CHECK: %[[SUM:.*]] = train.add %[[PRODUCT]]
+// CHECK: train.gelu %[[SUM]]
+// CHECK: %[[KEPT:.*]] = train.barrier %[[PRODUCT]]
+// CHECK-NEXT: %[[AGAIN:.*]] = train.add %[[KEPT]], {{.*}} {phase = "recompute"}
+// CHECK-NEXT: train.gelu %[[AGAIN]]
+train.variable @recomputed.bias : tensor<32xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+func.func @recomputed(%x: tensor<4x16xf32>, %w: tensor<16x32xf32>) -> (tensor<4x32xf32>, tensor<4x32xf32>) {
+  %b = train.read @recomputed.bias : tensor<32xf32>
+  %p = train.matmul %x, %w : tensor<4x16xf32>, tensor<16x32xf32> -> tensor<4x32xf32>
+  %s = train.add %p, %b {phase = "fwd"} : tensor<4x32xf32>, tensor<32xf32> -> tensor<4x32xf32>
+  %g = train.gelu %s {phase = "fwd"} : tensor<4x32xf32> -> tensor<4x32xf32>
+  %k = train.barrier %s : tensor<4x32xf32>
+  %r = train.gelu %k {phase = "recompute"} : tensor<4x32xf32> -> tensor<4x32xf32>
+  return %g, %r : tensor<4x32xf32>, tensor<4x32xf32>
+}

@@ -4,6 +4,7 @@
 #include "Train/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/IRMapping.h"
 
 using namespace mlir;
 using namespace fp8c;
@@ -21,6 +22,8 @@ static bool isBackward(Operation *op) {
 
 /// Becomes part of a kernel, which can compute an operand as it goes.
 static bool fuses(Operation *op) {
+  if (isa<BarrierOp>(op)) // of a value that is computed anew
+    return llvm::all_of(op->getUsers(), fuses);
   return isa<ScalarExpansionOpInterface, DecomposableOpInterface>(op);
 }
 
@@ -45,6 +48,17 @@ struct RepeatBias : train::impl::RepeatBiasBase<RepeatBias> {
   void repeat(AddOp add) {
     for (OpOperand &use : llvm::make_early_inc_range(add.getOutput().getUses())) {
       Operation *user = use.getOwner();
+      if (isa<BarrierOp>(user)) {
+        // The sum is computed anew, too: from the product, behind its barrier.
+        OpBuilder builder(user);
+        IRMapping mapping;
+        mapping.map(add.getLhs(), BarrierOp::create(builder, user->getLoc(), add.getLhs()));
+        Operation *clone = builder.clone(*add, mapping);
+        setPhase(clone, kPhaseRecompute);
+        user->replaceAllUsesWith(clone);
+        user->erase();
+        continue;
+      }
       if (!isBackward(user) || isBackward(add))
         continue;
       OpBuilder builder(user);
