@@ -82,17 +82,20 @@ private:
     std::vector<void *> outputPointers;
     Fp8cCall call;
     cudaGraphExec_t graphs[2] = {}; // by Fp8cCall::accumulate
+    std::vector<void *> tables[2];  // likewise
   };
 
   Prepared &prepare(Fp8cFunction function, const FunctionSpec &spec,
                     const Fp8cCall &call);
   Staged stage(const TensorSpec &spec);
-  void plan(Fp8cFunction function, const Fp8cCall &call);
+  void plan(Fp8cFunction function, Prepared &state);
+  /// Calls the function, which then enqueues its work.
+  void enqueue(Fp8cFunction function, Prepared &state);
   void growWorkspace(uint64_t bytes);
   void capture(Fp8cFunction function, Prepared &prepared);
   /// Without a graph, with an event between every two ops.
   void runProfiled(const std::string &name, Fp8cFunction function,
-                   const Fp8cCall &call);
+                   Prepared &state);
 
   CudaContext context = {};
   cudaDeviceProp properties;
@@ -134,10 +137,14 @@ CudaDevice::CudaDevice() {
 }
 
 CudaDevice::~CudaDevice() {
-  for (auto &[function, state] : prepared)
+  for (auto &[function, state] : prepared) {
     for (cudaGraphExec_t graph : state.graphs)
       if (graph)
         cudaGraphExecDestroy(graph);
+    for (auto &tables : state.tables)
+      for (void *table : tables)
+        cudaFree(table);
+  }
   for (auto &block : blocks)
     cudaFree(block.first);
   for (unsigned char *block : hostBlocks)
@@ -198,15 +205,21 @@ CudaDevice::Staged CudaDevice::stage(const TensorSpec &spec) {
   return staged;
 }
 
-void CudaDevice::plan(Fp8cFunction function, const Fp8cCall &call) {
+void CudaDevice::enqueue(Fp8cFunction function, Prepared &state) {
+  context.tables = &state.tables[state.call.accumulate];
+  context.next_table = 0;
+  function(&state.call);
+}
+
+void CudaDevice::plan(Fp8cFunction function, Prepared &state) {
   // The arena holds nothing between functions.
   for (const auto &[base, bytes] : blocks)
-    if (base == call.arena)
+    if (base == state.call.arena)
       library::fill_pattern(context.stream, base, bytes);
   context.planning = true;
   context.workspace_needed = 0;
   try {
-    function(&call);
+    enqueue(function, state);
   } catch (...) {
     context.planning = false;
     throw;
@@ -222,7 +235,7 @@ void CudaDevice::capture(Fp8cFunction function, Prepared &state) {
             "cannot capture");
   cudaGraph_t graph = nullptr;
   try {
-    function(&state.call);
+    enqueue(function, state);
   } catch (...) {
     cudaStreamEndCapture(context.stream, &graph);
     throw;
@@ -258,7 +271,7 @@ CudaDevice::Prepared &CudaDevice::prepare(Fp8cFunction function,
     // GEMMs that overwrite have plans of their own.
     for (int accumulate : {0, 1}) {
       state.call.accumulate = accumulate;
-      plan(function, state.call);
+      plan(function, state);
     }
   }
   state.call.accumulate = call.accumulate;
@@ -268,11 +281,11 @@ CudaDevice::Prepared &CudaDevice::prepare(Fp8cFunction function,
 }
 
 void CudaDevice::runProfiled(const std::string &name, Fp8cFunction function,
-                             const Fp8cCall &call) {
+                             Prepared &state) {
   std::vector<OpMark> marks;
   context.profile = &marks;
-  function(&call);
-  Stream(&call).op("end");
+  enqueue(function, state);
+  Stream(&state.call).op("end");
   context.profile = nullptr;
   checkCuda(cudaStreamSynchronize(context.stream), "a function failed");
   for (size_t i = 0; i + 1 < marks.size(); ++i) {
@@ -299,7 +312,7 @@ void CudaDevice::run(const std::string &name, Fp8cFunction function,
   for (size_t i = 0; i < state.inputs.size(); ++i)
     send(state.inputs[i], call.inputs[i], state.inputs[i].bytes);
   if (profiling)
-    runProfiled(name, function, state.call);
+    runProfiled(name, function, state);
   else
     checkCuda(cudaGraphLaunch(state.graphs[call.accumulate], context.stream),
               "cannot launch");

@@ -19,6 +19,28 @@ using namespace fp8c;
 using namespace fp8c::exec;
 using namespace fp8c::target;
 
+static MemRefType typeOf(Value value) { return cast<MemRefType>(value.getType()); }
+
+/// What CUDA programs call the constants of a function, in order: variables of the device stand outside of functions.
+static std::string getConstantName(func::FuncOp function, unsigned index) {
+  return (function.getName() + "_constant_" + Twine(index)).str();
+}
+
+static void printConstant(ConstantOp constant, StringRef qualifiers, const std::string &name, raw_ostream &os) {
+  os << qualifiers << getElementName(typeOf(constant).getElementType()) << " " << name << "[] = {";
+  auto elements = cast<DenseElementsAttr>(constant.getValue());
+  bool comma = false;
+  if (isa<FloatType>(elements.getElementType())) {
+    for (APFloat value : elements.getValues<APFloat>())
+      os << (std::exchange(comma, true) ? ", " : "") << getFloatLiteral(value);
+  } else {
+    for (APInt value : elements.getValues<APInt>())
+      os << (std::exchange(comma, true) ? ", " : "")
+         << (value.getBitWidth() == 1 ? int64_t(value.getZExtValue()) : value.getSExtValue());
+  }
+  os << "};\n";
+}
+
 namespace {
 /// Prints one function of the program.
 class FunctionPrinter {
@@ -49,11 +71,9 @@ private:
   raw_ostream &os;
   DenseMap<Value, std::string> names;
   Scope scope;
-  std::string lastComment;
+  unsigned constants = 0;
 };
 } // namespace
-
-static MemRefType typeOf(Value value) { return cast<MemRefType>(value.getType()); }
 
 static int64_t getInteger(Operation *op, StringRef name) {
   return op->getAttrOfType<IntegerAttr>(name).getInt();
@@ -359,22 +379,12 @@ LogicalResult FunctionPrinter::printOp(Operation &op) {
   } else if (auto hyper = dyn_cast<HyperOp>(op)) {
     names[hyper] = "&call->hyper[hyper::" + hyper.getSymbol().str() + "]";
   } else if (auto constant = dyn_cast<ConstantOp>(op)) {
-    std::string variable = scope.unique("constant"), element = getElementName(typeOf(constant).getElementType());
+    std::string variable = scope.unique("constant");
     names[constant] = variable;
-    os << "  static " << (isCUDA ? "__device__ " : "") << "const " << element << " " << variable << (isCUDA ? "_values" : "") << "[] = {";
-    auto elements = cast<DenseElementsAttr>(constant.getValue());
-    bool comma = false;
-    if (isa<FloatType>(elements.getElementType())) {
-      for (APFloat value : elements.getValues<APFloat>())
-        os << (std::exchange(comma, true) ? ", " : "") << getFloatLiteral(value);
-    } else {
-      for (APInt value : elements.getValues<APInt>())
-        os << (std::exchange(comma, true) ? ", " : "")
-           << (value.getBitWidth() == 1 ? int64_t(value.getZExtValue()) : value.getSExtValue());
-    }
-    os << "};\n";
     if (isCUDA)
-      os << "  const " << element << " *" << variable << " = device_address(" << variable << "_values);\n";
+      os << "  const auto *" << variable << " = device_address(" << getConstantName(function, constants++) << ");\n";
+    else
+      printConstant(constant, "  static const ", variable, os);
   } else if (auto gemm = dyn_cast<GemmOp>(op)) {
     print(gemm);
   } else if (auto copy = dyn_cast<CopyOp>(op)) {
@@ -433,6 +443,10 @@ LogicalResult fp8c::target::printSource(ModuleOp module, Target target, raw_ostr
     os << "\n";
     printKernel(kernel, target == Target::cuda, os);
   }
+  if (target == Target::cuda)
+    for (auto function : module.getOps<func::FuncOp>())
+      for (auto [index, constant] : llvm::enumerate(function.getOps<ConstantOp>()))
+        printConstant(constant, "\n__device__ const ", getConstantName(function, index), os);
   os << "\n} // namespace\n\nextern \"C\" int fp8c_program_abi() { return FP8C_PROGRAM_ABI; }\n";
   for (auto function : module.getOps<func::FuncOp>())
     if (failed(FunctionPrinter(function, target, symbols, os).print()))

@@ -332,6 +332,42 @@ FP8C_INLINE Codes<T, N> quantize(const Pack<N> &x, float scale, Amax &amax) {
   return r;
 }
 
+/// x limited to magnitudes up to `limit`; `amax` counts those beyond it.
+template <int N>
+FP8C_INLINE Pack<N> clamp(const Pack<N> &x, float limit, Amax &amax) {
+  return detail::each_lane<N>(
+      [&](int i) { return clamp(x.v[i], limit, amax); });
+}
+
+/// Random bits of N consecutive elements.
+template <int N> struct RandomBits {
+  uint32_t v[N];
+};
+template <int N>
+FP8C_INLINE RandomBits<N> random_bits(uint32_t key, Index<N> index,
+                                      uint32_t stream) {
+  RandomBits<N> r;
+#pragma unroll
+  for (int i = 0; i < N; ++i)
+    r.v[i] = random_bits(key, index.first + i, stream);
+  return r;
+}
+
+/// As quantize(x, scale, amax), rounded stochastically.
+template <class T, int N>
+FP8C_INLINE Codes<T, N> quantize(const Pack<N> &x, float scale, Amax &amax,
+                                 const RandomBits<N> &random) {
+  Codes<T, N> r;
+#pragma unroll
+  for (int i = 0; i < N; ++i)
+    r.v[i] = quantize<T>(x.v[i], scale, amax, random.v[i]);
+  return r;
+}
+
+template <class T, int N> FP8C_INLINE Pack<N> to_float(const Codes<T, N> &x) {
+  return decode(x);
+}
+
 } // namespace fp8c
 
 #endif // FP8C_KERNELS_CUDA_PACK_CUH

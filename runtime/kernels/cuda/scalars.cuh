@@ -8,6 +8,7 @@
 #define FP8C_KERNELS_CUDA_SCALARS_CUH
 
 #include "kernels/common/scale_state.h"
+#include "kernels/common/update_scales.h"
 #include "kernels/cuda/launch.cuh"
 
 namespace fp8c {
@@ -49,9 +50,27 @@ static __global__ void clip_kernel(Sums s, int n, const float *max_norm,
 
 template <class T>
 __global__ void compute_scale_kernel(const Stats *stats, float *pair,
-                                     float margin, bool pow2) {
-  compute_scale<T>(stats, pair, margin, pow2);
+                                     float margin, bool pow2, bool poison) {
+  compute_scale<T>(stats, pair, margin, pow2, poison);
 }
+/// A thread takes an update, and statistics to clear.
+static __global__ void update_scales_kernel(const ScaleUpdate *updates, int n,
+                                            Stats *const *cleared,
+                                            int cleared_count,
+                                            UpdateScalars scalars,
+                                            float *bound, float *key) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  const float quotient = update_bound(scalars);
+  if (i == 0) {
+    *bound = quotient;
+    *key = rounding_key(scalars);
+  }
+  if (i < n)
+    update_scale(updates[i], scalars, quotient);
+  if (i < cleared_count)
+    *cleared[i] = Stats{0, 0, 0};
+}
+
 static __global__ void record_kernel(ScaleState *state, const Stats *stats) {
   record_stats(state, stats);
 }
@@ -80,9 +99,25 @@ inline void clip_coefficient(const Stream &stream, const float *const *sums,
 
 template <class T>
 void compute_scale(const Stream &stream, const Stats *stats, float *pair,
-                   float margin, bool pow2) {
+                   float margin, bool pow2, bool poison = false) {
   detail::launch(stream, detail::compute_scale_kernel<T>, 1, 1, 0, stats, pair,
-                 margin, pow2);
+                 margin, pow2, poison);
+}
+/// Bound and rounding key of a step, and the scales of all tensors that the
+/// optimizer writes; clears the statistics that it will gather.
+inline void update_scales(const Stream &stream, const ScaleUpdate *updates,
+                          int n, Stats *const *cleared, int cleared_count,
+                          const UpdateScalars &scalars, float *bound,
+                          float *key) {
+  const auto *update_table =
+      stream.table(std::vector<ScaleUpdate>(updates, updates + n));
+  Stats *const *cleared_table =
+      stream.table(std::vector<Stats *>(cleared, cleared + cleared_count));
+  const int most = n > cleared_count ? n : cleared_count;
+  detail::launch(stream, detail::update_scales_kernel,
+                 detail::blocks_for(most > 0 ? most : 1, 64), 64, 0,
+                 update_table, n, cleared_table, cleared_count, scalars, bound,
+                 key);
 }
 inline void record_stats(const Stream &stream, ScaleState *state,
                          const Stats *stats) {

@@ -37,6 +37,10 @@ struct CudaContext {
   bool planning;
   /// Gets a mark for every op; null if nobody asks for times.
   std::vector<OpMark> *profile;
+  /// Device copies of the tables that a function passes to its kernels, in
+  /// order; made while planning. `next_table` is set to 0 before each call.
+  std::vector<void *> *tables;
+  size_t next_table;
 };
 
 inline void check(cudaError_t status, const char *what) {
@@ -62,6 +66,23 @@ struct Stream {
     check(cudaEventCreate(&event), "cannot make an event");
     check(cudaEventRecord(event, handle()), "cannot record an event");
     context->profile->push_back({name, event});
+  }
+
+  /// The device's copy of a table that is the same in every call of a function.
+  template <class T> const T *table(const std::vector<T> &host) const {
+    std::vector<void *> &tables = *context->tables;
+    const size_t index = context->next_table++;
+    if (planning()) {
+      if (index == tables.size()) {
+        tables.push_back(nullptr);
+        check(cudaMalloc(&tables.back(), host.size() * sizeof(T)),
+              "no memory for a table");
+      }
+      check(cudaMemcpy(tables[index], host.data(), host.size() * sizeof(T),
+                       cudaMemcpyHostToDevice),
+            "cannot write a table");
+    }
+    return static_cast<const T *>(tables.at(index));
   }
 
   /// The first `bytes` of the workspace as T; null while planning.

@@ -1,0 +1,154 @@
+//===- multi.cuh - One launch for many tensors ----------------------------===//
+//
+//   map_multi(stream, k, sizes, count)        element-wise over each tensor
+//   sum_multi(stream, k, sizes, out, count)   one number from each tensor
+//
+// Tensors are cut into pieces of one size, a block takes one. Which tensor it is
+// of a block finds in a table that is written to the device once.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef FP8C_KERNELS_CUDA_MULTI_CUH
+#define FP8C_KERNELS_CUDA_MULTI_CUH
+
+#include "kernels/cuda/skeletons.cuh"
+
+#include <vector>
+
+namespace fp8c {
+namespace detail {
+
+constexpr int multi_threads = 256;
+constexpr int64_t multi_piece = multi_threads * pack_size * 4;
+
+/// A functor, the size of its tensor, and the first block that works on it.
+template <class K> struct MultiEntry {
+  K k;
+  int64_t size;
+  int64_t first_block;
+};
+
+/// The entries, and one more that only says how many blocks there are.
+template <class K>
+std::vector<MultiEntry<K>> multi_table(const K *k, const int64_t *sizes,
+                                       int64_t count) {
+  std::vector<MultiEntry<K>> table;
+  int64_t blocks = 0;
+  for (int64_t t = 0; t < count; ++t) {
+    table.push_back({k[t], sizes[t], blocks});
+    blocks += (sizes[t] + multi_piece - 1) / multi_piece;
+  }
+  table.push_back({k[0], 0, blocks});
+  return table;
+}
+
+/// The entry that a block works on.
+template <class K>
+FP8C_INLINE const MultiEntry<K> &find_entry(const MultiEntry<K> *table,
+                                            int count) {
+  int low = 0, high = count; // the entry is in [low, high)
+  while (high - low > 1) {
+    const int middle = (low + high) / 2;
+    if (table[middle].first_block <= int64_t(blockIdx.x))
+      low = middle;
+    else
+      high = middle;
+  }
+  return table[low];
+}
+
+template <int N, class K>
+FP8C_INLINE void map_piece(const K &k, int64_t first, int64_t last) {
+  Chunk<N> chunk{first + int64_t(threadIdx.x) * N, last, multi_threads * N};
+  k(chunk);
+}
+
+template <class K>
+__global__ void map_multi_kernel(const MultiEntry<K> *table, int count) {
+  const MultiEntry<K> &entry = find_entry(table, count);
+  const int64_t first = (blockIdx.x - entry.first_block) * multi_piece;
+  const int64_t last =
+      first + multi_piece < entry.size ? first + multi_piece : entry.size;
+  if (entry.size % pack_size == 0)
+    map_piece<pack_size>(entry.k, first, last);
+  else
+    map_piece<1>(entry.k, first, last);
+}
+
+template <int N, class K>
+FP8C_INLINE float sum_piece(const K &k, int64_t first, int64_t last) {
+  float s = 0.0f;
+#pragma unroll 4
+  for (int64_t i = first + int64_t(threadIdx.x) * N; i < last;
+       i += multi_threads * N)
+    s += total(k(Position<N>::at(i)));
+  return s;
+}
+
+template <class K>
+__global__ void sum_multi_kernel(const MultiEntry<K> *table, int count,
+                                 double *partials) {
+  const MultiEntry<K> &entry = find_entry(table, count);
+  const int64_t first = (blockIdx.x - entry.first_block) * multi_piece;
+  const int64_t last =
+      first + multi_piece < entry.size ? first + multi_piece : entry.size;
+  float s = entry.size % pack_size == 0
+                ? sum_piece<pack_size>(entry.k, first, last)
+                : sum_piece<1>(entry.k, first, last);
+  s = team_reduce<multi_threads>(s, [](float a, float b) { return a + b; });
+  if (threadIdx.x == 0)
+    partials[blockIdx.x] = s;
+}
+
+/// A block adds up the pieces of one tensor.
+template <class K>
+__global__ void sum_multi_total_kernel(const MultiEntry<K> *table,
+                                       float *const *out,
+                                       const double *partials) {
+  const int64_t first = table[blockIdx.x].first_block;
+  const int64_t last = table[blockIdx.x + 1].first_block;
+  __shared__ double lanes[multi_threads];
+  double s = 0.0;
+  for (int64_t i = first + threadIdx.x; i < last; i += multi_threads)
+    s += partials[i];
+  lanes[threadIdx.x] = s;
+  __syncthreads();
+  for (int half = multi_threads / 2; half > 0; half /= 2) {
+    if (threadIdx.x < half)
+      lanes[threadIdx.x] += lanes[threadIdx.x + half];
+    __syncthreads();
+  }
+  if (threadIdx.x == 0)
+    *out[blockIdx.x] = float(lanes[0]);
+}
+
+} // namespace detail
+
+template <class K>
+void map_multi(const Stream &stream, const K *k, const int64_t *sizes,
+               int64_t count) {
+  using namespace detail;
+  const auto entries = multi_table(k, sizes, count);
+  const MultiEntry<K> *table = stream.table(entries);
+  launch(stream, map_multi_kernel<K>, unsigned(entries.back().first_block),
+         multi_threads, 0, table, int(count));
+}
+
+template <class K>
+void sum_multi(const Stream &stream, const K *k, const int64_t *sizes,
+               float *const *out, int64_t count) {
+  using namespace detail;
+  const auto entries = multi_table(k, sizes, count);
+  const MultiEntry<K> *table = stream.table(entries);
+  float *const *outs = stream.table(std::vector<float *>(out, out + count));
+  const int64_t blocks = entries.back().first_block;
+  double *partials = stream.workspace<double>(blocks * sizeof(double));
+  launch(stream, sum_multi_kernel<K>, unsigned(blocks), multi_threads, 0, table,
+         int(count), partials);
+  launch(stream, sum_multi_total_kernel<K>, unsigned(count), multi_threads, 0,
+         table, outs, static_cast<const double *>(partials));
+}
+
+} // namespace fp8c
+
+#endif // FP8C_KERNELS_CUDA_MULTI_CUH
