@@ -76,5 +76,18 @@ func.func @two_terms(%dy: tensor<64x16xbf16>, %other: tensor<64x16xbf16>) -> ten
   return %y : tensor<64x16xbf16>
 }
 
+// What barriers hold back for recomputation is the same value for both.
+// CHECK-LABEL: func.func @behind_barriers(
+// CHECK: train.fusion rows(%[[DY:.*]] = %arg0 : tensor<64x16xbf16>, %[[X:.*]] = %arg1 :
+// CHECK-NEXT: train.rms_norm_vjp %[[DY]], %[[X]],
+// CHECK: train.partial_sum
+func.func @behind_barriers(%dy: tensor<64x16xbf16>, %x: tensor<64x16xbf16>, %w: tensor<16xf32>, %rstd: tensor<64x1xf32>) -> (tensor<64x16xbf16>, tensor<16xf32>) {
+  %0 = train.barrier %x : tensor<64x16xbf16>
+  %1 = train.barrier %x : tensor<64x16xbf16>
+  %dx = train.rms_norm_vjp %dy, %0, %w, %rstd : tensor<64x16xbf16>, tensor<64x16xbf16>, tensor<16xf32>, tensor<64x1xf32> -> tensor<64x16xbf16>
+  %dw = train.rms_norm_params_vjp %dy, %1, %rstd : tensor<64x16xbf16>, tensor<64x16xbf16>, tensor<64x1xf32> -> tensor<16xf32>
+  return %dx, %dw : tensor<64x16xbf16>, tensor<16xf32>
+}
+
 // EXEC-LABEL: exec.kernel @gelu_vjp_quantize_partial_sum rows
 // EXEC: exec.partial_sum %{{.*}}, %{{.*}} slot 0 block_rows 32 : memref<*xf32>

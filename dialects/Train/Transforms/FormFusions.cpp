@@ -451,6 +451,8 @@ void FormFusions::outline(Group &group) {
   for (Value output : outputs)
     yielded.push_back(mapping.lookup(output));
   for (Operation *op : group.columnSums) {
+    for (Value operand : op->getOperands())
+      mapping.map(operand, mapping.lookup(behindBarriers(operand)));
     llvm::append_range(sums, op->getResults());
     llvm::append_range(yielded, makePartialSums(builder.clone(*op, mapping), sumRows));
     builder.setInsertionPointToEnd(body);
