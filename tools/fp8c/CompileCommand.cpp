@@ -74,6 +74,9 @@ static int compile(const CompileArguments &args) {
     options.fp8TN = args.fp8Layouts == "tn";
   options.maxLogits = args.maxLogits;
   options.sumRows = args.sumRows;
+  // On GPUs it costs next to nothing: kernels that wait for memory compute it by the way.
+  if (args.target == "cuda" && !args.saysRecompute && !args.memoryLimit)
+    options.recompute = {"norm", "gelu"};
   if (args.memoryLimit && failed(fitMemory(*module, options, !args.saysRecompute, args.memoryLimit, args.batch, import)))
     return 1;
 
@@ -118,7 +121,7 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
       ->check(CLI::IsMember({0, 32}));
   command->add_option("--max-logits", args->maxLogits, "Bytes of the largest logits buffer, as 512M: beyond, head and loss run by chunks of rows; 0: no limit (default: 1G on cuda, 0 on cpu)")
       ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))->check(CLI::NonNegativeNumber);
-  command->add_option("--recompute", args->recompute, "Compute anew in backward instead of keeping: none, norm, gelu, block, block:N (the first N layers), or several with commas")
+  command->add_option("--recompute", args->recompute, "Compute anew in backward instead of keeping: none, norm, gelu, block, block:N (the first N layers), or several with commas (default: none on cpu, norm,gelu on cuda)")
       ->delimiter(',')->check([](const std::string &value) {
         llvm::StringRef text = value;
         int64_t layers;

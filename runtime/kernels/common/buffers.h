@@ -28,7 +28,7 @@ template <class X, class Sum> struct AccumulateKernel {
 
   template <class Chunk> FP8C_DEVICE void operator()(Chunk &chunk) const {
     chunk.each([&](auto j) {
-      const float term = load(x, chunk.at(j));
+      const auto term = load(x, chunk.at(j));
       store(sum, chunk.at(j),
             accumulate ? load(sum, chunk.at(j)) + term : term);
     });

@@ -55,20 +55,16 @@ template <int Cols> constexpr TileShape part_shape(int max_cols) {
   return best;
 }
 
-/// All columns: the smallest team of good use whose registers suffice.
-template <int Cols> constexpr TileShape whole_shape(int max_trips) {
-  TileShape best = {};
-  for (int warps = 1; warps <= 16; ++warps) {
-    const TileShape shape = {Cols, warps * warp_size, 1};
-    if (shape.trips() <= max_trips &&
-        (best.team == 0 || shape.use() > best.use() + 50))
-      best = shape;
-  }
-  if (best.team == 0)
-    best = {Cols, 16 * warp_size, 1};
-  // About 256 threads; a long row has a block of two teams.
-  best.teams = best.team >= 256 ? 2 : best.team > 128 ? 2 : 256 / best.team;
-  return best;
+/// All columns: a team that takes one step where 16 warps suffice. Sums of
+/// several steps would take so many registers that few warps fit (at 768 columns
+/// and three sums 219, one block of 256 threads).
+template <int Cols> constexpr TileShape whole_shape() {
+  constexpr int packs = (Cols + pack_size - 1) / pack_size;
+  constexpr int warps = (packs + warp_size - 1) / warp_size;
+  TileShape shape = {Cols, (warps < 16 ? warps : 16) * warp_size, 1};
+  while (shape.threads() + shape.team <= 512 && shape.teams < 2)
+    ++shape.teams;
+  return shape;
 }
 
 /// An index that knows in which step of the team it comes.
@@ -246,8 +242,16 @@ FP8C_INLINE void write_sums(const float (&partial)[Trips][pack_size],
   __syncthreads();
 }
 
+/// Blocks that shall fit into a multiprocessor, at the price of some spilled
+/// sums: these kernels wait for memory, and so for warps (measured on H100).
+template <int Team, int Teams>
+constexpr int resident_blocks =
+    (Team == warp_size ? 1280 : 768) / (Team * Teams) > 1
+        ? (Team == warp_size ? 1280 : 768) / (Team * Teams)
+        : 1;
+
 template <int Cols, int TileCols, int Copies, int Team, int Teams, class K>
-__global__ void __launch_bounds__(Team *Teams)
+__global__ void __launch_bounds__(Team *Teams, resident_blocks<Team, Teams>)
     rows_tiled_kernel(K k, int64_t rows) {
   constexpr int height = tile_rows<TileCols, Copies>;
   using Row = TileRow<Cols, TileCols, height, Team>;
@@ -299,9 +303,8 @@ void rows_tiled(const Stream &stream, const K &k, int64_t rows) {
   using namespace detail;
   static_assert(BlockRows == block_rows, "rows of a block of threads");
   static_assert(Cols % pack_size == 0, "tiles are made of packs");
-  // Sums of several columns take registers, so few steps of a team are better.
   constexpr TileShape shape =
-      WholeRows ? whole_shape<Cols>(3) : part_shape<Cols>(512);
+      WholeRows ? whole_shape<Cols>() : part_shape<Cols>(256);
   constexpr int codes =
       Copies * tile_rows<shape.cols, Copies> * (shape.cols + 4);
   constexpr int sums = shape.cols * int(sizeof(float));
