@@ -135,7 +135,7 @@ def expected_update(before, variables, coefficient, corrections, number):
             amax = before[f"{state}.amax"][:1].view(np.float32)[0]
             scale = oracle.next_scale(role, dtype, amax, coefficient * bound, HYPER, decays, root)
             bits = None
-            if role == "moment2" and root:
+            if role == "moment1" or (role == "moment2" and root):
                 bits = oracle.random_bits(key, np.arange(value.size), stream).reshape(value.shape)
             after[state] = oracle.quantize(value, scale, dtype, bits)
             after[f"{state}.scale"] = np.array([scale, 0, 0, 0, 1 / scale], np.float32)

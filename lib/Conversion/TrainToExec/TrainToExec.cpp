@@ -190,8 +190,13 @@ static Type sumType(Value term) {
 /// when they compute it, if they read it at the position they write.
 static bool isElementwiseIn(Operation *op, Value operand) {
   auto fusion = dyn_cast<FusionOp>(op);
-  return fusion && fusion.getSkeleton() == Skeleton::map &&
-         fp8::getShape(operand.getType()) == getDomain(fusion);
+  if (!fusion || fp8::getShape(operand.getType()) != getDomain(fusion))
+    return false;
+  // A kernel over rows that reduces nothing, as one that also stores a transposed copy, goes over each element once too.
+  bool reduces = llvm::any_of(fusion.getBody().front(), [](Operation &member) {
+    return isa<ReduceSumOp, ReduceMaxOp>(member) || (isa<DecomposableOpInterface>(member) && !isa<AdamWOp>(member));
+  });
+  return fusion.getSkeleton() == Skeleton::map || (fusion.getSkeleton() == Skeleton::rows && !reduces);
 }
 
 bool FunctionLowering::mayWriteInPlace(AssignOp assign, Value result) {
