@@ -212,3 +212,7 @@ func.func @bounded_update(%g: !fp8.scaled<4x8xf8E4M3FN>, %h: tensor<f32>, %a: !f
       tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32> -> tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, !fp8.stats
   return %p : tensor<4x8xf32>
 }
+
+// A file holds f32, whatever the storage.
+// CHECK: train.variable @from_file : tensor<4x8xbf16> {init = #train.file<"model.onnx", offset = 0, size = 128>
+train.variable @from_file : tensor<4x8xbf16> {init = #train.file<"model.onnx", offset = 0, size = 128>, role = #train.role<parameter>}

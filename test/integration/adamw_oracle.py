@@ -62,7 +62,7 @@ def quantize(x, scale, dtype, bits=None):
     exponent = np.maximum(np.frexp(np.abs(y))[1] - 1, 1 - bias)
     unit = np.ldexp(np.ones_like(y), exponent - mantissa)
     up = np.floor(np.abs(y) / unit + (bits >> np.uint32(20)).astype(y.dtype) / 4096)
-    return (np.sign(y) * up * unit).astype(dtype)
+    return np.copysign(up * unit, y).astype(dtype)
 
 
 def dequantize(codes, pair, number):

@@ -146,6 +146,43 @@ def test_the_first_loss_is_f32s_up_to_rounding(workshop, family, recipe):
 
 
 # ------------------------------------------------------------------------------
+# Optimizer states in few bits
+# ------------------------------------------------------------------------------
+
+STATE_RECIPES = ["fp8-lm-o1", "fp8-lm-o2", "fp8-lm", "fp8-lm-5"]
+
+
+@pytest.mark.parametrize("recipe", STATE_RECIPES)
+def test_states_in_few_bits_train_as_bf16(workshop, recipe):
+    """At 60 steps of 128 tokens, seeds alone move the final loss by some percent: the bound is 4 %."""
+    final = lambda recipe: metrics(workshop.run("gpt2", recipe))[-1]["val_loss"]
+    assert final(recipe) <= 1.04 * final("bf16")
+
+
+def test_what_is_written_never_saturates(workshop):
+    """A scale from a bound leaves room for every value that the optimizer can make."""
+    tensors = read_safetensors(workshop.run("gpt2", "fp8-lm-5") / f"checkpoints/step-{STEPS:06}/model.safetensors")
+    amaxes = [value for name, value in tensors.items() if name.endswith(".amax")]
+    assert len(amaxes) >= 4 * 4 * LAYERS
+    assert all(amax[0] > 0 and amax[1] == 0 and amax[2] == 0 for amax in amaxes)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_layouts_for_gpus_change_no_bit(workshop, tmp_path, family):
+    """A transposed copy of a weight is one more store of the kernel that updates it."""
+    program, losses = tmp_path / "tn.fp8x", []
+    for layouts in ("any", "tn"):
+        workshop.program(family, "bf16")  # makes the model
+        options = ["--recipe", "fp8-lm", "--batch", BATCH, "--micro-batches", 1, "--host-opt", 1, "--fp8-layouts", layouts]
+        run("fp8c", "compile", workshop.folder / f"{family}.onnx", *options, "-o", program)
+        command = workshop.command(family, "bf16", steps=5)
+        command[1] = program
+        run("fp8c-run", *command, "--out", tmp_path / layouts)
+        losses.append(metrics(tmp_path / layouts))
+    assert losses[0] == losses[1]
+
+
+# ------------------------------------------------------------------------------
 # FP8 is used
 # ------------------------------------------------------------------------------
 
@@ -179,11 +216,12 @@ def test_scales_follow_the_data(workshop, family):
     the format's range: within a factor of two below it."""
     program = workshop.program(family, "fp8-delayed")
     tensors = read_safetensors(workshop.run(family, "fp8-delayed") / f"checkpoints/step-{STEPS:06}/model.safetensors")
-    states = {name: tensors[name] for name in variables(program, "scale")}
+    pair = 5  # words; a state has a window besides
+    states = {name: tensors[name] for name in variables(program, "scale") if tensors[name].size > pair}
     # Two per product: activations and gradients; those that share a value share a site.
     assert LAYERS * 2 <= len(states) <= LAYERS * LINEARS[family] * 2
     for name, state in states.items():
-        scale, inverse = state[:2]
+        scale, inverse = state[0], state[4]
         assert scale != 1 and scale * inverse == 1, name
         assert np.log2(scale) % 1 == 0, name
 
@@ -201,7 +239,7 @@ def test_the_same_seed_gives_the_same_run(workshop, tmp_path, recipe):
     assert weights(first) == weights(tmp_path / "run")
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", [*RECIPES, "fp8-lm-5"])
 def test_a_resumed_run_equals_the_uninterrupted_one(workshop, tmp_path, recipe):
     """Scales and counters included: they are variables of the checkpoint."""
     whole, resumed = workshop.run("gpt2", recipe), tmp_path / "run"

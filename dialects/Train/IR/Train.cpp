@@ -129,7 +129,9 @@ LogicalResult VariableOp::verify() {
   auto file = dyn_cast<FileInitAttr>(getInit());
   if (!file || !tensor)
     return success();
-  uint64_t size = tensor.getNumElements() * llvm::divideCeil(tensor.getElementTypeBitWidth(), 8);
+  // Files hold floats as f32, whatever a recipe stores them as.
+  unsigned bits = isa<FloatType>(tensor.getElementType()) ? 32 : tensor.getElementTypeBitWidth();
+  uint64_t size = tensor.getNumElements() * llvm::divideCeil(bits, 8);
   if (file.getSize() != size)
     return emitOpError() << tensor << " takes " << size << " bytes, but init gives " << file.getSize();
   return success();

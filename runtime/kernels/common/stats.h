@@ -122,7 +122,8 @@ template <class T> FP8C_FN T round_stochastic(float y, uint32_t random) {
   units = y != y ? 0.0f : units;
   const float up = units + float(int32_t(random >> 20)) * 0x1p-12f;
   const float rounded = float(int32_t(up)) * from_bits(unit);
-  return from_float<T>(y != y ? y : y < 0.0f ? -rounded : rounded);
+  const uint32_t sign = bits_of(y) & 0x80000000u; // of zeros, too
+  return from_float<T>(y != y ? y : from_bits(bits_of(rounded) | sign));
 }
 
 /// As quantize(x, scale, amax), rounded stochastically.
