@@ -20,6 +20,7 @@ void addTrainCommand(CLI::App &tool, Action &action);
 void addEvalCommand(CLI::App &tool, Action &action);
 void addSampleCommand(CLI::App &tool, Action &action);
 void addCallCommand(CLI::App &tool, Action &action);
+void addProfileCommand(CLI::App &tool, Action &action);
 void addInfoCommand(CLI::App &tool, Action &action);
 
 } // namespace fp8c::run

@@ -30,6 +30,7 @@ int main(int argc, char **argv) {
   addEvalCommand(tool, action);
   addSampleCommand(tool, action);
   addCallCommand(tool, action);
+  addProfileCommand(tool, action);
   addInfoCommand(tool, action);
   try {
     tool.parse(argc, argv);

@@ -7,6 +7,7 @@
 
 #include "CompileCommand.h"
 
+#include "AutoRecipe.h"
 #include "Diagnostics.h"
 #include "FP8/Transforms/Recipe.h"
 #include "Import/ONNX/ImportONNX.h"
@@ -29,6 +30,8 @@ struct CompileArguments {
   std::string model, output, emit, recipe = "fp8-delayed", target = "cpu", loss, fp8Layouts, passPipelineDump;
   std::string hostCompiler = "c++", hostOpt = "3", cudaCompiler = "nvcc", gpu = "sm_90";
   std::vector<std::string> recompute;
+  std::string stats;
+  double budget = 0;
   int64_t batch = 0, seq = 0, microBatches = 0;
   std::optional<int64_t> maxLogits;
   std::optional<int64_t> sumRows;
@@ -63,8 +66,17 @@ static int compile(const CompileArguments &args) {
   if (!module)
     return 1;
 
+  std::string recipe = args.recipe;
+  if (recipe == "auto") {
+    llvm::SmallString<256> path(args.output);
+    llvm::sys::path::replace_extension(path, "recipe.yaml");
+    recipe = path.str().str();
+    if (failed(writeAutoRecipe(*module, args.stats, args.budget, recipe)))
+      return 1;
+    llvm::errs() << "fp8c: the chosen recipe is in " << recipe << "\n";
+  }
   PipelineOptions options;
-  options.recipe = args.recipe;
+  options.recipe = recipe;
   options.loss = args.loss;
   options.forwardOnly = args.forwardOnly;
   options.target = args.target;
@@ -107,7 +119,10 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
   CLI::App *command = app.add_subcommand("compile", "Compile an ONNX model into a training program");
   command->add_option("model", args->model, "ONNX file")->required();
   command->add_option("-o,--output", args->output, "Program folder to write (default: the model's name with .fp8x)");
-  command->add_option("--recipe", args->recipe, "Formats and scaling: " + llvm::join(fp8::getBuiltinRecipes(), ", ") + ", or a recipe file")->capture_default_str();
+  command->add_option("--recipe", args->recipe, "Formats and scaling: " + llvm::join(fp8::getBuiltinRecipes(), ", ") + ", auto, or a recipe file")->capture_default_str();
+  auto *stats = command->add_option("--stats", args->stats, "With --recipe auto: statistics of this model, from fp8c-run profile");
+  command->add_option("--budget-bytes-per-param", args->budget, "With --recipe auto: the most that the states of a matrix may take, in bytes per parameter")
+      ->needs(stats)->check(CLI::PositiveNumber);
   command->add_option("--target", args->target, "Machine to compile for")->check(CLI::IsMember({"cpu", "cuda"}))->capture_default_str();
   command->add_option("--batch", args->batch, "Sequences of a micro-batch")->check(CLI::Range(1, 1 << 20));
   command->add_option("--micro-batches", args->microBatches,
@@ -141,6 +156,8 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
   command->add_option("--gpu", args->gpu, "Architecture to build for: FP8 needs sm_89 or newer")
       ->check(CLI::IsMember({"sm_89", "sm_90", "sm_100", "sm_120"}))->capture_default_str();
   command->callback([args, &action] {
+    if ((args->recipe == "auto") != !args->stats.empty())
+      throw CLI::ValidationError("--recipe auto and --stats need each other");
     if (args->output.empty()) {
       llvm::SmallString<256> path(args->model);
       llvm::sys::path::replace_extension(path, "fp8x");
