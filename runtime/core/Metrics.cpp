@@ -24,8 +24,9 @@ template <class T> std::string exactText(T value) {
   return {text, std::to_chars(text, text + sizeof(text), value).ptr};
 }
 
-/// Cuts the file after its last line of a step up to `lastStep`.
-std::string truncated(const std::string &path, int64_t lastStep) {
+} // namespace
+
+std::string keepLinesUpTo(const std::string &path, int64_t lastStep) {
   if (!exists(path))
     return path;
   uint64_t keep = 0;
@@ -47,10 +48,8 @@ std::string truncated(const std::string &path, int64_t lastStep) {
   return path;
 }
 
-} // namespace
-
 MetricsFile::MetricsFile(const std::string &path, int64_t lastStep)
-    : file(truncated(path, lastStep), OutputFile::Mode::Append) {}
+    : file(keepLinesUpTo(path, lastStep), OutputFile::Mode::Append) {}
 
 void MetricsFile::append(const StepMetrics &metrics) {
   file.write(metricsLine(metrics) + "\n");

@@ -20,6 +20,11 @@ struct StepMetrics {
   int64_t skipped = 0; ///< steps skipped so far in the run
 };
 
+/// Cuts a file of JSON lines after its last whole line of a step up to
+/// `lastStep`: later ones are steps that a killed process did after its last
+/// checkpoint. Returns `path`, where there need be no file.
+std::string keepLinesUpTo(const std::string &path, int64_t lastStep);
+
 /// metrics.jsonl: one JSON object per line and step. Values that are not
 /// finite are written as null, which is what JSON has for them.
 class MetricsFile {

@@ -33,6 +33,10 @@ std::string RunFolder::metricsPath() const {
   return thePath + "/metrics.jsonl";
 }
 
+std::string RunFolder::watchPath() const {
+  return thePath + "/fp8.jsonl";
+}
+
 CheckpointFolder RunFolder::checkpoints() const {
   return CheckpointFolder(thePath + "/checkpoints");
 }

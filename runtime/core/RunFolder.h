@@ -38,6 +38,7 @@ public:
 
   const std::string &path() const { return thePath; }
   std::string metricsPath() const;
+  std::string watchPath() const;
   CheckpointFolder checkpoints() const;
 
   /// Makes the folder and takes its lock until this object goes. Throws Error

@@ -30,6 +30,10 @@ void visitOptions(Options &options, Visitor visit) {
   visit("checkpoint_every", options.checkpointEvery);
   visit("keep", options.keep);
   visit("log_every", options.logEvery);
+  visit("watch_every", options.watch.every);
+  visit("watch", options.watch.pattern);
+  visit("watch_underflow", options.watch.underflow);
+  visit("watch_saturation", options.watch.saturation);
 }
 
 void load(const JsonField &field, int64_t &value) { value = field.integer(); }
@@ -74,7 +78,7 @@ void TrainOptions::check() const {
   require(clip >= 0, "--clip cannot be negative");
   require(accumulate > 0, "--accumulate must be at least 1");
   require(evalEvery >= 0 && evalBatches >= 0 && checkpointEvery >= 0 &&
-              keep >= 0 && logEvery >= 0,
+              keep >= 0 && logEvery >= 0 && watch.every >= 0,
           "intervals and counts cannot be negative");
   scheduleFromName(schedule);
 }

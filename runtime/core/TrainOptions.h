@@ -5,6 +5,7 @@
 
 #include "core/Json.h"
 #include "core/Schedule.h"
+#include "core/Watch.h"
 
 #include <optional>
 
@@ -33,6 +34,7 @@ struct TrainOptions {
   int64_t checkpointEvery = 1000; ///< steps; 0: only after the last
   int64_t keep = 2;               ///< newest checkpoints kept; 0: all
   int64_t logEvery = 0;           ///< steps; 0: about once a second
+  WatchOptions watch;             ///< FP8 statistics
 
   OrderedJson toJson() const;
   static TrainOptions fromJson(const JsonField &field);

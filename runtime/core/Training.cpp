@@ -32,7 +32,8 @@ void print(const std::string &text) {
 
 Training::Training(const RunConfig &theConfig)
     : config(theConfig), instance(Program::open(config.program)),
-      data(config.data), trainer(instance, config.options, data) {
+      data(config.data), trainer(instance, config.options, data),
+      watch(instance, config.options.watch) {
   if (!config.validation.empty()) {
     validation = std::make_unique<TokenFile>(config.validation);
     evaluator = std::make_unique<Evaluator>(instance, *validation);
@@ -210,6 +211,7 @@ int Training::loop(const RunFolder &folder, RunState state) {
     return 0;
   }
   MetricsFile metricsFile(folder.metricsPath(), state.step);
+  watch.open(folder.watchPath(), state.step);
   watchInterrupts();
   const Clock::time_point start = Clock::now();
   Clock::time_point lastLine = start;
@@ -223,6 +225,8 @@ int Training::loop(const RunFolder &folder, RunState state) {
     if (evaluator && isDue(options.evalEvery, state.step))
       metrics.valLoss = evaluator->run(options.evalBatches).loss;
     metricsFile.append(metrics);
+    watch.observe(state.step,
+                  [](const std::string &text) { print("warning: " + text + "\n"); });
 
     bool show = options.logEvery > 0 ? state.step % options.logEvery == 0
                                      : secondsSince(lastLine) >= 1;

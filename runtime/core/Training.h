@@ -49,6 +49,7 @@ private:
   Instance instance;
   TokenFile data;
   Trainer trainer;
+  Watch watch;
   std::unique_ptr<TokenFile> validation;
   std::unique_ptr<Evaluator> evaluator;
   std::string profile; ///< where the trace goes; empty: none

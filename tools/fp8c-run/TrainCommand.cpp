@@ -190,6 +190,28 @@ void addTrainCommand(CLI::App &tool, Action &action) {
       ->capture_default_str()
       ->group(reports);
 
+  const char *watching = "FP8 statistics";
+  command
+      ->add_option("--watch-every", options.watch.every,
+                   "steps between lines of fp8.jsonl; 0: none")
+      ->capture_default_str()
+      ->group(watching);
+  command
+      ->add_option("--watch", options.watch.pattern,
+                   "regular expression: tensors whose names it is found in "
+                   "[all]")
+      ->group(watching);
+  command
+      ->add_option("--watch-underflow", options.watch.underflow,
+                   "warn if a larger share of a tensor's codes is 0")
+      ->capture_default_str()
+      ->group(watching);
+  command
+      ->add_option("--watch-saturation", options.watch.saturation,
+                   "warn if a larger share of a tensor's codes is the largest")
+      ->capture_default_str()
+      ->group(watching);
+
   command->callback([command, arguments, &action] {
     action = [command, arguments] {
       return arguments->resume.empty() ? start(*command, *arguments)

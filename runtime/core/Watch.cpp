@@ -1,0 +1,140 @@
+//===- Watch.cpp - FP8 statistics during training -------------------------===//
+
+#include "core/Watch.h"
+
+#include "core/Error.h"
+#include "core/Json.h"
+#include "core/Metrics.h"
+#include "core/Text.h"
+#include "kernels/common/scale_state.h"
+
+#include <cmath>
+#include <cstring>
+#include <regex>
+
+namespace fp8c::runtime {
+namespace {
+
+struct CodeShares {
+  double zero = 0, saturated = 0;
+};
+
+template <class Code>
+CodeShares count(const std::vector<unsigned char> &bytes, Code max) {
+  constexpr Code sign = Code(1) << (8 * sizeof(Code) - 1);
+  uint64_t zeros = 0, saturated = 0;
+  size_t n = bytes.size() / sizeof(Code);
+  for (size_t i = 0; i < n; ++i) {
+    Code code;
+    std::memcpy(&code, bytes.data() + i * sizeof(Code), sizeof(Code));
+    code &= Code(~sign);
+    zeros += code == 0;
+    saturated += code == max;
+  }
+  return {double(zeros) / double(n), double(saturated) / double(n)};
+}
+
+CodeShares sharesOf(DataType type, const std::vector<unsigned char> &bytes) {
+  switch (type) {
+  case DataType::F8E4M3FN:
+    return count<uint8_t>(bytes, 0x7e);
+  case DataType::F8E5M2:
+    return count<uint8_t>(bytes, 0x7b);
+  case DataType::F16:
+    return count<uint16_t>(bytes, 0x7bff);
+  default:
+    return {};
+  }
+}
+
+std::string withoutSuffix(const std::string &name, const std::string &suffix) {
+  bool ends = name.size() > suffix.size() &&
+              !name.compare(name.size() - suffix.size(), suffix.size(), suffix);
+  return ends ? name.substr(0, name.size() - suffix.size()) : "";
+}
+
+} // namespace
+
+Watch::Watch(const Instance &theInstance, WatchOptions theOptions)
+    : instance(theInstance), options(std::move(theOptions)) {
+  if (options.every <= 0)
+    return;
+  std::regex pattern;
+  try {
+    pattern = std::regex(options.pattern);
+  } catch (const std::regex_error &error) {
+    throw Error("--watch \"" + options.pattern +
+                    "\" is no regular expression: " + error.what(),
+                "an example: --watch 'h\\.[0-2]/.*weight'");
+  }
+  std::string example;
+  for (const Variable &variable : instance.manifest().variables) {
+    if (variable.role != Role::Scale)
+      continue;
+    std::string name = withoutSuffix(variable.name, ".scale");
+    bool matches = std::regex_search(name, pattern);
+    if (!withoutSuffix(variable.name, ".clamps").empty())
+      clamps.push_back(&variable);
+    if (name.empty())
+      continue;
+    example = example.empty() ? name : example;
+    if (matches)
+      tensors.push_back({instance.manifest().findVariable(name), &variable});
+  }
+  if (tensors.empty())
+    throw Error(example.empty()
+                    ? "the program keeps nothing in FP8 that could be watched"
+                    : "--watch \"" + options.pattern + "\" matches no tensor",
+                example.empty() ? "compile it with an fp8 recipe"
+                                : "one that can be watched is " + example);
+}
+
+void Watch::open(const std::string &path, int64_t lastStep) {
+  if (options.every > 0)
+    file.emplace(keepLinesUpTo(path, lastStep), OutputFile::Mode::Append);
+}
+
+void Watch::observe(int64_t step,
+                    const std::function<void(std::string)> &warn) {
+  if (options.every <= 0 || step % options.every != 0)
+    return;
+  OrderedJson entries = OrderedJson::object();
+  auto check = [&](const std::string &name, double share, double most,
+                   const char *what) {
+    if (share > most && warned.insert(name + what).second)
+      warn(concat("step ", step, ": ", numberText("%.3g", 100 * share),
+                  " % of ", name, " are ", what, " (more than ",
+                  numberText("%.3g", 100 * most), " %)"));
+  };
+  std::vector<unsigned char> bytes;
+  for (const Tensor &tensor : tensors) {
+    std::vector<float> scale(tensor.scale->elements());
+    instance.read(*tensor.scale, scale.data());
+    std::string name = withoutSuffix(tensor.scale->name, ".scale");
+    OrderedJson &entry = entries[name];
+    entry["scale"] = scale[0];
+    if (!tensor.codes) { // delayed: a window stands behind the state's header
+      entry["amax"] = scale[sizeof(ScaleState) / sizeof(float)];
+      continue;
+    }
+    bytes.resize(tensor.codes->bytes());
+    instance.read(*tensor.codes, bytes.data());
+    CodeShares shares = sharesOf(tensor.codes->type, bytes);
+    entry["zero"] = shares.zero;
+    entry["saturated"] = shares.saturated;
+    check(name, shares.zero, options.underflow, "0");
+    check(name, shares.saturated, options.saturation, "the largest code");
+  }
+  uint64_t limited = 0;
+  for (const Variable *variable : clamps) {
+    Stats stats;
+    instance.read(*variable, &stats);
+    limited += stats.saturated;
+  }
+  OrderedJson line = {
+      {"step", step}, {"limited_updates", limited}, {"tensors", entries}};
+  file->write(line.dump() + "\n");
+  file->flush();
+}
+
+} // namespace fp8c::runtime

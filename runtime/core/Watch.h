@@ -1,0 +1,55 @@
+//===- Watch.h - FP8 statistics during training -----------------*- C++ -*-===//
+
+#ifndef FP8C_RUNTIME_CORE_WATCH_H
+#define FP8C_RUNTIME_CORE_WATCH_H
+
+#include "core/Instance.h"
+#include "core/OutputFile.h"
+
+#include <functional>
+#include <optional>
+#include <set>
+
+namespace fp8c::runtime {
+
+/// What to watch, when, and what is too much.
+struct WatchOptions {
+  int64_t every = 0;       ///< steps; 0: never
+  std::string pattern;     ///< regular expression found in the names; empty: all
+  double underflow = 0.5;  ///< warn above this share of codes that are 0
+  double saturation = 1e-3; ///< warn above this share of codes that are +-max
+};
+
+/// Writes a line of JSON per watched step: of every scaled tensor that is kept
+/// (parameters, gradients, moments, compute weights) its scale and the shares of
+/// codes that are 0 or +-max, of every site with delayed scaling its scale and
+/// last amax, and how many update quotients were limited. Nothing is added to
+/// the program: at a watched step the variables are read.
+class Watch {
+public:
+  /// Throws Error if the pattern is no regular expression or matches no tensor,
+  /// naming one that can be watched.
+  Watch(const Instance &instance, WatchOptions options);
+
+  /// Where the lines go; those up to `lastStep` stay.
+  void open(const std::string &path, int64_t lastStep);
+
+  /// `warn` is told what passes a threshold, once per tensor.
+  void observe(int64_t step, const std::function<void(std::string)> &warn);
+
+private:
+  struct Tensor {
+    const Variable *codes = nullptr, *scale = nullptr;
+  };
+
+  const Instance &instance;
+  WatchOptions options;
+  std::vector<Tensor> tensors;
+  std::vector<const Variable *> clamps;
+  std::optional<OutputFile> file;
+  std::set<std::string> warned;
+};
+
+} // namespace fp8c::runtime
+
+#endif // FP8C_RUNTIME_CORE_WATCH_H
