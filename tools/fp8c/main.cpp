@@ -5,6 +5,7 @@
 #include "InspectCommand.h"
 #include "ModelCommand.h"
 #include "OperatorsCommand.h"
+#include "ReportCommand.h"
 #include "core/Error.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -39,6 +40,7 @@ int main(int argc, char **argv) {
   fp8c::addCompileCommand(app, action);
   fp8c::addInspectCommand(app, action);
   fp8c::addOperatorsCommand(app, action);
+  fp8c::addReportCommand(app, action);
   try {
     app.parse(argc, argv);
     int status = action();

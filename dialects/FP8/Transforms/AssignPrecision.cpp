@@ -137,6 +137,11 @@ LogicalResult Assigner::assignVariable(train::VariableOp variable) {
   auto [format, scaled] = settings.storage->value;
   bool isGradient = variable.getRole() == train::Role::gradient;
   bool isAccumulator = accumulated.contains(variable.getSymNameAttr());
+  FloatType f32 = Float32Type::get(module.getContext());
+  // Sums of micro-batches are f32. FP8 gradients are quantised once, in @update.
+  bool isWideSum = isGradient && isAccumulator && !scaled && format != f32;
+  if (isWideSum)
+    format = f32;
   Decision decision(module.getContext());
   decision.set(train::kStorageKey, format);
   if (scaled)
@@ -162,15 +167,13 @@ LogicalResult Assigner::assignVariable(train::VariableOp variable) {
     decision.set(train::kStochasticKey, decision.builder.getUnitAttr());
     decision.because(place(settings.stochastic->loc) + " (rounding)");
   }
-  // Sums of micro-batches are f32 and quantised once, in @update. A gradient
-  // that is no sum is quantised from whatever its producer gives.
-  if (scaled && isAccumulator)
+  if (isWideSum || (scaled && isAccumulator))
     decision.because("sums of micro-batches are f32");
+  // A gradient that is no sum is quantised from whatever its producer gives.
   if (!scaled)
     storage[variable.getSymNameAttr()] = format;
   else if (!isGradient || isAccumulator)
-    storage[variable.getSymNameAttr()] =
-        Float32Type::get(module.getContext());
+    storage[variable.getSymNameAttr()] = f32;
   decision.attachTo(variable);
   return success();
 }
