@@ -55,8 +55,8 @@ void measure(FormatStats &stats, const std::vector<float> &values,
   stats.overflow = share(beyond, nonzero);
   stats.lost = share(lost, changed);
   // JSON has no infinity; 200 dB is more than an f32 can show.
-  stats.snr = noise > 0 ? std::min(10 * std::log10(signal / noise), 200.0)
-                        : 200.0;
+  stats.snr =
+      noise > 0 ? std::min(10 * std::log10(signal / noise), 200.0) : 200.0;
 }
 
 } // namespace

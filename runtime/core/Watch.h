@@ -14,17 +14,17 @@ namespace fp8c::runtime {
 
 /// What to watch, when, and what is too much.
 struct WatchOptions {
-  int64_t every = 0;       ///< steps; 0: never
-  std::string pattern;     ///< regular expression found in the names; empty: all
-  double underflow = 0.5;  ///< warn above this share of codes that are 0
+  int64_t every = 0;      ///< steps; 0: never
+  std::string pattern;    ///< regular expression found in the names; empty: all
+  double underflow = 0.5; ///< warn above this share of codes that are 0
   double saturation = 1e-3; ///< warn above this share of codes that are +-max
 };
 
 /// Writes a line of JSON per watched step: of every scaled tensor that is kept
-/// (parameters, gradients, moments, compute weights) its scale and the shares of
-/// codes that are 0 or +-max, of every site with delayed scaling its scale and
-/// last amax, and how many update quotients were limited. Nothing is added to
-/// the program: at a watched step the variables are read.
+/// (parameters, gradients, moments, compute weights) its scale and the shares
+/// of codes that are 0 or +-max, of every site with delayed scaling its scale
+/// and last amax, and how many update quotients were limited. Nothing is added
+/// to the program: at a watched step the variables are read.
 class Watch {
 public:
   /// Throws Error if the pattern is no regular expression or matches no tensor,

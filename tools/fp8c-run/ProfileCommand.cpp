@@ -30,9 +30,8 @@ std::vector<float> read(const Instance &instance, const Variable &variable) {
 }
 
 bool isState(const Variable &variable) {
-  return variable.role == Role::Parameter ||
-         variable.role == Role::Gradient || variable.role == Role::Moment1 ||
-         variable.role == Role::Moment2;
+  return variable.role == Role::Parameter || variable.role == Role::Gradient ||
+         variable.role == Role::Moment1 || variable.role == Role::Moment2;
 }
 
 int profile(const ProfileArguments &arguments) {
@@ -73,12 +72,10 @@ int profile(const ProfileArguments &arguments) {
       formats[format] =
           toJson(measureFormat(format, values, old), !old.empty());
     }
-    OrderedJson entry = {{"name", variable.name},
-                         {"role", nameOf(variable.role)},
-                         {"of", variable.of},
-                         {"shape", variable.shape},
-                         {"amax", amaxOf(values)},
-                         {"formats", formats}};
+    OrderedJson entry = {
+        {"name", variable.name},  {"role", nameOf(variable.role)},
+        {"of", variable.of},      {"shape", variable.shape},
+        {"amax", amaxOf(values)}, {"formats", formats}};
     variables.push_back(entry);
   }
   OrderedJson document = {{"format", 1},

@@ -1,8 +1,8 @@
 //===- LowerStates.cpp - fp8-lower-states ---------------------------------===//
 //
-// What lives from step to step is stored as the recipe says and computed with in
-// f32: readers dequantise, assignments quantise. Scales are current here, which
-// is simple and right; train-fuse-optimizer makes the update one pass.
+// What lives from step to step is stored as the recipe says and computed with
+// in f32: readers dequantise, assignments quantise. Scales are current here,
+// which is simple and right; train-fuse-optimizer makes the update one pass.
 //
 //===----------------------------------------------------------------------===//
 

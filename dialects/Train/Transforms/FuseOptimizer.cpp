@@ -1,8 +1,9 @@
 //===- FuseOptimizer.cpp - train-fuse-optimizer ---------------------------===//
 //
 // What the optimizer writes is quantised while it is computed: its scale comes
-// from a bound that is known before. After this pass everything that @update does
-// to a parameter is element-wise, and train-form-fusions makes one kernel of it.
+// from a bound that is known before. After this pass everything that @update
+// does to a parameter is element-wise, and train-form-fusions makes one kernel
+// of it.
 //
 //===----------------------------------------------------------------------===//
 
@@ -53,13 +54,14 @@ private:
 /// `quantize(x, compute_scale(amax(x)))` with a scale that may be bounded.
 static fp8::ComputeScaleOp getBoundableScale(fp8::QuantizeOp quantize) {
   auto scale = quantize.getScale().getDefiningOp<fp8::ComputeScaleOp>();
-  auto amax = scale ? scale.getAmax().getDefiningOp<fp8::AmaxOp>()
-                    : fp8::AmaxOp();
+  auto amax =
+      scale ? scale.getAmax().getDefiningOp<fp8::AmaxOp>() : fp8::AmaxOp();
   bool isOwn = amax && amax.getInput() == quantize.getInput();
   return isOwn && scale.getBounded() ? scale : fp8::ComputeScaleOp();
 }
 
-/// The assignment of a quantised value, or of a transpose that shares its scale.
+/// The assignment of a quantised value, or of a transpose that shares its
+/// scale.
 static AssignOp getAssign(Value value) {
   for (Operation *user : value.getUsers()) {
     if (auto assign = dyn_cast<AssignOp>(user))
@@ -82,15 +84,15 @@ void OptimizerFuser::findWrites(func::FuncOp update) {
     if (!assign)
       return;
     auto variable = symbols.lookup<VariableOp>(assign.getVariable());
-    StringRef parameter = variable.getOf() ? *variable.getOf()
-                                           : variable.getSymName();
+    StringRef parameter =
+        variable.getOf() ? *variable.getOf() : variable.getSymName();
     if (AdamWOp op = updates.lookup(parameter))
       writes.push_back({quantize, assign, variable, op});
   });
 }
 
-/// The gradient in the form that bounds its magnitudes: its storage, whose scale
-/// says how large they can be, or an amax.
+/// The gradient in the form that bounds its magnitudes: its storage, whose
+/// scale says how large they can be, or an amax.
 Value OptimizerFuser::getGradientBound(AdamWOp update) {
   Value &bound = gradientBounds[update];
   if (bound)
@@ -116,8 +118,7 @@ VariableOp OptimizerFuser::declareStats(VariableOp of, StringRef suffix,
       builder, of.getLoc(),
       builder.getStringAttr(of.getSymName() + "." + suffix),
       TypeAttr::get(fp8::StatsType::get(context)),
-      RoleAttr::get(context, Role::scale),
-      ConstantInitAttr::get(context, 0.0),
+      RoleAttr::get(context, Role::scale), ConstantInitAttr::get(context, 0.0),
       // Of which variable the runtime takes the first amax.
       !isAmax ? FlatSymbolRefAttr()
       : of.getRole() == Role::compute_weight
@@ -159,13 +160,14 @@ void OptimizerFuser::boundScales(func::FuncOp update) {
   OpBuilder builder(first);
   for (BoundedWrite &write : writes) {
     stats.push_back(declareStats(write.variable, "amax", /*isAmax=*/true));
-    auto read = ReadOp::create(builder, write.assign.getLoc(),
-                               stats.back().getType(),
-                               stats.back().getSymName());
+    auto read =
+        ReadOp::create(builder, write.assign.getLoc(), stats.back().getType(),
+                       stats.back().getSymName());
     read->setDiscardableAttrs(write.assign->getDiscardableAttrDictionary());
     amaxes.push_back(read);
     gradients.push_back(getGradientBound(write.update));
-    variables.push_back(FlatSymbolRefAttr::get(write.variable.getSymNameAttr()));
+    variables.push_back(
+        FlatSymbolRefAttr::get(write.variable.getSymNameAttr()));
     decays.push_back(write.update.getDecay());
     roots.push_back(write.variable.getRole() == Role::moment2 &&
                     write.quantize.getInput().getDefiningOp<SqrtOp>());
@@ -175,10 +177,9 @@ void OptimizerFuser::boundScales(func::FuncOp update) {
       builder, first.getLoc(), first.getCoefficient().getType(),
       first.getCoefficient().getType(),
       SmallVector<Type>(writes.size(), first.getCoefficient().getType()),
-      first.getCoefficient(), first.getLr(), first.getBeta1(),
-      first.getBeta2(), first.getWeightDecay(), first.getStep(), seed, amaxes,
-      gradients, builder.getArrayAttr(variables),
-      builder.getDenseBoolArrayAttr(decays),
+      first.getCoefficient(), first.getLr(), first.getBeta1(), first.getBeta2(),
+      first.getWeightDecay(), first.getStep(), seed, amaxes, gradients,
+      builder.getArrayAttr(variables), builder.getDenseBoolArrayAttr(decays),
       builder.getDenseBoolArrayAttr(roots));
   setPhase(scales, kPhaseUpdate);
 
@@ -215,8 +216,8 @@ void OptimizerFuser::readScalesBack(func::FuncOp init) {
     if (!assign || !bounded.contains(assign.getVariable()))
       continue;
     OpBuilder builder(quantize);
-    auto stored = StoredScaleOp::create(builder, quantize.getLoc(),
-                                        assign.getVariable());
+    auto stored =
+        StoredScaleOp::create(builder, quantize.getLoc(), assign.getVariable());
     stored->setDiscardableAttrs(quantize->getDiscardableAttrDictionary());
     Operation *amax = old.getAmax().getDefiningOp();
     quantize.getScaleMutable().set(stored);

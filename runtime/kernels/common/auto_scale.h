@@ -1,18 +1,18 @@
 //===- auto_scale.h - FP8 gradients that are summed over ranks ------------===//
 //
 // Automatic scaling after FP8-LM (arXiv 2310.18313, section 2.1). A sum of FP8
-// numbers from N ranks is FP8 again, and clamps at its largest value. Dividing by
-// N beforehand wastes log2(N) bits at the lower end, dividing afterwards clamps.
-// A factor mu in between is found by watching the sums:
+// numbers from N ranks is FP8 again, and clamps at its largest value. Dividing
+// by N beforehand wastes log2(N) bits at the lower end, dividing afterwards
+// clamps. A factor mu in between is found by watching the sums:
 //
 //   s  = min over ranks of the scales that their own amaxes call for
 //   q  = FP8(g * mu * s)   on each rank, never saturated by itself: mu <= 1
 //   Q  = sum of q          in FP8, clamped
 //   g' = Q / (N * mu * s)  the mean
 //
-// If more than 0.001 % of the sums are +-max, mu is halved for the next step; else
-// it grows so that 1,000 such steps double it. On one rank nothing is summed, and
-// mu stays 1.
+// If more than 0.001 % of the sums are +-max, mu is halved for the next step;
+// else it grows so that 1,000 such steps double it. On one rank nothing is
+// summed, and mu stays 1.
 //
 //===----------------------------------------------------------------------===//
 
@@ -30,7 +30,8 @@ struct AutoScale {
   uint32_t halvings;  ///< so far
 };
 
-constexpr uint64_t auto_scale_tolerates = 100000; ///< one saturated sum in so many
+constexpr uint64_t auto_scale_tolerates =
+    100000; ///< one saturated sum in so many
 constexpr float auto_scale_growth = 1.0006933874625806f; ///< 2^(1/1000)
 
 /// The factor that a gradient is quantised with on every rank.

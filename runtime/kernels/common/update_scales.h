@@ -9,9 +9,9 @@
 //   moment 2    beta2 * a + (1 - beta2) * g^2, or the root of that
 //
 // R bounds Adam's quotient m^ / sqrt(v^). By Cauchy-Schwarz, with r = beta1^2 /
-// beta2, |sum beta1^i g_i| <= sqrt(sum r^i) * sqrt(sum beta2^i g_i^2). The moments
-// are rounded when they are stored, so R has a quarter to spare, and the update
-// kernel limits the quotient to it and counts what it limits.
+// beta2, |sum beta1^i g_i| <= sqrt(sum r^i) * sqrt(sum beta2^i g_i^2). The
+// moments are rounded when they are stored, so R has a quarter to spare, and
+// the update kernel limits the quotient to it and counts what it limits.
 //
 //===----------------------------------------------------------------------===//
 
@@ -33,14 +33,14 @@ struct UpdateScalars {
 /// One tensor that the optimizer writes.
 struct ScaleUpdate {
   enum Role { parameter, moment1, moment2 } role;
-  bool decays;         ///< of a parameter: weight decay applies
-  bool root;           ///< of a second moment: its square root is kept
-  float max;           ///< largest finite value of the storage
+  bool decays;           ///< of a parameter: weight decay applies
+  bool root;             ///< of a second moment: its square root is kept
+  float max;             ///< largest finite value of the storage
   const float *gradient; ///< its scale pair, or its amax if gradient_max is 0
-  float gradient_max;  ///< largest finite value of the gradient's storage
-  float *pair;         ///< scale and inverse: the last ones, then the next
-  Stats *stats;        ///< of the last write; cleared for the next
-  float *previous;     ///< receives the last pair
+  float gradient_max;    ///< largest finite value of the gradient's storage
+  float *pair;           ///< scale and inverse: the last ones, then the next
+  Stats *stats;          ///< of the last write; cleared for the next
+  float *previous;       ///< receives the last pair
 };
 
 namespace detail {
@@ -92,8 +92,9 @@ FP8C_FN float bound_of(const ScaleUpdate &u, const UpdateScalars &s,
                        float quotient) {
   const float last = from_bits(u.stats->amax_bits);
   const float gradient =
-      *s.coefficient *
-      (u.gradient_max > 0.0f ? u.gradient_max * u.gradient[scale_inverse_word] : u.gradient[0]);
+      *s.coefficient * (u.gradient_max > 0.0f
+                            ? u.gradient_max * u.gradient[scale_inverse_word]
+                            : u.gradient[0]);
   if (u.role == ScaleUpdate::parameter) {
     const float kept = 1.0f - (u.decays ? *s.lr * *s.weight_decay : 0.0f);
     return abs(kept) * last + *s.lr * quotient;
@@ -106,8 +107,8 @@ FP8C_FN float bound_of(const ScaleUpdate &u, const UpdateScalars &s,
   return u.root ? sqrt(bound) : bound;
 }
 
-/// The next scale of one tensor, a power of two. It stays if the step is skipped
-/// or nothing is known; then what is stored is written back as it is.
+/// The next scale of one tensor, a power of two. It stays if the step is
+/// skipped or nothing is known; then what is stored is written back as it is.
 FP8C_FN void update_scale(const ScaleUpdate &u, const UpdateScalars &s,
                           float quotient) {
   u.previous[0] = u.pair[0];

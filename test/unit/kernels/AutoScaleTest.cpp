@@ -16,8 +16,8 @@ constexpr int ranks = 64;
 constexpr int64_t count = 1 << 15;
 using Gradients = std::vector<std::vector<float>>;
 
-/// Gradients as of data-parallel ranks: a part that all share, noise of their own,
-/// sizes over several orders of magnitude.
+/// Gradients as of data-parallel ranks: a part that all share, noise of their
+/// own, sizes over several orders of magnitude.
 Gradients make_gradients(int step) {
   std::mt19937 random(step);
   std::normal_distribution<float> normal;

@@ -75,7 +75,9 @@ struct Update {
   float pair[5] = {8, 0, 0, 0, 0.125f}, previous[5] = {}, gradient = 0.5f;
   Stats stats = {bits_of(2.0f), 3, 0};
   float run(ScaleUpdate::Role role, bool root, float max, const Scalars &s) {
-    update_scale({role, true, root, max, &gradient, 0.0f, pair, &stats, previous}, s.get(), update_bound(s.get()));
+    update_scale(
+        {role, true, root, max, &gradient, 0.0f, pair, &stats, previous},
+        s.get(), update_bound(s.get()));
     return pair[0];
   }
 };
@@ -94,7 +96,8 @@ TEST(UpdateScale, BoundsWhatAdamCanMake) {
   // 0.95 * 2 + 0.05 * 0.25 = 1.91; 65504 / 1.91 = 34262.
   EXPECT_EQ(Update().run(ScaleUpdate::moment2, false, 65504, s), 32768.0f);
   // 0.999 * 2 + 0.01 * R with R between 1 and 2.
-  EXPECT_EQ(Update().run(ScaleUpdate::parameter, false, 65504, s), 0x1p14f * 2 * 0.5f);
+  EXPECT_EQ(Update().run(ScaleUpdate::parameter, false, 65504, s),
+            0x1p14f * 2 * 0.5f);
 }
 
 TEST(UpdateScale, StaysWhenTheStepIsSkipped) {
