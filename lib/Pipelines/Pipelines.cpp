@@ -42,6 +42,8 @@ void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options, 
   passes.addPass(fp8::createInsertScaling());
   if (options.needsTN())
     passes.addPass(fp8::createChooseLayouts());
+  if (options.target == "cuda")
+    passes.addPass(train::createRoundBias());
   passes.addPass(train::createMaterializeComputeWeights());
   passes.addPass(createCSEPass());
   passes.addPass(createCanonicalizerPass());
@@ -58,6 +60,7 @@ void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options, 
   ConvertToExecOptions exec;
   // cuBLASLt multiplies every format; OpenBLAS needs f32 copies.
   exec.gemmWorkspace = options.target == "cpu";
+  exec.gemmBias = options.target == "cuda";
   passes.addPass(createConvertToExec(exec));
   exec::ChunkLossOptions chunks;
   chunks.maxBytes = options.getMaxLogits();

@@ -133,7 +133,7 @@ Problem describe(const GemmShape &s, Format a_format, const void *a,
   if (bias) {
     set(p, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
     set(p, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
-    set(p, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, int32_t(CUDA_R_32F));
+    set(p, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, int32_t(typeOf(c_format)));
   }
   p.first = s.transpose_b ? layout(b_format, s.k, s.n, s.batch, s.stride_b)
                           : layout(b_format, s.n, s.k, s.batch, s.stride_b);

@@ -253,7 +253,7 @@ private:
     bool sums = sumsOverRows(whole);
     auto op = GemmOp::create(
         builder, whole.getLoc(), a, b, c, whole.getScaleA(), whole.getScaleB(),
-        workspace, sums ? whole.getM() : size, whole.getN(),
+        workspace, whole.getBias(), sums ? whole.getM() : size, whole.getN(),
         sums ? size : whole.getK(), /*batch=*/1, whole.getTransposeA(),
         whole.getTransposeB(), whole.getAccumulate() || (sums && first > 0),
         whole.getFastAccum(), whole.getUnlessFirst() && !(sums && first > 0));

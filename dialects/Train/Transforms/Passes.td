@@ -72,6 +72,15 @@ def Recompute : Pass<"train-recompute", "::mlir::ModuleOp"> {
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
 
+def RoundBias : Pass<"train-round-bias", "::mlir::ModuleOp"> {
+  let summary = "Round biases that a GEMM can add to the type of its result";
+  let description = [{
+    Where the sum of a contraction's result and a parameter must be in memory, because not all that reads it becomes part of kernels, the
+    GEMM can add the parameter, if it has the result's type: it is cast. `train-materialize-compute-weights` makes the cast a variable.
+  }];
+  let dependentDialects = ["::fp8c::train::TrainDialect"];
+}
+
 def RepeatBias : Pass<"train-repeat-bias", "::mlir::ModuleOp"> {
   let summary = "Let backward kernels add a bias again instead of reading the sum";
   let description = [{

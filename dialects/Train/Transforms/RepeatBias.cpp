@@ -1,6 +1,7 @@
 //===- RepeatBias.cpp - train-repeat-bias ---------------------------------===//
 
 #include "Train/IR/Train.h"
+#include "Train/Transforms/BiasUtils.h"
 #include "Train/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -25,13 +26,6 @@ static bool fuses(Operation *op) {
   if (isa<BarrierOp>(op)) // of a value that is computed anew
     return llvm::all_of(op->getUsers(), fuses);
   return isa<ScalarExpansionOpInterface, DecomposableOpInterface>(op);
-}
-
-/// A contraction's result, in memory whatever its users are, plus a vector.
-static bool isBiasOfContraction(AddOp add) {
-  Operation *product = add.getLhs().getDefiningOp(), *bias = add.getRhs().getDefiningOp();
-  return isa_and_nonnull<fp8::FP8ContractionOpInterface>(product) && isa_and_nonnull<ReadOp>(bias) &&
-         add.getRhs().getType().getRank() == 1 && add.getType() == add.getLhs().getType();
 }
 
 namespace {

@@ -15,7 +15,9 @@ def ConvertToExec : Pass<"convert-to-exec", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"gemmWorkspace", "gemm-workspace", "bool", "true",
-           "Give GEMMs f32 copies of operands and results in other formats, for targets whose library multiplies f32 only">
+           "Give GEMMs f32 copies of operands and results in other formats, for targets whose library multiplies f32 only">,
+    Option<"gemmBias", "gemm-bias", "bool", "false",
+           "Let GEMMs add a vector of the result's type where nothing else is done to the result, for targets whose library can">
   ];
   let dependentDialects = ["::fp8c::exec::ExecDialect"];
 }

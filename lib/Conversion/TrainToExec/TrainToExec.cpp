@@ -50,8 +50,8 @@ namespace {
 class FunctionLowering {
 public:
   FunctionLowering(func::FuncOp function, KernelBuilder &kernels,
-                   const DenseMap<StringAttr, exec::VariableOp> &variables, bool gemmWorkspace)
-      : function(function), kernels(kernels), variables(variables), gemmWorkspace(gemmWorkspace), builder(function) {}
+                   const DenseMap<StringAttr, exec::VariableOp> &variables, bool gemmWorkspace, bool gemmBias)
+      : function(function), kernels(kernels), variables(variables), gemmWorkspace(gemmWorkspace), gemmBias(gemmBias), builder(function) {}
   LogicalResult run();
 
 private:
@@ -109,7 +109,7 @@ private:
   func::FuncOp function;
   KernelBuilder &kernels;
   const DenseMap<StringAttr, exec::VariableOp> &variables;
-  bool gemmWorkspace;
+  bool gemmWorkspace, gemmBias;
   OpBuilder builder;
   DenseMap<Value, Value> buffers, pairs;
   DenseMap<Value, Value> results; // returned value -> the argument it is written to
@@ -298,6 +298,8 @@ FunctionLowering::Accumulator FunctionLowering::accumulator(Value result) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult FunctionLowering::lower(FusionOp op) {
+  if (done.contains(op))
+    return success(); // its GEMM does it
   SmallVector<Value> operands, outputs;
   SmallVector<Accumulation> accumulations;
   for (Value input : op.getInputs()) {
@@ -363,12 +365,38 @@ LogicalResult FunctionLowering::lower(FusionOp op) {
   return success();
 }
 
+/// A kernel that does nothing but add a vector, of the same type, to a product that nobody else reads.
+static FusionOp findBiasSum(Value product) {
+  auto fusion = product.hasOneUse() ? dyn_cast<FusionOp>(*product.user_begin()) : FusionOp();
+  if (!fusion || fusion.getInputs().size() != 2 || fusion.getNumResults() != 1)
+    return {};
+  Block &body = fusion.getBody().front();
+  auto add = dyn_cast<AddOp>(body.front());
+  Value bias = fusion.getInputs()[1];
+  bool isSum = add && add->getNextNode() == body.getTerminator() && add.getLhs() == body.getArgument(0) &&
+               add.getRhs() == body.getArgument(1) && fusion.getInputs()[0] == product;
+  bool isVector = bias.getDefiningOp<ReadOp>() && fp8::getShape(bias.getType()).size() == 1;
+  Type element = getElementTypeOrSelf(product.getType());
+  return isSum && isVector && getElementTypeOrSelf(bias.getType()) == element &&
+                 getElementTypeOrSelf(fusion.getResult(0).getType()) == element
+             ? fusion
+             : FusionOp();
+}
+
 LogicalResult FunctionLowering::lowerContraction(Operation *op) {
   auto contraction = cast<fp8::FP8ContractionOpInterface>(op);
   Value lhs = contraction.getContractionLhs().get(), rhs = contraction.getContractionRhs().get();
   Value result = op->getResult(0);
   Value a = dense(lhs), b = dense(rhs);
   Accumulator sum = accumulator(result);
+  FusionOp biasSum = gemmBias ? findBiasSum(result) : FusionOp();
+  Value bias;
+  if (biasSum) {
+    // The GEMM writes the sum.
+    result = biasSum.getResult(0);
+    done.insert(biasSum);
+    bias = getVariable(biasSum.getInputs()[1].getDefiningOp<ReadOp>().getVariableAttr().getAttr());
+  }
   Value c = sum.variable ? sum.variable : destination(result);
   buffers[result] = c;
   fp8::GemmDims dims = fp8::getGemmDims(contraction);
@@ -381,7 +409,7 @@ LogicalResult FunctionLowering::lowerContraction(Operation *op) {
   }
   bool fast = op->hasAttr("fast_accum");
   Value scaleA = pairs.lookup(lhs), scaleB = pairs.lookup(rhs);
-  auto gemm = exec::GemmOp::create(builder, op->getLoc(), a, b, c, scaleA, scaleB, workspace, dims.m, dims.n,
+  auto gemm = exec::GemmOp::create(builder, op->getLoc(), a, b, c, scaleA, scaleB, workspace, bias, dims.m, dims.n,
                                    dims.k, dims.batch, dims.transposeA, dims.transposeB,
                                    sum.accumulation != Accumulation::Never, fast,
                                    sum.accumulation == Accumulation::UnlessFirst);
@@ -882,7 +910,7 @@ struct ConvertToExec : fp8c::impl::ConvertToExecBase<ConvertToExec> {
     lowerVariables(variables);
     KernelBuilder kernels(getOperation());
     for (auto function : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
-      if (failed(FunctionLowering(function, kernels, variables, gemmWorkspace).run()))
+      if (failed(FunctionLowering(function, kernels, variables, gemmWorkspace, gemmBias).run()))
         return signalPassFailure();
   }
 };

@@ -159,12 +159,14 @@ void FunctionPrinter::print(GemmOp op) {
     os << ", .fast_accum = true";
   os << "}, " << use(op.getA()) << ", " << use(op.getB()) << ", " << use(op.getC());
   auto scale = [&](Value pair) { return pair ? use(pair) + " + " + std::to_string(kScaleInverseWord) : "nullptr"; };
-  if (op.getAccumulate() || op.getScaleA() || op.getScaleB() || op.getWorkspace())
+  if (op.getAccumulate() || op.getScaleA() || op.getScaleB() || op.getWorkspace() || op.getBias())
     os << ", /*accumulate=*/" << getAccumulate(op.getAccumulate(), op.getUnlessFirst());
-  if (op.getScaleA() || op.getScaleB() || op.getWorkspace())
+  if (op.getScaleA() || op.getScaleB() || op.getWorkspace() || op.getBias())
     os << ",\n       /*scale_inv=*/" << scale(op.getScaleA()) << ", " << scale(op.getScaleB());
   if (op.getWorkspace())
     os << ", " << use(op.getWorkspace());
+  if (op.getBias())
+    os << ", /*bias=*/" << use(op.getBias());
   os << ");\n";
 }
 
@@ -386,6 +388,8 @@ LogicalResult FunctionPrinter::printOp(Operation &op) {
     else
       printConstant(constant, "  static const ", variable, os);
   } else if (auto gemm = dyn_cast<GemmOp>(op)) {
+    if (gemm.getBias() && !isCUDA)
+      return gemm.emitOpError("adds a bias, which the CPU's library cannot: run convert-to-exec without gemm-bias");
     print(gemm);
   } else if (auto copy = dyn_cast<CopyOp>(op)) {
     print(copy);

@@ -46,7 +46,8 @@ struct AttentionShape {
 
 namespace library {
 
-/// c = scale_inv_a * scale_inv_b * op(a) op(b) (+ c), by cuBLASLt. FP8 operands
+/// c = scale_inv_a * scale_inv_b * op(a) op(b) (+ c) (+ bias), by cuBLASLt. The
+/// bias, n numbers of c's format, is added to every row. FP8 operands
 /// must have their contracted dimension last (Hopper multiplies no others).
 /// The scales are device pointers. Throws if cuBLASLt has no kernel for it.
 void gemm(const Stream &stream, const GemmShape &shape, Format a_format,
@@ -82,10 +83,9 @@ SortedIds sort_ids(const Stream &stream, const int64_t *ids, int64_t n,
 template <class A, class B, class C>
 void gemm(const Stream &stream, const GemmShape &shape, const A *a, const B *b,
           C *c, bool accumulate = false, const float *scale_inv_a = nullptr,
-          const float *scale_inv_b = nullptr) {
+          const float *scale_inv_b = nullptr, const C *bias = nullptr) {
   library::gemm(stream, shape, format_of<A>(), a, format_of<B>(), b,
-                format_of<C>(), c, accumulate, scale_inv_a, scale_inv_b,
-                nullptr);
+                format_of<C>(), c, accumulate, scale_inv_a, scale_inv_b, bias);
 }
 
 } // namespace fp8c
