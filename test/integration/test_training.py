@@ -255,16 +255,25 @@ def test_a_resumed_run_equals_the_uninterrupted_one(workshop, tmp_path, recipe):
     assert weights(whole) == weights(resumed)
 
 
+def count_lines(path):
+    return path.read_text().count("\n") if path.exists() else 0
+
+
 def test_kills_at_any_time(workshop, tmp_path):
-    """kill -9 again and again, also between and during checkpoints."""
+    """kill -9 again and again, also between and during checkpoints: after some
+    steps, or none, and some part of one more."""
     whole, resumed = workshop.run("gpt2", "fp8-delayed"), tmp_path / "run"
     options = ["--checkpoint-every", 2, "--keep", 0]
     command = [*workshop.command("gpt2", "fp8-delayed"), *options, "--out", resumed]
     choose, kills = random.Random(1), 0
     while not (resumed / f"checkpoints/step-{STEPS:06}").exists():
+        began = count_lines(resumed / "metrics.jsonl")
         process = start("fp8c-run", *command)
         if kills < 8:
-            time.sleep(choose.uniform(0.05, 0.25))
+            wanted = began + choose.randint(0, 3)
+            while process.poll() is None and count_lines(resumed / "metrics.jsonl") < wanted:
+                time.sleep(0.0005)
+            time.sleep(choose.uniform(0, 0.01))
             kills += process.poll() is None
             process.kill()
         _, errors = process.communicate()
