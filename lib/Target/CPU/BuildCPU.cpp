@@ -5,7 +5,6 @@
 #include "Target/Common/ProgramFolder.h"
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/Support/Path.h"
-#include "llvm/Support/Program.h"
 
 using namespace mlir;
 using namespace fp8c;
@@ -13,7 +12,7 @@ using namespace fp8c::target;
 
 LogicalResult fp8c::target::buildCPU(ModuleOp module, StringRef path, const CPUBuildOptions &options) {
   auto compile = [&](StringRef source, StringRef library, const std::string &log) -> LogicalResult {
-    auto compiler = llvm::sys::findProgramByName(options.compiler);
+    std::optional<std::string> compiler = findCompiler(options.compiler);
     if (!compiler)
       return emitError(module.getLoc(), "found no host compiler '")
              << options.compiler << "': install g++ (apt-get install g++) or name another with --host-compiler";

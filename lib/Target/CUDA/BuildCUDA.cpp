@@ -4,7 +4,6 @@
 
 #include "Target/Common/ProgramFolder.h"
 #include "mlir/IR/Diagnostics.h"
-#include "llvm/Support/Program.h"
 
 using namespace mlir;
 using namespace fp8c;
@@ -12,9 +11,9 @@ using namespace fp8c::target;
 
 LogicalResult fp8c::target::buildCUDA(ModuleOp module, StringRef path, const CUDABuildOptions &options) {
   auto compile = [&](StringRef source, StringRef library, const std::string &log) -> LogicalResult {
-    auto compiler = llvm::sys::findProgramByName(options.compiler);
-    if (!compiler)
-      compiler = llvm::sys::findProgramByName("nvcc", {"/usr/local/cuda/bin"});
+    std::optional<std::string> compiler = findCompiler(options.compiler);
+    if (!compiler && options.compiler == "nvcc") // its folder is often not on PATH
+      compiler = findCompiler("nvcc", {"/usr/local/cuda/bin"});
     if (!compiler)
       return emitError(module.getLoc(), "found no CUDA compiler '")
              << options.compiler << "': install the CUDA toolkit (12.8 or newer), put its bin folder on PATH, or name "

@@ -76,6 +76,12 @@ static LogicalResult copyRanges(ModuleOp module, const InitialData &data, raw_os
   return success();
 }
 
+std::optional<std::string> fp8c::target::findCompiler(StringRef name, ArrayRef<StringRef> folders) {
+  auto found = llvm::sys::findProgramByName(name, folders);
+  // A path is returned as it is.
+  return found && fs::can_execute(*found) ? std::optional(*found) : std::nullopt;
+}
+
 LogicalResult fp8c::target::runCompiler(ModuleOp module, ArrayRef<StringRef> arguments, const std::string &log) {
   std::string error;
   std::optional<StringRef> redirects[] = {std::nullopt, StringRef(log), StringRef(log)};

@@ -4,6 +4,8 @@
 #define TARGET_COMMON_PROGRAMFOLDER_H
 
 #include "Target/Common/SourcePrinter.h"
+#include <optional>
+#include <string>
 
 namespace fp8c::target {
 
@@ -20,6 +22,9 @@ struct ProgramBuilder {
 /// program.mlir and, where the model came with weights, initial.bin. The folder
 /// appears whole or not at all; an older one is replaced. Errors are emitted at the module.
 mlir::LogicalResult buildProgram(mlir::ModuleOp module, llvm::StringRef path, const ProgramBuilder &builder);
+
+/// The path of a program that can be run, by its name or path; none if there is no such.
+std::optional<std::string> findCompiler(llvm::StringRef name, llvm::ArrayRef<llvm::StringRef> folders = {});
 
 /// Runs a compiler; if it fails, the error shows what it wrote to `log`.
 mlir::LogicalResult runCompiler(mlir::ModuleOp module, llvm::ArrayRef<llvm::StringRef> arguments,

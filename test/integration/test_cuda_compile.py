@@ -1,0 +1,60 @@
+"""Programs for CUDA: they compile without a GPU, and say so where there is none to run on."""
+
+import shutil
+import subprocess
+
+import pytest
+
+from support import run
+
+NVCC = shutil.which("nvcc") or shutil.which("nvcc", path="/usr/local/cuda/bin")
+needs_nvcc = pytest.mark.skipif(not NVCC, reason="no CUDA toolkit on this machine")
+
+SHAPE = ["--layers", 1, "--d-model", 64, "--heads", 2, "--vocab", 128, "--seq", 32]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    for family, more in (("gpt2", []), ("llama", ["--kv-heads", 1])):
+        run("fp8c", "model", family, *SHAPE, *more, "-o", folder / f"{family}.onnx")
+    return folder
+
+
+def has_gpu():
+    return shutil.which("nvidia-smi") is not None
+
+
+@needs_nvcc
+@pytest.mark.parametrize("family, recipe", [("gpt2", "f32"), ("gpt2", "fp8-delayed"), ("gpt2", "fp8-lm"), ("llama", "bf16"), ("llama", "fp8-current")])
+def test_compiles(models, tmp_path, family, recipe):
+    program = tmp_path / "program.fp8x"
+    run("fp8c", "compile", models / f"{family}.onnx", "--recipe", recipe, "--batch", 2, "--target", "cuda", "-o", program)
+    symbols = subprocess.run(["nm", "-D", "--defined-only", program / "program.so"], check=True, capture_output=True, text=True).stdout
+    for function in ("micro", "update", "eval", "infer"):
+        assert f" T fp8c_{function}\n" in symbols
+    if has_gpu():
+        return
+    (tmp_path / "tokens.bin").write_bytes(bytes(2 * 4096))
+    said = run("fp8c-run", "train", program, "--data", tmp_path / "tokens.bin", "--steps", 1, "--out", tmp_path / "run", status=1)
+    assert "error: " in said and "hint: " in said and "--target cpu" in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_says_what_is_missing(models, tmp_path):
+    program = tmp_path / "program.fp8x"
+    said = run("fp8c", "compile", models / "gpt2.onnx", "--batch", 2, "--target", "cuda", "--cuda-compiler", "/no/nvcc", "-o", program, status=1)
+    assert "found no CUDA compiler '/no/nvcc'" in said and "install the CUDA toolkit" in said
+    assert not program.exists() and not list(tmp_path.iterdir())
+
+
+def test_source(models):
+    """The text that differs from the CPU's: the stream first, widths as constants, names for profiles."""
+    source = run("fp8c", "compile", models / "gpt2.onnx", "--batch", 2, "--target", "cuda", "--emit=source")
+    micro = source[source.index("void fp8c_micro(") :]
+    micro = micro[: micro.index("\n}\n")]
+    assert micro.splitlines()[1] == "  const Stream stream(call);"
+    assert 'stream.op("h.0/mlp/fc: [64, 64] x [64, 256]");' in micro
+    assert "rows_tiled<64, /*whole_rows=*/true" in micro
+    assert "gemm(stream, {.m = 64, .n = 256, .k = 64, .transpose_b = true, .fast_accum = true}" in micro
+    assert "workspace" not in micro
