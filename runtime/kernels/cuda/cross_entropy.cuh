@@ -76,20 +76,13 @@ __global__ void cross_entropy_kernel(const T *logits, const int64_t *labels,
 static __global__ void mean_loss_kernel(const float *losses,
                                         const int64_t *count, float *loss,
                                         float *inv_count, int64_t rows) {
-  __shared__ double sums[1024];
   double sum = 0.0;
   for (int64_t i = threadIdx.x; i < rows; i += 1024)
     sum += losses[i];
-  sums[threadIdx.x] = sum;
-  __syncthreads();
-  for (int half = 512; half > 0; half /= 2) {
-    if (threadIdx.x < half)
-      sums[threadIdx.x] += sums[threadIdx.x + half];
-    __syncthreads();
-  }
+  sum = block_total<1024>(sum);
   if (threadIdx.x > 0)
     return;
-  *loss = *count ? float(sums[0] / double(*count)) : 0.0f;
+  *loss = *count ? float(sum / double(*count)) : 0.0f;
   if (inv_count)
     *inv_count = *count ? 1.0f / float(*count) : 0.0f;
 }

@@ -107,19 +107,12 @@ __global__ void sum_multi_total_kernel(const MultiEntry<K> *table,
                                        const double *partials) {
   const int64_t first = table[blockIdx.x].first_block;
   const int64_t last = table[blockIdx.x + 1].first_block;
-  __shared__ double lanes[multi_threads];
   double s = 0.0;
   for (int64_t i = first + threadIdx.x; i < last; i += multi_threads)
     s += partials[i];
-  lanes[threadIdx.x] = s;
-  __syncthreads();
-  for (int half = multi_threads / 2; half > 0; half /= 2) {
-    if (threadIdx.x < half)
-      lanes[threadIdx.x] += lanes[threadIdx.x + half];
-    __syncthreads();
-  }
+  s = block_total<multi_threads>(s);
   if (threadIdx.x == 0)
-    *out[blockIdx.x] = float(lanes[0]);
+    *out[blockIdx.x] = float(s);
 }
 
 } // namespace detail

@@ -9,7 +9,7 @@
 
 #include "kernels/common/scale_state.h"
 #include "kernels/common/update_scales.h"
-#include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/skeletons.cuh"
 
 namespace fp8c {
 
@@ -25,20 +25,13 @@ struct Sums {
 
 static __global__ void clip_kernel(Sums s, int n, const float *max_norm,
                                    float *coef, float *norm) {
-  __shared__ double lanes[256];
   double total = 0.0;
   for (int i = threadIdx.x; i < n; i += 256)
     total += double(*s.sums[i]);
-  lanes[threadIdx.x] = total;
-  __syncthreads();
-  for (int half = 128; half > 0; half /= 2) {
-    if (threadIdx.x < half)
-      lanes[threadIdx.x] += lanes[threadIdx.x + half];
-    __syncthreads();
-  }
+  total = block_total<256>(total);
   if (threadIdx.x > 0)
     return;
-  const float length = float(::sqrt(lanes[0]));
+  const float length = float(::sqrt(total));
   *norm = length;
   if (!isfinite(length))
     *coef = skip_step;

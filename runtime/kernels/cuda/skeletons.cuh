@@ -94,6 +94,19 @@ FP8C_INLINE float team_reduce(float x, const Combine &combine) {
   return x;
 }
 
+/// The sum of a number per thread, in a fixed order; thread 0 has it.
+template <int Threads> FP8C_INLINE double block_total(double x) {
+  __shared__ double lanes[Threads];
+  lanes[threadIdx.x] = x;
+  __syncthreads();
+  for (int half = Threads / 2; half > 0; half /= 2) {
+    if (threadIdx.x < half)
+      lanes[threadIdx.x] += lanes[threadIdx.x + half];
+    __syncthreads();
+  }
+  return lanes[0];
+}
+
 /// Position of a thread's element(s): a number, or an Index.
 template <int N> struct Position {
   static FP8C_INLINE Index<N> at(int64_t i) { return {i}; }
@@ -384,19 +397,12 @@ __global__ void sum_kernel(K k, int64_t n, double *partials) {
 
 static __global__ void sum_total_kernel(const double *partials, int blocks,
                                         float *out, bool accumulate) {
-  __shared__ double lanes[sum_threads];
   double s = 0.0;
   for (int i = threadIdx.x; i < blocks; i += sum_threads)
     s += partials[i];
-  lanes[threadIdx.x] = s;
-  __syncthreads();
-  for (int half = sum_threads / 2; half > 0; half /= 2) {
-    if (threadIdx.x < half)
-      lanes[threadIdx.x] += lanes[threadIdx.x + half];
-    __syncthreads();
-  }
+  s = block_total<sum_threads>(s);
   if (threadIdx.x == 0)
-    *out = float(accumulate ? *out + lanes[0] : lanes[0]);
+    *out = float(accumulate ? *out + s : s);
 }
 
 } // namespace detail
