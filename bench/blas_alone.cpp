@@ -40,9 +40,17 @@ Product gemm(std::istream &line) {
   int64_t m, n, k, batch;
   bool ta, tb, accumulate;
   line >> m >> n >> k >> ta >> tb >> accumulate >> batch;
-  auto a = buffer(batch * m * k), b = buffer(batch * k * n), c = buffer(batch * m * n);
-  fp8c::GemmShape shape = {.m = m, .n = n, .k = k, .transpose_a = ta, .transpose_b = tb, .batch = batch,
-                           .stride_a = m * k, .stride_b = k * n, .stride_c = m * n};
+  auto a = buffer(batch * m * k), b = buffer(batch * k * n),
+       c = buffer(batch * m * n);
+  fp8c::GemmShape shape = {.m = m,
+                           .n = n,
+                           .k = k,
+                           .transpose_a = ta,
+                           .transpose_b = tb,
+                           .batch = batch,
+                           .stride_a = m * k,
+                           .stride_b = k * n,
+                           .stride_c = m * n};
   return [=] { fp8c::gemm(shape, a.get(), b.get(), c.get(), accumulate); };
 }
 
@@ -53,24 +61,33 @@ Product attention(std::istream &line) {
   bool causal, backward;
   line >> batch >> heads >> kv_heads >> seq >> dim >> causal >> backward;
   int64_t q_width = heads * dim, kv_width = kv_heads * dim;
-  auto q = buffer(batch * seq * q_width), d_q = buffer(batch * seq * q_width), o = buffer(batch * seq * q_width);
+  auto q = buffer(batch * seq * q_width), d_q = buffer(batch * seq * q_width),
+       o = buffer(batch * seq * q_width);
   auto k = buffer(batch * seq * kv_width), d_k = buffer(batch * seq * kv_width);
   auto v = buffer(batch * seq * kv_width), d_v = buffer(batch * seq * kv_width);
   auto head = [=](int64_t b, int64_t h, float *p, float *ds) {
-    int64_t query = b * seq * q_width + h * dim, key = b * seq * kv_width + h / (heads / kv_heads) * dim;
+    int64_t query = b * seq * q_width + h * dim,
+            key = b * seq * kv_width + h / (heads / kv_heads) * dim;
     for (int64_t first = 0; first < seq; first += block) {
-      int64_t rows = std::min(block, seq - first), cols = causal ? first + rows : seq;
-      float *q_rows = q.get() + query + first * q_width, *o_rows = o.get() + query + first * q_width;
-      sgemm(false, true, rows, cols, dim, 1, q_rows, q_width, k.get() + key, kv_width, 0, p, cols);
+      int64_t rows = std::min(block, seq - first),
+              cols = causal ? first + rows : seq;
+      float *q_rows = q.get() + query + first * q_width,
+            *o_rows = o.get() + query + first * q_width;
+      sgemm(false, true, rows, cols, dim, 1, q_rows, q_width, k.get() + key,
+            kv_width, 0, p, cols);
       if (!backward) {
-        sgemm(false, false, rows, dim, cols, 1, p, cols, v.get() + key, kv_width, 0, o_rows, q_width);
+        sgemm(false, false, rows, dim, cols, 1, p, cols, v.get() + key,
+              kv_width, 0, o_rows, q_width);
         continue;
       }
-      sgemm(false, true, rows, cols, dim, 1, o_rows, q_width, v.get() + key, kv_width, 0, ds, cols);
-      sgemm(true, false, cols, dim, rows, 1, p, cols, o_rows, q_width, 1, d_v.get() + key, kv_width);
-      sgemm(true, false, cols, dim, rows, 1, ds, cols, q_rows, q_width, 1, d_k.get() + key, kv_width);
-      sgemm(false, false, rows, dim, cols, 1, ds, cols, k.get() + key, kv_width, 0,
-            d_q.get() + query + first * q_width, q_width);
+      sgemm(false, true, rows, cols, dim, 1, o_rows, q_width, v.get() + key,
+            kv_width, 0, ds, cols);
+      sgemm(true, false, cols, dim, rows, 1, p, cols, o_rows, q_width, 1,
+            d_v.get() + key, kv_width);
+      sgemm(true, false, cols, dim, rows, 1, ds, cols, q_rows, q_width, 1,
+            d_k.get() + key, kv_width);
+      sgemm(false, false, rows, dim, cols, 1, ds, cols, k.get() + key, kv_width,
+            0, d_q.get() + query + first * q_width, q_width);
     }
   };
   return [=] {
@@ -78,8 +95,10 @@ Product attention(std::istream &line) {
 #pragma omp parallel for collapse(2) schedule(dynamic)
     for (int64_t b = 0; b < batch; ++b)
       for (int64_t group = 0; group < kv_heads; ++group) {
-        std::vector<float> p(size_t(block * seq), 1e-3f), ds(size_t(block * seq), 1e-3f);
-        for (int64_t h = group * (heads / kv_heads); h < (group + 1) * (heads / kv_heads); ++h)
+        std::vector<float> p(size_t(block * seq), 1e-3f),
+            ds(size_t(block * seq), 1e-3f);
+        for (int64_t h = group * (heads / kv_heads);
+             h < (group + 1) * (heads / kv_heads); ++h)
           head(b, h, p.data(), ds.data());
       }
   };
@@ -99,7 +118,8 @@ int main(int, char **argv) {
     auto start = std::chrono::steady_clock::now();
     for (Product &product : products)
       product();
-    std::chrono::duration<double, std::milli> time = std::chrono::steady_clock::now() - start;
+    std::chrono::duration<double, std::milli> time =
+        std::chrono::steady_clock::now() - start;
     std::printf("%.3f\n", time.count());
   }
 }

@@ -21,43 +21,53 @@ static Recompute withBlocks(int64_t layers) {
 static std::string getText(const Recompute &choice) {
   return choice.empty() ? "none" : llvm::join(choice, ",");
 }
-static std::string inGiB(int64_t bytes) { return llvm::formatv("{0:f2} GiB", bytes / double(1 << 30)); }
+static std::string inGiB(int64_t bytes) {
+  return llvm::formatv("{0:f2} GiB", bytes / double(1 << 30));
+}
 
 /// What the program needs; none if it cannot be compiled so. Only errors of a
 /// choice that was not just tried out are the user's.
-static std::optional<int64_t> plan(ModuleOp module, PipelineOptions options, const Recompute &choice,
-                                   bool printErrors) {
-  ScopedDiagnosticHandler handler(module.getContext(), [&](Diagnostic &diagnostic) {
-    return success(!printErrors || diagnostic.getSeverity() == DiagnosticSeverity::Remark);
-  });
+static std::optional<int64_t> plan(ModuleOp module, PipelineOptions options,
+                                   const Recompute &choice, bool printErrors) {
+  ScopedDiagnosticHandler handler(
+      module.getContext(), [&](Diagnostic &diagnostic) {
+        return success(!printErrors ||
+                       diagnostic.getSeverity() == DiagnosticSeverity::Remark);
+      });
   options.recompute = choice;
   OwningOpRef<ModuleOp> clone = module.clone();
   PassManager passes(module.getContext());
   buildPipeline(passes, options, Stage::exec);
   if (failed(passes.run(*clone)))
     return {};
-  auto bytes = [&](StringRef name) { return (*clone)->getAttrOfType<IntegerAttr>(name).getInt(); };
+  auto bytes = [&](StringRef name) {
+    return (*clone)->getAttrOfType<IntegerAttr>(name).getInt();
+  };
   return bytes("exec.variables_bytes") + bytes("exec.arena_bytes");
 }
 
-LogicalResult fp8c::fitMemory(ModuleOp module, PipelineOptions &options, bool mayChoose, int64_t limit,
-                              int64_t batch, ImportWithBatch import) {
+LogicalResult fp8c::fitMemory(ModuleOp module, PipelineOptions &options,
+                              bool mayChoose, int64_t limit, int64_t batch,
+                              ImportWithBatch import) {
   Recompute asked = options.recompute;
-  std::optional<int64_t> needed = plan(module, options, asked, /*printErrors=*/true);
+  std::optional<int64_t> needed =
+      plan(module, options, asked, /*printErrors=*/true);
   if (!needed)
     return failure();
   if (*needed <= limit)
     return success();
   auto error = [&](const Recompute &choice, int64_t bytes) {
-    return emitError(module.getLoc()) << "needs " << inGiB(bytes) << " with --recompute " << getText(choice)
-                                      << ", but --memory-limit is " << inGiB(limit);
+    return emitError(module.getLoc())
+           << "needs " << inGiB(bytes) << " with --recompute "
+           << getText(choice) << ", but --memory-limit is " << inGiB(limit);
   };
 
   // The least of all that was tried.
   Recompute least = asked;
   std::optional<Recompute> fitting;
   auto fits = [&](const Recompute &choice) {
-    std::optional<int64_t> bytes = plan(module, options, choice, /*printErrors=*/false);
+    std::optional<int64_t> bytes =
+        plan(module, options, choice, /*printErrors=*/false);
     if (bytes && *bytes < *needed) {
       needed = bytes;
       least = choice;
@@ -68,7 +78,9 @@ LogicalResult fp8c::fitMemory(ModuleOp module, PipelineOptions &options, bool ma
     if (!fitting && fits(choice))
       fitting = choice;
   int64_t layers = 0;
-  module.walk([&](Operation *op) { layers = std::max(layers, train::getLayer(train::getName(op)) + 1); });
+  module.walk([&](Operation *op) {
+    layers = std::max(layers, train::getLayer(train::getName(op)) + 1);
+  });
   if (!fitting && layers && fits(withBlocks(layers))) {
     int64_t low = 1, high = layers;
     while (low < high) {
@@ -86,19 +98,24 @@ LogicalResult fp8c::fitMemory(ModuleOp module, PipelineOptions &options, bool ma
   }
   if (fitting) {
     int64_t bytes = *plan(module, options, *fitting, /*printErrors=*/false);
-    error(asked, *plan(module, options, asked, /*printErrors=*/false)).attachNote()
+    error(asked, *plan(module, options, asked, /*printErrors=*/false))
+            .attachNote()
         << "--recompute " << getText(*fitting) << " needs " << inGiB(bytes);
     return failure();
   }
   InFlightDiagnostic diagnostic = error(least, *needed);
   while ((batch /= 2)) {
     OwningOpRef<ModuleOp> smaller = import(batch);
-    std::optional<int64_t> bytes = smaller ? plan(*smaller, options, least, /*printErrors=*/false) : std::nullopt;
+    std::optional<int64_t> bytes =
+        smaller ? plan(*smaller, options, least, /*printErrors=*/false)
+                : std::nullopt;
     if (!bytes)
       break;
     if (*bytes <= limit) {
-      diagnostic.attachNote() << "--batch " << batch << " needs " << inGiB(*bytes) << " with --recompute "
-                              << getText(least) << "; accumulate micro-batches instead";
+      diagnostic.attachNote()
+          << "--batch " << batch << " needs " << inGiB(*bytes)
+          << " with --recompute " << getText(least)
+          << "; accumulate micro-batches instead";
       return diagnostic;
     }
   }

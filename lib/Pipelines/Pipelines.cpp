@@ -13,7 +13,8 @@
 using namespace mlir;
 using namespace fp8c;
 
-void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options, Stage stage) {
+void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options,
+                         Stage stage) {
   passes.addPass(createCanonicalizerPass());
   if (stage == Stage::train)
     return;
@@ -70,8 +71,9 @@ void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options, 
 }
 
 void fp8c::registerDialects(DialectRegistry &registry) {
-  registry.insert<exec::ExecDialect, fp8::FP8Dialect, train::TrainDialect, arith::ArithDialect,
-                  func::FuncDialect, math::MathDialect, memref::MemRefDialect>();
+  registry.insert<exec::ExecDialect, fp8::FP8Dialect, train::TrainDialect,
+                  arith::ArithDialect, func::FuncDialect, math::MathDialect,
+                  memref::MemRefDialect>();
 }
 
 void fp8c::registerPasses() {

@@ -17,7 +17,8 @@ namespace {
 std::unique_ptr<Device> createCudaDevice() {
   namespace fs = std::filesystem;
   std::error_code ignored;
-  const fs::path tools = fs::read_symlink("/proc/self/exe", ignored).parent_path();
+  const fs::path tools =
+      fs::read_symlink("/proc/self/exe", ignored).parent_path();
   std::string tried;
   for (const fs::path &folder : {tools / ".." / "lib", tools}) {
     const fs::path path = folder / "libfp8c-cuda.so";
@@ -25,14 +26,16 @@ std::unique_ptr<Device> createCudaDevice() {
       continue;
     void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
     if (!library)
-      throw Error(concat("cannot load the CUDA part of the runtime: ", dlerror()),
-                  "CUDA 13 with cuBLASLt and cuDNN 9 must be installed, and "
-                  "their folders known to ldconfig or LD_LIBRARY_PATH");
+      throw Error(
+          concat("cannot load the CUDA part of the runtime: ", dlerror()),
+          "CUDA 13 with cuBLASLt and cuDNN 9 must be installed, and "
+          "their folders known to ldconfig or LD_LIBRARY_PATH");
     auto create = reinterpret_cast<Device *(*)()>(
         dlsym(library, "fp8c_create_cuda_device"));
     if (!create)
-      throw Error(concat(path.string(), " is not the CUDA part of this runtime"),
-                  "rebuild fp8c");
+      throw Error(
+          concat(path.string(), " is not the CUDA part of this runtime"),
+          "rebuild fp8c");
     return std::unique_ptr<Device>(create());
   }
   throw Error("the program was compiled for CUDA, and this runtime was built "

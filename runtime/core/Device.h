@@ -57,8 +57,9 @@ public:
 };
 
 /// The device that a manifest's "target" asks for. Throws Error if this
-/// runtime was built without it, or the machine has none. Must be called before the program is loaded:
-/// thread counts are fixed when the program's libraries start.
+/// runtime was built without it, or the machine has none. Must be called before
+/// the program is loaded: thread counts are fixed when the program's libraries
+/// start.
 std::unique_ptr<Device> createDevice(const std::string &target);
 
 } // namespace fp8c::runtime

@@ -84,8 +84,8 @@ float maxFinite(DataType type, const std::string &name) {
   }
 }
 
-/// The power of two that brings `amax` next to the largest value of `format`, as
-/// programs compute it themselves; 1 for an amax of 0.
+/// The power of two that brings `amax` next to the largest value of `format`,
+/// as programs compute it themselves; 1 for an amax of 0.
 float scaleFor(DataType format, float amax, const std::string &name) {
   float max = maxFinite(format, name);
   if (!(amax > 0))

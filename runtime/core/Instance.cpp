@@ -91,7 +91,8 @@ HostTensor &Function::input(const std::string &inputName, DataType type) {
 }
 
 HostTensor &Function::output(const std::string &outputName) {
-  return find(theOutputs, outputName, DataType::F32, "output of " + theName + ":");
+  return find(theOutputs, outputName, DataType::F32,
+              "output of " + theName + ":");
 }
 
 void Function::run() {
@@ -108,8 +109,8 @@ void Function::run() {
   call.inputs = inputPointers.data();
   call.outputs = outputPointers.data();
   call.accumulate = instance.accumulate;
-  instance.theDevice->run(theName, code, instance.program().signature(theName), call,
-                          instance.hyper.size());
+  instance.theDevice->run(theName, code, instance.program().signature(theName),
+                          call, instance.hyper.size());
 }
 
 } // namespace fp8c::runtime

@@ -79,10 +79,10 @@ struct FunctionSpec {
 /// language model.
 struct ModelInfo {
   std::string name;
-  int64_t vocab = 0;      ///< tokens are 0 … vocab-1
-  int64_t seq = 0;        ///< tokens per row
-  int64_t batch = 0;      ///< rows per micro-batch
-  int64_t parameters = 0; ///< trained numbers
+  int64_t vocab = 0;        ///< tokens are 0 … vocab-1
+  int64_t seq = 0;          ///< tokens per row
+  int64_t batch = 0;        ///< rows per micro-batch
+  int64_t parameters = 0;   ///< trained numbers
   int64_t microBatches = 0; ///< the most that a step may have; 0: any number
 };
 

@@ -67,9 +67,9 @@ std::string profileTable(const std::vector<OpTime> &times, size_t rows) {
     total += time.ms;
   }
   std::vector<std::pair<std::string, Sum>> order(sums.begin(), sums.end());
-  std::stable_sort(order.begin(), order.end(), [](const auto &a, const auto &b) {
-    return a.second.ms > b.second.ms;
-  });
+  std::stable_sort(
+      order.begin(), order.end(),
+      [](const auto &a, const auto &b) { return a.second.ms > b.second.ms; });
   char line[64];
   std::snprintf(line, sizeof line, "%9s %6s %6s  ", "ms", "%", "times");
   std::string text = std::string(line) + "op\n";

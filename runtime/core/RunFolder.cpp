@@ -33,9 +33,7 @@ std::string RunFolder::metricsPath() const {
   return thePath + "/metrics.jsonl";
 }
 
-std::string RunFolder::watchPath() const {
-  return thePath + "/fp8.jsonl";
-}
+std::string RunFolder::watchPath() const { return thePath + "/fp8.jsonl"; }
 
 CheckpointFolder RunFolder::checkpoints() const {
   return CheckpointFolder(thePath + "/checkpoints");

@@ -97,8 +97,8 @@ Schedule TrainOptions::scheduleOf() const {
 void TrainOptions::apply(Instance &instance) const {
   for (const std::string &name : instance.manifest().hyper) {
     static const std::set<std::string> known = {
-        "lr",  "step",         "beta1",     "beta2",
-        "eps", "weight_decay", "clip_norm", "grad_scale", "seed"};
+        "lr",           "step",      "beta1",      "beta2", "eps",
+        "weight_decay", "clip_norm", "grad_scale", "seed"};
     if (!known.count(name))
       throw Error("the program has a hyperparameter \"" + name +
                       "\" that this runtime does not know",

@@ -225,8 +225,9 @@ int Training::loop(const RunFolder &folder, RunState state) {
     if (evaluator && isDue(options.evalEvery, state.step))
       metrics.valLoss = evaluator->run(options.evalBatches).loss;
     metricsFile.append(metrics);
-    watch.observe(state.step,
-                  [](const std::string &text) { print("warning: " + text + "\n"); });
+    watch.observe(state.step, [](const std::string &text) {
+      print("warning: " + text + "\n");
+    });
 
     bool show = options.logEvery > 0 ? state.step % options.logEvery == 0
                                      : secondsSince(lastLine) >= 1;

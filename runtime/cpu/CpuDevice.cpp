@@ -34,7 +34,8 @@ public:
     setenv("OMP_NUM_THREADS", std::to_string(threads).c_str(), /*replace=*/0);
     // Threads that wait for each other spin, by default for milliseconds: on a
     // machine with other work that keeps the awaited thread from running, and
-    // steps take many times as long. Some 50 µs bridge the gaps between kernels.
+    // steps take many times as long. Some 50 µs bridge the gaps between
+    // kernels.
     if (!std::getenv("OMP_WAIT_POLICY"))
       setenv("GOMP_SPINCOUNT", "10000", /*replace=*/0);
   }

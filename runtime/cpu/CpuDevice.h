@@ -11,8 +11,8 @@ namespace fp8c::runtime {
 /// processors this process may run on, or its cgroup's CPU quota if smaller.
 int cpuThreads();
 
-/// The host as a device. Sets OMP_NUM_THREADS and GOMP_SPINCOUNT, unless they are
-/// set, for the libraries that programs bring along, so it has to be
+/// The host as a device. Sets OMP_NUM_THREADS and GOMP_SPINCOUNT, unless they
+/// are set, for the libraries that programs bring along, so it has to be
 /// created before a program is loaded.
 std::unique_ptr<Device> createCpuDevice();
 

@@ -38,9 +38,9 @@ cudnnHandle_t handle() {
   return handle;
 }
 
-using Key = std::tuple<bool, int64_t, int64_t, int64_t, int64_t, int64_t,
-                       int64_t, int64_t, int64_t, int64_t, int64_t, float, bool,
-                       Format>;
+using Key =
+    std::tuple<bool, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t,
+               int64_t, int64_t, int64_t, int64_t, float, bool, Format>;
 
 Key keyOf(bool backward, const AttentionShape &s, Format format) {
   return {backward,   s.batch,    s.seq,      s.kv_seq,   s.heads,

@@ -33,7 +33,8 @@ void checkCuda(cudaError_t status, const std::string &what) {
 std::string planFile() {
   if (const char *path = std::getenv("FP8C_PLANS"))
     return path;
-  const char *cache = std::getenv("XDG_CACHE_HOME"), *home = std::getenv("HOME");
+  const char *cache = std::getenv("XDG_CACHE_HOME"),
+             *home = std::getenv("HOME");
   if (!cache && !home)
     return "";
   return (cache ? std::string(cache) : std::string(home) + "/.cache") +
@@ -230,9 +231,9 @@ void CudaDevice::plan(Fp8cFunction function, Prepared &state) {
 }
 
 void CudaDevice::capture(Fp8cFunction function, Prepared &state) {
-  checkCuda(cudaStreamBeginCapture(context.stream,
-                                   cudaStreamCaptureModeThreadLocal),
-            "cannot capture");
+  checkCuda(
+      cudaStreamBeginCapture(context.stream, cudaStreamCaptureModeThreadLocal),
+      "cannot capture");
   cudaGraph_t graph = nullptr;
   try {
     enqueue(function, state);
@@ -322,8 +323,7 @@ void CudaDevice::run(const std::string &name, Fp8cFunction function,
               "cannot fetch outputs");
   checkCuda(cudaStreamSynchronize(context.stream), "a function failed");
   for (size_t i = 0; i < state.outputs.size(); ++i)
-    std::memcpy(call.outputs[i], state.outputs[i].host,
-                state.outputs[i].bytes);
+    std::memcpy(call.outputs[i], state.outputs[i].host, state.outputs[i].bytes);
 }
 
 } // namespace

@@ -57,7 +57,9 @@ bool isFP8(Format format) {
 }
 
 struct Destroy {
-  void operator()(cublasLtMatmulDesc_t d) const { cublasLtMatmulDescDestroy(d); }
+  void operator()(cublasLtMatmulDesc_t d) const {
+    cublasLtMatmulDescDestroy(d);
+  }
   void operator()(cublasLtMatrixLayout_t l) const {
     cublasLtMatrixLayoutDestroy(l);
   }
@@ -98,9 +100,8 @@ struct Problem {
                      const Stream &stream) const {
     return cublasLtMatmul(handle, desc.get(), &alpha, b, first.get(), a,
                           second.get(), &beta, into, result.get(), into,
-                          result.get(), &algorithm,
-                          stream.context->workspace, min_workspace_bytes,
-                          stream.handle());
+                          result.get(), &algorithm, stream.context->workspace,
+                          min_workspace_bytes, stream.handle());
   }
 };
 
@@ -151,9 +152,9 @@ Problem describe(const GemmShape &s, Format a_format, const void *a,
 std::string keyOf(const GemmShape &s, Format a, Format b, Format c,
                   bool accumulate, bool bias) {
   std::ostringstream text;
-  text << s.m << "x" << s.n << "x" << s.k << " "
-       << (s.transpose_b ? "T" : "N") << (s.transpose_a ? "T" : "N") << " "
-       << nameOf(a) << "*" << nameOf(b) << "->" << nameOf(c);
+  text << s.m << "x" << s.n << "x" << s.k << " " << (s.transpose_b ? "T" : "N")
+       << (s.transpose_a ? "T" : "N") << " " << nameOf(a) << "*" << nameOf(b)
+       << "->" << nameOf(c);
   if (s.batch > 1)
     text << " batch " << s.batch;
   if (accumulate)
@@ -221,17 +222,15 @@ GemmPlans &GemmPlans::get() {
   return plans;
 }
 
-GemmPlans::GemmPlans() {
-  checkLt(cublasLtCreate(&handle), "start");
-}
+GemmPlans::GemmPlans() { checkLt(cublasLtCreate(&handle), "start"); }
 
 std::string GemmPlans::header() const {
   cudaDeviceProp properties;
   int device = 0;
   check(cudaGetDevice(&device), "no device");
   check(cudaGetDeviceProperties(&properties, device), "no device");
-  return std::string("fp8c-gemm-plans 1, ") + properties.name +
-         ", cuBLASLt " + std::to_string(cublasLtGetVersion());
+  return std::string("fp8c-gemm-plans 1, ") + properties.name + ", cuBLASLt " +
+         std::to_string(cublasLtGetVersion());
 }
 
 void GemmPlans::use(const std::string &path) {

@@ -7,5 +7,6 @@ int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   fp8c::registerDialects(registry);
   fp8c::registerPasses();
-  return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "fp8c optimizer driver\n", registry));
+  return mlir::asMainReturnCode(
+      mlir::MlirOptMain(argc, argv, "fp8c optimizer driver\n", registry));
 }

@@ -7,8 +7,8 @@
 #include "core/Json.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Format.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
 using namespace fp8c;
@@ -30,7 +30,8 @@ struct Verdict {
 
 struct Role {
   StringRef name, criterion;
-  SmallVector<Candidate> candidates; // from few bytes to many, better ones first
+  SmallVector<Candidate>
+      candidates; // from few bytes to many, better ones first
   SmallVector<Verdict> verdicts;
 };
 } // namespace
@@ -38,23 +39,46 @@ struct Role {
 static constexpr double kLeastSNR = 20, kMostUnderflow = 1e-3, kMostLost = 0.1;
 
 static SmallVector<Role> getRoles() {
-  const StringRef e4m3 = "    storage: e4m3\n", stochastic = "    storage: e4m3\n    rounding: stochastic\n";
-  const StringRef root = "    storage: e4m3\n    expansion: sqrt\n    rounding: stochastic\n";
-  const StringRef f16 = "    storage: f16-scaled\n", bf16 = "    storage: bf16\n", f32 = "    storage: f32\n";
-  return {{"gradient", "signal to noise of 20 dB", {{"e4m3", 1, e4m3}, {"bf16", 2, bf16}, {"", 4, f32}}, {}},
-          {"moment1", "signal to noise of 20 dB", {{"e4m3", 1, stochastic}, {"f16-scaled", 2, f16}, {"", 4, f32}}, {}},
-          {"moment2", "underflow of 0.1 %: a zero divides", {{"e4m3", 1, stochastic}, {"e4m3-sqrt", 1, root}, {"f16-scaled", 2, f16}, {"", 4, f32}}, {}},
-          {"parameter", "10 % of a step's changes lost", {{"e4m3", 1, e4m3}, {"f16-scaled", 2, f16}, {"bf16", 2, bf16}, {"", 4, f32}}, {}}};
+  const StringRef e4m3 = "    storage: e4m3\n",
+                  stochastic = "    storage: e4m3\n    rounding: stochastic\n";
+  const StringRef root =
+      "    storage: e4m3\n    expansion: sqrt\n    rounding: stochastic\n";
+  const StringRef f16 = "    storage: f16-scaled\n",
+                  bf16 = "    storage: bf16\n", f32 = "    storage: f32\n";
+  return {{"gradient",
+           "signal to noise of 20 dB",
+           {{"e4m3", 1, e4m3}, {"bf16", 2, bf16}, {"", 4, f32}},
+           {}},
+          {"moment1",
+           "signal to noise of 20 dB",
+           {{"e4m3", 1, stochastic}, {"f16-scaled", 2, f16}, {"", 4, f32}},
+           {}},
+          {"moment2",
+           "underflow of 0.1 %: a zero divides",
+           {{"e4m3", 1, stochastic},
+            {"e4m3-sqrt", 1, root},
+            {"f16-scaled", 2, f16},
+            {"", 4, f32}},
+           {}},
+          {"parameter",
+           "10 % of a step's changes lost",
+           {{"e4m3", 1, e4m3},
+            {"f16-scaled", 2, f16},
+            {"bf16", 2, bf16},
+            {"", 4, f32}},
+           {}}};
 }
 
 /// The worst matrix of a role in one format.
-static Verdict judge(const Role &role, StringRef format, const std::vector<JsonField> &variables) {
+static Verdict judge(const Role &role, StringRef format,
+                     const std::vector<JsonField> &variables) {
   Verdict worst;
   if (format.empty())
     return {0, "as computed"};
   double most = -1;
   for (const JsonField &variable : variables) {
-    if (variable.at("role").string() != role.name || variable.at("shape").items().size() < 2)
+    if (variable.at("role").string() != role.name ||
+        variable.at("shape").items().size() < 2)
       continue;
     JsonField stats = variable.at("formats").at(format.str());
     double miss;
@@ -75,18 +99,21 @@ static Verdict judge(const Role &role, StringRef format, const std::vector<JsonF
     }
     if (miss > most) {
       most = miss;
-      worst = {miss > 1 ? std::log2(miss) : 0, text + " in " + variable.at("name").string()};
+      worst = {miss > 1 ? std::log2(miss) : 0,
+               text + " in " + variable.at("name").string()};
     }
   }
   return worst;
 }
 
 /// The statistics must be of this model: every parameter by name and shape.
-static LogicalResult checkModel(ModuleOp module, StringRef path, const std::vector<JsonField> &variables) {
+static LogicalResult checkModel(ModuleOp module, StringRef path,
+                                const std::vector<JsonField> &variables) {
   llvm::StringMap<std::vector<int64_t>> known;
   for (const JsonField &variable : variables)
     if (variable.at("role").string() == "parameter")
-      for (const JsonField &size : (known[variable.at("name").string()] = {}, variable.at("shape").items()))
+      for (const JsonField &size : (known[variable.at("name").string()] = {},
+                                   variable.at("shape").items()))
         known[variable.at("name").string()].push_back(size.integer());
   for (auto variable : module.getOps<train::VariableOp>()) {
     if (variable.getRole() != train::Role::parameter)
@@ -96,14 +123,24 @@ static LogicalResult checkModel(ModuleOp module, StringRef path, const std::vect
     if (it == known.end()) {
       StringRef nearest;
       for (auto &entry : known)
-        if (nearest.empty() || name.edit_distance(entry.first()) < name.edit_distance(nearest))
+        if (nearest.empty() ||
+            name.edit_distance(entry.first()) < name.edit_distance(nearest))
           nearest = entry.first();
-      return variable.emitError() << path << " holds statistics of another model: it has no parameter '" << name
-                                  << "'; the nearest is '" << nearest << "'";
+      return variable.emitError()
+             << path
+             << " holds statistics of another model: it has no parameter '"
+             << name << "'; the nearest is '" << nearest << "'";
     }
-    if (ArrayRef<int64_t>(it->second) != cast<ShapedType>(variable.getType()).getShape())
-      return variable.emitError() << path << " holds statistics of another model: its '" << name << "' has shape ["
-                                  << llvm::join(llvm::map_range(it->second, [](int64_t n) { return std::to_string(n); }), ", ") << "]";
+    if (ArrayRef<int64_t>(it->second) !=
+        cast<ShapedType>(variable.getType()).getShape())
+      return variable.emitError()
+             << path << " holds statistics of another model: its '" << name
+             << "' has shape ["
+             << llvm::join(llvm::map_range(
+                               it->second,
+                               [](int64_t n) { return std::to_string(n); }),
+                           ", ")
+             << "]";
   }
   return success();
 }
@@ -136,8 +173,8 @@ rules:
     scaling: bounded
 )";
 
-/// Of all choices the one that misses the criteria by least, and of those the one
-/// of the fewest bytes.
+/// Of all choices the one that misses the criteria by least, and of those the
+/// one of the fewest bytes.
 static SmallVector<size_t> choose(ArrayRef<Role> roles, double budget) {
   SmallVector<size_t> best, choice(roles.size(), 0);
   double bestExcess = 0;
@@ -150,17 +187,20 @@ static SmallVector<size_t> choose(ArrayRef<Role> roles, double budget) {
       bytes += role.candidates[i].bytes;
     }
     bool fits = budget == 0 || bytes <= budget;
-    if (fits && (best.empty() || excess < bestExcess || (excess == bestExcess && bytes < bestBytes)))
+    if (fits && (best.empty() || excess < bestExcess ||
+                 (excess == bestExcess && bytes < bestBytes)))
       best = choice, bestExcess = excess, bestBytes = bytes;
     size_t place = 0;
-    while (place < roles.size() && ++choice[place] == roles[place].candidates.size())
+    while (place < roles.size() &&
+           ++choice[place] == roles[place].candidates.size())
       choice[place++] = 0;
     if (place == roles.size())
       return best;
   }
 }
 
-static LogicalResult write(ModuleOp module, StringRef path, double budget, StringRef output) {
+static LogicalResult write(ModuleOp module, StringRef path, double budget,
+                           StringRef output) {
   runtime::Json document = runtime::readJson(path.str());
   JsonField root(document, path.str());
   std::vector<JsonField> variables = root.at("variables").items();
@@ -172,32 +212,49 @@ static LogicalResult write(ModuleOp module, StringRef path, double budget, Strin
       role.verdicts.push_back(judge(role, candidate.format, variables));
   SmallVector<size_t> choice = choose(roles, budget);
   if (choice.empty())
-    return module.emitError() << "no choice of formats takes " << llvm::formatv("{0:f1}", budget).str() << " bytes per parameter: the least is 4";
+    return module.emitError() << "no choice of formats takes "
+                              << llvm::formatv("{0:f1}", budget).str()
+                              << " bytes per parameter: the least is 4";
 
   std::error_code error;
   llvm::raw_fd_ostream os(output, error);
   if (error)
-    return module.emitError() << "cannot write " << output << ": " << error.message();
+    return module.emitError()
+           << "cannot write " << output << ": " << error.message();
   int bytes = 0;
   for (auto [role, i] : llvm::zip(roles, choice))
     bytes += role.candidates[i].bytes;
-  os << "# Chosen by measurement: " << path << ", after " << root.at("steps").integer() << " steps. Read it, edit it, give it to --recipe.\n"
-     << "# Bytes per parameter of a matrix: " << bytes << ".\nname: auto\ndescription: States in the fewest bytes that the statistics allow\n\n"
+  os << "# Chosen by measurement: " << path << ", after "
+     << root.at("steps").integer()
+     << " steps. Read it, edit it, give it to --recipe.\n"
+     << "# Bytes per parameter of a matrix: " << bytes
+     << ".\nname: auto\ndescription: States in the fewest bytes that the "
+        "statistics allow\n\n"
      << kProducts;
   for (auto [role, i] : llvm::zip(roles, choice)) {
     os << "\n  # Criterion: " << role.criterion << ".\n";
     for (auto [j, candidate] : llvm::enumerate(role.candidates)) {
       const Verdict &verdict = role.verdicts[j];
-      os << "  #   " << (candidate.format.empty() ? "f32" : candidate.format) << ": " << verdict.text
-         << (j == i ? (verdict.excess > 0 ? " - misses it, but the budget asks for it" : " - chosen") : verdict.excess > 0 ? " - rejected" : " - not needed") << "\n";
+      os << "  #   " << (candidate.format.empty() ? "f32" : candidate.format)
+         << ": " << verdict.text
+         << (j == i               ? (verdict.excess > 0
+                                         ? " - misses it, but the budget asks for it"
+                                         : " - chosen")
+             : verdict.excess > 0 ? " - rejected"
+                                  : " - not needed")
+         << "\n";
     }
-    os << "  - match: { role: " << role.name << " }\n    optional: true\n" << role.candidates[i].settings;
+    os << "  - match: { role: " << role.name << " }\n    optional: true\n"
+       << role.candidates[i].settings;
   }
-  os << "\n  # Gains and biases are few.\n  - match: { rank: [0, 1] }\n    optional: true\n    storage: f32\n    expansion: none\n    rounding: nearest\n";
+  os << "\n  # Gains and biases are few.\n  - match: { rank: [0, 1] }\n    "
+        "optional: true\n    storage: f32\n    expansion: none\n    rounding: "
+        "nearest\n";
   return success();
 }
 
-LogicalResult fp8c::writeAutoRecipe(ModuleOp module, StringRef stats, double budget, StringRef output) {
+LogicalResult fp8c::writeAutoRecipe(ModuleOp module, StringRef stats,
+                                    double budget, StringRef output) {
   try {
     return write(module, stats, budget, output);
   } catch (const runtime::Error &error) {

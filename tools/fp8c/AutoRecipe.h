@@ -11,10 +11,11 @@ namespace fp8c {
 /// `fp8c-run profile` wrote: for each role of variable the format of the fewest
 /// bytes that all matrices can have, by the criteria in docs/recipes.md.
 /// With a budget, in bytes per parameter (0: none), the choice within it that
-/// misses the criteria by least. Prints an error and fails if the statistics are
-/// not readable, or of another model.
-mlir::LogicalResult writeAutoRecipe(mlir::ModuleOp module, llvm::StringRef stats,
-                                    double budget, llvm::StringRef output);
+/// misses the criteria by least. Prints an error and fails if the statistics
+/// are not readable, or of another model.
+mlir::LogicalResult writeAutoRecipe(mlir::ModuleOp module,
+                                    llvm::StringRef stats, double budget,
+                                    llvm::StringRef output);
 
 } // namespace fp8c
 

@@ -1,7 +1,8 @@
 //===- CompileCommand.cpp - fp8c compile ----------------------------------===//
 //
-//   $ fp8c compile tiny.onnx --recipe fp8-delayed --target cpu --batch 16 -o tiny.fp8x
-//   $ fp8c compile tiny.onnx --recipe fp8-delayed --batch 16 --emit=fp8
+//   $ fp8c compile tiny.onnx --recipe fp8-delayed --target cpu --batch 16 -o
+//   tiny.fp8x $ fp8c compile tiny.onnx --recipe fp8-delayed --batch 16
+//   --emit=fp8
 //
 //===----------------------------------------------------------------------===//
 
@@ -27,8 +28,10 @@ using namespace fp8c;
 
 namespace {
 struct CompileArguments {
-  std::string model, output, emit, recipe = "fp8-delayed", target = "cpu", loss, fp8Layouts, passPipelineDump;
-  std::string hostCompiler = "c++", hostOpt = "3", cudaCompiler = "nvcc", gpu = "sm_90";
+  std::string model, output, emit, recipe = "fp8-delayed", target = "cpu", loss,
+                                   fp8Layouts, passPipelineDump;
+  std::string hostCompiler = "c++", hostOpt = "3", cudaCompiler = "nvcc",
+              gpu = "sm_90";
   std::vector<std::string> recompute;
   std::string stats;
   double budget = 0;
@@ -46,7 +49,8 @@ static std::string getRuntimeInclude() {
   std::string tool = llvm::sys::fs::getMainExecutable("fp8c", &anchor);
   llvm::SmallString<256> installed(llvm::sys::path::parent_path(tool));
   llvm::sys::path::append(installed, "..", "include", "fp8c-runtime");
-  return llvm::sys::fs::is_directory(installed) ? installed.str().str() : FP8C_RUNTIME_SOURCE;
+  return llvm::sys::fs::is_directory(installed) ? installed.str().str()
+                                                : FP8C_RUNTIME_SOURCE;
 }
 
 static int compile(const CompileArguments &args) {
@@ -86,10 +90,13 @@ static int compile(const CompileArguments &args) {
     options.fp8TN = args.fp8Layouts == "tn";
   options.maxLogits = args.maxLogits;
   options.sumRows = args.sumRows;
-  // On GPUs it costs next to nothing: kernels that wait for memory compute it by the way.
+  // On GPUs it costs next to nothing: kernels that wait for memory compute it
+  // by the way.
   if (args.target == "cuda" && !args.saysRecompute && !args.memoryLimit)
     options.recompute = {"norm", "gelu"};
-  if (args.memoryLimit && failed(fitMemory(*module, options, !args.saysRecompute, args.memoryLimit, args.batch, import)))
+  if (args.memoryLimit &&
+      failed(fitMemory(*module, options, !args.saysRecompute, args.memoryLimit,
+                       args.batch, import)))
     return 1;
 
   Stage stage = llvm::StringSwitch<Stage>(args.emit)
@@ -104,57 +111,126 @@ static int compile(const CompileArguments &args) {
     return 1;
 
   if (args.emit == "source")
-    return failed(target::printSource(*module, target::getTarget(args.target), llvm::outs()));
+    return failed(target::printSource(*module, target::getTarget(args.target),
+                                      llvm::outs()));
   if (!args.emit.empty()) {
     module->print(llvm::outs());
     return 0;
   }
   if (args.target == "cuda")
-    return failed(target::buildCUDA(*module, args.output, {getRuntimeInclude(), args.cudaCompiler, args.gpu}));
-  return failed(target::buildCPU(*module, args.output, {getRuntimeInclude(), args.hostCompiler, args.hostOpt}));
+    return failed(
+        target::buildCUDA(*module, args.output,
+                          {getRuntimeInclude(), args.cudaCompiler, args.gpu}));
+  return failed(
+      target::buildCPU(*module, args.output,
+                       {getRuntimeInclude(), args.hostCompiler, args.hostOpt}));
 }
 
 void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
   auto args = std::make_shared<CompileArguments>();
-  CLI::App *command = app.add_subcommand("compile", "Compile an ONNX model into a training program");
+  CLI::App *command = app.add_subcommand(
+      "compile", "Compile an ONNX model into a training program");
   command->add_option("model", args->model, "ONNX file")->required();
-  command->add_option("-o,--output", args->output, "Program folder to write (default: the model's name with .fp8x)");
-  command->add_option("--recipe", args->recipe, "Formats and scaling: " + llvm::join(fp8::getBuiltinRecipes(), ", ") + ", auto, or a recipe file")->capture_default_str();
-  auto *stats = command->add_option("--stats", args->stats, "With --recipe auto: statistics of this model, from fp8c-run profile");
-  command->add_option("--budget-bytes-per-param", args->budget, "With --recipe auto: the most that the states of a matrix may take, in bytes per parameter")
-      ->needs(stats)->check(CLI::PositiveNumber);
-  command->add_option("--target", args->target, "Machine to compile for")->check(CLI::IsMember({"cpu", "cuda"}))->capture_default_str();
-  command->add_option("--batch", args->batch, "Sequences of a micro-batch")->check(CLI::Range(1, 1 << 20));
-  command->add_option("--micro-batches", args->microBatches,
-                      "Micro-batches of a step: 1 stores gradients as the recipe says, without f32 sums (default: any number)")
+  command->add_option(
+      "-o,--output", args->output,
+      "Program folder to write (default: the model's name with .fp8x)");
+  command
+      ->add_option(
+          "--recipe", args->recipe,
+          "Formats and scaling: " + llvm::join(fp8::getBuiltinRecipes(), ", ") +
+              ", auto, or a recipe file")
+      ->capture_default_str();
+  auto *stats = command->add_option(
+      "--stats", args->stats,
+      "With --recipe auto: statistics of this model, from fp8c-run profile");
+  command
+      ->add_option("--budget-bytes-per-param", args->budget,
+                   "With --recipe auto: the most that the states of a matrix "
+                   "may take, in bytes per parameter")
+      ->needs(stats)
+      ->check(CLI::PositiveNumber);
+  command->add_option("--target", args->target, "Machine to compile for")
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->capture_default_str();
+  command->add_option("--batch", args->batch, "Sequences of a micro-batch")
+      ->check(CLI::Range(1, 1 << 20));
+  command
+      ->add_option("--micro-batches", args->microBatches,
+                   "Micro-batches of a step: 1 stores gradients as the recipe "
+                   "says, without f32 sums (default: any number)")
       ->check(CLI::IsMember({1}));
-  command->add_option("--seq", args->seq, "Tokens of a sequence, if the model leaves it open")->check(CLI::Range(1, 1 << 24));
-  command->add_option("--loss", args->loss, "Output of the graph to differentiate (default: its scalar output, else cross-entropy of its logits)");
-  command->add_option("--fp8-layouts", args->fp8Layouts, "Layouts of FP8 products: tn (contracted dimensions last, as GPUs want them) or any; default: what the target needs")
+  command
+      ->add_option("--seq", args->seq,
+                   "Tokens of a sequence, if the model leaves it open")
+      ->check(CLI::Range(1, 1 << 24));
+  command->add_option("--loss", args->loss,
+                      "Output of the graph to differentiate (default: its "
+                      "scalar output, else cross-entropy of its logits)");
+  command
+      ->add_option("--fp8-layouts", args->fp8Layouts,
+                   "Layouts of FP8 products: tn (contracted dimensions last, "
+                   "as GPUs want them) or any; default: what the target needs")
       ->check(CLI::IsMember({"tn", "any"}));
-  command->add_option("--sum-rows", args->sumRows, "Let kernels sum gradients of biases and norms over blocks of so many rows by the way; 0: in kernels of their own (default: 32 on cuda, 0 on cpu)")
+  command
+      ->add_option("--sum-rows", args->sumRows,
+                   "Let kernels sum gradients of biases and norms over blocks "
+                   "of so many rows by the way; 0: in kernels of their own "
+                   "(default: 32 on cuda, 0 on cpu)")
       ->check(CLI::IsMember({0, 32}));
-  command->add_option("--max-logits", args->maxLogits, "Bytes of the largest logits buffer, as 512M: beyond, head and loss run by chunks of rows; 0: no limit (default: 1G on cuda, 0 on cpu)")
-      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))->check(CLI::NonNegativeNumber);
-  command->add_option("--recompute", args->recompute, "Compute anew in backward instead of keeping: none, norm, gelu, block, block:N (the first N layers), or several with commas (default: none on cpu, norm,gelu on cuda)")
-      ->delimiter(',')->check([](const std::string &value) {
+  command
+      ->add_option(
+          "--max-logits", args->maxLogits,
+          "Bytes of the largest logits buffer, as 512M: beyond, head and loss "
+          "run by chunks of rows; 0: no limit (default: 1G on cuda, 0 on cpu)")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))
+      ->check(CLI::NonNegativeNumber);
+  command
+      ->add_option("--recompute", args->recompute,
+                   "Compute anew in backward instead of keeping: none, norm, "
+                   "gelu, block, block:N (the first N layers), or several with "
+                   "commas (default: none on cpu, norm,gelu on cuda)")
+      ->delimiter(',')
+      ->check([](const std::string &value) {
         llvm::StringRef text = value;
         int64_t layers;
-        bool isKnown = llvm::is_contained({"none", "norm", "gelu", "block"}, text) ||
-                       (text.consume_front("block:") && !text.getAsInteger(10, layers) && layers >= 0);
-        return isKnown ? "" : value + " not in {none,norm,gelu,block,block:<number of layers>}";
+        bool isKnown =
+            llvm::is_contained({"none", "norm", "gelu", "block"}, text) ||
+            (text.consume_front("block:") && !text.getAsInteger(10, layers) &&
+             layers >= 0);
+        return isKnown ? ""
+                       : value + " not in {none,norm,gelu,block,block:<number "
+                                 "of layers>}";
       });
-  command->add_option("--memory-limit", args->memoryLimit, "Bytes, as 16G, that variables and temporaries may take: recomputes as little as fits, unless --recompute says what")
+  command
+      ->add_option("--memory-limit", args->memoryLimit,
+                   "Bytes, as 16G, that variables and temporaries may take: "
+                   "recomputes as little as fits, unless --recompute says what")
       ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false));
-  command->add_option("--emit", args->emit, "Print a stage on stdout and build nothing")
-      ->check(CLI::IsMember({"train", "grad", "fp8", "fusion", "exec", "source"}));
-  command->add_flag("--forward-only", args->forwardOnly, "Compile the forward pass alone");
-  command->add_flag("--remarks", args->remarks, "Tell of every decision a pass remarks on");
-  command->add_option("--host-compiler", args->hostCompiler, "C++20 compiler that builds the program")->capture_default_str();
-  command->add_option("--host-opt", args->hostOpt, "Its optimisation level")->check(CLI::IsMember({"0", "1", "2", "3"}))->capture_default_str();
-  command->add_option("--cuda-compiler", args->cudaCompiler, "nvcc that builds programs for CUDA")->capture_default_str();
-  command->add_option("--gpu", args->gpu, "Architecture to build for: FP8 needs sm_89 or newer")
-      ->check(CLI::IsMember({"sm_89", "sm_90", "sm_100", "sm_120"}))->capture_default_str();
+  command
+      ->add_option("--emit", args->emit,
+                   "Print a stage on stdout and build nothing")
+      ->check(
+          CLI::IsMember({"train", "grad", "fp8", "fusion", "exec", "source"}));
+  command->add_flag("--forward-only", args->forwardOnly,
+                    "Compile the forward pass alone");
+  command->add_flag("--remarks", args->remarks,
+                    "Tell of every decision a pass remarks on");
+  command
+      ->add_option("--host-compiler", args->hostCompiler,
+                   "C++20 compiler that builds the program")
+      ->capture_default_str();
+  command->add_option("--host-opt", args->hostOpt, "Its optimisation level")
+      ->check(CLI::IsMember({"0", "1", "2", "3"}))
+      ->capture_default_str();
+  command
+      ->add_option("--cuda-compiler", args->cudaCompiler,
+                   "nvcc that builds programs for CUDA")
+      ->capture_default_str();
+  command
+      ->add_option("--gpu", args->gpu,
+                   "Architecture to build for: FP8 needs sm_89 or newer")
+      ->check(CLI::IsMember({"sm_89", "sm_90", "sm_100", "sm_120"}))
+      ->capture_default_str();
   command->callback([args, &action] {
     if ((args->recipe == "auto") != !args->stats.empty())
       throw CLI::ValidationError("--recipe auto and --stats need each other");

@@ -27,8 +27,10 @@ static void print(Diagnostic &diagnostic, bool remarks) {
     return;
   llvm::raw_ostream &os = llvm::errs();
   os << "fp8c: " << getKind(diagnostic.getSeverity()) << ": ";
-  if (auto file = diagnostic.getLocation()->findInstanceOf<FileLineColLoc>(); file && file.getLine())
-    os << file.getFilename().getValue() << ":" << file.getLine() << ":" << file.getColumn() << ": ";
+  if (auto file = diagnostic.getLocation()->findInstanceOf<FileLineColLoc>();
+      file && file.getLine())
+    os << file.getFilename().getValue() << ":" << file.getLine() << ":"
+       << file.getColumn() << ": ";
   else if (auto name = diagnostic.getLocation()->findInstanceOf<NameLoc>())
     os << name.getName().getValue() << ": ";
   os << diagnostic.str() << "\n";

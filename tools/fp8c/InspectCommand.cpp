@@ -46,33 +46,42 @@ static void printVariables(ModuleOp module, llvm::raw_ostream &os) {
   int64_t parameters = 0, state = 0;
   for (auto variable : module.getOps<exec::VariableOp>()) {
     MemRefType type = variable.getBufferType();
-    bool isScaled = module.lookupSymbol((variable.getSymName() + ".scale").str());
-    Class &entry = classes[{variable.getRole(), getText(type) + (isScaled ? " scaled" : ""), getReason(variable)}];
+    bool isScaled =
+        module.lookupSymbol((variable.getSymName() + ".scale").str());
+    Class &entry = classes[{variable.getRole(),
+                            getText(type) + (isScaled ? " scaled" : ""),
+                            getReason(variable)}];
     if (++entry.count == 1)
       entry.example = variable.getSymName();
     entry.elements += type.getNumElements();
     entry.bytes += exec::getByteSize(type);
     if (variable.getRole() == train::Role::parameter)
       parameters += type.getNumElements();
-    if (llvm::is_contained({train::Role::parameter, train::Role::gradient, train::Role::moment1, train::Role::moment2},
+    if (llvm::is_contained({train::Role::parameter, train::Role::gradient,
+                            train::Role::moment1, train::Role::moment2},
                            variable.getRole()))
       state += exec::getByteSize(type);
   }
-  os << "variables        format              count       elements          bytes  first, and why\n";
+  os << "variables        format              count       elements          "
+        "bytes  first, and why\n";
   for (auto &[key, entry] : classes) {
     auto &[role, format, why] = key;
-    os << llvm::format("%-16s %-17s %7lld %14lld %14lld  ", train::stringifyRole(role).str().c_str(), format.c_str(),
-                       static_cast<long long>(entry.count), static_cast<long long>(entry.elements),
+    os << llvm::format("%-16s %-17s %7lld %14lld %14lld  ",
+                       train::stringifyRole(role).str().c_str(), format.c_str(),
+                       static_cast<long long>(entry.count),
+                       static_cast<long long>(entry.elements),
                        static_cast<long long>(entry.bytes))
        << entry.example << (why.empty() ? "" : ": ") << why << "\n";
   }
   if (parameters)
-    os << llvm::format("state bytes per parameter: %.2f (parameter + gradient + moments)\n",
-                       static_cast<double>(state) / static_cast<double>(parameters));
+    os << llvm::format(
+        "state bytes per parameter: %.2f (parameter + gradient + moments)\n",
+        static_cast<double>(state) / static_cast<double>(parameters));
 }
 
 static void printFunctions(ModuleOp module, llvm::raw_ostream &os) {
-  os << "\nfunction      ops   gemms   launches     arena bytes    lower bound\n";
+  os << "\nfunction      ops   gemms   launches     arena bytes    lower "
+        "bound\n";
   for (auto function : module.getOps<func::FuncOp>()) {
     int64_t ops = 0, gemms = 0, launches = 0;
     for (Operation &op : function.getBody().front()) {
@@ -84,22 +93,30 @@ static void printFunctions(ModuleOp module, llvm::raw_ostream &os) {
       auto attr = function->getAttrOfType<IntegerAttr>(name);
       return static_cast<long long>(attr ? attr.getInt() : 0);
     };
-    os << llvm::format("%-10s %6lld  %6lld  %9lld %15lld %14lld\n", function.getName().str().c_str(),
-                       static_cast<long long>(ops), static_cast<long long>(gemms),
-                       static_cast<long long>(launches), bytes(exec::kPeakAttr), bytes(exec::kLowerBoundAttr));
+    os << llvm::format(
+        "%-10s %6lld  %6lld  %9lld %15lld %14lld\n",
+        function.getName().str().c_str(), static_cast<long long>(ops),
+        static_cast<long long>(gemms), static_cast<long long>(launches),
+        bytes(exec::kPeakAttr), bytes(exec::kLowerBoundAttr));
   }
   auto kernels = module.getOps<exec::KernelOp>();
   os << std::distance(kernels.begin(), kernels.end()) << " kernels\n";
 }
 
 static void printContractions(func::FuncOp function, llvm::raw_ostream &os) {
-  os << "\ncontraction of @" << function.getName() << "      phase        m       n       k  a         b         c     why\n";
+  os << "\ncontraction of @" << function.getName()
+     << "      phase        m       n       k  a         b         c     why\n";
   for (auto gemm : function.getOps<exec::GemmOp>())
-    os << llvm::format("%-26s %-6s %7lld %7lld %7lld  %-9s %-9s %-4s%s", train::getName(gemm).str().c_str(),
-                       train::getPhase(gemm).str().c_str(), static_cast<long long>(gemm.getM()),
-                       static_cast<long long>(gemm.getN()), static_cast<long long>(gemm.getK()),
-                       getText(gemm.getA().getType()).c_str(), getText(gemm.getB().getType()).c_str(),
-                       getText(gemm.getC().getType()).c_str(), gemm.getAccumulate() ? " +=" : "")
+    os << llvm::format("%-26s %-6s %7lld %7lld %7lld  %-9s %-9s %-4s%s",
+                       train::getName(gemm).str().c_str(),
+                       train::getPhase(gemm).str().c_str(),
+                       static_cast<long long>(gemm.getM()),
+                       static_cast<long long>(gemm.getN()),
+                       static_cast<long long>(gemm.getK()),
+                       getText(gemm.getA().getType()).c_str(),
+                       getText(gemm.getB().getType()).c_str(),
+                       getText(gemm.getC().getType()).c_str(),
+                       gemm.getAccumulate() ? " +=" : "")
        << "  " << getReason(gemm) << "\n";
 }
 
@@ -119,8 +136,10 @@ static int inspect(const InspectArguments &args) {
   DiagnosticPrinter diagnostics(context, /*remarks=*/false);
   std::string file = path + "/program.mlir";
   if (!llvm::sys::fs::exists(file)) {
-    llvm::errs() << "fp8c: error: " << path << " is no compiled program: it holds no program.mlir\n"
-                 << "hint: make one with fp8c compile MODEL.onnx -o PROGRAM.fp8x\n";
+    llvm::errs()
+        << "fp8c: error: " << path
+        << " is no compiled program: it holds no program.mlir\n"
+        << "hint: make one with fp8c compile MODEL.onnx -o PROGRAM.fp8x\n";
     return 1;
   }
   OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(file, &context);
@@ -130,19 +149,22 @@ static int inspect(const InspectArguments &args) {
     auto attr = (*module)->getAttrOfType<StringAttr>(name);
     return attr ? attr.getValue() : "?";
   };
-  llvm::outs() << path << ": " << text("train.model") << ", recipe " << text("fp8.recipe");
+  llvm::outs() << path << ": " << text("train.model") << ", recipe "
+               << text("fp8.recipe");
   if ((*module)->hasAttr("train.recompute"))
     llvm::outs() << ", recomputes " << text("train.recompute");
   llvm::outs() << "\n\n";
   if (args.roofline) {
-    auto gpu = llvm::find_if(target::getGPUs(), [&](auto &gpu) { return gpu.name == args.gpu; });
+    auto gpu = llvm::find_if(target::getGPUs(),
+                             [&](auto &gpu) { return gpu.name == args.gpu; });
     printRoofline(*module, *gpu, args.top, llvm::outs());
     return 0;
   }
   printVariables(*module, llvm::outs());
   printFunctions(*module, llvm::outs());
   for (StringRef name : {"micro", "update", "forward"})
-    if (auto function = module->lookupSymbol<func::FuncOp>(name); function && name != "update") {
+    if (auto function = module->lookupSymbol<func::FuncOp>(name);
+        function && name != "update") {
       printContractions(function, llvm::outs());
       break;
     }
@@ -151,13 +173,20 @@ static int inspect(const InspectArguments &args) {
 
 void fp8c::addInspectCommand(CLI::App &app, std::function<int()> &action) {
   auto args = std::make_shared<InspectArguments>();
-  CLI::App *command = app.add_subcommand("inspect", "Tell what a compiled program is made of");
+  CLI::App *command =
+      app.add_subcommand("inspect", "Tell what a compiled program is made of");
   command->add_option("program", args->path, "Program folder")->required();
-  command->add_flag("--roofline", args->roofline, "Tell FLOPs, bytes and the least time of a micro-batch and an update");
+  command->add_flag(
+      "--roofline", args->roofline,
+      "Tell FLOPs, bytes and the least time of a micro-batch and an update");
   std::vector<std::string> names;
   for (const target::GPU &gpu : target::getGPUs())
     names.push_back(gpu.name.str());
-  command->add_option("--gpu", args->gpu, "GPU that the roofline is of")->check(CLI::IsMember(names))->capture_default_str();
-  command->add_option("--top", args->top, "Lines of the roofline's list of ops")->capture_default_str();
-  command->callback([args, &action] { action = [args] { return inspect(*args); }; });
+  command->add_option("--gpu", args->gpu, "GPU that the roofline is of")
+      ->check(CLI::IsMember(names))
+      ->capture_default_str();
+  command->add_option("--top", args->top, "Lines of the roofline's list of ops")
+      ->capture_default_str();
+  command->callback(
+      [args, &action] { action = [args] { return inspect(*args); }; });
 }

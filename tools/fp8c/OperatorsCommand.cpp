@@ -15,8 +15,10 @@ static int list() {
 }
 
 void fp8c::addOperatorsCommand(CLI::App &app, std::function<int()> &action) {
-  CLI::App *command = app.add_subcommand("operators", "List the ONNX operators that compile takes");
-  command->footer("For each operator the first opset whose form is known. `while importing` says that it computes shapes, masks\n"
+  CLI::App *command = app.add_subcommand(
+      "operators", "List the ONNX operators that compile takes");
+  command->footer("For each operator the first opset whose form is known. "
+                  "`while importing` says that it computes shapes, masks\n"
                   "and tables: its inputs must not depend on the data.");
   command->callback([&action] { action = list; });
 }

@@ -2,8 +2,8 @@
 //
 //   $ fp8c report run-bf16 run-fp8 -o report.html
 //
-// One page without references to anything outside of it: the data of the runs as
-// JSON, and a script that draws them (report.html).
+// One page without references to anything outside of it: the data of the runs
+// as JSON, and a script that draws them (report.html).
 //
 //===----------------------------------------------------------------------===//
 
@@ -29,13 +29,15 @@ static constexpr char kPage[] =
 #include "report.html.inc"
     ;
 
-/// Objects of a file with one per line; a line that a killed process left half is
-/// none.
+/// Objects of a file with one per line; a line that a killed process left half
+/// is none.
 static OrderedJson readLines(const std::string &path) {
   OrderedJson lines = OrderedJson::array();
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);)
-    if (OrderedJson value = OrderedJson::parse(line, nullptr, /*allow_exceptions=*/false); value.is_object())
+    if (OrderedJson value =
+            OrderedJson::parse(line, nullptr, /*allow_exceptions=*/false);
+        value.is_object())
       lines.push_back(value);
   return lines;
 }
@@ -45,7 +47,8 @@ static OrderedJson describe(const std::string &path) {
   RunConfig config = folder.readConfig();
   Manifest manifest = Manifest::read(config.program + "/manifest.json");
   std::map<std::string, uint64_t> bytes;
-  std::map<std::pair<std::string, std::string>, std::pair<uint64_t, uint64_t>> formats;
+  std::map<std::pair<std::string, std::string>, std::pair<uint64_t, uint64_t>>
+      formats;
   for (const Variable &variable : manifest.variables) {
     bytes[nameOf(variable.role)] += variable.bytes();
     std::string format = nameOf(variable.type);
@@ -59,8 +62,12 @@ static OrderedJson describe(const std::string &path) {
   for (auto &[role, size] : bytes)
     memory.push_back({{"class", role}, {"bytes", size}});
   for (auto &[key, sizes] : formats)
-    precision.push_back({{"class", key.first}, {"format", key.second}, {"count", sizes.first}, {"elements", sizes.second}});
-  std::string name = std::filesystem::path(path + "/.").parent_path().filename().string();
+    precision.push_back({{"class", key.first},
+                         {"format", key.second},
+                         {"count", sizes.first},
+                         {"elements", sizes.second}});
+  std::string name =
+      std::filesystem::path(path + "/.").parent_path().filename().string();
   return {{"name", name.empty() ? path : name},
           {"model", manifest.model.name},
           {"recipe", manifest.recipe},
@@ -72,21 +79,24 @@ static OrderedJson describe(const std::string &path) {
           {"watch", readLines(folder.watchPath())}};
 }
 
-static int report(const std::vector<std::string> &runs, const std::string &output) {
+static int report(const std::vector<std::string> &runs,
+                  const std::string &output) {
   try {
     OrderedJson data = OrderedJson::array();
     for (const std::string &run : runs)
       data.push_back(describe(run));
     // "</script>" in a name would end the page's data.
     std::string text = data.dump(), page = kPage;
-    for (size_t at = 0; (at = text.find("</", at)) != std::string::npos; at += 3)
+    for (size_t at = 0; (at = text.find("</", at)) != std::string::npos;
+         at += 3)
       text.replace(at, 2, "<\\/");
     const std::string mark = "@DATA@";
     page.replace(page.find(mark), mark.size(), text);
     OutputFile file(output);
     file.write(page);
     file.sync();
-    std::printf("%s: %zu %s\n", output.c_str(), runs.size(), runs.size() == 1 ? "run" : "runs");
+    std::printf("%s: %zu %s\n", output.c_str(), runs.size(),
+                runs.size() == 1 ? "run" : "runs");
     return 0;
   } catch (const Error &error) {
     std::fprintf(stderr, "fp8c: error: %s\n", error.what());
@@ -99,8 +109,15 @@ static int report(const std::vector<std::string> &runs, const std::string &outpu
 void fp8c::addReportCommand(CLI::App &app, std::function<int()> &action) {
   auto runs = std::make_shared<std::vector<std::string>>();
   auto output = std::make_shared<std::string>("report.html");
-  CLI::App *command = app.add_subcommand("report", "Draw one or several runs: losses, memory, formats, FP8 statistics");
+  CLI::App *command = app.add_subcommand(
+      "report",
+      "Draw one or several runs: losses, memory, formats, FP8 statistics");
   command->add_option("runs", *runs, "Run folders")->required();
-  command->add_option("-o,--output", *output, "HTML file to write, which refers to no other")->capture_default_str();
-  command->callback([runs, output, &action] { action = [runs, output] { return report(*runs, *output); }; });
+  command
+      ->add_option("-o,--output", *output,
+                   "HTML file to write, which refers to no other")
+      ->capture_default_str();
+  command->callback([runs, output, &action] {
+    action = [runs, output] { return report(*runs, *output); };
+  });
 }

@@ -20,10 +20,21 @@ using namespace fp8c::target;
 
 namespace {
 /// What ops are told apart by in the totals, in the order of the table.
-enum Class { gemmForward, gemmDgrad, gemmWgrad, gemmRecompute, head, attention, embedding, elementwise, optimizer };
+enum Class {
+  gemmForward,
+  gemmDgrad,
+  gemmWgrad,
+  gemmRecompute,
+  head,
+  attention,
+  embedding,
+  elementwise,
+  optimizer
+};
 constexpr llvm::StringLiteral kClassNames[] = {
-    "gemm fwd", "gemm dgrad", "gemm wgrad", "gemm recompute", "head and loss",
-    "attention", "embedding", "element-wise", "optimizer"};
+    "gemm fwd",       "gemm dgrad",    "gemm wgrad",
+    "gemm recompute", "head and loss", "attention",
+    "embedding",      "element-wise",  "optimizer"};
 
 struct Sum {
   int64_t count = 0;
@@ -44,7 +55,8 @@ struct Group : Sum {
 
 class Roofline {
 public:
-  Roofline(ModuleOp module, const GPU &gpu) : module(module), gpu(gpu), symbols(module) {}
+  Roofline(ModuleOp module, const GPU &gpu)
+      : module(module), gpu(gpu), symbols(module) {}
   void add(func::FuncOp function);
   void print(unsigned count, llvm::raw_ostream &os);
 
@@ -92,7 +104,8 @@ static std::string withoutLayers(StringRef name) {
     for (StringRef component : llvm::split(op, "/")) {
       auto [word, number] = component.rsplit('.');
       bool isLayer = !number.empty() && llvm::all_of(number, llvm::isDigit);
-      part += (part.empty() ? "" : "/") + (isLayer ? word.str() + ".*" : component.str());
+      part += (part.empty() ? "" : "/") +
+              (isLayer ? word.str() + ".*" : component.str());
     }
     if (!llvm::is_contained(parts, part))
       parts.push_back(part);
@@ -103,19 +116,22 @@ static std::string withoutLayers(StringRef name) {
 static std::string describe(Operation *op) {
   auto element = [](Value value) {
     std::string text;
-    llvm::raw_string_ostream(text) << cast<MemRefType>(value.getType()).getElementType();
+    llvm::raw_string_ostream(text)
+        << cast<MemRefType>(value.getType()).getElementType();
     return text;
   };
   std::string text;
   llvm::raw_string_ostream os(text);
   if (auto gemm = dyn_cast<GemmOp>(op)) {
-    os << "gemm " << gemm.getM() << "x" << gemm.getN() << "x" << gemm.getK() << " " << element(gemm.getA()) << " x "
-       << element(gemm.getB()) << (gemm.getAccumulate() ? " += " : " -> ") << element(gemm.getC())
+    os << "gemm " << gemm.getM() << "x" << gemm.getN() << "x" << gemm.getK()
+       << " " << element(gemm.getA()) << " x " << element(gemm.getB())
+       << (gemm.getAccumulate() ? " += " : " -> ") << element(gemm.getC())
        << (gemm.getFastAccum() ? " fast" : "");
     if (gemm.getBatch() != 1)
       os << " x " << gemm.getBatch();
   } else if (auto launch = dyn_cast<LaunchOp>(op)) {
-    os << launch.getKernel() << " " << launch.getRows() << "x" << launch.getCols();
+    os << launch.getKernel() << " " << launch.getRows() << "x"
+       << launch.getCols();
   } else if (auto call = dyn_cast<CallOp>(op)) {
     os << call.getCallee();
   } else {
@@ -137,7 +153,8 @@ double Roofline::getModelFlops(func::FuncOp function) {
   bool trains = function.getName() == "micro";
   for (Operation &op : function.getBody().front()) {
     auto call = dyn_cast<CallOp>(op);
-    if (call && call.getCallee() == "attention" && train::getPhase(call) != train::kPhaseRecompute)
+    if (call && call.getCallee() == "attention" &&
+        train::getPhase(call) != train::kPhaseRecompute)
       attention += target::getCost(call, symbols).flops * (trains ? 3 : 1);
     if (isa<GemmOp>(op))
       for (Value operand : op.getOperands())
@@ -153,7 +170,8 @@ double Roofline::getModelFlops(func::FuncOp function) {
         (type.getRank() < 2 || contracted.contains(variable.getSymName())))
       parameters += type.getNumElements();
   }
-  double tokens = cast<MemRefType>(function.getArgumentTypes().front()).getNumElements();
+  double tokens =
+      cast<MemRefType>(function.getArgumentTypes().front()).getNumElements();
   return parameters * tokens * (trains ? 6 : 2) + attention;
 }
 
@@ -170,7 +188,8 @@ void Roofline::add(func::FuncOp function) {
     std::string text = describe(&op);
     Group &group = groups[builder.getStringAttr(text)];
     group.classOf = kind;
-    group.isCompute = cost.flops / gpu.getRate(cost) > cost.bytes / gpu.bandwidth;
+    group.isCompute =
+        cost.flops / gpu.getRate(cost) > cost.bytes / gpu.bandwidth;
     group.text = text;
     group.add(cost, bound);
     totals[kind].add(cost, bound);
@@ -178,13 +197,14 @@ void Roofline::add(func::FuncOp function) {
 }
 
 static void printSum(const Sum &sum, llvm::raw_ostream &os) {
-  os << llvm::formatv("{0,6} {1,12:f1} {2,12:f1} {3,10:f3}", sum.count, sum.flops / 1e9, sum.bytes / 1e6,
-                      sum.seconds * 1e3);
+  os << llvm::formatv("{0,6} {1,12:f1} {2,12:f1} {3,10:f3}", sum.count,
+                      sum.flops / 1e9, sum.bytes / 1e6, sum.seconds * 1e3);
 }
 
 void Roofline::print(unsigned count, llvm::raw_ostream &os) {
   os << "bound on " << gpu.name << ": " << gpu.source << "\n\n"
-     << llvm::formatv("{0,-14} {1,6} {2,12} {3,12} {4,10}\n", "class", "ops", "GFLOP", "MB", "bound ms");
+     << llvm::formatv("{0,-14} {1,6} {2,12} {3,12} {4,10}\n", "class", "ops",
+                      "GFLOP", "MB", "bound ms");
   Sum total;
   for (auto [name, sum] : llvm::zip(kClassNames, totals)) {
     if (!sum.count)
@@ -199,26 +219,34 @@ void Roofline::print(unsigned count, llvm::raw_ostream &os) {
   }
   os << llvm::formatv("{0,-14} ", "total");
   printSum(total, os);
-  os << llvm::formatv("\nmodel FLOPs (6 x parameters x tokens + attention): {0:f3} TFLOP, at the bound {1:f1} TFLOP/s\n\n",
+  os << llvm::formatv("\nmodel FLOPs (6 x parameters x tokens + attention): "
+                      "{0:f3} TFLOP, at the bound {1:f1} TFLOP/s\n\n",
                       modelFlops / 1e12, modelFlops / total.seconds / 1e12);
 
   SmallVector<const Group *> order;
   for (auto &[key, group] : groups)
     order.push_back(&group);
-  llvm::stable_sort(order, [](auto *a, auto *b) { return a->seconds > b->seconds; });
-  os << llvm::formatv("{0,6} {1,12} {2,12} {3,10}  {4,-8} {5}\n", "ops", "GFLOP", "MB", "bound ms", "bound by", "what");
+  llvm::stable_sort(order,
+                    [](auto *a, auto *b) { return a->seconds > b->seconds; });
+  os << llvm::formatv("{0,6} {1,12} {2,12} {3,10}  {4,-8} {5}\n", "ops",
+                      "GFLOP", "MB", "bound ms", "bound by", "what");
   for (const Group *group : ArrayRef(order).take_front(count)) {
     printSum(*group, os);
-    os << llvm::formatv("  {0,-8} {1}\n", group->isCompute ? "compute" : "memory", group->text);
+    os << llvm::formatv("  {0,-8} {1}\n",
+                        group->isCompute ? "compute" : "memory", group->text);
   }
   if (order.size() > count)
     os << order.size() - count << " more (--top)\n";
 }
 
-void fp8c::printRoofline(ModuleOp module, const GPU &gpu, unsigned count, llvm::raw_ostream &os) {
+void fp8c::printRoofline(ModuleOp module, const GPU &gpu, unsigned count,
+                         llvm::raw_ostream &os) {
   Roofline roofline(module, gpu);
-  auto get = [&](StringRef name) { return module.lookupSymbol<func::FuncOp>(name); };
-  for (func::FuncOp function : {get("micro") ? get("micro") : get("forward"), get("update")})
+  auto get = [&](StringRef name) {
+    return module.lookupSymbol<func::FuncOp>(name);
+  };
+  for (func::FuncOp function :
+       {get("micro") ? get("micro") : get("forward"), get("update")})
     if (function)
       roofline.add(function);
   roofline.print(count, os);

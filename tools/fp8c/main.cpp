@@ -44,7 +44,9 @@ int main(int argc, char **argv) {
   try {
     app.parse(argc, argv);
     int status = action();
-    return flush() ? status : fail("cannot write to standard output", "is its disk full?");
+    return flush()
+               ? status
+               : fail("cannot write to standard output", "is its disk full?");
   } catch (const CLI::ParseError &error) {
     if (error.get_exit_code() == 0)
       return app.exit(error); // --help

@@ -32,9 +32,12 @@ int64_t exec::getByteSize(MemRefType type) {
   return (last + 1) * llvm::divideCeil(type.getElementTypeBitWidth(), 8);
 }
 
-bool exec::isContiguous(MemRefType type) { return type.getLayout().isIdentity(); }
+bool exec::isContiguous(MemRefType type) {
+  return type.getLayout().isIdentity();
+}
 
-void exec::getEffects(Operation *op, SmallVectorImpl<Value> &reads, SmallVectorImpl<Value> &writes) {
+void exec::getEffects(Operation *op, SmallVectorImpl<Value> &reads,
+                      SmallVectorImpl<Value> &writes) {
   if (auto gemm = dyn_cast<GemmOp>(op)) {
     for (Value operand : op->getOperands())
       reads.push_back(operand);
@@ -49,9 +52,11 @@ void exec::getEffects(Operation *op, SmallVectorImpl<Value> &reads, SmallVectorI
     reads.push_back(copy.getSource());
     writes.push_back(copy.getTarget());
   } else if (auto launch = dyn_cast<LaunchOp>(op)) {
-    auto kernel = SymbolTable::lookupNearestSymbolFrom<KernelOp>(op, launch.getKernelAttr());
+    auto kernel = SymbolTable::lookupNearestSymbolFrom<KernelOp>(
+        op, launch.getKernelAttr());
     llvm::append_range(reads, launch.getBuffers());
-    llvm::append_range(writes, launch.getBuffers().drop_front(kernel ? kernel.getInputs() : 0));
+    llvm::append_range(writes, launch.getBuffers().drop_front(
+                                   kernel ? kernel.getInputs() : 0));
   } else if (isa<FillOp>(op)) {
     writes.push_back(op->getOperand(0));
   } else if (!isa<AllocOp, ViewOp, GetOp, HyperOp, ConstantOp>(op)) {
@@ -76,16 +81,21 @@ bool exec::dependsOnMicroBatch(KernelOp kernel) {
 }
 
 LogicalResult GemmOp::verify() {
-  auto count = [](Value buffer) { return cast<MemRefType>(buffer.getType()).getNumElements(); };
+  auto count = [](Value buffer) {
+    return cast<MemRefType>(buffer.getType()).getNumElements();
+  };
   int64_t batch = getBatch(), m = getM(), n = getN(), k = getK();
   if (count(getA()) != batch * m * k || count(getB()) != batch * k * n ||
       count(getC()) != batch * m * n)
     return emitOpError("buffers do not hold ")
-           << batch << " matrices of m = " << getM() << ", n = " << getN() << ", k = " << getK();
+           << batch << " matrices of m = " << getM() << ", n = " << getN()
+           << ", k = " << getK();
   auto isFP8 = [](Value buffer) {
-    return isa<Float8E4M3FNType, Float8E5M2Type>(cast<MemRefType>(buffer.getType()).getElementType());
+    return isa<Float8E4M3FNType, Float8E5M2Type>(
+        cast<MemRefType>(buffer.getType()).getElementType());
   };
-  if (isFP8(getA()) != static_cast<bool>(getScaleA()) || isFP8(getB()) != static_cast<bool>(getScaleB()))
+  if (isFP8(getA()) != static_cast<bool>(getScaleA()) ||
+      isFP8(getB()) != static_cast<bool>(getScaleB()))
     return emitOpError("FP8 operands need scales, and only they");
   return success();
 }
@@ -93,25 +103,35 @@ LogicalResult GemmOp::verify() {
 LogicalResult QuantizeOp::verify() {
   if (!getBuffer() && !getTransposed())
     return emitOpError("stores its code nowhere");
-  if (getBuffer() && getTransposed() && getBuffer().getType() != getTransposed().getType())
-    return emitOpError("stores one code as ") << getBuffer().getType() << " and as " << getTransposed().getType();
+  if (getBuffer() && getTransposed() &&
+      getBuffer().getType() != getTransposed().getType())
+    return emitOpError("stores one code as ")
+           << getBuffer().getType() << " and as " << getTransposed().getType();
   auto kernel = (*this)->getParentOfType<KernelOp>();
-  if (getTransposed() && kernel && kernel.getSkeleton() != train::Skeleton::rows)
-    return emitOpError("stores transposed, which only kernels of skeleton rows can");
+  if (getTransposed() && kernel &&
+      kernel.getSkeleton() != train::Skeleton::rows)
+    return emitOpError(
+        "stores transposed, which only kernels of skeleton rows can");
   return success();
 }
 
-static LogicalResult verifyLaunch(Operation *op, FlatSymbolRefAttr name, ValueRange buffers,
+static LogicalResult verifyLaunch(Operation *op, FlatSymbolRefAttr name,
+                                  ValueRange buffers,
                                   SymbolTableCollection &symbols) {
   auto kernel = symbols.lookupNearestSymbolFrom<KernelOp>(op, name);
   if (!kernel)
     return op->emitOpError("refers to ") << name << ", which is no exec.kernel";
   if (kernel.getBody().getNumArguments() != buffers.size())
-    return op->emitOpError("passes ") << buffers.size() << " buffers to a kernel of "
-                                      << kernel.getBody().getNumArguments();
-  for (auto [argument, buffer] : llvm::zip(kernel.getBody().getArguments(), buffers))
-    if (getElementTypeOrSelf(argument.getType()) != getElementTypeOrSelf(buffer.getType()))
-      return op->emitOpError("passes ") << buffer.getType() << " where the kernel takes " << argument.getType();
+    return op->emitOpError("passes ")
+           << buffers.size() << " buffers to a kernel of "
+           << kernel.getBody().getNumArguments();
+  for (auto [argument, buffer] :
+       llvm::zip(kernel.getBody().getArguments(), buffers))
+    if (getElementTypeOrSelf(argument.getType()) !=
+        getElementTypeOrSelf(buffer.getType()))
+      return op->emitOpError("passes ")
+             << buffer.getType() << " where the kernel takes "
+             << argument.getType();
   return success();
 }
 
@@ -121,8 +141,10 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
 
 LogicalResult LaunchMultiOp::verifySymbolUses(SymbolTableCollection &symbols) {
   size_t count = getNumMatrices();
-  if (count == 0 || getCols().size() != count || getBuffers().size() % count != 0)
-    return emitOpError("needs rows, cols and buffers of the same number of matrices");
+  if (count == 0 || getCols().size() != count ||
+      getBuffers().size() % count != 0)
+    return emitOpError(
+        "needs rows, cols and buffers of the same number of matrices");
   for (size_t i = 0; i < count; ++i)
     if (failed(verifyLaunch(*this, getKernelAttr(), getBuffersOf(i), symbols)))
       return failure();
@@ -134,16 +156,19 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
   auto &properties = result.getOrAddProperties<KernelOp::Properties>();
   StringRef keyword;
   SMLoc loc;
-  if (parser.parseSymbolName(properties.sym_name) || parser.getCurrentLocation(&loc) ||
-      parser.parseKeyword(&keyword))
+  if (parser.parseSymbolName(properties.sym_name) ||
+      parser.getCurrentLocation(&loc) || parser.parseKeyword(&keyword))
     return failure();
   auto skeleton = train::symbolizeSkeleton(keyword);
   if (!skeleton)
-    return parser.emitError(loc, "expected a skeleton: map, rows, columns or sum");
-  properties.skeleton = train::SkeletonAttr::get(parser.getContext(), *skeleton);
+    return parser.emitError(loc,
+                            "expected a skeleton: map, rows, columns or sum");
+  properties.skeleton =
+      train::SkeletonAttr::get(parser.getContext(), *skeleton);
   SmallVector<OpAsmParser::Argument> arguments;
   int64_t inputs;
-  if (parser.parseArgumentList(arguments, OpAsmParser::Delimiter::Paren, /*allowType=*/true) ||
+  if (parser.parseArgumentList(arguments, OpAsmParser::Delimiter::Paren,
+                               /*allowType=*/true) ||
       parser.parseKeyword("inputs") || parser.parseInteger(inputs) ||
       parser.parseOptionalAttrDictWithKeyword(result.attributes))
     return failure();
@@ -159,14 +184,16 @@ void KernelOp::print(OpAsmPrinter &printer) {
   printer << ' ';
   printer.printSymbolName(getSymName());
   printer << ' ' << train::stringifySkeleton(getSkeleton()) << " (";
-  llvm::interleaveComma(getBody().getArguments(), printer,
-                        [&](BlockArgument argument) { printer.printRegionArgument(argument); });
+  llvm::interleaveComma(
+      getBody().getArguments(), printer,
+      [&](BlockArgument argument) { printer.printRegionArgument(argument); });
   printer << ") inputs " << getInputs();
   NamedAttrList attrs((*this)->getDiscardableAttrDictionary());
   attrs.set("arg_names", getArgNames());
   printer.printOptionalAttrDictWithKeyword(attrs);
   printer << ' ';
-  printer.printRegion(getBody(), /*printEntryBlockArgs=*/false, /*printBlockTerminators=*/false);
+  printer.printRegion(getBody(), /*printEntryBlockArgs=*/false,
+                      /*printBlockTerminators=*/false);
 }
 
 LogicalResult KernelOp::verify() {

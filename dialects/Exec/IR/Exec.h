@@ -16,7 +16,8 @@
 
 namespace fp8c::exec {
 
-/// Alignment of every buffer, in bytes: a cache line, and what vector loads like.
+/// Alignment of every buffer, in bytes: a cache line, and what vector loads
+/// like.
 constexpr int64_t kAlignment = 64;
 
 /// Bytes from the first to past the last element of a buffer of static shape.
@@ -25,19 +26,21 @@ int64_t getByteSize(mlir::MemRefType type);
 /// Is the buffer dense and row-major?
 bool isContiguous(mlir::MemRefType type);
 
-/// The buffers that an op reads and writes; a buffer that it does both with is in both.
+/// The buffers that an op reads and writes; a buffer that it does both with is
+/// in both.
 void getEffects(mlir::Operation *op, llvm::SmallVectorImpl<mlir::Value> &reads,
                 llvm::SmallVectorImpl<mlir::Value> &writes);
 
-/// Bytes of the f32 copies that a product of these buffers needs where the library multiplies f32 only.
+/// Bytes of the f32 copies that a product of these buffers needs where the
+/// library multiplies f32 only.
 int64_t getGemmWorkspaceBytes(mlir::Value a, mlir::Value b, mlir::Value c);
 
-/// Words of a scale pair: the scale, and 16 bytes on its inverse, because cuBLASLt
-/// wants that aligned.
+/// Words of a scale pair: the scale, and 16 bytes on its inverse, because
+/// cuBLASLt wants that aligned.
 constexpr int64_t kScaleInverseWord = 4, kScalePairWords = 5;
 
-/// Words of a `!fp8.scale_state` buffer with the given window: a scale pair, three
-/// of statistics, filled, then the window.
+/// Words of a `!fp8.scale_state` buffer with the given window: a scale pair,
+/// three of statistics, filled, then the window.
 constexpr int64_t getScaleStateWords(int64_t window) { return 9 + window; }
 constexpr int64_t kScaleStateStatsWord = 5;
 /// The type of a word of statistics, which nothing else has.
@@ -46,13 +49,16 @@ inline mlir::Type getStatsWordType(mlir::MLIRContext *context) {
 }
 
 /// Discardable attributes of calls that add to what stands in their output.
-constexpr llvm::StringLiteral kAccumulateAttr = "accumulate", kUnlessFirstAttr = "unless_first";
+constexpr llvm::StringLiteral kAccumulateAttr = "accumulate",
+                              kUnlessFirstAttr = "unless_first";
 
-/// Does the kernel need to be told whether this micro-batch is the first of a step?
+/// Does the kernel need to be told whether this micro-batch is the first of a
+/// step?
 bool dependsOnMicroBatch(KernelOp kernel);
 
 /// Function attributes set by exec-plan-memory, in bytes.
-constexpr llvm::StringLiteral kPeakAttr = "exec.peak", kLowerBoundAttr = "exec.lower_bound";
+constexpr llvm::StringLiteral kPeakAttr = "exec.peak",
+                              kLowerBoundAttr = "exec.lower_bound";
 
 } // namespace fp8c::exec
 

@@ -206,7 +206,8 @@ public:
     SmallVector<Value> ins = llvm::map_to_vector(loss.getInputs(), operandRows);
     SmallVector<Value> outs =
         llvm::map_to_vector(loss.getOutputs(), operandRows);
-    auto call = CallOp::create(builder, loss.getLoc(), loss.getCallee(), ins, outs);
+    auto call =
+        CallOp::create(builder, loss.getLoc(), loss.getCallee(), ins, outs);
     call->setDiscardableAttrs(loss->getDiscardableAttrDictionary());
     call->setDiscardableAttr("rows", builder.getI64IntegerAttr(size));
 
@@ -233,8 +234,8 @@ private:
   }
   /// The logits of the chunk; the last chunk may be smaller.
   Value chunk() {
-    auto type = MemRefType::get({size, head.classes},
-                                typeOf(logits).getElementType());
+    auto type =
+        MemRefType::get({size, head.classes}, typeOf(logits).getElementType());
     if (type == logits.getType())
       return logits;
     return ViewOp::create(builder, logits.getLoc(), type, logits, 0);
@@ -282,7 +283,8 @@ void ChunkLoss::visit(CallOp loss) {
   if (obstacle.empty())
     obstacle = gather(head);
   if (!obstacle.empty()) {
-    loss.emitRemark() << "all logits, " << bytes << " bytes, are in memory at once: " << obstacle;
+    loss.emitRemark() << "all logits, " << bytes
+                      << " bytes, are in memory at once: " << obstacle;
     return;
   }
 

@@ -9,12 +9,16 @@ using namespace fp8c::exec;
 /// Functions of the kernel library that say of their first output that it may
 /// be their first input.
 static bool worksInPlace(CallOp call) {
-  return llvm::is_contained({"cross_entropy_backward", "rotary"}, call.getCallee());
+  return llvm::is_contained({"cross_entropy_backward", "rotary"},
+                            call.getCallee());
 }
 
-static unsigned getElementWidth(Value buffer) { return getElementTypeOrSelf(buffer.getType()).getIntOrFloatBitWidth(); }
+static unsigned getElementWidth(Value buffer) {
+  return getElementTypeOrSelf(buffer.getType()).getIntOrFloatBitWidth();
+}
 
-/// Everything that a scalar is computed from, through the reductions over the row.
+/// Everything that a scalar is computed from, through the reductions over the
+/// row.
 static DenseSet<Operation *> getSources(Value value) {
   DenseSet<Operation *> sources;
   SmallVector<Value> pending = {value};
@@ -33,7 +37,8 @@ static DenseSet<Operation *> getSources(Value value) {
 /// compiler can move a load behind the store, though kernels read through
 /// caches that do not see it.
 static bool mayOverwrite(KernelOp kernel, unsigned input, unsigned output) {
-  if (!llvm::is_contained({train::Skeleton::map, train::Skeleton::rows}, kernel.getSkeleton()))
+  if (!llvm::is_contained({train::Skeleton::map, train::Skeleton::rows},
+                          kernel.getSkeleton()))
     return false;
   Block &body = kernel.getBody().front();
   BlockArgument in = body.getArgument(input), out = body.getArgument(output);
@@ -42,7 +47,8 @@ static bool mayOverwrite(KernelOp kernel, unsigned input, unsigned output) {
   Operation *write = *out.user_begin();
   auto store = dyn_cast<StoreOp>(write);
   auto quantize = dyn_cast<QuantizeOp>(write);
-  if (!(store && store.getAccess() == Access::full) && !(quantize && quantize.getBuffer() == out))
+  if (!(store && store.getAccess() == Access::full) &&
+      !(quantize && quantize.getBuffer() == out))
     return false;
   DenseSet<Operation *> sources = getSources(write->getOperand(0));
   return llvm::all_of(in.getUsers(), [&](Operation *user) {
@@ -58,11 +64,15 @@ bool exec::isOutput(Operation *op, unsigned index, const SymbolTable &symbols) {
   return call && index >= call.getInputs().size();
 }
 
-bool exec::mayOverwrite(Operation *op, unsigned input, unsigned output, const SymbolTable &symbols) {
-  if (getElementWidth(op->getOperand(input)) != getElementWidth(op->getOperand(output)))
+bool exec::mayOverwrite(Operation *op, unsigned input, unsigned output,
+                        const SymbolTable &symbols) {
+  if (getElementWidth(op->getOperand(input)) !=
+      getElementWidth(op->getOperand(output)))
     return false;
   if (auto launch = dyn_cast<LaunchOp>(op))
-    return ::mayOverwrite(symbols.lookup<KernelOp>(launch.getKernel()), input, output);
+    return ::mayOverwrite(symbols.lookup<KernelOp>(launch.getKernel()), input,
+                          output);
   auto call = dyn_cast<CallOp>(op);
-  return call && worksInPlace(call) && input == 0 && output == call.getInputs().size();
+  return call && worksInPlace(call) && input == 0 &&
+         output == call.getInputs().size();
 }

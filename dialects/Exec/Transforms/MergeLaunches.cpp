@@ -1,8 +1,8 @@
 //===- MergeLaunches.cpp - exec-merge-launches ----------------------------===//
 //
-// One scan over each function keeps, for each kernel, the launches that may still
-// move down to the next one. An op that touches what they write or writes what
-// they read ends that.
+// One scan over each function keeps, for each kernel, the launches that may
+// still move down to the next one. An op that touches what they write or writes
+// what they read ends that.
 //
 //===----------------------------------------------------------------------===//
 
@@ -27,11 +27,14 @@ struct Effects {
   DenseSet<Value> reads, writes;
 
   static bool meet(const DenseSet<Value> &a, const DenseSet<Value> &b) {
-    const auto &[few, many] = a.size() < b.size() ? std::tie(a, b) : std::tie(b, a);
-    return llvm::any_of(few, [&many = many](Value value) { return many.contains(value); });
+    const auto &[few, many] =
+        a.size() < b.size() ? std::tie(a, b) : std::tie(b, a);
+    return llvm::any_of(
+        few, [&many = many](Value value) { return many.contains(value); });
   }
   bool conflictsWith(const Effects &other) const {
-    return meet(writes, other.reads) || meet(writes, other.writes) || meet(reads, other.writes);
+    return meet(writes, other.reads) || meet(writes, other.writes) ||
+           meet(reads, other.writes);
   }
   void add(const Effects &other) {
     reads.insert(other.reads.begin(), other.reads.end());
@@ -83,8 +86,10 @@ static void merge(Group &group) {
   }
   LaunchOp last = group.launches.back();
   OpBuilder builder(last);
-  auto multi = LaunchMultiOp::create(builder, last.getLoc(), last.getKernelAttr(),
-                                     builder.getDenseI64ArrayAttr(rows), builder.getDenseI64ArrayAttr(cols), buffers);
+  auto multi =
+      LaunchMultiOp::create(builder, last.getLoc(), last.getKernelAttr(),
+                            builder.getDenseI64ArrayAttr(rows),
+                            builder.getDenseI64ArrayAttr(cols), buffers);
   train::setPhase(multi, train::kPhaseUpdate);
   for (LaunchOp launch : group.launches)
     launch.erase();
@@ -104,9 +109,11 @@ struct MergeLaunches : exec::impl::MergeLaunchesBase<MergeLaunches> {
     llvm::MapVector<StringAttr, Group> open;
     for (Operation &op : llvm::make_early_inc_range(block)) {
       auto launch = dyn_cast<LaunchOp>(op);
-      bool joins = launch && train::getPhase(launch) == train::kPhaseUpdate &&
-                   llvm::is_contained({train::Skeleton::map, train::Skeleton::sum},
-                                      symbols.lookup<KernelOp>(launch.getKernel()).getSkeleton());
+      bool joins =
+          launch && train::getPhase(launch) == train::kPhaseUpdate &&
+          llvm::is_contained(
+              {train::Skeleton::map, train::Skeleton::sum},
+              symbols.lookup<KernelOp>(launch.getKernel()).getSkeleton());
       Effects effects = getEffects(op, symbols);
       for (auto &[kernel, group] : open)
         if (!group.launches.empty() && effects.conflictsWith(group.effects)) {

@@ -1,4 +1,5 @@
-//===- Passes.h - Passes of dialects/Exec/Transforms --------------*- C++ -*-===//
+//===- Passes.h - Passes of dialects/Exec/Transforms --------------*- C++
+//-*-===//
 
 #ifndef EXEC_TRANSFORMS_PASSES_H
 #define EXEC_TRANSFORMS_PASSES_H

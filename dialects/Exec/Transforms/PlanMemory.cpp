@@ -15,8 +15,8 @@ namespace fp8c::exec {
 } // namespace fp8c::exec
 
 namespace {
-/// A place and when it is needed, in positions of ops. It holds a temporary, then
-/// perhaps others of its size that were each computed over the one before.
+/// A place and when it is needed, in positions of ops. It holds a temporary,
+/// then perhaps others of its size that were each computed over the one before.
 struct Interval {
   SmallVector<AllocOp, 1> ops;
   int64_t size, first, last;
@@ -24,7 +24,9 @@ struct Interval {
   size_t movedTo;
   int64_t offset = 0;
 
-  bool meets(const Interval &other) const { return first <= other.last && other.first <= last; }
+  bool meets(const Interval &other) const {
+    return first <= other.last && other.first <= last;
+  }
 };
 
 struct PlanMemory : exec::impl::PlanMemoryBase<PlanMemory> {
@@ -35,7 +37,8 @@ struct PlanMemory : exec::impl::PlanMemoryBase<PlanMemory> {
     for (auto function : getOperation().getOps<func::FuncOp>())
       if (!function.isExternal())
         arena = std::max(arena, plan(function, symbols));
-    getOperation()->setAttr("exec.arena_bytes", Builder(&getContext()).getI64IntegerAttr(arena));
+    getOperation()->setAttr("exec.arena_bytes",
+                            Builder(&getContext()).getI64IntegerAttr(arena));
   }
 
   int64_t plan(func::FuncOp function, const SymbolTable &symbols);
@@ -62,7 +65,9 @@ private:
   }
   /// Does the buffer take the whole place?
   bool isWhole(Value buffer, const Interval &interval) {
-    return llvm::alignTo(getByteSize(cast<MemRefType>(buffer.getType())), kAlignment) == interval.size;
+    return static_cast<int64_t>(llvm::alignTo(
+               getByteSize(cast<MemRefType>(buffer.getType())), kAlignment)) ==
+           interval.size;
   }
 
   DenseMap<Value, size_t> indexOf; // of an allocation and its views
@@ -72,9 +77,14 @@ private:
 Liveness::Liveness(Block &block, const SymbolTable &symbols) {
   for (auto [position, op] : llvm::enumerate(block)) {
     if (auto alloc = dyn_cast<AllocOp>(op)) {
-      int64_t size = llvm::alignTo(getByteSize(cast<MemRefType>(alloc.getType())), kAlignment);
+      int64_t size = llvm::alignTo(
+          getByteSize(cast<MemRefType>(alloc.getType())), kAlignment);
       indexOf[alloc] = intervals.size();
-      intervals.push_back({{alloc}, size, std::numeric_limits<int64_t>::max(), -1, intervals.size()});
+      intervals.push_back({{alloc},
+                           size,
+                           std::numeric_limits<int64_t>::max(),
+                           -1,
+                           intervals.size()});
       continue;
     }
     if (auto view = dyn_cast<ViewOp>(op)) {
@@ -92,25 +102,30 @@ Liveness::Liveness(Block &block, const SymbolTable &symbols) {
   for (auto [position, op] : llvm::enumerate(block))
     if (isa<LaunchOp, CallOp>(op))
       reuse(&op, position, symbols);
-  llvm::erase_if(intervals, [](const Interval &interval) { return interval.ops.empty(); });
+  llvm::erase_if(intervals,
+                 [](const Interval &interval) { return interval.ops.empty(); });
 }
 
-void Liveness::reuse(Operation *op, int64_t position, const SymbolTable &symbols) {
+void Liveness::reuse(Operation *op, int64_t position,
+                     const SymbolTable &symbols) {
   for (OpOperand &output : op->getOpOperands()) {
     Interval *begins = find(output.get());
-    if (!begins || begins->first != position || begins->last == position || !isOutput(op, output.getOperandNumber(), symbols) ||
+    if (!begins || begins->first != position || begins->last == position ||
+        !isOutput(op, output.getOperandNumber(), symbols) ||
         !isWhole(output.get(), *begins))
       continue;
     for (OpOperand &input : op->getOpOperands()) {
       Interval *ends = find(input.get());
-      if (!ends || ends == begins || ends->last != position || ends->size != begins->size ||
-          !isWhole(input.get(), *ends))
+      if (!ends || ends == begins || ends->last != position ||
+          ends->size != begins->size || !isWhole(input.get(), *ends))
         continue;
       // Whatever way the op looks at the buffer.
-      bool mayReuse = llvm::all_of(op->getOpOperands(), [&](OpOperand &operand) {
-        return find(operand.get()) != ends ||
-               mayOverwrite(op, operand.getOperandNumber(), output.getOperandNumber(), symbols);
-      });
+      bool mayReuse =
+          llvm::all_of(op->getOpOperands(), [&](OpOperand &operand) {
+            return find(operand.get()) != ends ||
+                   mayOverwrite(op, operand.getOperandNumber(),
+                                output.getOperandNumber(), symbols);
+          });
       if (!mayReuse)
         continue;
       ends->last = begins->last;
@@ -155,7 +170,9 @@ static int64_t place(ArrayRef<Interval *> order) {
     interval->offset = offset;
     peak = std::max(peak, offset + interval->size);
     placed.insert(llvm::upper_bound(placed, interval,
-                                    [](Interval *a, Interval *b) { return a->offset < b->offset; }),
+                                    [](Interval *a, Interval *b) {
+                                      return a->offset < b->offset;
+                                    }),
                   interval);
   }
   return peak;
@@ -166,9 +183,12 @@ static int64_t place(MutableArrayRef<Interval> intervals, int64_t bound) {
   using Order = bool (*)(Interval *, Interval *);
   auto bySize = [](Interval *a, Interval *b) { return a->size > b->size; };
   // What lives long below what comes and goes.
-  auto byTime = [](Interval *a, Interval *b) { return a->last - a->first > b->last - b->first; };
+  auto byTime = [](Interval *a, Interval *b) {
+    return a->last - a->first > b->last - b->first;
+  };
   auto byArea = [](Interval *a, Interval *b) {
-    return double(a->size) * (a->last - a->first + 1) > double(b->size) * (b->last - b->first + 1);
+    return double(a->size) * (a->last - a->first + 1) >
+           double(b->size) * (b->last - b->first + 1);
   };
   auto byStart = [](Interval *a, Interval *b) { return a->first < b->first; };
   SmallVector<Interval *> order;
@@ -176,7 +196,8 @@ static int64_t place(MutableArrayRef<Interval> intervals, int64_t bound) {
     order.push_back(&interval);
   int64_t peak = std::numeric_limits<int64_t>::max();
   SmallVector<int64_t> best;
-  for (Order isBefore : {Order(bySize), Order(byArea), Order(byTime), Order(byStart)}) {
+  for (Order isBefore :
+       {Order(bySize), Order(byArea), Order(byTime), Order(byStart)}) {
     llvm::stable_sort(order, isBefore);
     int64_t needed = place(order);
     if (needed < peak) {
@@ -194,7 +215,8 @@ static int64_t place(MutableArrayRef<Interval> intervals, int64_t bound) {
 }
 
 int64_t PlanMemory::plan(func::FuncOp function, const SymbolTable &symbols) {
-  SmallVector<Interval> intervals = Liveness(function.getBody().front(), symbols).intervals;
+  SmallVector<Interval> intervals =
+      Liveness(function.getBody().front(), symbols).intervals;
   Builder builder(&getContext());
   int64_t bound = getLowerBound(intervals), peak = place(intervals, bound);
   for (Interval &interval : intervals)

@@ -33,7 +33,8 @@ void FP8Dialect::registerTypes() {
 }
 
 double fp8::maxFinite(FloatType format) {
-  return llvm::APFloat::getLargest(format.getFloatSemantics()).convertToDouble();
+  return llvm::APFloat::getLargest(format.getFloatSemantics())
+      .convertToDouble();
 }
 
 ArrayRef<int64_t> fp8::getShape(Type type) {
@@ -50,7 +51,8 @@ Type ScaledType::parse(AsmParser &parser) {
   SmallVector<int64_t> shape, tile;
   Type element;
   SMLoc loc = parser.getCurrentLocation();
-  if (parser.parseLess() || parser.parseDimensionList(shape, /*allowDynamic=*/false) ||
+  if (parser.parseLess() ||
+      parser.parseDimensionList(shape, /*allowDynamic=*/false) ||
       parser.parseType(element))
     return {};
   if (succeeded(parser.parseOptionalComma())) {
@@ -62,7 +64,8 @@ Type ScaledType::parse(AsmParser &parser) {
       return parser.parseInteger(tile.emplace_back());
     };
     if (parser.parseKeyword("tile") || parser.parseLess() ||
-        parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parseSize) ||
+        parser.parseCommaSeparatedList(AsmParser::Delimiter::Square,
+                                       parseSize) ||
         parser.parseGreater())
       return {};
   }
@@ -70,10 +73,13 @@ Type ScaledType::parse(AsmParser &parser) {
     return {};
   auto storage = dyn_cast<FloatType>(element);
   if (!storage) {
-    parser.emitError(loc, "the storage must be f8E4M3FN, f8E5M2 or f16, but is ") << element;
+    parser.emitError(loc,
+                     "the storage must be f8E4M3FN, f8E5M2 or f16, but is ")
+        << element;
     return {};
   }
-  return parser.getChecked<ScaledType>(parser.getContext(), shape, storage, tile);
+  return parser.getChecked<ScaledType>(parser.getContext(), shape, storage,
+                                       tile);
 }
 
 void ScaledType::print(AsmPrinter &printer) const {
@@ -94,10 +100,12 @@ void ScaledType::print(AsmPrinter &printer) const {
   printer << '>';
 }
 
-static LogicalResult verifyStorage(function_ref<InFlightDiagnostic()> emitError, Type storage) {
+static LogicalResult verifyStorage(function_ref<InFlightDiagnostic()> emitError,
+                                   Type storage) {
   if (isa<Float8E4M3FNType, Float8E5M2Type, Float16Type>(storage))
     return success();
-  return emitError() << "the storage must be f8E4M3FN, f8E5M2 or f16, but is " << storage;
+  return emitError() << "the storage must be f8E4M3FN, f8E5M2 or f16, but is "
+                     << storage;
 }
 
 LogicalResult ScaledType::verify(function_ref<InFlightDiagnostic()> emitError,
@@ -108,18 +116,21 @@ LogicalResult ScaledType::verify(function_ref<InFlightDiagnostic()> emitError,
   if (llvm::any_of(shape, ShapedType::isDynamic))
     return emitError() << "the shape must be static";
   if (!tile.empty() && tile.size() != shape.size())
-    return emitError() << "the tile has " << tile.size() << " sizes, but the tensor has rank "
-                       << shape.size();
+    return emitError() << "the tile has " << tile.size()
+                       << " sizes, but the tensor has rank " << shape.size();
   for (int64_t size : tile)
     if (!ShapedType::isDynamic(size) && size <= 0)
-      return emitError() << "tile sizes must be positive or '?', but one is " << size;
+      return emitError() << "tile sizes must be positive or '?', but one is "
+                         << size;
   return success();
 }
 
-LogicalResult ScaleStateType::verify(function_ref<InFlightDiagnostic()> emitError,
-                                     FloatType storage, int64_t window) {
+LogicalResult
+ScaleStateType::verify(function_ref<InFlightDiagnostic()> emitError,
+                       FloatType storage, int64_t window) {
   if (window < 1)
-    return emitError() << "the window must hold at least one amax, but is " << window;
+    return emitError() << "the window must hold at least one amax, but is "
+                       << window;
   return verifyStorage(emitError, storage);
 }
 
@@ -138,33 +149,37 @@ void AmaxOp::build(OpBuilder &builder, OperationState &state, Value input) {
   build(builder, state, scalarF32(builder), input);
 }
 
-void CurrentScaleOp::build(OpBuilder &builder, OperationState &state, Value scaleState) {
+void CurrentScaleOp::build(OpBuilder &builder, OperationState &state,
+                           Value scaleState) {
   build(builder, state, scalarF32(builder), scaleState);
 }
 
-void ComputeScaleOp::build(OpBuilder &builder, OperationState &state, Value amax,
-                           FloatType format, int64_t margin, bool pow2,
-                           bool poison, bool bounded) {
+void ComputeScaleOp::build(OpBuilder &builder, OperationState &state,
+                           Value amax, FloatType format, int64_t margin,
+                           bool pow2, bool poison, bool bounded) {
   build(builder, state, scalarF32(builder), amax, format, margin, pow2, poison,
         bounded);
 }
 
-void QuantizeOp::build(OpBuilder &builder, OperationState &state, Value input, Value scale,
-                       FloatType format) {
+void QuantizeOp::build(OpBuilder &builder, OperationState &state, Value input,
+                       Value scale, FloatType format) {
   build(builder, state, ScaledType::get(getShape(input.getType()), format),
-        StatsType::get(builder.getContext()), input, scale, /*key=*/Value(), /*stochastic=*/IntegerAttr());
+        StatsType::get(builder.getContext()), input, scale, /*key=*/Value(),
+        /*stochastic=*/IntegerAttr());
 }
 
 static LogicalResult verifySameShape(Operation *op, Type a, Type b) {
   if (getShape(a) == getShape(b))
     return success();
-  return op->emitOpError("expects operand and result of one shape, but got ") << a << " and " << b;
+  return op->emitOpError("expects operand and result of one shape, but got ")
+         << a << " and " << b;
 }
 
 static LogicalResult verifyMargin(Operation *op, int64_t margin) {
   if (margin >= 0)
     return success();
-  return op->emitOpError("margin must not be negative, or values beyond the format's range would "
+  return op->emitOpError("margin must not be negative, or values beyond the "
+                         "format's range would "
                          "be asked for; it is ")
          << margin;
 }
@@ -179,7 +194,8 @@ LogicalResult AdvanceOp::verify() { return verifyMargin(*this, getMargin()); }
 
 LogicalResult QuantizeOp::verify() {
   if (!getOutput().getType().isPerTensor())
-    return emitOpError("one scale cannot make ") << getOutput().getType() << ", which has several";
+    return emitOpError("one scale cannot make ")
+           << getOutput().getType() << ", which has several";
   if (getKey() && !getStochasticAttr())
     return emitOpError("has a key, which only stochastic rounding uses");
   return verifySameShape(*this, getInput().getType(), getOutput().getType());
@@ -192,28 +208,34 @@ LogicalResult DequantizeOp::verify() {
 LogicalResult TransposeOp::verify() {
   ScaledType in = getInput().getType(), out = getOutput().getType();
   ArrayRef<int64_t> perm = getPermutation();
-  if (!isPermutationVector(perm) || static_cast<int64_t>(perm.size()) != in.getRank())
-    return emitOpError("expects a permutation of ") << in.getRank() << " dimensions";
+  if (!isPermutationVector(perm) ||
+      static_cast<int64_t>(perm.size()) != in.getRank())
+    return emitOpError("expects a permutation of ")
+           << in.getRank() << " dimensions";
   SmallVector<int64_t> tile;
   if (!in.isPerTensor())
     tile = applyPermutation(in.getTile(), perm);
-  ScaledType expected =
-      ScaledType::get(applyPermutation(in.getShape(), perm), in.getStorage(), tile);
+  ScaledType expected = ScaledType::get(applyPermutation(in.getShape(), perm),
+                                        in.getStorage(), tile);
   if (out != expected)
-    return emitOpError("result type must be ") << expected << ", but is " << out;
+    return emitOpError("result type must be ")
+           << expected << ", but is " << out;
   return success();
 }
 
-std::optional<std::string> fp8::getContractionError(ArrayRef<int64_t> lhs, ArrayRef<int64_t> rhs,
-                                                    ArrayRef<int64_t> result, int64_t batchRank,
-                                                    ArrayRef<int64_t> lhsContracting,
-                                                    ArrayRef<int64_t> rhsContracting) {
+std::optional<std::string>
+fp8::getContractionError(ArrayRef<int64_t> lhs, ArrayRef<int64_t> rhs,
+                         ArrayRef<int64_t> result, int64_t batchRank,
+                         ArrayRef<int64_t> lhsContracting,
+                         ArrayRef<int64_t> rhsContracting) {
   int64_t lhsRank = lhs.size(), rhsRank = rhs.size();
   if (batchRank < 0 || batchRank > std::min(lhsRank, rhsRank))
-    return llvm::formatv("has {0} batch dimensions, but operands of rank {1} and {2}", batchRank,
-                         lhsRank, rhsRank);
+    return llvm::formatv(
+        "has {0} batch dimensions, but operands of rank {1} and {2}", batchRank,
+        lhsRank, rhsRank);
   if (lhsContracting.size() != rhsContracting.size() || lhsContracting.empty())
-    return "must contract as many dimensions of the left operand as of the right one, at least one";
+    return "must contract as many dimensions of the left operand as of the "
+           "right one, at least one";
   auto together = [&](ArrayRef<int64_t> dims, int64_t rank) {
     for (size_t i = 1; i < dims.size(); ++i)
       if (dims[i] != dims[i - 1] + 1)
@@ -222,17 +244,20 @@ std::optional<std::string> fp8::getContractionError(ArrayRef<int64_t> lhs, Array
            (dims.front() == batchRank || dims.back() == rank - 1);
   };
   if (!together(lhsContracting, lhsRank) || !together(rhsContracting, rhsRank))
-    return "contracted dimensions must stand together, ascending, at the start or at the end of "
+    return "contracted dimensions must stand together, ascending, at the start "
+           "or at the end of "
            "the dimensions after the batch";
   for (auto [l, r] : llvm::zip(lhsContracting, rhsContracting))
     if (lhs[l] != rhs[r])
-      return llvm::formatv("contracts dimension {0} of the left operand, of size {1}, with "
-                           "dimension {2} of the right one, of size {3}",
-                           l, lhs[l], r, rhs[r]);
+      return llvm::formatv(
+          "contracts dimension {0} of the left operand, of size {1}, with "
+          "dimension {2} of the right one, of size {3}",
+          l, lhs[l], r, rhs[r]);
   SmallVector<int64_t> expected;
   for (int64_t i = 0; i < batchRank; ++i) {
     if (lhs[i] != rhs[i])
-      return llvm::formatv("batch dimension {0} differs: {1} and {2}", i, lhs[i], rhs[i]);
+      return llvm::formatv("batch dimension {0} differs: {1} and {2}", i,
+                           lhs[i], rhs[i]);
     expected.push_back(lhs[i]);
   }
   for (int64_t i = batchRank; i < lhsRank; ++i)
@@ -242,15 +267,19 @@ std::optional<std::string> fp8::getContractionError(ArrayRef<int64_t> lhs, Array
     if (!llvm::is_contained(rhsContracting, i))
       expected.push_back(rhs[i]);
   if (ArrayRef<int64_t>(expected) != result)
-    return llvm::formatv("result shape must be {0:$[x]}", llvm::iterator_range(expected));
+    return llvm::formatv("result shape must be {0:$[x]}",
+                         llvm::iterator_range(expected));
   return std::nullopt;
 }
 
-LogicalResult fp8::verifyContraction(Operation *op, ArrayRef<int64_t> lhs, ArrayRef<int64_t> rhs,
-                                     ArrayRef<int64_t> result, int64_t batchRank,
+LogicalResult fp8::verifyContraction(Operation *op, ArrayRef<int64_t> lhs,
+                                     ArrayRef<int64_t> rhs,
+                                     ArrayRef<int64_t> result,
+                                     int64_t batchRank,
                                      ArrayRef<int64_t> lhsContracting,
                                      ArrayRef<int64_t> rhsContracting) {
-  if (auto error = getContractionError(lhs, rhs, result, batchRank, lhsContracting, rhsContracting))
+  if (auto error = getContractionError(lhs, rhs, result, batchRank,
+                                       lhsContracting, rhsContracting))
     return op->emitOpError(*error);
   return success();
 }
@@ -259,7 +288,8 @@ GemmDims fp8::getGemmDims(FP8ContractionOpInterface op) {
   ArrayRef<int64_t> lhs = getShape(op.getContractionLhs().get().getType());
   ArrayRef<int64_t> rhs = getShape(op.getContractionRhs().get().getType());
   int64_t batchRank = op.getContractionBatchRank();
-  SmallVector<int64_t> lhsDims = op.getLhsContractingDims(), rhsDims = op.getRhsContractingDims();
+  SmallVector<int64_t> lhsDims = op.getLhsContractingDims(),
+                       rhsDims = op.getRhsContractingDims();
   GemmDims dims;
   for (int64_t i = 0; i < batchRank; ++i)
     dims.batch *= lhs[i];
@@ -274,17 +304,20 @@ GemmDims fp8::getGemmDims(FP8ContractionOpInterface op) {
   return dims;
 }
 
-void MatmulOp::build(OpBuilder &builder, OperationState &state, Type type, Value lhs, Value rhs,
-                     ArrayRef<int64_t> lhsContracting, ArrayRef<int64_t> rhsContracting,
-                     bool fastAccum) {
-  int64_t lhsRank = getShape(lhs.getType()).size(), rhsRank = getShape(rhs.getType()).size();
+void MatmulOp::build(OpBuilder &builder, OperationState &state, Type type,
+                     Value lhs, Value rhs, ArrayRef<int64_t> lhsContracting,
+                     ArrayRef<int64_t> rhsContracting, bool fastAccum) {
+  int64_t lhsRank = getShape(lhs.getType()).size(),
+          rhsRank = getShape(rhs.getType()).size();
   // The default contraction is left unsaid.
-  bool isDefault = lhsContracting == ArrayRef<int64_t>{lhsRank - 1} &&
-                   rhsContracting == ArrayRef<int64_t>{std::max<int64_t>(rhsRank - 2, 0)};
+  bool isDefault =
+      lhsContracting == ArrayRef<int64_t>{lhsRank - 1} &&
+      rhsContracting == ArrayRef<int64_t>{std::max<int64_t>(rhsRank - 2, 0)};
   auto attr = [&](ArrayRef<int64_t> dims) {
     return isDefault ? DenseI64ArrayAttr() : builder.getDenseI64ArrayAttr(dims);
   };
-  build(builder, state, type, lhs, rhs, attr(lhsContracting), attr(rhsContracting), fastAccum);
+  build(builder, state, type, lhs, rhs, attr(lhsContracting),
+        attr(rhsContracting), fastAccum);
 }
 
 OpOperand &MatmulOp::getContractionLhs() { return getLhsMutable(); }
@@ -304,23 +337,28 @@ LogicalResult MatmulOp::verify() {
   ScaledType lhs = getLhs().getType(), rhs = getRhs().getType();
   if (failed(verifyContraction(*this, lhs.getShape(), rhs.getShape(),
                                getShape(getOutput().getType()), /*batchRank=*/0,
-                               getLhsContractingDims(), getRhsContractingDims())))
+                               getLhsContractingDims(),
+                               getRhsContractingDims())))
     return failure();
   for (ScaledType type : {lhs, rhs})
     if (isa<Float16Type>(type.getStorage()))
       return emitOpError("contracts FP8 storage only, but got ") << type;
-  if (isa<Float8E5M2Type>(lhs.getStorage()) && isa<Float8E5M2Type>(rhs.getStorage()))
-    return emitOpError("cannot contract f8E5M2 with f8E5M2: no hardware does; keep one operand "
+  if (isa<Float8E5M2Type>(lhs.getStorage()) &&
+      isa<Float8E5M2Type>(rhs.getStorage()))
+    return emitOpError("cannot contract f8E5M2 with f8E5M2: no hardware does; "
+                       "keep one operand "
                        "f8E4M3FN");
   // A tile along the contracted dimension must cut both operands alike, or the
   // scales cannot leave the sum.
   auto tileAlong = [](ScaledType type, int64_t dim) {
     return type.isPerTensor() ? ShapedType::kDynamic : type.getTile()[dim];
   };
-  for (auto [l, r] : llvm::zip(getLhsContractingDims(), getRhsContractingDims())) {
+  for (auto [l, r] :
+       llvm::zip(getLhsContractingDims(), getRhsContractingDims())) {
     int64_t lhsTile = tileAlong(lhs, l), rhsTile = tileAlong(rhs, r);
     if (lhsTile != rhsTile)
-      return emitOpError("the operands' tiles cut the contracted dimension differently: ")
+      return emitOpError("the operands' tiles cut the contracted dimension "
+                         "differently: ")
              << lhs << " and " << rhs;
   }
   return success();

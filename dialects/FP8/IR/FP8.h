@@ -25,28 +25,29 @@
 
 namespace fp8c::fp8 {
 
-/// Largest finite value of an FP8 storage format (448 or 57344), or of f16 (65504).
+/// Largest finite value of an FP8 storage format (448 or 57344), or of f16
+/// (65504).
 double maxFinite(mlir::FloatType format);
 
 /// Shape of a ranked tensor or of a scaled tensor.
 llvm::ArrayRef<int64_t> getShape(mlir::Type type);
 
-/// What is wrong with a contraction; none if nothing is. `lhs` and `rhs` contracted
-/// over the given dimensions must give `result`, and the contracted dimensions must
-/// stand together, in order, at the start or at the end of the dimensions after the
-/// batch, so that each operand is a matrix.
-std::optional<std::string> getContractionError(llvm::ArrayRef<int64_t> lhs,
-                                               llvm::ArrayRef<int64_t> rhs,
-                                               llvm::ArrayRef<int64_t> result, int64_t batchRank,
-                                               llvm::ArrayRef<int64_t> lhsContracting,
-                                               llvm::ArrayRef<int64_t> rhsContracting);
+/// What is wrong with a contraction; none if nothing is. `lhs` and `rhs`
+/// contracted over the given dimensions must give `result`, and the contracted
+/// dimensions must stand together, in order, at the start or at the end of the
+/// dimensions after the batch, so that each operand is a matrix.
+std::optional<std::string>
+getContractionError(llvm::ArrayRef<int64_t> lhs, llvm::ArrayRef<int64_t> rhs,
+                    llvm::ArrayRef<int64_t> result, int64_t batchRank,
+                    llvm::ArrayRef<int64_t> lhsContracting,
+                    llvm::ArrayRef<int64_t> rhsContracting);
 
 /// The same as an error at `op`.
-mlir::LogicalResult verifyContraction(mlir::Operation *op, llvm::ArrayRef<int64_t> lhs,
-                                      llvm::ArrayRef<int64_t> rhs,
-                                      llvm::ArrayRef<int64_t> result, int64_t batchRank,
-                                      llvm::ArrayRef<int64_t> lhsContracting,
-                                      llvm::ArrayRef<int64_t> rhsContracting);
+mlir::LogicalResult
+verifyContraction(mlir::Operation *op, llvm::ArrayRef<int64_t> lhs,
+                  llvm::ArrayRef<int64_t> rhs, llvm::ArrayRef<int64_t> result,
+                  int64_t batchRank, llvm::ArrayRef<int64_t> lhsContracting,
+                  llvm::ArrayRef<int64_t> rhsContracting);
 
 /// A contraction as the matrix product a GEMM library knows: per batch entry
 /// `c[m, n] = sum_k a[m, k] * b[k, n]`. `transposeA` says that the left operand

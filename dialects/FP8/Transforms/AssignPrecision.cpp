@@ -86,8 +86,7 @@ public:
       : module(module), recipe(recipe), evaluator(recipe, countLayers(module)),
         roles(module) {
     module.walk([&](train::ReadOp read) {
-      SmallVector<StringRef> &ops =
-          usedBy[read.getVariableAttr().getAttr()];
+      SmallVector<StringRef> &ops = usedBy[read.getVariableAttr().getAttr()];
       for (Operation *user : read->getUsers())
         ops.push_back(user->getName().getStringRef());
       if (train::getPhase(read) == train::kPhaseUpdate &&
@@ -131,14 +130,15 @@ LogicalResult Assigner::assignVariable(train::VariableOp variable) {
     return success();
   StringAttr owner = variable.getOfAttr() ? variable.getOfAttr().getAttr()
                                           : variable.getSymNameAttr();
-  Settings settings = evaluator.forVariable(
-      {variable.getSymName(), stringifyRole(variable.getRole()),
-       tensor.getRank(), usedBy[owner]});
+  Settings settings = evaluator.forVariable({variable.getSymName(),
+                                             stringifyRole(variable.getRole()),
+                                             tensor.getRank(), usedBy[owner]});
   auto [format, scaled] = settings.storage->value;
   bool isGradient = variable.getRole() == train::Role::gradient;
   bool isAccumulator = accumulated.contains(variable.getSymNameAttr());
   FloatType f32 = Float32Type::get(module.getContext());
-  // Sums of micro-batches are f32. FP8 gradients are quantised once, in @update.
+  // Sums of micro-batches are f32. FP8 gradients are quantised once, in
+  // @update.
   bool isWideSum = isGradient && isAccumulator && !scaled && format != f32;
   if (isWideSum)
     format = f32;

@@ -49,10 +49,10 @@ Value ChooseLayouts::transpose(Value value, ArrayRef<int64_t> permutation,
   SmallVector<int64_t> tile;
   if (!type.isPerTensor())
     tile = applyPermutation(type.getTile(), permutation);
-  auto transposed =
-      ScaledType::get(applyPermutation(type.getShape(), permutation),
-                      type.getStorage(), tile);
-  auto op = TransposeOp::create(builder, user->getLoc(), transposed, value, key);
+  auto transposed = ScaledType::get(
+      applyPermutation(type.getShape(), permutation), type.getStorage(), tile);
+  auto op =
+      TransposeOp::create(builder, user->getLoc(), transposed, value, key);
   // It belongs to the value, not to the one of its users that asked first.
   Operation *origin = value.getDefiningOp() ? value.getDefiningOp() : user;
   for (StringRef attr : {train::kNameAttr, train::kPhaseAttr})
@@ -85,9 +85,9 @@ void ChooseLayouts::bringIntoTN(MatmulOp matmul) {
   if (lhs == matmul.getLhs() && rhs == matmul.getRhs())
     return;
   OpBuilder builder(matmul);
-  auto tn = MatmulOp::create(builder, matmul.getLoc(),
-                             matmul.getOutput().getType(), lhs, rhs, lhsDims,
-                             rhsDims, matmul.getFastAccum());
+  auto tn =
+      MatmulOp::create(builder, matmul.getLoc(), matmul.getOutput().getType(),
+                       lhs, rhs, lhsDims, rhsDims, matmul.getFastAccum());
   tn->setDiscardableAttrs(matmul->getDiscardableAttrDictionary());
   matmul.replaceAllUsesWith(tn.getOutput());
   matmul.erase();

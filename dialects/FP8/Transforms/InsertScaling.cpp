@@ -237,9 +237,9 @@ LogicalResult FunctionScaler::run() {
     if (!wantsFP8(op))
       return;
     auto contraction = cast<FP8ContractionOpInterface>(op);
-    contractions.push_back(
-        {contraction, roles.get(contraction.getContractionLhs().get()),
-         roles.get(contraction.getContractionRhs().get())});
+    contractions.push_back({contraction,
+                            roles.get(contraction.getContractionLhs().get()),
+                            roles.get(contraction.getContractionRhs().get())});
     if (isForward(op) && !forwardNames.insert(train::getName(op)).second)
       ambiguous.insert(train::getName(op));
   });

@@ -50,8 +50,8 @@ bool RecipeEvaluator::matchesOp(const Match &match, const OpFacts &op) const {
   if (match.ofVariables() ||
       (op.gemm.empty() && !(match.gemm.empty() && match.operand.empty())))
     return false;
-  return matchesOpName(match.op, op.op) && matchesGlob(match.name, op.name) && matchesWord(match.gemm, op.gemm) &&
-         matchesLayer(match, op.layer);
+  return matchesOpName(match.op, op.op) && matchesGlob(match.name, op.name) &&
+         matchesWord(match.gemm, op.gemm) && matchesLayer(match, op.layer);
 }
 
 //===----------------------------------------------------------------------===//
@@ -111,11 +111,11 @@ Settings RecipeEvaluator::forVariable(const VariableFacts &variable) {
         !matchesWord(match.role, variable.role) ||
         !(match.rank.empty() ||
           llvm::is_contained(match.rank, variable.rank)) ||
-        !(match.usedBy.empty() ||
-          llvm::any_of(variable.usedBy,
-                       [&](StringRef op) {
-                         return matchesOpName(match.usedBy, op);
-                       })) ||
+        !(match.usedBy.empty() || llvm::any_of(variable.usedBy,
+                                               [&](StringRef op) {
+                                                 return matchesOpName(
+                                                     match.usedBy, op);
+                                               })) ||
         !matchesLayer(match, train::getLayer(variable.name)))
       continue;
     applied[i] = true;

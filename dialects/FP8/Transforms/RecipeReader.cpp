@@ -207,13 +207,12 @@ FloatType Reader::getFormat(StringRef word) {
 
 void Reader::readStorage(yaml::Node *node,
                          std::optional<Setting<Storage>> &setting) {
-  std::optional<StringRef> value =
-      word(node, "storage",
-           {"f32", "bf16", "f16", "f16-scaled", "e4m3", "e5m2"});
+  std::optional<StringRef> value = word(
+      node, "storage", {"f32", "bf16", "f16", "f16-scaled", "e4m3", "e5m2"});
   if (value)
-    setting = {{getFormat(*value), *value == "f16-scaled" ||
-                                       value->starts_with("e")},
-               locOf(node)};
+    setting = {
+        {getFormat(*value), *value == "f16-scaled" || value->starts_with("e")},
+        locOf(node)};
 }
 
 void Reader::readChoice(yaml::Node *node, StringRef what,
@@ -342,8 +341,7 @@ SmallVector<Reader::Key> Reader::settingKeys(Settings &settings) {
       {"fast_accum", flag("fast_accum", settings.fastAccum)},
       {"result",
        [&](auto *node) { readFormat(node, "result", wide, settings.result); }},
-      {"storage",
-       [&](auto *node) { readStorage(node, settings.storage); }},
+      {"storage", [&](auto *node) { readStorage(node, settings.storage); }},
       {"expansion",
        [&](auto *node) {
          readChoice(node, "expansion", {"none", "sqrt"}, settings.squareRoot);
@@ -378,7 +376,8 @@ void Reader::readMatch(yaml::Node *node, Match &match) {
         }},
        {"variable",
         [&](auto *node) { readGlobs(node, "variable", match.variable); }},
-       {"role", [&](auto *node) { readWords(node, "role", roles, match.role); }},
+       {"role",
+        [&](auto *node) { readWords(node, "role", roles, match.role); }},
        {"rank", [&](auto *node) { readRanks(node, match.rank); }},
        {"used_by",
         [&](auto *node) { readGlobs(node, "used_by", match.usedBy); }}});
@@ -407,8 +406,8 @@ void Reader::check(const Rule &rule) {
     error(rule.loc) << "the rule sets nothing";
 }
 
-/// A later rule overrides an earlier one where it is more specific. Two that match
-/// the same and say different things are a mistake.
+/// A later rule overrides an earlier one where it is more specific. Two that
+/// match the same and say different things are a mistake.
 void Reader::checkAgainst(const Rule &earlier, const Rule &rule) {
   auto compare = [&](StringRef key, const auto &a, const auto &b) {
     if (a && b && !(a->value == b->value))

@@ -35,8 +35,7 @@ Attribute ScalingSpec::getKey() const {
   return builder.getArrayAttr(
       {TypeAttr::get(format), builder.getBoolAttr(delayed),
        builder.getBoolAttr(bounded), builder.getBoolAttr(pow2),
-       builder.getI64IntegerAttr(window),
-       builder.getI64IntegerAttr(margin)});
+       builder.getI64IntegerAttr(window), builder.getI64IntegerAttr(margin)});
 }
 
 ScaleSite *ScaleSites::getOrCreate(StringRef name, const ScalingSpec &spec) {

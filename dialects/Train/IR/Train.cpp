@@ -56,14 +56,17 @@ Type train::getBroadcastType(Type lhs, Type rhs) {
   int64_t rank = std::max(a.getRank(), b.getRank());
   SmallVector<int64_t> shape(rank, 1);
   for (int64_t i = 0; i < rank; ++i) {
-    int64_t da = i < rank - a.getRank() ? 1 : a.getDimSize(i - (rank - a.getRank()));
-    int64_t db = i < rank - b.getRank() ? 1 : b.getDimSize(i - (rank - b.getRank()));
+    int64_t da =
+        i < rank - a.getRank() ? 1 : a.getDimSize(i - (rank - a.getRank()));
+    int64_t db =
+        i < rank - b.getRank() ? 1 : b.getDimSize(i - (rank - b.getRank()));
     if (da != db && da != 1 && db != 1)
       return {};
     shape[i] = da == 1 ? db : da;
   }
-  Type element = a.getElementTypeBitWidth() >= b.getElementTypeBitWidth() ? a.getElementType()
-                                                                          : b.getElementType();
+  Type element = a.getElementTypeBitWidth() >= b.getElementTypeBitWidth()
+                     ? a.getElementType()
+                     : b.getElementType();
   return RankedTensorType::get(shape, element);
 }
 
@@ -72,12 +75,14 @@ LogicalResult train::verifyBroadcast(Operation *op) {
   for (Value operand : op->getOperands().drop_front()) {
     Type next = getBroadcastType(type, operand.getType());
     if (!next)
-      return op->emitOpError("operands do not broadcast: ") << type << " and " << operand.getType();
+      return op->emitOpError("operands do not broadcast: ")
+             << type << " and " << operand.getType();
     type = next;
   }
   Type result = op->getResult(0).getType();
   if (cast<ShapedType>(type).getShape() != cast<ShapedType>(result).getShape())
-    return op->emitOpError("result must have the shape of ") << type << ", but is " << result;
+    return op->emitOpError("result must have the shape of ")
+           << type << ", but is " << result;
   return success();
 }
 
@@ -108,7 +113,8 @@ int64_t train::getLayer(StringRef name) {
 
 Value train::scalarConstant(OpBuilder &builder, Location loc, float value) {
   auto type = RankedTensorType::get({}, builder.getF32Type());
-  return arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(type, value));
+  return arith::ConstantOp::create(builder, loc,
+                                   DenseElementsAttr::get(type, value));
 }
 
 RankedTensorType train::withElementType(Type type, Type element) {
@@ -121,7 +127,8 @@ RankedTensorType train::withElementType(Type type, Type element) {
 
 LogicalResult VariableOp::verify() {
   if (!isa<NormalInitAttr, ConstantInitAttr, FileInitAttr>(getInit()))
-    return emitOpError("init must be #train.normal, #train.constant or #train.file, but is ")
+    return emitOpError("init must be #train.normal, #train.constant or "
+                       "#train.file, but is ")
            << getInit();
   auto tensor = dyn_cast<ShapedType>(getType());
   if (tensor && !tensor.hasStaticShape())
@@ -130,67 +137,92 @@ LogicalResult VariableOp::verify() {
   if (!file || !tensor)
     return success();
   // Files hold floats as f32, whatever a recipe stores them as.
-  unsigned bits = isa<FloatType>(tensor.getElementType()) ? 32 : tensor.getElementTypeBitWidth();
+  unsigned bits = isa<FloatType>(tensor.getElementType())
+                      ? 32
+                      : tensor.getElementTypeBitWidth();
   uint64_t size = tensor.getNumElements() * llvm::divideCeil(bits, 8);
   if (file.getSize() != size)
-    return emitOpError() << tensor << " takes " << size << " bytes, but init gives " << file.getSize();
+    return emitOpError() << tensor << " takes " << size
+                         << " bytes, but init gives " << file.getSize();
   return success();
 }
 
 LogicalResult VariableOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  if (!getOfAttr() || symbols.lookupNearestSymbolFrom<VariableOp>(*this, getOfAttr()))
+  if (!getOfAttr() ||
+      symbols.lookupNearestSymbolFrom<VariableOp>(*this, getOfAttr()))
     return success();
-  return emitOpError("belongs to ") << getOfAttr() << ", which is no train.variable";
+  return emitOpError("belongs to ")
+         << getOfAttr() << ", which is no train.variable";
 }
 
-static LogicalResult verifyVariableUse(Operation *op, FlatSymbolRefAttr symbol, Type type,
+static LogicalResult verifyVariableUse(Operation *op, FlatSymbolRefAttr symbol,
+                                       Type type,
                                        SymbolTableCollection &symbols) {
   auto variable = symbols.lookupNearestSymbolFrom<VariableOp>(op, symbol);
   if (!variable)
-    return op->emitOpError("refers to ") << symbol << ", which is no train.variable";
+    return op->emitOpError("refers to ")
+           << symbol << ", which is no train.variable";
   if (variable.getType() != type)
     return op->emitOpError("has type ")
-           << type << ", but " << symbol << " is declared as " << variable.getType();
+           << type << ", but " << symbol << " is declared as "
+           << variable.getType();
   return success();
 }
 
 LogicalResult ReadOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  return verifyVariableUse(*this, getVariableAttr(), getValue().getType(), symbols);
+  return verifyVariableUse(*this, getVariableAttr(), getValue().getType(),
+                           symbols);
 }
 LogicalResult AssignOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  return verifyVariableUse(*this, getVariableAttr(), getValue().getType(), symbols);
+  return verifyVariableUse(*this, getVariableAttr(), getValue().getType(),
+                           symbols);
 }
 
 LogicalResult StoredScaleOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  auto variable = symbols.lookupNearestSymbolFrom<VariableOp>(*this, getVariableAttr());
+  auto variable =
+      symbols.lookupNearestSymbolFrom<VariableOp>(*this, getVariableAttr());
   if (!variable || !isa<fp8::ScaledType>(variable.getType()))
-    return emitOpError("refers to ") << getVariableAttr() << ", which is no train.variable of scaled type";
+    return emitOpError("refers to ")
+           << getVariableAttr()
+           << ", which is no train.variable of scaled type";
   return success();
 }
 
 LogicalResult UpdateScalesOp::verifySymbolUses(SymbolTableCollection &symbols) {
   size_t count = getScales().size();
-  if (getVariables().size() != count || getAmaxes().size() != count || getGradients().size() != count ||
-      getDecays().size() != count || getRoots().size() != count)
-    return emitOpError("gives ") << count << " scales and needs as many variables, amaxes, gradients, decays and roots";
+  if (getVariables().size() != count || getAmaxes().size() != count ||
+      getGradients().size() != count || getDecays().size() != count ||
+      getRoots().size() != count)
+    return emitOpError("gives ") << count
+                                 << " scales and needs as many variables, "
+                                    "amaxes, gradients, decays and roots";
   for (Attribute name : getVariables()) {
     auto symbol = dyn_cast<FlatSymbolRefAttr>(name);
-    auto variable = symbol ? symbols.lookupNearestSymbolFrom<VariableOp>(*this, symbol) : VariableOp();
+    auto variable =
+        symbol ? symbols.lookupNearestSymbolFrom<VariableOp>(*this, symbol)
+               : VariableOp();
     if (!variable || !isa<fp8::ScaledType>(variable.getType()))
-      return emitOpError("refers to ") << name << ", which is no train.variable of scaled type";
-    if (!llvm::is_contained({Role::parameter, Role::compute_weight, Role::moment1, Role::moment2}, variable.getRole()))
-      return emitOpError("has no bound for ") << name << ", a " << stringifyRole(variable.getRole());
+      return emitOpError("refers to ")
+             << name << ", which is no train.variable of scaled type";
+    if (!llvm::is_contained({Role::parameter, Role::compute_weight,
+                             Role::moment1, Role::moment2},
+                            variable.getRole()))
+      return emitOpError("has no bound for ")
+             << name << ", a " << stringifyRole(variable.getRole());
   }
   for (Value gradient : getGradients())
-    if (!isa<fp8::ScaledType>(gradient.getType()) && fp8::getShape(gradient.getType()).size() != 0)
-      return emitOpError("needs gradients as scaled tensors or amaxes, but got ") << gradient.getType();
+    if (!isa<fp8::ScaledType>(gradient.getType()) &&
+        fp8::getShape(gradient.getType()).size() != 0)
+      return emitOpError(
+                 "needs gradients as scaled tensors or amaxes, but got ")
+             << gradient.getType();
   return success();
 }
 
 LogicalResult HyperOp::verify() {
-  static constexpr llvm::StringLiteral known[] = {"lr",           "beta1",     "beta2", "eps",
-                                                  "weight_decay", "clip_norm", "step",  "grad_scale",
-                                                  "seed"};
+  static constexpr llvm::StringLiteral known[] = {
+      "lr",        "beta1", "beta2",      "eps", "weight_decay",
+      "clip_norm", "step",  "grad_scale", "seed"};
   if (!llvm::is_contained(known, getSymbol()))
     return emitOpError("knows no hyperparameter \"") << getSymbol() << "\"";
   return success();
@@ -208,7 +240,8 @@ ParseResult FusionOp::parse(OpAsmParser &parser, OperationState &result) {
     return failure();
   auto skeleton = symbolizeSkeleton(keyword);
   if (!skeleton)
-    return parser.emitError(loc, "expected a skeleton: map, rows, columns or sum");
+    return parser.emitError(loc,
+                            "expected a skeleton: map, rows, columns or sum");
   result.getOrAddProperties<FusionOp::Properties>().skeleton =
       SkeletonAttr::get(parser.getContext(), *skeleton);
   SmallVector<OpAsmParser::Argument> arguments;
@@ -233,26 +266,32 @@ ParseResult FusionOp::parse(OpAsmParser &parser, OperationState &result) {
 
 void FusionOp::print(OpAsmPrinter &printer) {
   printer << ' ' << stringifySkeleton(getSkeleton()) << '(';
-  llvm::interleaveComma(llvm::zip(getBody().getArguments(), getInputs()), printer, [&](auto pair) {
-    auto [argument, operand] = pair;
-    printer << argument << " = " << operand << " : " << operand.getType();
-  });
+  llvm::interleaveComma(llvm::zip(getBody().getArguments(), getInputs()),
+                        printer, [&](auto pair) {
+                          auto [argument, operand] = pair;
+                          printer << argument << " = " << operand << " : "
+                                  << operand.getType();
+                        });
   printer << ')';
   printer.printOptionalArrowTypeList(getResultTypes());
-  printer.printOptionalAttrDictWithKeyword((*this)->getDiscardableAttrDictionary().getValue());
+  printer.printOptionalAttrDictWithKeyword(
+      (*this)->getDiscardableAttrDictionary().getValue());
   printer << ' ';
   printer.printRegion(getBody(), /*printEntryBlockArgs=*/false);
 }
 
 LogicalResult PartialSumOp::verify() {
-  ArrayRef<int64_t> in = fp8::getShape(getInput().getType()), out = fp8::getShape(getOutput().getType());
+  ArrayRef<int64_t> in = fp8::getShape(getInput().getType()),
+                    out = fp8::getShape(getOutput().getType());
   if (in.empty())
     return emitOpError("needs rows to sum over, but got a scalar");
   int64_t rows = ShapedType::getNumElements(in.drop_back());
-  int64_t expected[] = {static_cast<int64_t>(llvm::divideCeil(rows, getBlockRows())), in.back()};
+  int64_t expected[] = {
+      static_cast<int64_t>(llvm::divideCeil(rows, getBlockRows())), in.back()};
   if (out != ArrayRef<int64_t>(expected))
-    return emitOpError("sums ") << rows << " rows of " << in.back() << " by " << getBlockRows()
-                                << ": the result must be " << expected[0] << "x" << expected[1];
+    return emitOpError("sums ")
+           << rows << " rows of " << in.back() << " by " << getBlockRows()
+           << ": the result must be " << expected[0] << "x" << expected[1];
   return success();
 }
 

@@ -10,9 +10,9 @@
 #include "Train/IR/TrainEnums.h.inc"
 
 namespace fp8c::train {
-/// Who chooses the float type of a result: the recipe; the operands (the op only
-/// moves values, so that rounding them would be no part of it); or nobody (the op's
-/// definition wants f32, as for a loss or the statistics of a row).
+/// Who chooses the float type of a result: the recipe; the operands (the op
+/// only moves values, so that rounding them would be no part of it); or nobody
+/// (the op's definition wants f32, as for a loss or the statistics of a row).
 enum class ResultPrecision { Chosen, Inherited, Fixed };
 } // namespace fp8c::train
 
@@ -27,7 +27,8 @@ namespace fp8c::train {
 /// wider of the element types. Null if they do not broadcast.
 mlir::Type getBroadcastType(mlir::Type lhs, mlir::Type rhs);
 
-/// Checks that an element-wise op's result has the shape its operands broadcast to.
+/// Checks that an element-wise op's result has the shape its operands broadcast
+/// to.
 mlir::LogicalResult verifyBroadcast(mlir::Operation *op);
 
 /// Discardable attributes that recipes and reports match on; empty if absent.
@@ -52,7 +53,8 @@ void setPhase(mlir::Operation *op, llvm::StringRef phase);
 int64_t getLayer(llvm::StringRef name);
 
 /// Scalar constant tensor (shape []) of type f32.
-mlir::Value scalarConstant(mlir::OpBuilder &builder, mlir::Location loc, float value);
+mlir::Value scalarConstant(mlir::OpBuilder &builder, mlir::Location loc,
+                           float value);
 
 /// A ranked tensor type like `type` with another element type.
 mlir::RankedTensorType withElementType(mlir::Type type, mlir::Type element);

@@ -23,24 +23,39 @@ struct Tensor {
     return {builder, loc, Op::create(*builder, loc, type, value, other.value)};
   }
   template <typename Op> Tensor unary() const {
-    return {builder, loc, Op::create(*builder, loc, withElementType(value.getType(), builder->getF32Type()), value)};
+    return {builder, loc,
+            Op::create(*builder, loc,
+                       withElementType(value.getType(), builder->getF32Type()),
+                       value)};
   }
   Tensor operator+(Tensor o) const { return binary<AddOp>(o); }
   Tensor operator-(Tensor o) const { return binary<SubOp>(o); }
   Tensor operator*(Tensor o) const { return binary<MulOp>(o); }
   Tensor operator/(Tensor o) const { return binary<DivOp>(o); }
-  Tensor operator*(float c) const { return *this * Tensor{builder, loc, scalarConstant(*builder, loc, c)}; }
-  Tensor operator+(float c) const { return *this + Tensor{builder, loc, scalarConstant(*builder, loc, c)}; }
+  Tensor operator*(float c) const {
+    return *this * Tensor{builder, loc, scalarConstant(*builder, loc, c)};
+  }
+  Tensor operator+(float c) const {
+    return *this + Tensor{builder, loc, scalarConstant(*builder, loc, c)};
+  }
 
-  int64_t rank() const { return cast<RankedTensorType>(value.getType()).getRank(); }
-  int64_t lastDim() const { return cast<RankedTensorType>(value.getType()).getShape().back(); }
-  template <typename Op> Tensor reduce(ArrayRef<int64_t> axes, bool keepdims) const {
+  int64_t rank() const {
+    return cast<RankedTensorType>(value.getType()).getRank();
+  }
+  int64_t lastDim() const {
+    return cast<RankedTensorType>(value.getType()).getShape().back();
+  }
+  template <typename Op>
+  Tensor reduce(ArrayRef<int64_t> axes, bool keepdims) const {
     return {builder, loc, Op::create(*builder, loc, value, axes, keepdims)};
   }
   Tensor rowSum() const { return reduce<ReduceSumOp>({rank() - 1}, true); }
-  Tensor rowMean() const { return rowSum() * (1.0f / static_cast<float>(lastDim())); }
+  Tensor rowMean() const {
+    return rowSum() * (1.0f / static_cast<float>(lastDim()));
+  }
   Tensor columnSum() const {
-    return reduce<ReduceSumOp>(llvm::to_vector(llvm::seq<int64_t>(0, rank() - 1)), false);
+    return reduce<ReduceSumOp>(
+        llvm::to_vector(llvm::seq<int64_t>(0, rank() - 1)), false);
   }
 };
 } // namespace
@@ -62,7 +77,8 @@ SmallVector<Value> LayerNormOp::decompose(OpBuilder &builder) {
 }
 
 SmallVector<Value> LayerNormApplyOp::decompose(OpBuilder &builder) {
-  return {((READ(Input) - READ(Mean)) * READ(Rstd) * READ(Weight) + READ(Bias)).value};
+  return {((READ(Input) - READ(Mean)) * READ(Rstd) * READ(Weight) + READ(Bias))
+              .value};
 }
 
 SmallVector<Value> LayerNormVJPOp::decompose(OpBuilder &builder) {
@@ -81,7 +97,8 @@ SmallVector<Value> LayerNormParamsVJPOp::decompose(OpBuilder &builder) {
 
 SmallVector<Value> RMSNormOp::decompose(OpBuilder &builder) {
   Tensor x = READ(Input).unary<CastOp>();
-  Tensor rstd = ((x * x).rowMean() + getEpsilon().convertToFloat()).unary<RsqrtOp>();
+  Tensor rstd =
+      ((x * x).rowMean() + getEpsilon().convertToFloat()).unary<RsqrtOp>();
   return {(x * rstd * READ(Weight)).value, rstd.value};
 }
 
@@ -119,17 +136,20 @@ SmallVector<Value> SoftmaxVJPOp::decompose(OpBuilder &builder) {
 
 SmallVector<Value> AdamWOp::decompose(OpBuilder &builder) {
   Tensor p = READ(Parameter), m = READ(Moment1), v = READ(Moment2);
-  Tensor coefficient = READ(Coefficient), beta1 = READ(Beta1), beta2 = READ(Beta2);
+  Tensor coefficient = READ(Coefficient), beta1 = READ(Beta1),
+         beta2 = READ(Beta2);
   Tensor one{&builder, getLoc(), scalarConstant(builder, getLoc(), 1)};
   Tensor g = READ(Gradient) * coefficient;
   Tensor m1 = beta1 * m + (one - beta1) * g;
   Tensor v1 = beta2 * v + (one - beta2) * (g * g);
   Tensor correction1 = one - beta1.binary<PowOp>(READ(Step));
   Tensor correction2 = one - beta2.binary<PowOp>(READ(Step));
-  Tensor update = (m1 / correction1) / ((v1 / correction2).unary<SqrtOp>() + READ(Eps));
+  Tensor update =
+      (m1 / correction1) / ((v1 / correction2).unary<SqrtOp>() + READ(Eps));
   Value clamps;
   if (getBound()) {
-    auto clamp = fp8::ClampOp::create(builder, getLoc(), update.value, getBound());
+    auto clamp =
+        fp8::ClampOp::create(builder, getLoc(), update.value, getBound());
     update.value = clamp.getOutput();
     clamps = clamp.getStats();
   }
@@ -138,10 +158,11 @@ SmallVector<Value> AdamWOp::decompose(OpBuilder &builder) {
   Tensor p1 = p - READ(Lr) * update;
   // A negative coefficient says that the norm is not finite: keep everything.
   auto keepIfSkipped = [&](Tensor next, Tensor old) -> Value {
-    return SelectOp::create(builder, getLoc(), next.value.getType(), coefficient.value, next.value,
-                            old.value);
+    return SelectOp::create(builder, getLoc(), next.value.getType(),
+                            coefficient.value, next.value, old.value);
   };
-  SmallVector<Value> results = {keepIfSkipped(p1, p), keepIfSkipped(m1, m), keepIfSkipped(v1, v)};
+  SmallVector<Value> results = {keepIfSkipped(p1, p), keepIfSkipped(m1, m),
+                                keepIfSkipped(v1, v)};
   if (getClamps())
     results.push_back(clamps);
   return results;

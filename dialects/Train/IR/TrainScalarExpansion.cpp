@@ -21,9 +21,13 @@ struct Scalar {
   Value value;
 
   Scalar constant(float c) const {
-    return {builder, loc, arith::ConstantOp::create(*builder, loc, builder->getF32FloatAttr(c))};
+    return {
+        builder, loc,
+        arith::ConstantOp::create(*builder, loc, builder->getF32FloatAttr(c))};
   }
-  template <typename Op> Scalar unary() const { return {builder, loc, Op::create(*builder, loc, value)}; }
+  template <typename Op> Scalar unary() const {
+    return {builder, loc, Op::create(*builder, loc, value)};
+  }
   template <typename Op> Scalar binary(Scalar other) const {
     return {builder, loc, Op::create(*builder, loc, value, other.value)};
   }
@@ -41,15 +45,17 @@ struct Scalar {
 
 static Scalar operator-(float c, Scalar x) { return x.constant(c) - x; }
 
-#define EXPAND_UNARY(Op, formula)                                                                  \
-  Value Op::expandScalar(OpBuilder &builder, Location loc, ValueRange scalars) {                   \
-    Scalar x{&builder, loc, scalars[0]};                                                           \
-    return (formula).value;                                                                        \
+#define EXPAND_UNARY(Op, formula)                                              \
+  Value Op::expandScalar(OpBuilder &builder, Location loc,                     \
+                         ValueRange scalars) {                                 \
+    Scalar x{&builder, loc, scalars[0]};                                       \
+    return (formula).value;                                                    \
   }
-#define EXPAND_BINARY(Op, formula)                                                                 \
-  Value Op::expandScalar(OpBuilder &builder, Location loc, ValueRange scalars) {                   \
-    Scalar x{&builder, loc, scalars[0]}, y{&builder, loc, scalars[1]};                             \
-    return (formula).value;                                                                        \
+#define EXPAND_BINARY(Op, formula)                                             \
+  Value Op::expandScalar(OpBuilder &builder, Location loc,                     \
+                         ValueRange scalars) {                                 \
+    Scalar x{&builder, loc, scalars[0]}, y{&builder, loc, scalars[1]};         \
+    return (formula).value;                                                    \
   }
 
 EXPAND_BINARY(AddOp, x + y)
@@ -73,32 +79,40 @@ EXPAND_UNARY(ReluOp, x.binary<arith::MaximumFOp>(x.constant(0)))
 
 static Value selectPositive(Scalar condition, Value positive, Value otherwise) {
   OpBuilder &builder = *condition.builder;
-  Value test = arith::CmpFOp::create(builder, condition.loc, arith::CmpFPredicate::OGT,
-                                     condition.value, condition.constant(0).value);
-  return arith::SelectOp::create(builder, condition.loc, test, positive, otherwise);
+  Value test =
+      arith::CmpFOp::create(builder, condition.loc, arith::CmpFPredicate::OGT,
+                            condition.value, condition.constant(0).value);
+  return arith::SelectOp::create(builder, condition.loc, test, positive,
+                                 otherwise);
 }
 
-Value StepOp::expandScalar(OpBuilder &builder, Location loc, ValueRange scalars) {
+Value StepOp::expandScalar(OpBuilder &builder, Location loc,
+                           ValueRange scalars) {
   Scalar x{&builder, loc, scalars[0]};
   return selectPositive(x, x.constant(1).value, x.constant(0).value);
 }
 
-Value SelectOp::expandScalar(OpBuilder &builder, Location loc, ValueRange scalars) {
+Value SelectOp::expandScalar(OpBuilder &builder, Location loc,
+                             ValueRange scalars) {
   return selectPositive({&builder, loc, scalars[0]}, scalars[1], scalars[2]);
 }
 
 // sqrt(2/pi) and the cubic coefficient of the tanh form (arXiv 1606.08415).
 static constexpr float kGeluScale = 0.7978845608028654f, kGeluCubic = 0.044715f;
-static constexpr float kSqrtHalf = 0.7071067811865476f, kInvSqrt2Pi = 0.3989422804014327f;
+static constexpr float kSqrtHalf = 0.7071067811865476f,
+                       kInvSqrt2Pi = 0.3989422804014327f;
 
 static Scalar geluTanh(Scalar x) {
   return ((x + x * x * x * kGeluCubic) * kGeluScale).unary<math::TanhOp>();
 }
-static Scalar normalCDF(Scalar x) { return ((x * kSqrtHalf).unary<math::ErfOp>() + 1) * 0.5f; }
+static Scalar normalCDF(Scalar x) {
+  return ((x * kSqrtHalf).unary<math::ErfOp>() + 1) * 0.5f;
+}
 
 EXPAND_UNARY(GeluOp, getTanh() ? x * 0.5f * (geluTanh(x) + 1) : x *normalCDF(x))
 
-Value GeluVJPOp::expandScalar(OpBuilder &builder, Location loc, ValueRange scalars) {
+Value GeluVJPOp::expandScalar(OpBuilder &builder, Location loc,
+                              ValueRange scalars) {
   Scalar x{&builder, loc, scalars[0]}, dy{&builder, loc, scalars[1]};
   if (!getTanh()) {
     Scalar density = (x * x * -0.5f).unary<math::ExpOp>() * kInvSqrt2Pi;

@@ -9,9 +9,12 @@ using namespace fp8c::train;
 
 using Shape = ArrayRef<int64_t>;
 
-static Shape shapeOf(Value value) { return cast<ShapedType>(value.getType()).getShape(); }
+static Shape shapeOf(Value value) {
+  return cast<ShapedType>(value.getType()).getShape();
+}
 
-static LogicalResult expectShape(Operation *op, Value value, StringRef what, Shape expected) {
+static LogicalResult expectShape(Operation *op, Value value, StringRef what,
+                                 Shape expected) {
   if (shapeOf(value) == expected)
     return success();
   InFlightDiagnostic diag = op->emitOpError() << what << " must have shape [";
@@ -25,14 +28,16 @@ static LogicalResult expectShape(Operation *op, Value value, StringRef what, Sha
 
 OpFoldResult CastOp::fold(FoldAdaptor) {
   // Only the identity: narrowing and widening again is not one.
-  return getInput().getType() == getType() ? OpFoldResult(getInput()) : OpFoldResult();
+  return getInput().getType() == getType() ? OpFoldResult(getInput())
+                                           : OpFoldResult();
 }
 
 //===----------------------------------------------------------------------===//
 // Reductions and normalisations
 //===----------------------------------------------------------------------===//
 
-static SmallVector<int64_t> reducedShape(Shape shape, Shape axes, bool keepdims) {
+static SmallVector<int64_t> reducedShape(Shape shape, Shape axes,
+                                         bool keepdims) {
   SmallVector<int64_t> result;
   for (auto [i, size] : llvm::enumerate(shape)) {
     if (!llvm::is_contained(axes, static_cast<int64_t>(i)))
@@ -43,11 +48,13 @@ static SmallVector<int64_t> reducedShape(Shape shape, Shape axes, bool keepdims)
   return result;
 }
 
-template <typename Op> static void buildReduce(OpBuilder &builder, OperationState &state, Value input,
-                                               Shape axes, bool keepdims) {
+template <typename Op>
+static void buildReduce(OpBuilder &builder, OperationState &state, Value input,
+                        Shape axes, bool keepdims) {
   auto type = cast<RankedTensorType>(input.getType());
   Op::build(builder, state,
-            RankedTensorType::get(reducedShape(type.getShape(), axes, keepdims), type.getElementType()),
+            RankedTensorType::get(reducedShape(type.getShape(), axes, keepdims),
+                                  type.getElementType()),
             input, axes, keepdims);
 }
 
@@ -55,19 +62,21 @@ template <typename Op> static LogicalResult verifyReduce(Op op) {
   int64_t rank = shapeOf(op.getInput()).size(), last = -1;
   for (int64_t axis : op.getAxes()) {
     if (axis <= last || axis >= rank)
-      return op.emitOpError("axes must be ascending dimensions of ") << op.getInput().getType();
+      return op.emitOpError("axes must be ascending dimensions of ")
+             << op.getInput().getType();
     last = axis;
   }
-  return expectShape(op, op.getOutput(), "result",
-                     reducedShape(shapeOf(op.getInput()), op.getAxes(), op.getKeepdims()));
+  return expectShape(
+      op, op.getOutput(), "result",
+      reducedShape(shapeOf(op.getInput()), op.getAxes(), op.getKeepdims()));
 }
 
-void ReduceSumOp::build(OpBuilder &builder, OperationState &state, Value input, Shape axes,
-                        bool keepdims) {
+void ReduceSumOp::build(OpBuilder &builder, OperationState &state, Value input,
+                        Shape axes, bool keepdims) {
   buildReduce<ReduceSumOp>(builder, state, input, axes, keepdims);
 }
-void ReduceMaxOp::build(OpBuilder &builder, OperationState &state, Value input, Shape axes,
-                        bool keepdims) {
+void ReduceMaxOp::build(OpBuilder &builder, OperationState &state, Value input,
+                        Shape axes, bool keepdims) {
   buildReduce<ReduceMaxOp>(builder, state, input, axes, keepdims);
 }
 LogicalResult ReduceSumOp::verify() { return verifyReduce(*this); }
@@ -83,12 +92,14 @@ static Type rowStatistic(Type type) {
 /// Normalisations and their VJPs: `wholes` have the shape of the input, `rows`
 /// that of a weight, `statistics` one value per row of the input.
 template <typename Op>
-static LogicalResult verifyNorm(Op op, ValueRange wholes, ValueRange rows, ValueRange statistics) {
+static LogicalResult verifyNorm(Op op, ValueRange wholes, ValueRange rows,
+                                ValueRange statistics) {
   Shape shape = shapeOf(op.getInput());
   if (shape.empty())
     return op.emitOpError("needs an input of rank 1 or more");
   for (Value whole : wholes)
-    if (failed(expectShape(op, whole, isa<OpResult>(whole) ? "result" : "cotangent", shape)))
+    if (failed(expectShape(
+            op, whole, isa<OpResult>(whole) ? "result" : "cotangent", shape)))
       return failure();
   for (Value row : rows)
     if (failed(expectShape(op, row, "weight and bias", shape.take_back(1))))
@@ -96,33 +107,38 @@ static LogicalResult verifyNorm(Op op, ValueRange wholes, ValueRange rows, Value
   for (Value statistic : statistics)
     if (statistic.getType() != rowStatistic(op.getInput().getType()))
       return op.emitOpError("mean and rstd must be ")
-             << rowStatistic(op.getInput().getType()) << ", but one is " << statistic.getType();
+             << rowStatistic(op.getInput().getType()) << ", but one is "
+             << statistic.getType();
   return success();
 }
 
-void LayerNormOp::build(OpBuilder &builder, OperationState &state, Value input, Value weight,
-                        Value bias, float epsilon) {
+void LayerNormOp::build(OpBuilder &builder, OperationState &state, Value input,
+                        Value weight, Value bias, float epsilon) {
   Type statistic = rowStatistic(input.getType());
-  build(builder, state, input.getType(), statistic, statistic, input, weight, bias,
-        llvm::APFloat(epsilon));
+  build(builder, state, input.getType(), statistic, statistic, input, weight,
+        bias, llvm::APFloat(epsilon));
 }
 LogicalResult LayerNormOp::verify() {
-  return verifyNorm(*this, {getOutput()}, {getWeight(), getBias()}, {getMean(), getRstd()});
+  return verifyNorm(*this, {getOutput()}, {getWeight(), getBias()},
+                    {getMean(), getRstd()});
 }
 LogicalResult LayerNormApplyOp::verify() {
-  return verifyNorm(*this, {getOutput()}, {getWeight(), getBias()}, {getMean(), getRstd()});
+  return verifyNorm(*this, {getOutput()}, {getWeight(), getBias()},
+                    {getMean(), getRstd()});
 }
 LogicalResult LayerNormVJPOp::verify() {
-  return verifyNorm(*this, {getCotangent(), getOutput()}, {getWeight()}, {getMean(), getRstd()});
+  return verifyNorm(*this, {getCotangent(), getOutput()}, {getWeight()},
+                    {getMean(), getRstd()});
 }
 LogicalResult LayerNormParamsVJPOp::verify() {
-  return verifyNorm(*this, {getCotangent()}, {getDweight(), getDbias()}, {getMean(), getRstd()});
+  return verifyNorm(*this, {getCotangent()}, {getDweight(), getDbias()},
+                    {getMean(), getRstd()});
 }
 
-void RMSNormOp::build(OpBuilder &builder, OperationState &state, Value input, Value weight,
-                      float epsilon) {
-  build(builder, state, input.getType(), rowStatistic(input.getType()), input, weight,
-        llvm::APFloat(epsilon));
+void RMSNormOp::build(OpBuilder &builder, OperationState &state, Value input,
+                      Value weight, float epsilon) {
+  build(builder, state, input.getType(), rowStatistic(input.getType()), input,
+        weight, llvm::APFloat(epsilon));
 }
 LogicalResult RMSNormOp::verify() {
   return verifyNorm(*this, {getOutput()}, {getWeight()}, {getRstd()});
@@ -131,7 +147,8 @@ LogicalResult RMSNormApplyOp::verify() {
   return verifyNorm(*this, {getOutput()}, {getWeight()}, {getRstd()});
 }
 LogicalResult RMSNormVJPOp::verify() {
-  return verifyNorm(*this, {getCotangent(), getOutput()}, {getWeight()}, {getRstd()});
+  return verifyNorm(*this, {getCotangent(), getOutput()}, {getWeight()},
+                    {getRstd()});
 }
 LogicalResult RMSNormParamsVJPOp::verify() {
   return verifyNorm(*this, {getCotangent()}, {getDweight()}, {getRstd()});
@@ -141,8 +158,9 @@ LogicalResult RMSNormParamsVJPOp::verify() {
 // Contractions
 //===----------------------------------------------------------------------===//
 
-void MatmulOp::build(OpBuilder &builder, OperationState &state, Value lhs, Value rhs,
-                     Shape lhsContracting, Shape rhsContracting, int64_t batch) {
+void MatmulOp::build(OpBuilder &builder, OperationState &state, Value lhs,
+                     Value rhs, Shape lhsContracting, Shape rhsContracting,
+                     int64_t batch) {
   Shape a = shapeOf(lhs), b = shapeOf(rhs);
   SmallVector<int64_t> shape(a.take_front(batch));
   auto appendFree = [&](Shape operand, Shape contracting) {
@@ -156,13 +174,14 @@ void MatmulOp::build(OpBuilder &builder, OperationState &state, Value lhs, Value
       RankedTensorType::get({}, getElementTypeOrSelf(lhs.getType())),
       RankedTensorType::get({}, getElementTypeOrSelf(rhs.getType()))));
   // The default contraction is left unsaid.
-  bool isDefault = lhsContracting == Shape{static_cast<int64_t>(a.size()) - 1} &&
-                   rhsContracting == Shape{std::max<int64_t>(b.size() - 2, 0)};
+  bool isDefault =
+      lhsContracting == Shape{static_cast<int64_t>(a.size()) - 1} &&
+      rhsContracting == Shape{std::max<int64_t>(b.size() - 2, 0)};
   auto attr = [&](Shape dims) {
     return isDefault ? DenseI64ArrayAttr() : builder.getDenseI64ArrayAttr(dims);
   };
-  build(builder, state, RankedTensorType::get(shape, type.getElementType()), lhs, rhs,
-        attr(lhsContracting), attr(rhsContracting), batch);
+  build(builder, state, RankedTensorType::get(shape, type.getElementType()),
+        lhs, rhs, attr(lhsContracting), attr(rhsContracting), batch);
 }
 
 OpOperand &MatmulOp::getContractionLhs() { return getLhsMutable(); }
@@ -176,17 +195,20 @@ SmallVector<int64_t> MatmulOp::getLhsContractingDims() {
 SmallVector<int64_t> MatmulOp::getRhsContractingDims() {
   if (auto dims = getRhsContracting())
     return SmallVector<int64_t>(*dims);
-  return {std::max<int64_t>(static_cast<int64_t>(shapeOf(getRhs()).size()) - 2, 0)};
+  return {
+      std::max<int64_t>(static_cast<int64_t>(shapeOf(getRhs()).size()) - 2, 0)};
 }
 LogicalResult MatmulOp::verify() {
   if (shapeOf(getLhs()).empty() || shapeOf(getRhs()).empty())
     return emitOpError("cannot contract scalars");
   if (getLhsContracting().has_value() != getRhsContracting().has_value())
-    return emitOpError("must say what it contracts of both operands or of neither");
+    return emitOpError(
+        "must say what it contracts of both operands or of neither");
   if (static_cast<int64_t>(getBatch()) < 0)
     return emitOpError("has a negative number of batch dimensions");
-  return fp8::verifyContraction(*this, shapeOf(getLhs()), shapeOf(getRhs()), shapeOf(getOutput()),
-                                getBatch(), getLhsContractingDims(), getRhsContractingDims());
+  return fp8::verifyContraction(
+      *this, shapeOf(getLhs()), shapeOf(getRhs()), shapeOf(getOutput()),
+      getBatch(), getLhsContractingDims(), getRhsContractingDims());
 }
 
 //===----------------------------------------------------------------------===//
@@ -195,16 +217,20 @@ LogicalResult MatmulOp::verify() {
 
 /// What only moves elements may change one float type into another, no more.
 static LogicalResult verifyElementTypes(Operation *op) {
-  Type in = getElementTypeOrSelf(op->getOperand(0)), out = getElementTypeOrSelf(op->getResult(0));
+  Type in = getElementTypeOrSelf(op->getOperand(0)),
+       out = getElementTypeOrSelf(op->getResult(0));
   if (in == out || (isa<FloatType>(in) && isa<FloatType>(out)))
     return success();
   return op->emitOpError("cannot turn ") << in << " into " << out;
 }
 
 LogicalResult ReshapeOp::verify() {
-  auto in = cast<RankedTensorType>(getInput().getType()), out = cast<RankedTensorType>(getType());
-  if (in.getElementType() != out.getElementType() || in.getNumElements() != out.getNumElements())
-    return emitOpError("must keep element type and number of elements, but goes from ")
+  auto in = cast<RankedTensorType>(getInput().getType()),
+       out = cast<RankedTensorType>(getType());
+  if (in.getElementType() != out.getElementType() ||
+      in.getNumElements() != out.getNumElements())
+    return emitOpError(
+               "must keep element type and number of elements, but goes from ")
            << in << " to " << out;
   return success();
 }
@@ -218,25 +244,31 @@ OpFoldResult ReshapeOp::fold(FoldAdaptor) {
   return {};
 }
 
-void TransposeOp::build(OpBuilder &builder, OperationState &state, Value input, Shape permutation) {
+void TransposeOp::build(OpBuilder &builder, OperationState &state, Value input,
+                        Shape permutation) {
   auto type = cast<RankedTensorType>(input.getType());
   build(builder, state,
-        RankedTensorType::get(applyPermutation(type.getShape(), permutation), type.getElementType()),
+        RankedTensorType::get(applyPermutation(type.getShape(), permutation),
+                              type.getElementType()),
         input, permutation);
 }
 LogicalResult TransposeOp::verify() {
   Shape shape = shapeOf(getInput()), permutation = getPermutation();
   if (permutation.size() != shape.size() || !isPermutationVector(permutation))
-    return emitOpError("expects a permutation of ") << shape.size() << " dimensions";
+    return emitOpError("expects a permutation of ")
+           << shape.size() << " dimensions";
   if (failed(verifyElementTypes(*this)))
     return failure();
-  return expectShape(*this, getOutput(), "result", applyPermutation(shape, permutation));
+  return expectShape(*this, getOutput(), "result",
+                     applyPermutation(shape, permutation));
 }
 OpFoldResult TransposeOp::fold(FoldAdaptor) {
-  if (isIdentityPermutation(getPermutation()) && getInput().getType() == getType())
+  if (isIdentityPermutation(getPermutation()) &&
+      getInput().getType() == getType())
     return getInput();
   auto source = getInput().getDefiningOp<TransposeOp>();
-  if (!source || getElementTypeOrSelf(source.getInput()) != getElementTypeOrSelf(getInput()))
+  if (!source || getElementTypeOrSelf(source.getInput()) !=
+                     getElementTypeOrSelf(getInput()))
     return {};
   setPermutation(applyPermutation(source.getPermutation(), getPermutation()));
   getInputMutable().assign(source.getInput());
@@ -246,38 +278,47 @@ OpFoldResult TransposeOp::fold(FoldAdaptor) {
 LogicalResult BroadcastToOp::verify() {
   Type type = getBroadcastType(getInput().getType(), getType());
   if (!type || cast<ShapedType>(type).getShape() != shapeOf(getOutput()))
-    return emitOpError() << getInput().getType() << " does not broadcast to " << getType();
+    return emitOpError() << getInput().getType() << " does not broadcast to "
+                         << getType();
   return success();
 }
 OpFoldResult BroadcastToOp::fold(FoldAdaptor) {
-  return getInput().getType() == getType() ? OpFoldResult(getInput()) : OpFoldResult();
+  return getInput().getType() == getType() ? OpFoldResult(getInput())
+                                           : OpFoldResult();
 }
 
 /// Slice and place relate a whole and a box of it.
-static LogicalResult verifyBox(Operation *op, Shape whole, Shape box, Shape offsets, Shape strides) {
-  if (box.size() != whole.size() || offsets.size() != whole.size() || strides.size() != whole.size())
-    return op->emitOpError("needs an offset and a stride per dimension and keeps the rank");
+static LogicalResult verifyBox(Operation *op, Shape whole, Shape box,
+                               Shape offsets, Shape strides) {
+  if (box.size() != whole.size() || offsets.size() != whole.size() ||
+      strides.size() != whole.size())
+    return op->emitOpError(
+        "needs an offset and a stride per dimension and keeps the rank");
   for (size_t i = 0; i < whole.size(); ++i)
     if (offsets[i] < 0 || strides[i] < 1 ||
         (box[i] > 0 && offsets[i] + (box[i] - 1) * strides[i] >= whole[i]))
       return op->emitOpError("leaves dimension ")
-             << i << " of size " << whole[i] << ": offset " << offsets[i] << ", " << box[i]
-             << " elements, stride " << strides[i];
+             << i << " of size " << whole[i] << ": offset " << offsets[i]
+             << ", " << box[i] << " elements, stride " << strides[i];
   return success();
 }
 LogicalResult SliceOp::verify() {
   if (failed(verifyElementTypes(*this)))
     return failure();
-  return verifyBox(*this, shapeOf(getInput()), shapeOf(getOutput()), getOffsets(), getStrides());
+  return verifyBox(*this, shapeOf(getInput()), shapeOf(getOutput()),
+                   getOffsets(), getStrides());
 }
 LogicalResult PlaceOp::verify() {
-  return verifyBox(*this, shapeOf(getOutput()), shapeOf(getInput()), getOffsets(), getStrides());
+  return verifyBox(*this, shapeOf(getOutput()), shapeOf(getInput()),
+                   getOffsets(), getStrides());
 }
 
 /// Split and concat relate a whole and its consecutive parts.
-static LogicalResult verifyParts(Operation *op, Shape whole, ValueRange parts, int64_t axis) {
+static LogicalResult verifyParts(Operation *op, Shape whole, ValueRange parts,
+                                 int64_t axis) {
   if (axis < 0 || axis >= static_cast<int64_t>(whole.size()))
-    return op->emitOpError("axis ") << axis << " is no dimension of a tensor of rank " << whole.size();
+    return op->emitOpError("axis ")
+           << axis << " is no dimension of a tensor of rank " << whole.size();
   int64_t sum = 0;
   for (Value part : parts) {
     SmallVector<int64_t> shape(shapeOf(part));
@@ -286,10 +327,12 @@ static LogicalResult verifyParts(Operation *op, Shape whole, ValueRange parts, i
     sum += shape[axis];
     shape[axis] = whole[axis];
     if (Shape(shape) != whole)
-      return op->emitOpError("parts may differ from the whole only along axis ") << axis;
+      return op->emitOpError("parts may differ from the whole only along axis ")
+             << axis;
   }
   if (sum != whole[axis])
-    return op->emitOpError("parts add up to ") << sum << " along axis " << axis << ", not to " << whole[axis];
+    return op->emitOpError("parts add up to ")
+           << sum << " along axis " << axis << ", not to " << whole[axis];
   return success();
 }
 LogicalResult SplitOp::verify() {
@@ -304,19 +347,24 @@ LogicalResult ConcatOp::verify() {
 //===----------------------------------------------------------------------===//
 
 template <typename Op> static LogicalResult verifyAttention(Op op) {
-  Shape q = shapeOf(op.getQuery()), k = shapeOf(op.getKey()), v = shapeOf(op.getValue());
+  Shape q = shapeOf(op.getQuery()), k = shapeOf(op.getKey()),
+        v = shapeOf(op.getValue());
   int64_t heads = op.getHeads(), kvHeads = op.getKvHeads();
   if (q.size() != 3 || k.size() != 3 || v.size() != 3)
     return op.emitOpError("expects operands [batch, tokens, heads * dim]");
   if (heads < 1 || kvHeads < 1 || heads % kvHeads)
-    return op.emitOpError() << heads << " query heads are no multiple of " << kvHeads << " key heads";
-  if (q[2] % heads || k[2] % kvHeads || v[2] % kvHeads || q[2] / heads != k[2] / kvHeads)
+    return op.emitOpError() << heads << " query heads are no multiple of "
+                            << kvHeads << " key heads";
+  if (q[2] % heads || k[2] % kvHeads || v[2] % kvHeads ||
+      q[2] / heads != k[2] / kvHeads)
     return op.emitOpError("query and key heads differ in width: ")
-           << op.getQuery().getType() << " in " << heads << " heads, " << op.getKey().getType()
-           << " in " << kvHeads;
+           << op.getQuery().getType() << " in " << heads << " heads, "
+           << op.getKey().getType() << " in " << kvHeads;
   if (k[0] != q[0] || v[0] != q[0] || k[1] != v[1])
-    return op.emitOpError("batch or number of tokens differ between the operands");
-  if (failed(expectShape(op, op.getOutput(), "output", {q[0], q[1], v[2] / kvHeads * heads})))
+    return op.emitOpError(
+        "batch or number of tokens differ between the operands");
+  if (failed(expectShape(op, op.getOutput(), "output",
+                         {q[0], q[1], v[2] / kvHeads * heads})))
     return failure();
   return expectShape(op, op.getLse(), "lse", {q[0], heads, q[1]});
 }
@@ -324,7 +372,8 @@ template <typename Op> static LogicalResult verifyAttention(Op op) {
 LogicalResult AttentionOp::verify() { return verifyAttention(*this); }
 LogicalResult AttentionVJPOp::verify() {
   if (failed(verifyAttention(*this)) ||
-      failed(expectShape(*this, getCotangent(), "cotangent", shapeOf(getOutput()))) ||
+      failed(expectShape(*this, getCotangent(), "cotangent",
+                         shapeOf(getOutput()))) ||
       failed(expectShape(*this, getDquery(), "dquery", shapeOf(getQuery()))) ||
       failed(expectShape(*this, getDkey(), "dkey", shapeOf(getKey()))))
     return failure();
@@ -334,19 +383,23 @@ LogicalResult AttentionVJPOp::verify() {
 LogicalResult RotaryOp::verify() {
   Shape x = shapeOf(getInput());
   int64_t heads = getHeads(), dim = getRotaryDim();
-  if (x.size() != 3 || heads < 1 || x[2] % heads || dim < 2 || dim % 2 || dim > x[2] / heads)
-    return emitOpError("expects [batch, tokens, heads * dim] and an even rotary_dim within a head");
+  if (x.size() != 3 || heads < 1 || x[2] % heads || dim < 2 || dim % 2 ||
+      dim > x[2] / heads)
+    return emitOpError("expects [batch, tokens, heads * dim] and an even "
+                       "rotary_dim within a head");
   for (Value table : {getCos(), getSin()}) {
     Shape shape = shapeOf(table);
     if ((shape.size() != 2 && (shape.size() != 3 || shape[0] != x[0])) ||
         shape[shape.size() - 2] != x[1] || shape.back() != dim / 2)
-      return emitOpError("cos and sin must be [tokens, rotary_dim/2], with or without batch, but got ") << table.getType();
+      return emitOpError("cos and sin must be [tokens, rotary_dim/2], with or "
+                         "without batch, but got ")
+             << table.getType();
   }
   return expectShape(*this, getOutput(), "result", x);
 }
 
-static LogicalResult verifyEmbedding(Operation *op, Value table, Value ids, Value rows,
-                                     StringRef what) {
+static LogicalResult verifyEmbedding(Operation *op, Value table, Value ids,
+                                     Value rows, StringRef what) {
   if (shapeOf(table).size() != 2)
     return op->emitOpError("expects a table [rows, width]");
   SmallVector<int64_t> shape(shapeOf(ids));
@@ -357,13 +410,15 @@ LogicalResult EmbeddingOp::verify() {
   return verifyEmbedding(*this, getTable(), getIds(), getOutput(), "result");
 }
 LogicalResult EmbeddingVJPOp::verify() {
-  return verifyEmbedding(*this, getDtable(), getIds(), getCotangent(), "cotangent");
+  return verifyEmbedding(*this, getDtable(), getIds(), getCotangent(),
+                         "cotangent");
 }
 
-void CrossEntropyOp::build(OpBuilder &builder, OperationState &state, Value logits, Value labels,
-                           int64_t ignoreIndex) {
+void CrossEntropyOp::build(OpBuilder &builder, OperationState &state,
+                           Value logits, Value labels, int64_t ignoreIndex) {
   Type scalar = RankedTensorType::get({}, builder.getF32Type());
-  build(builder, state, scalar, RankedTensorType::get(shapeOf(labels), builder.getF32Type()), scalar,
+  build(builder, state, scalar,
+        RankedTensorType::get(shapeOf(labels), builder.getF32Type()), scalar,
         logits, labels, ignoreIndex);
 }
 template <typename Op> static LogicalResult verifyCrossEntropy(Op op) {
@@ -386,8 +441,8 @@ LogicalResult CrossEntropyVJPOp::verify() {
 //===----------------------------------------------------------------------===//
 
 LogicalResult AdamWOp::verify() {
-  for (Value value : {getGradient(), getMoment1(), getMoment2(), getNewParameter(),
-                      getNewMoment1(), getNewMoment2()})
+  for (Value value : {getGradient(), getMoment1(), getMoment2(),
+                      getNewParameter(), getNewMoment1(), getNewMoment2()})
     if (failed(expectShape(*this, value, "gradient, moments and results",
                            shapeOf(getParameter()))))
       return failure();

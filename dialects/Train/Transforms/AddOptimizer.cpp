@@ -203,11 +203,10 @@ static func::FuncOp makeUpdate(Location loc, ArrayRef<Trained> all) {
     bool decays = cast<ShapedType>(parameter.getType()).getRank() >= 2;
     Value p = builder.read(parameter);
     Value m = builder.read(moment1), v = builder.read(moment2);
-    auto adamw =
-        AdamWOp::create(builder, parameter.getLoc(), p.getType(), m.getType(),
-                        v.getType(), /*clamps=*/Type(), p, gradient, m, v,
-                        clip.getCoefficient(), lr, beta1, beta2, eps, decay,
-                        step, /*bound=*/Value(), decays);
+    auto adamw = AdamWOp::create(
+        builder, parameter.getLoc(), p.getType(), m.getType(), v.getType(),
+        /*clamps=*/Type(), p, gradient, m, v, clip.getCoefficient(), lr, beta1,
+        beta2, eps, decay, step, /*bound=*/Value(), decays);
     builder.assign(parameter, adamw.getNewParameter());
     builder.assign(moment1, adamw.getNewMoment1());
     builder.assign(moment2, adamw.getNewMoment2());

@@ -10,9 +10,12 @@ namespace fp8c::train {
 /// A contraction's result, in memory whatever its users are, plus a vector that
 /// is a variable.
 inline bool isBiasOfContraction(AddOp add) {
-  mlir::Operation *product = add.getLhs().getDefiningOp(), *bias = add.getRhs().getDefiningOp();
-  return mlir::isa_and_nonnull<fp8::FP8ContractionOpInterface>(product) && mlir::isa_and_nonnull<ReadOp>(bias) &&
-         add.getRhs().getType().getRank() == 1 && add.getType() == add.getLhs().getType();
+  mlir::Operation *product = add.getLhs().getDefiningOp(),
+                  *bias = add.getRhs().getDefiningOp();
+  return mlir::isa_and_nonnull<fp8::FP8ContractionOpInterface>(product) &&
+         mlir::isa_and_nonnull<ReadOp>(bias) &&
+         add.getRhs().getType().getRank() == 1 &&
+         add.getType() == add.getLhs().getType();
 }
 
 } // namespace fp8c::train

@@ -31,7 +31,8 @@ struct Group {
   Skeleton skeleton;
   SmallVector<int64_t> shape; // what the kernel runs over
   SmallVector<Operation *> ops;
-  SmallVector<Operation *> columnSums; // of which the kernel makes partial sums
+  SmallVector<Operation *> columnSums =
+      {}; // of which the kernel makes partial sums
 };
 
 struct FormFusions : train::impl::FormFusionsBase<FormFusions> {
@@ -46,7 +47,8 @@ struct FormFusions : train::impl::FormFusionsBase<FormFusions> {
   void joinQuantization(Operation *transpose);
   void joinColumnSum(Group &sum, ArrayRef<std::unique_ptr<Group>> groups);
   bool mayMake(const Group &group, Operation *columnSum) const;
-  void sumPartials(Operation *columnSum, Value result, Value partials, unsigned place);
+  void sumPartials(Operation *columnSum, Value result, Value partials,
+                   unsigned place);
   void moveUsersAfter(Operation *op, unsigned place);
   bool mayExtend(const Group &group, Operation *op, const Group &other) const;
   void merge(Group *into, Group *from);
@@ -59,14 +61,16 @@ struct FormFusions : train::impl::FormFusionsBase<FormFusions> {
 
 /// The shape that an op with one kernel runs over, and how; none if the op is
 /// not the kind that fuses.
-static std::optional<std::pair<Skeleton, ArrayRef<int64_t>>> classify(Operation *op) {
+static std::optional<std::pair<Skeleton, ArrayRef<int64_t>>>
+classify(Operation *op) {
   auto shape = [&](Value value) { return fp8::getShape(value.getType()); };
   if (isa<SumSquaresOp>(op))
     return {{Skeleton::sum, shape(op->getOperand(0))}};
   if (auto decomposable = dyn_cast<DecomposableOpInterface>(op)) {
     if (decomposable.reducesColumns())
       return {{Skeleton::columns, shape(op->getOperand(0))}};
-    return {{isa<AdamWOp>(op) ? Skeleton::map : Skeleton::rows, shape(op->getOperand(0))}};
+    return {{isa<AdamWOp>(op) ? Skeleton::map : Skeleton::rows,
+             shape(op->getOperand(0))}};
   }
   if (isa<ScalarExpansionOpInterface>(op)) {
     auto result = cast<RankedTensorType>(op->getResult(0).getType());
@@ -82,7 +86,8 @@ static std::optional<std::pair<Skeleton, ArrayRef<int64_t>>> classify(Operation 
   if (isa<ReduceSumOp, ReduceMaxOp>(op)) {
     ArrayRef<int64_t> axes = op->getAttrOfType<DenseI64ArrayAttr>("axes");
     int64_t rank = shape(op->getOperand(0)).size();
-    if (isa<ReduceSumOp>(op) && axes.back() == static_cast<int64_t>(axes.size()) - 1)
+    if (isa<ReduceSumOp>(op) &&
+        axes.back() == static_cast<int64_t>(axes.size()) - 1)
       return {{Skeleton::columns, shape(op->getOperand(0))}};
     if (axes.size() == 1 && axes[0] == rank - 1)
       return {{Skeleton::rows, shape(op->getOperand(0))}};
@@ -110,7 +115,8 @@ static bool isElementwise(Skeleton skeleton) {
 /// Worth more than reading its result from memory again? A kernel with
 /// reductions over a row computes what they need once more for each of them.
 static bool isExpensive(Operation *op) {
-  return isa<GeluOp, GeluVJPOp, ExpOp, LogOp, TanhOp, SigmoidOp, ErfOp, PowOp>(op);
+  return isa<GeluOp, GeluVJPOp, ExpOp, LogOp, TanhOp, SigmoidOp, ErfOp, PowOp>(
+      op);
 }
 static bool reduces(Operation *op) {
   return isa<DecomposableOpInterface, ReduceSumOp, ReduceMaxOp>(op) &&
@@ -126,7 +132,8 @@ static bool fitsSharedMemory(const Group &group, const Group &other, int more) {
   int64_t copies = more, cols = group.shape.empty() ? 1 : group.shape.back();
   bool reducing = false;
   for (const Group *half : {&group, &other}) {
-    copies += llvm::count_if(half->ops, [](Operation *op) { return isa<fp8::TransposeOp>(op); });
+    copies += llvm::count_if(
+        half->ops, [](Operation *op) { return isa<fp8::TransposeOp>(op); });
     reducing |= llvm::any_of(half->ops, reduces);
   }
   return copies <= 1 || !reducing || copies * cols <= kMostTransposedCodes;
@@ -145,13 +152,15 @@ static bool readsAllOf(const Group &group, const Group &other) {
     SmallPtrSet<Value, 8> inputs;
     for (Operation *op : of.ops)
       for (Value operand : op->getOperands())
-        if (isa<RankedTensorType, fp8::ScaledType>(operand.getType()) && fp8::getShape(operand.getType()) == ArrayRef(of.shape) &&
+        if (isa<RankedTensorType, fp8::ScaledType>(operand.getType()) &&
+            fp8::getShape(operand.getType()) == ArrayRef(of.shape) &&
             !llvm::is_contained(of.ops, operand.getDefiningOp()))
           inputs.insert(behindBarriers(operand));
     return inputs;
   };
   SmallPtrSet<Value, 8> inputs = getInputs(other);
-  return llvm::all_of(getInputs(group), [&](Value input) { return inputs.contains(input); });
+  return llvm::all_of(getInputs(group),
+                      [&](Value input) { return inputs.contains(input); });
 }
 
 /// `train.add(train.read @v, x)` assigned to @v and x not element-wise: the
@@ -180,18 +189,21 @@ static bool isAccumulation(Operation *op) {
 /// An accumulation of one term only: where there are several, they are added in
 /// program order.
 static bool isOnlyTerm(Operation *op) {
-  return isAccumulation(op) && isa<ReadOp>(op->getOperand(0).getDefiningOp()) && isa<AssignOp>(*op->user_begin());
+  return isAccumulation(op) && isa<ReadOp>(op->getOperand(0).getDefiningOp()) &&
+         isa<AssignOp>(*op->user_begin());
 }
 
 /// May `group` move down to `op`, where it merges with `other`?
-bool FormFusions::mayExtend(const Group &group, Operation *op, const Group &other) const {
+bool FormFusions::mayExtend(const Group &group, Operation *op,
+                            const Group &other) const {
   for (Operation *member : group.ops)
     for (Operation *user : member->getUsers())
       // An assignment takes effect at the function's exit, wherever it stands.
       if (isa<AssignOp>(user))
         continue;
       else if (const Group *owner = groupOf.lookup(user);
-          position.lookup(user) < position.lookup(op) && owner != &group && owner != &other)
+               position.lookup(user) < position.lookup(op) && owner != &group &&
+               owner != &other)
         return false;
   return true;
 }
@@ -200,7 +212,9 @@ void FormFusions::merge(Group *into, Group *from) {
   for (Operation *op : from->ops)
     groupOf[op] = into;
   into->ops.append(from->ops);
-  llvm::sort(into->ops, [&](Operation *a, Operation *b) { return position[a] < position[b]; });
+  llvm::sort(into->ops, [&](Operation *a, Operation *b) {
+    return position[a] < position[b];
+  });
   if (from->skeleton == Skeleton::rows)
     into->skeleton = Skeleton::rows;
   from->ops.clear();
@@ -210,7 +224,8 @@ void FormFusions::merge(Group *into, Group *from) {
 /// know rows and columns. On its own it is no kernel: it stays outside.
 void FormFusions::joinQuantization(Operation *transpose) {
   Group *group = groupOf.lookup(transpose->getOperand(0).getDefiningOp());
-  if (!group || !isElementwise(group->skeleton) || !mayExtend(*group, transpose, *group))
+  if (!group || !isElementwise(group->skeleton) ||
+      !mayExtend(*group, transpose, *group))
     return;
   group->skeleton = Skeleton::rows;
   group->ops.push_back(transpose);
@@ -223,7 +238,8 @@ static bool isSumOverRows(Operation *op) {
     return decomposable.reducesColumns();
   auto sum = dyn_cast<ReduceSumOp>(op);
   return sum && classify(op)->first == Skeleton::columns &&
-         fp8::getShape(sum.getOutput().getType()) == fp8::getShape(sum.getInput().getType()).take_back(1);
+         fp8::getShape(sum.getOutput().getType()) ==
+             fp8::getShape(sum.getInput().getType()).take_back(1);
 }
 
 void FormFusions::fuse(Block &block) {
@@ -241,28 +257,35 @@ void FormFusions::fuse(Block &block) {
     if (!kind || isAccumulation(&op))
       continue;
     auto [skeleton, shape] = *kind;
-    Group *own = groups.emplace_back(new Group{skeleton, SmallVector<int64_t>(shape), {&op}}).get();
+    Group *own = groups
+                     .emplace_back(new Group{
+                         skeleton, SmallVector<int64_t>(shape), {&op}})
+                     .get();
     groupOf[&op] = own;
     if (!isElementwise(skeleton))
       continue;
     // Merging two groups at `op` needs both to be free to move there.
     auto mayMerge = [&](Group *group) {
       own = groupOf[&op];
-      return group && group != own && isElementwise(group->skeleton) && group->shape == own->shape &&
-             !(llvm::any_of(group->ops, isExpensive) && llvm::any_of(own->ops, reduces)) &&
+      return group && group != own && isElementwise(group->skeleton) &&
+             group->shape == own->shape &&
+             !(llvm::any_of(group->ops, isExpensive) &&
+               llvm::any_of(own->ops, reduces)) &&
              fitsSharedMemory(*group, *own, /*more=*/0) &&
              mayExtend(*group, &op, *own) && mayExtend(*own, &op, *group);
     };
     for (Value operand : op.getOperands()) {
       Operation *producer = operand.getDefiningOp();
-      if (Group *group = producer ? groupOf.lookup(producer) : nullptr; mayMerge(group))
+      if (Group *group = producer ? groupOf.lookup(producer) : nullptr;
+          mayMerge(group))
         merge(group, own);
     }
     // So does what reads the same tensors once more.
     for (Value operand : op.getOperands()) {
       Operation *&reader = lastReader[behindBarriers(operand)];
-      if (Group *group = reader ? groupOf.lookup(reader) : nullptr; mayMerge(group) && readsAllOf(*group, *own) &&
-                                                                       fitsSharedMemory(*group, *own, /*more=*/1))
+      if (Group *group = reader ? groupOf.lookup(reader) : nullptr;
+          mayMerge(group) && readsAllOf(*group, *own) &&
+          fitsSharedMemory(*group, *own, /*more=*/1))
         merge(group, own);
       reader = &op;
     }
@@ -276,22 +299,25 @@ void FormFusions::fuse(Block &block) {
       outline(*group);
 }
 
-/// May the kernel of `group` make partial sums for `columnSum`? What both read is
-/// there where the kernel runs, and nobody waits for the sum before.
+/// May the kernel of `group` make partial sums for `columnSum`? What both read
+/// is there where the kernel runs, and nobody waits for the sum before.
 bool FormFusions::mayMake(const Group &group, Operation *columnSum) const {
   unsigned runs = position.lookup(group.ops.back());
   for (Value operand : columnSum->getOperands()) {
     Operation *producer = operand.getDefiningOp();
     const Group *owner = producer ? groupOf.lookup(producer) : nullptr;
-    if (producer && owner != &group && position.lookup(owner ? owner->ops.back() : producer) >= runs)
+    if (producer && owner != &group &&
+        position.lookup(owner ? owner->ops.back() : producer) >= runs)
       return false;
   }
-  return llvm::all_of(columnSum->getUsers(),
-                      [&](Operation *user) { return isOnlyTerm(user) || position.lookup(user) > runs; });
+  return llvm::all_of(columnSum->getUsers(), [&](Operation *user) {
+    return isOnlyTerm(user) || position.lookup(user) > runs;
+  });
 }
 
 /// Lets a kernel that computes or reads what `sum` sums over do it by the way.
-void FormFusions::joinColumnSum(Group &sum, ArrayRef<std::unique_ptr<Group>> groups) {
+void FormFusions::joinColumnSum(Group &sum,
+                                ArrayRef<std::unique_ptr<Group>> groups) {
   // GPU kernels that do so work on packs of eight columns.
   if (sum.shape.back() % 8)
     return;
@@ -300,16 +326,20 @@ void FormFusions::joinColumnSum(Group &sum, ArrayRef<std::unique_ptr<Group>> gro
   for (Value operand : op->getOperands()) {
     if (fp8::getShape(operand.getType()) != ArrayRef<int64_t>(sum.shape))
       continue;
-    // The kernel that makes the value comes first: it may not have to store it then.
+    // The kernel that makes the value comes first: it may not have to store it
+    // then.
     if (Operation *producer = operand.getDefiningOp())
       candidates.push_back(groupOf.lookup(producer));
     SmallVector<Operation *> users(operand.getUsers());
-    llvm::sort(users, [&](Operation *a, Operation *b) { return position.lookup(a) < position.lookup(b); });
+    llvm::sort(users, [&](Operation *a, Operation *b) {
+      return position.lookup(a) < position.lookup(b);
+    });
     for (Operation *user : users)
       candidates.push_back(groupOf.lookup(user));
   }
   for (Group *group : candidates)
-    if (group && isElementwise(group->skeleton) && group->shape == sum.shape && mayMake(*group, op)) {
+    if (group && isElementwise(group->skeleton) && group->shape == sum.shape &&
+        mayMake(*group, op)) {
       group->skeleton = Skeleton::rows;
       group->columnSums.push_back(op);
       groupOf.erase(op);
@@ -323,7 +353,8 @@ void FormFusions::joinColumnSum(Group &sum, ArrayRef<std::unique_ptr<Group>> gro
 /// number all of its ops again after every change.)
 void FormFusions::moveUsersAfter(Operation *op, unsigned place) {
   for (Operation *user : llvm::make_early_inc_range(op->getUsers()))
-    if ((isa<AssignOp>(user) || isOnlyTerm(user)) && position.lookup(user) < place) {
+    if ((isa<AssignOp>(user) || isOnlyTerm(user)) &&
+        position.lookup(user) < place) {
       user->moveAfter(op);
       moveUsersAfter(user, place);
     }
@@ -342,20 +373,24 @@ static std::string getResultName(Value value) {
     return name;
   if (isa<LayerNormParamsVJPOp>(op))
     return name + ".bias";
-  return name + (isa<LayerNormOp>(op) && index == 1 ? ".mean" : isa<fp8::QuantizeOp>(op) ? ".stats" : ".rstd");
+  return name + (isa<LayerNormOp>(op) && index == 1 ? ".mean"
+                 : isa<fp8::QuantizeOp>(op)         ? ".stats"
+                                                    : ".rstd");
 }
 
 /// Names of the ops in a fusion, for reports: "h.0/mlp/fc.bias + h.0/mlp/gelu".
 static std::string joinNames(ArrayRef<Operation *> ops) {
   SmallVector<StringRef> names;
   for (Operation *op : ops)
-    if (StringRef name = getName(op); !name.empty() && !llvm::is_contained(names, name))
+    if (StringRef name = getName(op);
+        !name.empty() && !llvm::is_contained(names, name))
       names.push_back(name);
   return llvm::join(names, " + ");
 }
 
 /// Replaces a sum over rows in the body of a fusion by partial sums.
-static SmallVector<Value> makePartialSums(Operation *columnSum, int64_t blockRows) {
+static SmallVector<Value> makePartialSums(Operation *columnSum,
+                                          int64_t blockRows) {
   OpBuilder builder(columnSum);
   SmallVector<Value> sums(columnSum->getResults());
   if (auto decomposable = dyn_cast<DecomposableOpInterface>(columnSum))
@@ -369,9 +404,12 @@ static SmallVector<Value> makePartialSums(Operation *columnSum, int64_t blockRow
     auto reduce = sum.getDefiningOp<ReduceSumOp>();
     replaced.push_back(reduce);
     ArrayRef<int64_t> shape = fp8::getShape(reduce.getInput().getType());
-    int64_t blocks = llvm::divideCeil(ShapedType::getNumElements(shape.drop_back()), blockRows);
-    auto type = RankedTensorType::get({blocks, shape.back()}, builder.getF32Type());
-    sum = PartialSumOp::create(builder, columnSum->getLoc(), type, reduce.getInput(), blockRows);
+    int64_t blocks = llvm::divideCeil(
+        ShapedType::getNumElements(shape.drop_back()), blockRows);
+    auto type =
+        RankedTensorType::get({blocks, shape.back()}, builder.getF32Type());
+    sum = PartialSumOp::create(builder, columnSum->getLoc(), type,
+                               reduce.getInput(), blockRows);
   }
   for (Operation *op : replaced)
     if (op->use_empty() && op->getBlock())
@@ -380,18 +418,23 @@ static SmallVector<Value> makePartialSums(Operation *columnSum, int64_t blockRow
 }
 
 /// The kernel that adds up the blocks, in order.
-void FormFusions::sumPartials(Operation *columnSum, Value result, Value partials, unsigned place) {
+void FormFusions::sumPartials(Operation *columnSum, Value result,
+                              Value partials, unsigned place) {
   OpBuilder builder(columnSum->getContext());
   builder.setInsertionPointAfterValue(partials);
-  auto fusion = FusionOp::create(builder, columnSum->getLoc(), TypeRange(result.getType()), partials, Skeleton::columns);
+  auto fusion = FusionOp::create(builder, columnSum->getLoc(),
+                                 TypeRange(result.getType()), partials,
+                                 Skeleton::columns);
   fusion->setDiscardableAttrs(columnSum->getDiscardableAttrDictionary());
   fusion->removeDiscardableAttr("precision");
-  fusion->setDiscardableAttr("result_names", builder.getStrArrayAttr({getResultName(result)}));
+  fusion->setDiscardableAttr("result_names",
+                             builder.getStrArrayAttr({getResultName(result)}));
   Block &body = fusion.getBody().emplaceBlock();
   builder.setInsertionPointToEnd(&body);
   Value argument = body.addArgument(partials.getType(), columnSum->getLoc());
-  Value sum = ReduceSumOp::create(builder, columnSum->getLoc(), result.getType(), argument,
-                                  builder.getDenseI64ArrayAttr({0}), /*keepdims=*/false);
+  Value sum = ReduceSumOp::create(
+      builder, columnSum->getLoc(), result.getType(), argument,
+      builder.getDenseI64ArrayAttr({0}), /*keepdims=*/false);
   YieldOp::create(builder, columnSum->getLoc(), sum);
   result.replaceAllUsesWith(fusion.getResult(0));
   moveUsersAfter(fusion, place);
@@ -427,7 +470,9 @@ void FormFusions::outline(Group &group) {
   }
   for (Operation *op : group.ops)
     for (Value result : op->getResults())
-      if (llvm::any_of(result.getUsers(), [&](Operation *user) { return !members.contains(user); }))
+      if (llvm::any_of(result.getUsers(), [&](Operation *user) {
+            return !members.contains(user);
+          }))
         outputs.push_back(result);
   if (outputs.empty() && group.columnSums.empty()) {
     delete body;
@@ -444,7 +489,8 @@ void FormFusions::outline(Group &group) {
       mapping.map(operand, mapping.lookup(behindBarriers(operand)));
     Operation *clone = builder.clone(*op, mapping);
     // What layers differ in would keep their kernels apart.
-    for (StringRef attr : {StringRef(kNameAttr), StringRef(kPhaseAttr), StringRef("precision")})
+    for (StringRef attr :
+         {StringRef(kNameAttr), StringRef(kPhaseAttr), StringRef("precision")})
       clone->removeDiscardableAttr(attr);
   }
   SmallVector<Value> yielded, sums;
@@ -454,13 +500,16 @@ void FormFusions::outline(Group &group) {
     for (Value operand : op->getOperands())
       mapping.map(operand, mapping.lookup(behindBarriers(operand)));
     llvm::append_range(sums, op->getResults());
-    llvm::append_range(yielded, makePartialSums(builder.clone(*op, mapping), sumRows));
+    llvm::append_range(yielded,
+                       makePartialSums(builder.clone(*op, mapping), sumRows));
     builder.setInsertionPointToEnd(body);
   }
   YieldOp::create(builder, last->getLoc(), yielded);
 
   builder.setInsertionPoint(last);
-  auto fusion = FusionOp::create(builder, last->getLoc(), ValueRange(yielded).getTypes(), inputs, group.skeleton);
+  auto fusion =
+      FusionOp::create(builder, last->getLoc(), ValueRange(yielded).getTypes(),
+                       inputs, group.skeleton);
   fusion.getBody().push_back(body);
   if (std::string name = joinNames(all); !name.empty())
     setName(fusion, name);
@@ -471,13 +520,16 @@ void FormFusions::outline(Group &group) {
   for (Value output : outputs)
     resultNames.push_back(builder.getStringAttr(getResultName(output)));
   for (Value sum : sums)
-    resultNames.push_back(builder.getStringAttr(getResultName(sum) + ".partials"));
+    resultNames.push_back(
+        builder.getStringAttr(getResultName(sum) + ".partials"));
   fusion->setDiscardableAttr("result_names", builder.getArrayAttr(resultNames));
   for (auto [output, result] : llvm::zip_first(outputs, fusion.getResults()))
     output.replaceAllUsesWith(result);
   moveUsersAfter(fusion, position.lookup(last));
-  for (auto [sum, partials] : llvm::zip(sums, fusion.getResults().drop_front(outputs.size())))
-    sumPartials(cast<OpResult>(sum).getOwner(), sum, partials, position.lookup(last));
+  for (auto [sum, partials] :
+       llvm::zip(sums, fusion.getResults().drop_front(outputs.size())))
+    sumPartials(cast<OpResult>(sum).getOwner(), sum, partials,
+                position.lookup(last));
   for (Operation *op : llvm::reverse(all)) {
     groupOf.erase(op);
     op->erase();

@@ -80,9 +80,9 @@ static bool isConversion(Operation *op) {
   return isa<CastOp, fp8::QuantizeOp>(op);
 }
 static bool isChainOp(Operation *op) {
-  return isConversion(op) || isa<ReshapeOp, TransposeOp, fp8::AmaxOp,
-                                 fp8::ComputeScaleOp, fp8::TransposeOp,
-             fp8::DequantizeOp>(op);
+  return isConversion(op) ||
+         isa<ReshapeOp, TransposeOp, fp8::AmaxOp, fp8::ComputeScaleOp,
+             fp8::TransposeOp, fp8::DequantizeOp>(op);
 }
 
 Materializer::Materializer(ModuleOp module) : module(module), symbols(module) {

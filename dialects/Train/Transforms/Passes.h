@@ -1,4 +1,5 @@
-//===- Passes.h - Passes of dialects/Train/Transforms --------------*- C++ -*-===//
+//===- Passes.h - Passes of dialects/Train/Transforms --------------*- C++
+//-*-===//
 
 #ifndef TRAIN_TRANSFORMS_PASSES_H
 #define TRAIN_TRANSFORMS_PASSES_H

@@ -5,8 +5,9 @@
 // placed before it, each once: what they yield lives no longer than it must.
 // Whether it pays is the caller's to say: see `fp8c compile --memory-limit`.
 //
-// A weight gradient, whose result nobody waits for, is put off until the VJP that
-// reads what the clones read: they can then be one kernel, which reads it once.
+// A weight gradient, whose result nobody waits for, is put off until the VJP
+// that reads what the clones read: they can then be one kernel, which reads it
+// once.
 //
 //===----------------------------------------------------------------------===//
 
@@ -41,7 +42,8 @@ private:
   bool isChosen(Value value) const {
     Operation *op = value.getDefiningOp();
     // Statistics are small: they stay.
-    return op && chosen.contains(op) && !(isNorm(op) && value != op->getResult(0));
+    return op && chosen.contains(op) &&
+           !(isNorm(op) && value != op->getResult(0));
   }
   static bool isNorm(Operation *op) { return isa<LayerNormOp, RMSNormOp>(op); }
   Value recompute(Value value, OpBuilder &builder);
@@ -69,12 +71,14 @@ Recomputer::Recomputer(Block &block) : block(block) {
     if (isBackward(&op))
       break;
     forward.push_back(&op);
-    if (isMemoryEffectFree(&op) &&
-        llvm::all_of(op.getOperands(), [&](Value v) { return fixed.contains(v); }))
+    if (isMemoryEffectFree(&op) && llvm::all_of(op.getOperands(), [&](Value v) {
+          return fixed.contains(v);
+        }))
       fixed.insert_range(op.getResults());
   }
   llvm::erase_if(forward, [&](Operation *op) {
-    return op->getNumResults() == 0 || !isMemoryEffectFree(op) || fixed.contains(op->getResult(0));
+    return op->getNumResults() == 0 || !isMemoryEffectFree(op) ||
+           fixed.contains(op->getResult(0));
   });
 }
 
@@ -92,7 +96,8 @@ void Recomputer::chooseActivations() {
   for (Operation *op : forward) {
     auto follows = [&](Value operand) {
       Operation *producer = operand.getDefiningOp();
-      return producer && isa<ScalarExpansionOpInterface>(producer) && chosen.contains(producer);
+      return producer && isa<ScalarExpansionOpInterface>(producer) &&
+             chosen.contains(producer);
     };
     if (isa<GeluOp, SigmoidOp, TanhOp, ReluOp, ErfOp>(op) ||
         (isa<MulOp>(op) && llvm::any_of(op->getOperands(), follows)))
@@ -144,12 +149,14 @@ Value Recomputer::recompute(Value value, OpBuilder &builder) {
   auto get = [&](Value operand) { return mapping.lookup(operand); };
   Operation *clone;
   if (auto norm = dyn_cast<LayerNormOp>(op))
-    clone = LayerNormApplyOp::create(builder, op->getLoc(), norm.getOutput().getType(), get(norm.getInput()),
-                                     get(norm.getWeight()), get(norm.getBias()),
-                                     keep(norm.getMean(), builder), keep(norm.getRstd(), builder));
+    clone = LayerNormApplyOp::create(
+        builder, op->getLoc(), norm.getOutput().getType(), get(norm.getInput()),
+        get(norm.getWeight()), get(norm.getBias()),
+        keep(norm.getMean(), builder), keep(norm.getRstd(), builder));
   else if (auto norm = dyn_cast<RMSNormOp>(op))
-    clone = RMSNormApplyOp::create(builder, op->getLoc(), norm.getOutput().getType(), get(norm.getInput()),
-                                   get(norm.getWeight()), keep(norm.getRstd(), builder));
+    clone = RMSNormApplyOp::create(
+        builder, op->getLoc(), norm.getOutput().getType(), get(norm.getInput()),
+        get(norm.getWeight()), keep(norm.getRstd(), builder));
   else
     clone = builder.clone(*op, mapping);
   setName(clone, getName(op));
@@ -169,17 +176,21 @@ void Recomputer::useClones(Operation *op, OpBuilder &builder) {
 // Weight gradients that wait
 //===----------------------------------------------------------------------===//
 
-static bool isWeightGradient(Operation *op) { return isa<MatmulOp>(op) && getPhase(op) == kPhaseWgrad; }
+static bool isWeightGradient(Operation *op) {
+  return isa<MatmulOp>(op) && getPhase(op) == kPhaseWgrad;
+}
 
 /// Does an op become, or stand between, kernels that fuse?
 static bool isLight(Operation *op) {
-  return isa<ScalarExpansionOpInterface, DecomposableOpInterface, ReduceSumOp, ReshapeOp, BroadcastToOp, ReadOp, AssignOp>(op) ||
+  return isa<ScalarExpansionOpInterface, DecomposableOpInterface, ReduceSumOp,
+             ReshapeOp, BroadcastToOp, ReadOp, AssignOp>(op) ||
          op->hasTrait<OpTrait::ConstantLike>();
 }
 
-/// All that is computed anew for a value, and what that starts from; false if it
-/// takes more than element-wise ops.
-bool Recomputer::collectChain(Value value, SmallVectorImpl<Value> &chain) const {
+/// All that is computed anew for a value, and what that starts from; false if
+/// it takes more than element-wise ops.
+bool Recomputer::collectChain(Value value,
+                              SmallVectorImpl<Value> &chain) const {
   if (fixed.contains(value) || llvm::is_contained(chain, value))
     return true;
   chain.push_back(value);
@@ -187,24 +198,30 @@ bool Recomputer::collectChain(Value value, SmallVectorImpl<Value> &chain) const 
     return true;
   Operation *op = value.getDefiningOp();
   return (isNorm(op) || isa<ScalarExpansionOpInterface>(op)) &&
-         llvm::all_of(op->getOperands(), [&](Value operand) { return collectChain(operand, chain); });
+         llvm::all_of(op->getOperands(), [&](Value operand) {
+           return collectChain(operand, chain);
+         });
 }
 
 /// The op before which the clones for `op`'s operand `value` had better stand;
 /// null if that is `op` itself.
 Operation *Recomputer::findPartner(Operation *op, Value value) {
   SmallVector<Value> chain;
-  if (!isWeightGradient(op) || anew.contains(value) || !collectChain(value, chain))
+  if (!isWeightGradient(op) || anew.contains(value) ||
+      !collectChain(value, chain))
     return nullptr;
   // Only a gradient variable waits for the result.
   auto isTerm = [](Operation *user) {
     return isa<AssignOp>(user) ||
-           (isa<AddOp>(user) && llvm::all_of(user->getUsers(), [](Operation *last) { return isa<AssignOp>(last); }));
+           (isa<AddOp>(user) &&
+            llvm::all_of(user->getUsers(),
+                         [](Operation *last) { return isa<AssignOp>(last); }));
   };
   Operation *partner = nullptr;
   for (Value link : chain)
     for (Operation *user : link.getUsers()) {
-      if (user->getBlock() != &block || !isBackward(user) || !op->isBeforeInBlock(user) || isWeightGradient(user))
+      if (user->getBlock() != &block || !isBackward(user) ||
+          !op->isBeforeInBlock(user) || isWeightGradient(user))
         continue;
       if (!partner || user->isBeforeInBlock(partner))
         partner = user;
@@ -212,10 +229,13 @@ Operation *Recomputer::findPartner(Operation *op, Value value) {
   if (!partner || !isLight(partner))
     return nullptr;
   // All who use the clones must come after them, if not wait, too.
-  auto mayWait = [&](Operation *user) { return isWeightGradient(user) && llvm::all_of(user->getUsers(), isTerm); };
+  auto mayWait = [&](Operation *user) {
+    return isWeightGradient(user) && llvm::all_of(user->getUsers(), isTerm);
+  };
   for (Value link : chain)
     for (Operation *user : link.getUsers())
-      if (isChosen(link) && isBackward(user) && user->isBeforeInBlock(partner) && !mayWait(user))
+      if (isChosen(link) && isBackward(user) &&
+          user->isBeforeInBlock(partner) && !mayWait(user))
         return nullptr;
   return mayWait(op) ? partner : nullptr;
 }
@@ -266,7 +286,8 @@ struct Recompute : train::impl::RecomputeBase<Recompute> {
   void runOnOperation() override {
     auto micro = getOperation().lookupSymbol<func::FuncOp>("micro");
     if (!micro || !micro.getBody().hasOneBlock()) {
-      getOperation().emitError("needs a function @micro of one block: run train-autodiff before train-recompute");
+      getOperation().emitError("needs a function @micro of one block: run "
+                               "train-autodiff before train-recompute");
       return signalPassFailure();
     }
     Recomputer recomputer(micro.getBody().front());
@@ -274,23 +295,28 @@ struct Recompute : train::impl::RecomputeBase<Recompute> {
       if (failed(choose(recomputer, value)))
         return signalPassFailure();
     recomputer.run();
-    getOperation()->setAttr("train.recompute", StringAttr::get(&getContext(), llvm::join(values, ",")));
+    getOperation()->setAttr(
+        "train.recompute",
+        StringAttr::get(&getContext(), llvm::join(values, ",")));
   }
 
   LogicalResult choose(Recomputer &recomputer, StringRef value) {
     auto [word, number] = value.split(':');
     int64_t layers = std::numeric_limits<int64_t>::max();
-    bool isBlock = word == "block" && (word == value || !number.getAsInteger(10, layers));
+    bool isBlock =
+        word == "block" && (word == value || !number.getAsInteger(10, layers));
     if (value == "norm")
       recomputer.chooseNorms();
     else if (value == "gelu")
       recomputer.chooseActivations();
     else if (!isBlock)
       return emitError(getOperation().getLoc())
-             << "cannot recompute '" << value << "': it knows norm, gelu, block and block:<number of layers>";
+             << "cannot recompute '" << value
+             << "': it knows norm, gelu, block and block:<number of layers>";
     else if (failed(recomputer.chooseBlocks(layers)))
       return emitError(getOperation().getLoc())
-             << "cannot recompute blocks: no op's name has a layer's number, as \"h.0/mlp/fc\"";
+             << "cannot recompute blocks: no op's name has a layer's number, "
+                "as \"h.0/mlp/fc\"";
     return success();
   }
 };

@@ -40,13 +40,15 @@ struct RepeatBias : train::impl::RepeatBiasBase<RepeatBias> {
   }
 
   void repeat(AddOp add) {
-    for (OpOperand &use : llvm::make_early_inc_range(add.getOutput().getUses())) {
+    for (OpOperand &use :
+         llvm::make_early_inc_range(add.getOutput().getUses())) {
       Operation *user = use.getOwner();
       if (isa<BarrierOp>(user)) {
         // The sum is computed anew, too: from the product, behind its barrier.
         OpBuilder builder(user);
         IRMapping mapping;
-        mapping.map(add.getLhs(), BarrierOp::create(builder, user->getLoc(), add.getLhs()));
+        mapping.map(add.getLhs(),
+                    BarrierOp::create(builder, user->getLoc(), add.getLhs()));
         Operation *clone = builder.clone(*add, mapping);
         setPhase(clone, kPhaseRecompute);
         user->replaceAllUsesWith(clone);

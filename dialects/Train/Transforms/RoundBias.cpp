@@ -17,7 +17,8 @@ namespace fp8c::train {
 
 /// Reads its operands from memory: library calls, and views for them.
 static bool needsMemory(Operation *op) {
-  return isa<SplitOp, ReshapeOp, TransposeOp, AttentionOp, AttentionVJPOp, RotaryOp>(op);
+  return isa<SplitOp, ReshapeOp, TransposeOp, AttentionOp, AttentionVJPOp,
+             RotaryOp>(op);
 }
 
 namespace {
@@ -27,7 +28,8 @@ struct RoundBias : train::impl::RoundBiasBase<RoundBias> {
     for (auto function : getOperation().getOps<func::FuncOp>())
       if (!function.isExternal())
         for (auto add : function.getOps<AddOp>())
-          if (isBiasOfContraction(add) && llvm::all_of(add->getUsers(), needsMemory))
+          if (isBiasOfContraction(add) &&
+              llvm::all_of(add->getUsers(), needsMemory))
             round(add);
   }
 
@@ -37,8 +39,11 @@ struct RoundBias : train::impl::RoundBiasBase<RoundBias> {
     if (bias.getElementType() == element)
       return;
     OpBuilder builder(add);
-    auto cast = CastOp::create(builder, add.getLoc(), RankedTensorType::get(bias.getShape(), element), add.getRhs());
-    cast->setDiscardableAttrs(add.getRhs().getDefiningOp()->getDiscardableAttrDictionary());
+    auto cast = CastOp::create(builder, add.getLoc(),
+                               RankedTensorType::get(bias.getShape(), element),
+                               add.getRhs());
+    cast->setDiscardableAttrs(
+        add.getRhs().getDefiningOp()->getDiscardableAttrDictionary());
     add.getRhsMutable().assign(cast.getOutput());
   }
 };

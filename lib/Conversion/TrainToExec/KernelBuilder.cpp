@@ -1,10 +1,11 @@
 //===- KernelBuilder.cpp - From fusions to kernels ------------------------===//
 //
-// A fusion's ops are decomposed to element-wise ops and reductions. The kernel is then
-// built backwards from what it stores: every element-wise value is computed
-// where it is needed, once per region; what does not depend on the column
-// stands outside of the loops. Recomputing after a reduction costs arithmetic,
-// which these kernels have to spare, and saves memory traffic, which they do not.
+// A fusion's ops are decomposed to element-wise ops and reductions. The kernel
+// is then built backwards from what it stores: every element-wise value is
+// computed where it is needed, once per region; what does not depend on the
+// column stands outside of the loops. Recomputing after a reduction costs
+// arithmetic, which these kernels have to spare, and saves memory traffic,
+// which they do not.
 //
 //===----------------------------------------------------------------------===//
 
@@ -17,7 +18,8 @@ using namespace fp8c;
 using namespace fp8c::train;
 using exec::Access;
 
-std::optional<Position> Position::get(ArrayRef<int64_t> value, ArrayRef<int64_t> domain) {
+std::optional<Position> Position::get(ArrayRef<int64_t> value,
+                                      ArrayRef<int64_t> domain) {
   auto count = [](ArrayRef<int64_t> shape) {
     int64_t n = 1;
     for (int64_t size : shape)
@@ -28,7 +30,8 @@ std::optional<Position> Position::get(ArrayRef<int64_t> value, ArrayRef<int64_t>
     return Position{count(value) == 1 ? Access::scalar : Access::full};
   if (count(value) == 1)
     return Position{Access::scalar};
-  if (value.size() == domain.size() && value.back() == 1 && value.drop_back() == domain.drop_back())
+  if (value.size() == domain.size() && value.back() == 1 &&
+      value.drop_back() == domain.drop_back())
     return Position{Access::row};
   while (!value.empty() && value.front() == 1)
     value = value.drop_front();
@@ -82,8 +85,8 @@ namespace {
 /// Builds one kernel's body.
 class BodyBuilder {
 public:
-  BodyBuilder(FusionOp fusion, Block &source, exec::KernelOp kernel, ArrayRef<Accumulation> accumulate,
-              ArrayRef<int64_t> domain);
+  BodyBuilder(FusionOp fusion, Block &source, exec::KernelOp kernel,
+              ArrayRef<Accumulation> accumulate, ArrayRef<int64_t> domain);
   LogicalResult build();
 
 private:
@@ -93,7 +96,9 @@ private:
     DenseMap<Value, Value> exact, rounded;
   };
 
-  Position position(Value value) { return *Position::get(fp8::getShape(value.getType()), domain); }
+  Position position(Value value) {
+    return *Position::get(fp8::getShape(value.getType()), domain);
+  }
   bool isOutsideLoops(Value value);
   Value argument(Type elementType, StringRef name);
   Value load(Value value, OpBuilder &builder);
@@ -104,7 +109,8 @@ private:
   template <typename RegionOp> void fillRegion(RegionOp op, Value element);
   Value readBack(fp8::QuantizeOp quantize, Scope &each);
   exec::QuantizeOp storeCode(fp8::QuantizeOp quantize, Scope &each);
-  void output(Value value, Value target, Accumulation accumulation, Scope &each);
+  void output(Value value, Value target, Accumulation accumulation,
+              Scope &each);
 
   FusionOp fusion;
   Block &source;
@@ -131,13 +137,17 @@ static std::string shortName(Value value) {
   else if (auto hyper = dyn_cast_or_null<HyperOp>(op))
     return hyper.getSymbol().str();
   else if (auto scales = dyn_cast_or_null<UpdateScalesOp>(op))
-    return value == scales.getBound() ? "bound" : value == scales.getKey() ? "key" : "scale";
-  else if (isa_and_nonnull<fp8::CurrentScaleOp, fp8::ComputeScaleOp, StoredScaleOp>(op))
+    return value == scales.getBound() ? "bound"
+           : value == scales.getKey() ? "key"
+                                      : "scale";
+  else if (isa_and_nonnull<fp8::CurrentScaleOp, fp8::ComputeScaleOp,
+                           StoredScaleOp>(op))
     return "scale";
   else if (op) {
     name = getName(op);
     name = name.split(" + ").second.empty() ? name : name.rsplit(" + ").second;
-    if (StringRef phase = getPhase(op); phase == kPhaseDgrad || phase == kPhaseWgrad)
+    if (StringRef phase = getPhase(op);
+        phase == kPhaseDgrad || phase == kPhaseWgrad)
       prefix = "d_";
   }
   if (name.empty())
@@ -155,9 +165,13 @@ static std::string shortName(Value value) {
 }
 
 BodyBuilder::BodyBuilder(FusionOp fusion, Block &source, exec::KernelOp kernel,
-                         ArrayRef<Accumulation> accumulate, ArrayRef<int64_t> domain)
-    : fusion(fusion), source(source), kernel(kernel), accumulate(accumulate), domain(domain),
-      body(&kernel.getBody().emplaceBlock()), outer{OpBuilder::atBlockEnd(body), {}, {}} {}
+                         ArrayRef<Accumulation> accumulate,
+                         ArrayRef<int64_t> domain)
+    : fusion(fusion), source(source), kernel(kernel), accumulate(accumulate),
+      domain(domain),
+      body(&kernel.getBody().emplaceBlock()), outer{OpBuilder::atBlockEnd(body),
+                                                    {},
+                                                    {}} {}
 
 Value BodyBuilder::argument(Type elementType, StringRef name) {
   std::string unique = name.str();
@@ -169,7 +183,8 @@ Value BodyBuilder::argument(Type elementType, StringRef name) {
   for (unsigned i = 2; taken(unique); ++i)
     unique = (name + llvm::Twine(i)).str();
   argumentNames.push_back(StringAttr::get(fusion.getContext(), unique));
-  return body->addArgument(UnrankedMemRefType::get(elementType, {}), fusion.getLoc());
+  return body->addArgument(UnrankedMemRefType::get(elementType, {}),
+                           fusion.getLoc());
 }
 
 bool BodyBuilder::isOutsideLoops(Value value) {
@@ -183,26 +198,31 @@ bool BodyBuilder::isOutsideLoops(Value value) {
 
 Value BodyBuilder::load(Value value, OpBuilder &builder) {
   Position at = position(value);
-  Value result = exec::LoadOp::create(builder, fusion.getLoc(), builder.getF32Type(),
-                                      arguments.lookup(value), at.access, at.period);
+  Value result =
+      exec::LoadOp::create(builder, fusion.getLoc(), builder.getF32Type(),
+                           arguments.lookup(value), at.access, at.period);
   if (Value inverse = inverseScales.lookup(value))
     result = arith::MulFOp::create(
         builder, fusion.getLoc(), result,
-        exec::LoadOp::create(fusion.getSkeleton() == Skeleton::sum ? builder : outer.builder, fusion.getLoc(),
-                             builder.getF32Type(), inverse, Access::scalar, 0));
+        exec::LoadOp::create(
+            fusion.getSkeleton() == Skeleton::sum ? builder : outer.builder,
+            fusion.getLoc(), builder.getF32Type(), inverse, Access::scalar, 0));
   return result;
 }
 
 Value BodyBuilder::reduce(Operation *op, Scope &inner) {
-  auto kind = isa<ReduceMaxOp>(op) ? exec::Reduction::max : exec::Reduction::sum;
-  auto reduction = exec::ReduceOp::create(outer.builder, op->getLoc(), outer.builder.getF32Type(), kind);
+  auto kind =
+      isa<ReduceMaxOp>(op) ? exec::Reduction::max : exec::Reduction::sum;
+  auto reduction = exec::ReduceOp::create(outer.builder, op->getLoc(),
+                                          outer.builder.getF32Type(), kind);
   OpBuilder::InsertionGuard guard(outer.builder);
   outer.builder.setInsertionPoint(reduction);
   fillRegion(reduction, op->getOperand(0));
   return reduction;
 }
 
-template <typename RegionOp> void BodyBuilder::fillRegion(RegionOp op, Value element) {
+template <typename RegionOp>
+void BodyBuilder::fillRegion(RegionOp op, Value element) {
   Scope scope{OpBuilder::atBlockEnd(&op.getBody().emplaceBlock()), {}, {}};
   Value value = get(element, scope);
   exec::YieldOp::create(scope.builder, op.getLoc(), value);
@@ -217,23 +237,29 @@ Value BodyBuilder::getExact(Value value, Scope &inner) {
   if (!op) {
     result = load(value, scope.builder);
   } else if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
-    auto splat = cast<SplatElementsAttr>(constant.getValue()).getSplatValue<APFloat>();
-    result = arith::ConstantOp::create(scope.builder, op->getLoc(),
-                                       scope.builder.getF32FloatAttr(splat.convertToFloat()));
+    auto splat =
+        cast<SplatElementsAttr>(constant.getValue()).getSplatValue<APFloat>();
+    result = arith::ConstantOp::create(
+        scope.builder, op->getLoc(),
+        scope.builder.getF32FloatAttr(splat.convertToFloat()));
   } else if (isa<ReduceSumOp, ReduceMaxOp>(op)) {
     result = reduce(op, inner);
   } else if (isa<fp8::DequantizeOp>(op)) {
     auto quantize = op->getOperand(0).getDefiningOp<fp8::QuantizeOp>();
-    result = quantize ? readBack(quantize, inner) : get(op->getOperand(0), inner);
+    result =
+        quantize ? readBack(quantize, inner) : get(op->getOperand(0), inner);
   } else if (auto clamp = dyn_cast<fp8::ClampOp>(op)) {
-    Value element = get(clamp.getInput(), scope), limit = get(clamp.getLimit(), scope);
-    result = exec::ClampOp::create(scope.builder, op->getLoc(), scope.builder.getF32Type(), element, limit,
+    Value element = get(clamp.getInput(), scope),
+          limit = get(clamp.getLimit(), scope);
+    result = exec::ClampOp::create(scope.builder, op->getLoc(),
+                                   scope.builder.getF32Type(), element, limit,
                                    arguments.lookup(clamp.getStats()));
   } else {
     SmallVector<Value> operands;
     for (Value operand : op->getOperands())
       operands.push_back(get(operand, scope));
-    result = cast<ScalarExpansionOpInterface>(op).expandScalar(scope.builder, op->getLoc(), operands);
+    result = cast<ScalarExpansionOpInterface>(op).expandScalar(
+        scope.builder, op->getLoc(), operands);
   }
   scope.exact[value] = result;
   return result;
@@ -243,13 +269,16 @@ Value BodyBuilder::get(Value value, Scope &inner) {
   Value exact = getExact(value, inner);
   Type type = getElementTypeOrSelf(value.getType());
   // A loaded value is of its type already.
-  if (!value.getDefiningOp() || !isa<RankedTensorType>(value.getType()) || type.isF32())
+  if (!value.getDefiningOp() || !isa<RankedTensorType>(value.getType()) ||
+      type.isF32())
     return exact;
   Scope &scope = isOutsideLoops(value) ? outer : inner;
   Value &rounded = scope.rounded[value];
   if (!rounded) {
-    Value narrow = arith::TruncFOp::create(scope.builder, value.getLoc(), type, exact);
-    rounded = arith::ExtFOp::create(scope.builder, value.getLoc(), scope.builder.getF32Type(), narrow);
+    Value narrow =
+        arith::TruncFOp::create(scope.builder, value.getLoc(), type, exact);
+    rounded = arith::ExtFOp::create(scope.builder, value.getLoc(),
+                                    scope.builder.getF32Type(), narrow);
   }
   return rounded;
 }
@@ -258,7 +287,8 @@ Value BodyBuilder::get(Value value, Scope &inner) {
 exec::QuantizeOp BodyBuilder::storeCode(fp8::QuantizeOp quantize, Scope &each) {
   if (exec::QuantizeOp op = stored.lookup(quantize))
     return op;
-  Value element = get(quantize.getInput(), each), scale = get(quantize.getScale(), each), transposed, key;
+  Value element = get(quantize.getInput(), each),
+        scale = get(quantize.getScale(), each), transposed, key;
   if (quantize.getKey())
     key = get(quantize.getKey(), each);
   bool isRead = false;
@@ -268,23 +298,28 @@ exec::QuantizeOp BodyBuilder::storeCode(fp8::QuantizeOp quantize, Scope &each) {
     isRead |= isa<fp8::DequantizeOp>(user);
   }
   return stored[quantize] = exec::QuantizeOp::create(
-             each.builder, fusion.getLoc(), isRead ? each.builder.getF32Type() : Type(), element, scale,
-             arguments.lookup(quantize.getOutput()), transposed, arguments.lookup(quantize.getStats()), key,
+             each.builder, fusion.getLoc(),
+             isRead ? each.builder.getF32Type() : Type(), element, scale,
+             arguments.lookup(quantize.getOutput()), transposed,
+             arguments.lookup(quantize.getStats()), key,
              quantize.getStochasticAttr());
 }
 
 /// What a reader of the quantised value would see.
 Value BodyBuilder::readBack(fp8::QuantizeOp quantize, Scope &each) {
-  Value code = storeCode(quantize, each).getCode(), scale = get(quantize.getScale(), outer);
+  Value code = storeCode(quantize, each).getCode(),
+        scale = get(quantize.getScale(), outer);
   Value &inverse = outer.exact[quantize.getOutput()];
   if (!inverse) {
-    Value one = arith::ConstantOp::create(outer.builder, fusion.getLoc(), outer.builder.getF32FloatAttr(1));
+    Value one = arith::ConstantOp::create(outer.builder, fusion.getLoc(),
+                                          outer.builder.getF32FloatAttr(1));
     inverse = arith::DivFOp::create(outer.builder, fusion.getLoc(), one, scale);
   }
   return arith::MulFOp::create(each.builder, fusion.getLoc(), code, inverse);
 }
 
-void BodyBuilder::output(Value value, Value target, Accumulation accumulation, Scope &each) {
+void BodyBuilder::output(Value value, Value target, Accumulation accumulation,
+                         Scope &each) {
   Location loc = fusion.getLoc();
   Operation *op = value.getDefiningOp();
   if (isa<fp8::StatsType>(value.getType()))
@@ -306,15 +341,17 @@ void BodyBuilder::output(Value value, Value target, Accumulation accumulation, S
   }
   if (auto partial = dyn_cast<PartialSumOp>(op)) {
     Value element = get(partial.getInput(), each);
-    exec::PartialSumOp::create(each.builder, loc, element, target, partialSums++, partial.getBlockRows());
+    exec::PartialSumOp::create(each.builder, loc, element, target,
+                               partialSums++, partial.getBlockRows());
     return;
   }
   if (fusion.getSkeleton() == Skeleton::columns) {
     // The sum is rounded when it is stored.
     while (auto cast = op ? dyn_cast<CastOp>(op) : CastOp())
       op = cast.getInput().getDefiningOp();
-    auto sum = exec::ColumnSumOp::create(outer.builder, loc, target, accumulation != Accumulation::Never,
-                                         accumulation == Accumulation::UnlessFirst);
+    auto sum = exec::ColumnSumOp::create(
+        outer.builder, loc, target, accumulation != Accumulation::Never,
+        accumulation == Accumulation::UnlessFirst);
     outer.builder.setInsertionPoint(sum);
     fillRegion(sum, op->getOperand(0));
     outer.builder.setInsertionPointToEnd(body);
@@ -325,13 +362,15 @@ void BodyBuilder::output(Value value, Value target, Accumulation accumulation, S
     outer.builder.setInsertionPoint(total);
     Scope scope{OpBuilder::atBlockEnd(&total.getBody().emplaceBlock()), {}, {}};
     Value x = get(squares.getInput(), scope);
-    exec::YieldOp::create(scope.builder, loc, arith::MulFOp::create(scope.builder, loc, x, x));
+    exec::YieldOp::create(scope.builder, loc,
+                          arith::MulFOp::create(scope.builder, loc, x, x));
     outer.builder.setInsertionPointToEnd(body);
     return;
   }
   Value element = getExact(value, each);
   Scope &scope = isOutsideLoops(value) ? outer : each;
-  exec::StoreOp::create(scope.builder, loc, element, target, position(value).access);
+  exec::StoreOp::create(scope.builder, loc, element, target,
+                        position(value).access);
 }
 
 /// What a kernel calls a result: after the op that makes it.
@@ -349,7 +388,10 @@ static std::string outputName(FusionOp fusion, OpResult result) {
   if (isa<PartialSumOp>(op))
     return "partial_sums";
   if (isa<AdamWOp>(op))
-    return index == 0 ? "new_parameter" : index == 1 ? "new_m" : index == 2 ? "new_v" : "clamps";
+    return index == 0   ? "new_parameter"
+           : index == 1 ? "new_m"
+           : index == 2 ? "new_v"
+                        : "clamps";
   if (index > 0)
     return isa<LayerNormOp>(op) && index == 1 ? "mean_out" : "rstd_out";
   return op->getName().stripDialect().str() + "_out";
@@ -364,35 +406,45 @@ LogicalResult BodyBuilder::build() {
       return argument(exec::getStatsWordType(type.getContext()), "stats");
     return argument(getElementTypeOrSelf(type), name);
   };
-  for (auto [inside, outside] : llvm::zip(source.getArguments(), fusion.getInputs())) {
+  for (auto [inside, outside] :
+       llvm::zip(source.getArguments(), fusion.getInputs())) {
     std::string name = shortName(outside);
     arguments[inside] = add(inside, outside, name);
     if (isa<fp8::ScaledType>(inside.getType()))
-      inverseScales[inside] = argument(Float32Type::get(fusion.getContext()), name + "_scale_inv");
+      inverseScales[inside] =
+          argument(Float32Type::get(fusion.getContext()), name + "_scale_inv");
     if (auto type = dyn_cast<RankedTensorType>(inside.getType());
         type && !Position::get(type.getShape(), domain))
-      return fusion.emitOpError("cannot place an operand of ") << type << " in a kernel over its shape";
+      return fusion.emitOpError("cannot place an operand of ")
+             << type << " in a kernel over its shape";
   }
   // Sums over rows are placed by what they sum.
   if (fusion.getSkeleton() != Skeleton::columns)
     for (Operation &op : source)
       for (Value result : op.getResults())
         if (auto type = dyn_cast<RankedTensorType>(result.getType());
-            type && !isa<PartialSumOp>(op) && !Position::get(type.getShape(), domain))
+            type && !isa<PartialSumOp>(op) &&
+            !Position::get(type.getShape(), domain))
           return fusion.emitOpError("cannot place a value of ")
-                 << type << " in a kernel over its shape; run train-fit-kernels before train-form-fusions";
+                 << type
+                 << " in a kernel over its shape; run train-fit-kernels before "
+                    "train-form-fusions";
   kernel.setInputs(body->getNumArguments());
   auto yield = cast<train::YieldOp>(source.getTerminator());
-  for (auto [value, result] : llvm::zip(yield.getValues(), fusion.getResults())) {
+  for (auto [value, result] :
+       llvm::zip(yield.getValues(), fusion.getResults())) {
     if (isa_and_nonnull<fp8::AmaxOp>(value.getDefiningOp())) {
-      arguments[value] = argument(exec::getStatsWordType(fusion.getContext()), "stats");
+      arguments[value] =
+          argument(exec::getStatsWordType(fusion.getContext()), "stats");
       continue;
     }
-    arguments[value] = add(value, result, outputName(cast<train::FusionOp>(fusion), result));
+    arguments[value] =
+        add(value, result, outputName(cast<train::FusionOp>(fusion), result));
   }
   kernel.setArgNamesAttr(ArrayAttr::get(fusion.getContext(), argumentNames));
 
-  bool loops = fusion.getSkeleton() == Skeleton::map || fusion.getSkeleton() == Skeleton::rows;
+  bool loops = fusion.getSkeleton() == Skeleton::map ||
+               fusion.getSkeleton() == Skeleton::rows;
   Scope each{OpBuilder(fusion.getContext()), {}, {}};
   exec::EachOp eachOp;
   if (loops) {
@@ -414,10 +466,13 @@ LogicalResult BodyBuilder::build() {
 
 /// What tells one kernel from another: the ops, and of each value the element
 /// type and the position; not the shapes, unless a mean depends on them.
-static std::vector<uintptr_t> structuralKey(FusionOp fusion, ArrayRef<int64_t> domain,
+static std::vector<uintptr_t> structuralKey(FusionOp fusion,
+                                            ArrayRef<int64_t> domain,
                                             ArrayRef<Accumulation> accumulate) {
   std::vector<uintptr_t> key;
-  auto addPointer = [&](const void *pointer) { key.push_back(reinterpret_cast<uintptr_t>(pointer)); };
+  auto addPointer = [&](const void *pointer) {
+    key.push_back(reinterpret_cast<uintptr_t>(pointer));
+  };
   DenseMap<Value, unsigned> numbers;
   auto addValue = [&](Value value) {
     numbers.try_emplace(value, numbers.size());
@@ -438,10 +493,12 @@ static std::vector<uintptr_t> structuralKey(FusionOp fusion, ArrayRef<int64_t> d
     addValue(argument);
   for (Operation &op : fusion.getBody().front()) {
     addPointer(op.getName().getAsOpaquePointer());
-    // Axes of reductions and permutations depend on the rank only, the position says enough; a constant's type is scalar.
+    // Axes of reductions and permutations depend on the rank only, the position
+    // says enough; a constant's type is scalar.
     if (!isa<ReduceSumOp, ReduceMaxOp, fp8::TransposeOp>(op))
       addPointer(op.getAttrDictionary().getAsOpaquePointer());
-    if (isa<DecomposableOpInterface>(op) && !isa<AdamWOp>(op) && fusion.getSkeleton() == Skeleton::rows)
+    if (isa<DecomposableOpInterface>(op) && !isa<AdamWOp>(op) &&
+        fusion.getSkeleton() == Skeleton::rows)
       key.push_back(domain.back());
     for (Value operand : op.getOperands())
       key.push_back(numbers.lookup(operand));
@@ -463,21 +520,24 @@ std::string KernelBuilder::uniqueName(FusionOp fusion) {
   return count == 1 ? name : name + "_" + std::to_string(count);
 }
 
-FailureOr<exec::KernelOp> KernelBuilder::getKernel(FusionOp fusion, ArrayRef<Accumulation> accumulate) {
+FailureOr<exec::KernelOp>
+KernelBuilder::getKernel(FusionOp fusion, ArrayRef<Accumulation> accumulate) {
   ArrayRef<int64_t> domain = getDomain(fusion);
   exec::KernelOp &kernel = kernels[structuralKey(fusion, domain, accumulate)];
   if (kernel)
     return kernel;
   OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
   auto skeleton = SkeletonAttr::get(module.getContext(), fusion.getSkeleton());
-  kernel = exec::KernelOp::create(builder, fusion.getLoc(), builder.getStringAttr(uniqueName(fusion)),
-                                  skeleton, builder.getArrayAttr({}), builder.getI64IntegerAttr(0));
+  kernel = exec::KernelOp::create(
+      builder, fusion.getLoc(), builder.getStringAttr(uniqueName(fusion)),
+      skeleton, builder.getArrayAttr({}), builder.getI64IntegerAttr(0));
   // Decompose a copy: the fusion itself stays legible for diagnostics.
   IRMapping mapping;
   Region copy;
   fusion.getBody().cloneInto(&copy, mapping);
   decompose(copy.front());
-  if (failed(BodyBuilder(fusion, copy.front(), kernel, accumulate, domain).build()))
+  if (failed(BodyBuilder(fusion, copy.front(), kernel, accumulate, domain)
+                 .build()))
     return failure();
   return kernel;
 }

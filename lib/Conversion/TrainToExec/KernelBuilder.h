@@ -16,15 +16,17 @@ struct Position {
   exec::Access access;
   int64_t period = 0; // of `tile`, in rows
 
-  /// None if a tensor of shape `value` has no such position in a kernel over `domain`.
-  static std::optional<Position> get(llvm::ArrayRef<int64_t> value, llvm::ArrayRef<int64_t> domain);
+  /// None if a tensor of shape `value` has no such position in a kernel over
+  /// `domain`.
+  static std::optional<Position> get(llvm::ArrayRef<int64_t> value,
+                                     llvm::ArrayRef<int64_t> domain);
 };
 
 /// What a fusion's kernel runs over: the largest shape among its values.
 llvm::ArrayRef<int64_t> getDomain(train::FusionOp fusion);
 
-/// What happens to what stands where a result goes: it is overwritten, added to,
-/// or added to from the second micro-batch of a step on.
+/// What happens to what stands where a result goes: it is overwritten, added
+/// to, or added to from the second micro-batch of a step on.
 enum class Accumulation { Never, Always, UnlessFirst };
 
 /// Turns fusions into kernels; equal fusions share one.
@@ -32,11 +34,11 @@ class KernelBuilder {
 public:
   explicit KernelBuilder(mlir::ModuleOp module) : module(module) {}
 
-  /// The kernel of a fusion. Its arguments are the fusion's inputs (an FP8 input
-  /// is two: data and inverse scale), then its outputs. `accumulate` is of the
-  /// outputs; only skeleton columns can accumulate.
-  mlir::FailureOr<exec::KernelOp> getKernel(train::FusionOp fusion,
-                                            llvm::ArrayRef<Accumulation> accumulate);
+  /// The kernel of a fusion. Its arguments are the fusion's inputs (an FP8
+  /// input is two: data and inverse scale), then its outputs. `accumulate` is
+  /// of the outputs; only skeleton columns can accumulate.
+  mlir::FailureOr<exec::KernelOp>
+  getKernel(train::FusionOp fusion, llvm::ArrayRef<Accumulation> accumulate);
 
 private:
   std::string uniqueName(train::FusionOp fusion);

@@ -18,7 +18,8 @@ static Value getScale(Value value) {
     return quantize.getScale();
   if (auto fusion = dyn_cast_or_null<FusionOp>(op)) {
     auto yield = cast<train::YieldOp>(fusion.getBody().front().getTerminator());
-    Value scale = getScale(yield.getValues()[cast<OpResult>(value).getResultNumber()]);
+    Value scale =
+        getScale(yield.getValues()[cast<OpResult>(value).getResultNumber()]);
     auto argument = dyn_cast_or_null<BlockArgument>(scale);
     return argument ? fusion.getInputs()[argument.getArgNumber()] : Value();
   }
@@ -30,16 +31,21 @@ DenseMap<StringAttr, StringAttr> fp8c::findSharedScales(ModuleOp module) {
   llvm::MapVector<StringAttr, SmallVector<void *>> scales;
   module.walk([&](AssignOp assign) {
     if (isa<fp8::ScaledType>(assign.getValue().getType()))
-      scales[assign.getVariableAttr().getAttr()].push_back(getScale(assign.getValue()).getAsOpaquePointer());
+      scales[assign.getVariableAttr().getAttr()].push_back(
+          getScale(assign.getValue()).getAsOpaquePointer());
   });
   std::map<std::vector<void *>, SmallVector<StringAttr>> groups;
   for (auto &[variable, values] : scales)
     if (!llvm::is_contained(values, nullptr))
-      groups[std::vector<void *>(values.begin(), values.end())].push_back(variable);
+      groups[std::vector<void *>(values.begin(), values.end())].push_back(
+          variable);
   DenseMap<StringAttr, StringAttr> shared;
   for (auto &[values, group] : groups) {
     // The first by name, so that w.e4m3 has it and w.e4m3t goes without.
-    StringAttr owner = *llvm::min_element(group, [](StringAttr a, StringAttr b) { return a.getValue() < b.getValue(); });
+    StringAttr owner =
+        *llvm::min_element(group, [](StringAttr a, StringAttr b) {
+          return a.getValue() < b.getValue();
+        });
     for (StringAttr variable : group)
       if (variable != owner)
         shared[variable] = owner;

@@ -11,7 +11,8 @@ namespace fp8c {
 /// Variables that need no scale pair of their own: wherever one is assigned,
 /// so is the variable it is mapped to, with the same scale. A weight and its
 /// transpose are the usual case.
-llvm::DenseMap<mlir::StringAttr, mlir::StringAttr> findSharedScales(mlir::ModuleOp module);
+llvm::DenseMap<mlir::StringAttr, mlir::StringAttr>
+findSharedScales(mlir::ModuleOp module);
 
 } // namespace fp8c
 

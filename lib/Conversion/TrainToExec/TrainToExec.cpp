@@ -30,14 +30,16 @@ static MemRefType bufferType(Type type) {
   if (auto scaled = dyn_cast<fp8::ScaledType>(type))
     return MemRefType::get(scaled.getShape(), scaled.getStorage());
   if (auto state = dyn_cast<fp8::ScaleStateType>(type))
-    return MemRefType::get({exec::getScaleStateWords(state.getWindow())}, Float32Type::get(context));
+    return MemRefType::get({exec::getScaleStateWords(state.getWindow())},
+                           Float32Type::get(context));
   if (isa<fp8::StatsType>(type))
     return MemRefType::get({3}, exec::getStatsWordType(context));
   auto tensor = cast<RankedTensorType>(type);
   return MemRefType::get(tensor.getShape(), tensor.getElementType());
 }
 
-static MemRefType strided(MemRefType type, ArrayRef<int64_t> shape, ArrayRef<int64_t> strides) {
+static MemRefType strided(MemRefType type, ArrayRef<int64_t> shape,
+                          ArrayRef<int64_t> strides) {
   auto layout = StridedLayoutAttr::get(type.getContext(), 0, strides);
   return MemRefType::get(shape, type.getElementType(), layout);
 }
@@ -50,8 +52,10 @@ namespace {
 class FunctionLowering {
 public:
   FunctionLowering(func::FuncOp function, KernelBuilder &kernels,
-                   const DenseMap<StringAttr, exec::VariableOp> &variables, bool gemmWorkspace, bool gemmBias)
-      : function(function), kernels(kernels), variables(variables), gemmWorkspace(gemmWorkspace), gemmBias(gemmBias), builder(function) {}
+                   const DenseMap<StringAttr, exec::VariableOp> &variables,
+                   bool gemmWorkspace, bool gemmBias)
+      : function(function), kernels(kernels), variables(variables),
+        gemmWorkspace(gemmWorkspace), gemmBias(gemmBias), builder(function) {}
   LogicalResult run();
 
 private:
@@ -66,8 +70,8 @@ private:
   bool mayOverwrite(Value value, Operation *lastUser);
   void lowerSplit(SplitOp op);
   void lowerConcat(ConcatOp op);
-  void lowerBox(Operation *op, Value box, Value whole, ArrayRef<int64_t> offsets,
-                ArrayRef<int64_t> strides);
+  void lowerBox(Operation *op, Value box, Value whole,
+                ArrayRef<int64_t> offsets, ArrayRef<int64_t> strides);
   void lowerAssign(AssignOp op);
   void lowerUpdateScales(UpdateScalesOp op);
   /// The variable that a value of type !fp8.stats is assigned to; null if none.
@@ -91,14 +95,15 @@ private:
   Value getVariable(StringAttr name);
   /// The scale pair of an FP8 variable.
   Value getScaleOf(StringAttr variable) {
-    return getVariable(StringAttr::get(variable.getContext(), variable.getValue() + ".scale"));
+    return getVariable(
+        StringAttr::get(variable.getContext(), variable.getValue() + ".scale"));
   }
   Value buffer(Value value) { return buffers.lookup(value); }
   /// The value's buffer, copied if it is a strided view.
   Value dense(Value value);
   Value scalePair(Value scaled) { return pairs.lookup(scaled); }
-  exec::CallOp call(StringRef callee, ValueRange inputs, ValueRange outputs, Operation *op,
-                    ArrayRef<NamedAttribute> attrs = {});
+  exec::CallOp call(StringRef callee, ValueRange inputs, ValueRange outputs,
+                    Operation *op, ArrayRef<NamedAttribute> attrs = {});
   /// Keeps what an op was called and did.
   void keepName(Operation *from, Operation *to, StringRef suffix = "");
   NamedAttribute number(StringRef name, int64_t value) {
@@ -112,19 +117,23 @@ private:
   bool gemmWorkspace, gemmBias;
   OpBuilder builder;
   DenseMap<Value, Value> buffers, pairs;
-  DenseMap<Value, Value> results; // returned value -> the argument it is written to
+  DenseMap<Value, Value>
+      results; // returned value -> the argument it is written to
   DenseMap<Operation *, int64_t> positions;
   DenseMap<StringAttr, SmallVector<Value>> reads;
   DenseMap<StringAttr, Value> variableBuffers;
-  DenseMap<StringAttr, Value> previousPairs; // of variables whose pair is the next one's already
+  DenseMap<StringAttr, Value>
+      previousPairs; // of variables whose pair is the next one's already
   DenseSet<StringAttr> clearedStats; // variables that update_scales clears
-  DenseSet<Operation *> done; // assigns and sums that their producer took care of
+  DenseSet<Operation *>
+      done; // assigns and sums that their producer took care of
   SmallVector<std::pair<Value, Value>> copiesAtExit;
   Block *block = nullptr;
 };
 } // namespace
 
-void FunctionLowering::keepName(Operation *from, Operation *to, StringRef suffix) {
+void FunctionLowering::keepName(Operation *from, Operation *to,
+                                StringRef suffix) {
   if (StringRef name = getName(from); !name.empty())
     setName(to, (name + suffix).str());
   if (StringRef phase = getPhase(from); !phase.empty())
@@ -132,7 +141,8 @@ void FunctionLowering::keepName(Operation *from, Operation *to, StringRef suffix
 }
 
 Value FunctionLowering::alloc(MemRefType type, Operation *op, StringRef name) {
-  auto allocation = exec::AllocOp::create(builder, op->getLoc(), type, IntegerAttr());
+  auto allocation =
+      exec::AllocOp::create(builder, op->getLoc(), type, IntegerAttr());
   keepName(op, allocation);
   if (!name.empty())
     setName(allocation, name);
@@ -150,8 +160,9 @@ Value FunctionLowering::getVariable(StringAttr name) {
   Value &value = variableBuffers[variable.getSymNameAttr()];
   if (!value) {
     OpBuilder atEntry = OpBuilder::atBlockBegin(block);
-    value = exec::GetOp::create(atEntry, variable.getLoc(), variable.getBufferType(),
-                                FlatSymbolRefAttr::get(variable.getSymNameAttr()));
+    value = exec::GetOp::create(
+        atEntry, variable.getLoc(), variable.getBufferType(),
+        FlatSymbolRefAttr::get(variable.getSymNameAttr()));
   }
   return value;
 }
@@ -167,9 +178,11 @@ Value FunctionLowering::dense(Value value) {
   return buffers[value] = copy;
 }
 
-exec::CallOp FunctionLowering::call(StringRef callee, ValueRange inputs, ValueRange outputs,
-                                    Operation *op, ArrayRef<NamedAttribute> attrs) {
-  auto result = exec::CallOp::create(builder, op->getLoc(), callee, inputs, outputs);
+exec::CallOp FunctionLowering::call(StringRef callee, ValueRange inputs,
+                                    ValueRange outputs, Operation *op,
+                                    ArrayRef<NamedAttribute> attrs) {
+  auto result =
+      exec::CallOp::create(builder, op->getLoc(), callee, inputs, outputs);
   for (NamedAttribute attr : attrs)
     result->setDiscardableAttr(attr.getName(), attr.getValue());
   keepName(op, result);
@@ -180,7 +193,8 @@ exec::CallOp FunctionLowering::call(StringRef callee, ValueRange inputs, ValueRa
 // Destinations
 //===----------------------------------------------------------------------===//
 
-/// The element type of the sum that a value is added to; its own if there is none.
+/// The element type of the sum that a value is added to; its own if there is
+/// none.
 static Type sumType(Value term) {
   auto add = term.hasOneUse() ? dyn_cast<AddOp>(*term.user_begin()) : AddOp();
   return getElementTypeOrSelf(add ? add.getType() : term.getType());
@@ -192,11 +206,14 @@ static bool isElementwiseIn(Operation *op, Value operand) {
   auto fusion = dyn_cast<FusionOp>(op);
   if (!fusion || fp8::getShape(operand.getType()) != getDomain(fusion))
     return false;
-  // A kernel over rows that reduces nothing, as one that also stores a transposed copy, goes over each element once too.
+  // A kernel over rows that reduces nothing, as one that also stores a
+  // transposed copy, goes over each element once too.
   bool reduces = llvm::any_of(fusion.getBody().front(), [](Operation &member) {
-    return isa<ReduceSumOp, ReduceMaxOp>(member) || (isa<DecomposableOpInterface>(member) && !isa<AdamWOp>(member));
+    return isa<ReduceSumOp, ReduceMaxOp>(member) ||
+           (isa<DecomposableOpInterface>(member) && !isa<AdamWOp>(member));
   });
-  return fusion.getSkeleton() == Skeleton::map || (fusion.getSkeleton() == Skeleton::rows && !reduces);
+  return fusion.getSkeleton() == Skeleton::map ||
+         (fusion.getSkeleton() == Skeleton::rows && !reduces);
 }
 
 bool FunctionLowering::mayWriteInPlace(AssignOp assign, Value result) {
@@ -206,7 +223,8 @@ bool FunctionLowering::mayWriteInPlace(AssignOp assign, Value result) {
       // A view of the old value may live longer than its op.
       if (isa<BarrierOp, ReshapeOp, SplitOp, func::ReturnOp>(user))
         return false;
-      if (user == producer ? !isElementwiseIn(user, read) : position(user) > position(producer))
+      if (user == producer ? !isElementwiseIn(user, read)
+                           : position(user) > position(producer))
         return false;
     }
   return true;
@@ -241,13 +259,16 @@ Value FunctionLowering::destination(Value result, bool mayStride) {
         offset += fp8::getShape(part.getType()).back();
       }
       auto strides = type.getStridesAndOffset().first;
-      target = view(whole, strided(type, fp8::getShape(result.getType()), strides), offset);
+      target =
+          view(whole, strided(type, fp8::getShape(result.getType()), strides),
+               offset);
     }
   if (!target) {
     Operation *op = result.getDefiningOp();
     StringRef name;
     if (auto names = op->getAttrOfType<ArrayAttr>("result_names"))
-      name = cast<StringAttr>(names[cast<OpResult>(result).getResultNumber()]).getValue();
+      name = cast<StringAttr>(names[cast<OpResult>(result).getResultNumber()])
+                 .getValue();
     target = alloc(bufferType(result.getType()), op, name);
   }
   buffers[result] = target;
@@ -257,11 +278,13 @@ Value FunctionLowering::destination(Value result, bool mayStride) {
 /// How a term is added to what `read`, or the terms before it, left.
 static Accumulation getAccumulation(AddOp add) {
   auto read = add.getLhs().getDefiningOp<ReadOp>();
-  return read && read.getAccumulated() ? Accumulation::UnlessFirst : Accumulation::Always;
+  return read && read.getAccumulated() ? Accumulation::UnlessFirst
+                                       : Accumulation::Always;
 }
 
 /// Tells a call what to do with what stands in its output.
-void FunctionLowering::setAccumulation(Operation *op, Accumulation accumulation) {
+void FunctionLowering::setAccumulation(Operation *op,
+                                       Accumulation accumulation) {
   if (accumulation != Accumulation::Never)
     op->setAttr(exec::kAccumulateAttr, builder.getUnitAttr());
   if (accumulation == Accumulation::UnlessFirst)
@@ -290,7 +313,8 @@ FunctionLowering::Accumulator FunctionLowering::accumulator(Value result) {
     return {};
   done.insert(add);
   done.insert(assign);
-  return {getVariable(assign.getVariableAttr().getAttr()), getAccumulation(add)};
+  return {getVariable(assign.getVariableAttr().getAttr()),
+          getAccumulation(add)};
 }
 
 //===----------------------------------------------------------------------===//
@@ -305,30 +329,42 @@ LogicalResult FunctionLowering::lower(FusionOp op) {
   for (Value input : op.getInputs()) {
     operands.push_back(dense(input));
     if (isa<fp8::ScaledType>(input.getType()))
-      operands.push_back(view(scalePair(input), MemRefType::get({1}, builder.getF32Type()), exec::kScaleInverseWord));
+      operands.push_back(view(scalePair(input),
+                              MemRefType::get({1}, builder.getF32Type()),
+                              exec::kScaleInverseWord));
   }
   auto yield = cast<train::YieldOp>(op.getBody().front().getTerminator());
   for (auto [value, result] : llvm::zip(yield.getValues(), op.getResults())) {
     Operation *source = value.getDefiningOp();
     Value target;
-    if (isa_and_nonnull<fp8::AmaxOp>(source) || isa<fp8::StatsType>(result.getType())) {
-      // Statistics gather where the site's state keeps them, if that is where they go.
-      auto record = result.hasOneUse() ? dyn_cast<fp8::RecordOp>(*result.user_begin()) : fp8::RecordOp();
-      auto state = record ? record.getState().getDefiningOp<ReadOp>() : ReadOp();
+    if (isa_and_nonnull<fp8::AmaxOp>(source) ||
+        isa<fp8::StatsType>(result.getType())) {
+      // Statistics gather where the site's state keeps them, if that is where
+      // they go.
+      auto record = result.hasOneUse()
+                        ? dyn_cast<fp8::RecordOp>(*result.user_begin())
+                        : fp8::RecordOp();
+      auto state =
+          record ? record.getState().getDefiningOp<ReadOp>() : ReadOp();
       Type words = bufferType(fp8::StatsType::get(op.getContext()));
-      if (Value variable = isa<fp8::StatsType>(result.getType()) ? statsVariable(result) : Value()) {
+      if (Value variable = isa<fp8::StatsType>(result.getType())
+                               ? statsVariable(result)
+                               : Value()) {
         target = variable;
       } else if (state) {
-        target = view(getVariable(state.getVariableAttr().getAttr()), cast<MemRefType>(words),
-                      exec::kScaleStateStatsWord);
+        target = view(getVariable(state.getVariableAttr().getAttr()),
+                      cast<MemRefType>(words), exec::kScaleStateStatsWord);
       } else {
         target = alloc(cast<MemRefType>(words), op);
-        exec::FillOp::create(builder, op.getLoc(), target, builder.getF32FloatAttr(0));
+        exec::FillOp::create(builder, op.getLoc(), target,
+                             builder.getF32FloatAttr(0));
       }
       buffers[result] = target;
       accumulations.push_back(Accumulation::Never);
     } else {
-      Accumulator sum = op.getSkeleton() == Skeleton::columns ? accumulator(result) : Accumulator();
+      Accumulator sum = op.getSkeleton() == Skeleton::columns
+                            ? accumulator(result)
+                            : Accumulator();
       target = sum.variable ? sum.variable : destination(result);
       buffers[result] = target;
       accumulations.push_back(sum.accumulation);
@@ -353,29 +389,36 @@ LogicalResult FunctionLowering::lower(FusionOp op) {
   int64_t rows = 1, cols = 1;
   if (op.getSkeleton() == Skeleton::columns) {
     // Rows are what is summed over: all leading dimensions of the reduction.
-    int64_t kept = cast<RankedTensorType>(op.getResult(0).getType()).getNumElements();
+    int64_t kept =
+        cast<RankedTensorType>(op.getResult(0).getType()).getNumElements();
     cols = kept;
     rows = ShapedType::getNumElements(domain) / std::max<int64_t>(kept, 1);
   } else if (!domain.empty()) {
     rows = ShapedType::getNumElements(domain.drop_back());
     cols = domain.back();
   }
-  auto launch = exec::LaunchOp::create(builder, op.getLoc(), kernel->getSymName(), rows, cols, operands);
+  auto launch = exec::LaunchOp::create(
+      builder, op.getLoc(), kernel->getSymName(), rows, cols, operands);
   keepName(op, launch);
   return success();
 }
 
-/// A kernel that does nothing but add a vector, of the same type, to a product that nobody else reads.
+/// A kernel that does nothing but add a vector, of the same type, to a product
+/// that nobody else reads.
 static FusionOp findBiasSum(Value product) {
-  auto fusion = product.hasOneUse() ? dyn_cast<FusionOp>(*product.user_begin()) : FusionOp();
+  auto fusion = product.hasOneUse() ? dyn_cast<FusionOp>(*product.user_begin())
+                                    : FusionOp();
   if (!fusion || fusion.getInputs().size() != 2 || fusion.getNumResults() != 1)
     return {};
   Block &body = fusion.getBody().front();
   auto add = dyn_cast<AddOp>(body.front());
   Value bias = fusion.getInputs()[1];
-  bool isSum = add && add->getNextNode() == body.getTerminator() && add.getLhs() == body.getArgument(0) &&
-               add.getRhs() == body.getArgument(1) && fusion.getInputs()[0] == product;
-  bool isVector = bias.getDefiningOp<ReadOp>() && fp8::getShape(bias.getType()).size() == 1;
+  bool isSum = add && add->getNextNode() == body.getTerminator() &&
+               add.getLhs() == body.getArgument(0) &&
+               add.getRhs() == body.getArgument(1) &&
+               fusion.getInputs()[0] == product;
+  bool isVector =
+      bias.getDefiningOp<ReadOp>() && fp8::getShape(bias.getType()).size() == 1;
   Type element = getElementTypeOrSelf(product.getType());
   return isSum && isVector && getElementTypeOrSelf(bias.getType()) == element &&
                  getElementTypeOrSelf(fusion.getResult(0).getType()) == element
@@ -385,7 +428,8 @@ static FusionOp findBiasSum(Value product) {
 
 LogicalResult FunctionLowering::lowerContraction(Operation *op) {
   auto contraction = cast<fp8::FP8ContractionOpInterface>(op);
-  Value lhs = contraction.getContractionLhs().get(), rhs = contraction.getContractionRhs().get();
+  Value lhs = contraction.getContractionLhs().get(),
+        rhs = contraction.getContractionRhs().get();
   Value result = op->getResult(0);
   Value a = dense(lhs), b = dense(rhs);
   Accumulator sum = accumulator(result);
@@ -395,37 +439,49 @@ LogicalResult FunctionLowering::lowerContraction(Operation *op) {
     // The GEMM writes the sum.
     result = biasSum.getResult(0);
     done.insert(biasSum);
-    bias = getVariable(biasSum.getInputs()[1].getDefiningOp<ReadOp>().getVariableAttr().getAttr());
+    bias = getVariable(biasSum.getInputs()[1]
+                           .getDefiningOp<ReadOp>()
+                           .getVariableAttr()
+                           .getAttr());
   }
   Value c = sum.variable ? sum.variable : destination(result);
   buffers[result] = c;
   fp8::GemmDims dims = fp8::getGemmDims(contraction);
   // Target libraries that multiply f32 only need f32 copies of the rest.
   Value workspace;
-  if (int64_t workspaceBytes = gemmWorkspace ? exec::getGemmWorkspaceBytes(a, b, c) : 0) {
+  if (int64_t workspaceBytes =
+          gemmWorkspace ? exec::getGemmWorkspaceBytes(a, b, c) : 0) {
     workspace = exec::AllocOp::create(
-        builder, op->getLoc(), MemRefType::get({workspaceBytes / 4}, builder.getF32Type()), IntegerAttr());
+        builder, op->getLoc(),
+        MemRefType::get({workspaceBytes / 4}, builder.getF32Type()),
+        IntegerAttr());
     keepName(op, workspace.getDefiningOp(), ".workspace");
   }
   bool fast = op->hasAttr("fast_accum");
   Value scaleA = pairs.lookup(lhs), scaleB = pairs.lookup(rhs);
-  auto gemm = exec::GemmOp::create(builder, op->getLoc(), a, b, c, scaleA, scaleB, workspace, bias, dims.m, dims.n,
-                                   dims.k, dims.batch, dims.transposeA, dims.transposeB,
-                                   sum.accumulation != Accumulation::Never, fast,
-                                   sum.accumulation == Accumulation::UnlessFirst);
+  auto gemm = exec::GemmOp::create(
+      builder, op->getLoc(), a, b, c, scaleA, scaleB, workspace, bias, dims.m,
+      dims.n, dims.k, dims.batch, dims.transposeA, dims.transposeB,
+      sum.accumulation != Accumulation::Never, fast,
+      sum.accumulation == Accumulation::UnlessFirst);
   keepName(op, gemm);
   DictionaryAttr precision = getPrecision(op);
-  if (Attribute why = precision ? precision.get(kWhyKey) : op->getDiscardableAttr(kWhyKey))
+  if (Attribute why =
+          precision ? precision.get(kWhyKey) : op->getDiscardableAttr(kWhyKey))
     gemm->setDiscardableAttr(kWhyKey, why);
   return success();
 }
 
-void FunctionLowering::lowerTranspose(Operation *op, ArrayRef<int64_t> permutation) {
+void FunctionLowering::lowerTranspose(Operation *op,
+                                      ArrayRef<int64_t> permutation) {
   Value source = buffer(op->getOperand(0)), result = op->getResult(0);
   auto type = cast<MemRefType>(source.getType());
-  auto strides = applyPermutation(ArrayRef<int64_t>(type.getStridesAndOffset().first), permutation);
-  Value from = view(source, strided(type, fp8::getShape(result.getType()), strides));
-  auto copy = exec::CopyOp::create(builder, op->getLoc(), from, destination(result));
+  auto strides = applyPermutation(
+      ArrayRef<int64_t>(type.getStridesAndOffset().first), permutation);
+  Value from =
+      view(source, strided(type, fp8::getShape(result.getType()), strides));
+  auto copy =
+      exec::CopyOp::create(builder, op->getLoc(), from, destination(result));
   keepName(op, copy);
 }
 
@@ -460,7 +516,8 @@ void FunctionLowering::lowerConcat(ConcatOp op) {
   }
 }
 
-void FunctionLowering::lowerBox(Operation *op, Value box, Value whole, ArrayRef<int64_t> offsets,
+void FunctionLowering::lowerBox(Operation *op, Value box, Value whole,
+                                ArrayRef<int64_t> offsets,
                                 ArrayRef<int64_t> steps) {
   auto type = cast<MemRefType>(whole.getType());
   SmallVector<int64_t> strides = type.getStridesAndOffset().first;
@@ -472,50 +529,61 @@ void FunctionLowering::lowerBox(Operation *op, Value box, Value whole, ArrayRef<
   auto shape = cast<MemRefType>(box.getType()).getShape();
   Value inside = view(whole, strided(type, shape, strides), offset);
   bool isSlice = isa<SliceOp>(op);
-  exec::CopyOp::create(builder, op->getLoc(), isSlice ? inside : box, isSlice ? box : inside);
+  exec::CopyOp::create(builder, op->getLoc(), isSlice ? inside : box,
+                       isSlice ? box : inside);
 }
 
 Value FunctionLowering::statsVariable(Value stats) {
   for (Operation *user : stats.getUsers())
-    if (auto assign = dyn_cast<AssignOp>(user); assign && clearedStats.contains(assign.getVariableAttr().getAttr())) {
+    if (auto assign = dyn_cast<AssignOp>(user);
+        assign && clearedStats.contains(assign.getVariableAttr().getAttr())) {
       done.insert(assign);
       return getVariable(assign.getVariableAttr().getAttr());
     }
   return {};
 }
 
-/// The scales are computed in place, beside the variables they are for. What was
-/// stored with the old ones is still to be read: the call keeps them.
+/// The scales are computed in place, beside the variables they are for. What
+/// was stored with the old ones is still to be read: the call keeps them.
 void FunctionLowering::lowerUpdateScales(UpdateScalesOp op) {
   MLIRContext *context = op.getContext();
   SmallVector<Value> inputs, outputs;
-  for (Value value : {op.getCoefficient(), op.getLr(), op.getBeta1(), op.getBeta2(), op.getWeightDecay(), op.getStep(), op.getSeed()})
+  for (Value value :
+       {op.getCoefficient(), op.getLr(), op.getBeta1(), op.getBeta2(),
+        op.getWeightDecay(), op.getStep(), op.getSeed()})
     inputs.push_back(buffer(value));
   Type f32 = builder.getF32Type();
   int64_t count = op.getScales().size();
-  Value previous = alloc(MemRefType::get({exec::kScalePairWords * count}, f32), op, "previous_scales");
-  Value bound = alloc(MemRefType::get({}, f32), op, "update_bound"), key = alloc(MemRefType::get({}, f32), op, "rounding_key");
+  Value previous = alloc(MemRefType::get({exec::kScalePairWords * count}, f32),
+                         op, "previous_scales");
+  Value bound = alloc(MemRefType::get({}, f32), op, "update_bound"),
+        key = alloc(MemRefType::get({}, f32), op, "rounding_key");
   outputs = {bound, key, previous};
   buffers[op.getBound()] = bound;
   buffers[op.getKey()] = key;
   SmallVector<int64_t> roles;
   SmallVector<Attribute> formats, gradientFormats;
-  for (auto [i, symbol] : llvm::enumerate(op.getVariables().getAsRange<FlatSymbolRefAttr>())) {
+  for (auto [i, symbol] :
+       llvm::enumerate(op.getVariables().getAsRange<FlatSymbolRefAttr>())) {
     StringAttr name = symbol.getAttr();
     // Of a scaled gradient the scale bounds the magnitudes, else its amax does.
     Value gradient = op.getGradients()[i];
     auto scaled = dyn_cast<fp8::ScaledType>(gradient.getType());
     inputs.push_back(scaled ? scalePair(gradient) : buffer(gradient));
-    gradientFormats.push_back(scaled ? Attribute(TypeAttr::get(scaled.getStorage())) : builder.getUnitAttr());
+    gradientFormats.push_back(
+        scaled ? Attribute(TypeAttr::get(scaled.getStorage()))
+               : builder.getUnitAttr());
     Value pair = getScaleOf(name);
     outputs.push_back(pair);
     outputs.push_back(buffer(op.getAmaxes()[i]));
     buffers[op.getScales()[i]] = pair;
-    previousPairs[name] = view(previous, scalePairType(context), exec::kScalePairWords * i);
+    previousPairs[name] =
+        view(previous, scalePairType(context), exec::kScalePairWords * i);
     for (Value read : reads.lookup(name))
       pairs[read] = previousPairs[name];
     roles.push_back(static_cast<int64_t>(variables.lookup(name).getRole()));
-    formats.push_back(TypeAttr::get(variables.lookup(name).getBufferType().getElementType()));
+    formats.push_back(
+        TypeAttr::get(variables.lookup(name).getBufferType().getElementType()));
   }
   // All statistics that this function keeps start anew, in the same call.
   for (auto assign : op->getBlock()->getOps<AssignOp>()) {
@@ -526,16 +594,21 @@ void FunctionLowering::lowerUpdateScales(UpdateScalesOp op) {
     if (!llvm::is_contained(outputs, getVariable(name)))
       outputs.push_back(getVariable(name));
   }
-  auto array = [&](StringRef name, Attribute value) { return builder.getNamedAttr(name, value); };
+  auto array = [&](StringRef name, Attribute value) {
+    return builder.getNamedAttr(name, value);
+  };
   call("update_scales", inputs, outputs, op,
-       {array("roles", builder.getDenseI64ArrayAttr(roles)), array("formats", builder.getArrayAttr(formats)),
-        array("gradient_formats", builder.getArrayAttr(gradientFormats)), array("decays", op.getDecaysAttr()),
+       {array("roles", builder.getDenseI64ArrayAttr(roles)),
+        array("formats", builder.getArrayAttr(formats)),
+        array("gradient_formats", builder.getArrayAttr(gradientFormats)),
+        array("decays", op.getDecaysAttr()),
         array("roots", op.getRootsAttr())});
 }
 
 void FunctionLowering::lowerAssign(AssignOp op) {
   if (isa<fp8::ScaledType>(op.getValue().getType())) {
-    Value scale = scalePair(op.getValue()), target = getScaleOf(op.getVariableAttr().getAttr());
+    Value scale = scalePair(op.getValue()),
+          target = getScaleOf(op.getVariableAttr().getAttr());
     if (scale != target)
       copiesAtExit.push_back({scale, target});
   }
@@ -560,11 +633,16 @@ CrossEntropyVJPOp FunctionLowering::getFusableVJP(CrossEntropyOp loss) {
   if (!loss.getLse().hasOneUse() || !loss.getInvCount().hasOneUse())
     return {};
   auto vjp = dyn_cast<CrossEntropyVJPOp>(*loss.getLse().user_begin());
-  if (!vjp || vjp.getInvCount() != loss.getInvCount() || vjp.getLogits() != loss.getLogits() ||
-      vjp.getLabels() != loss.getLabels() || vjp.getIgnoreIndex() != loss.getIgnoreIndex())
+  if (!vjp || vjp.getInvCount() != loss.getInvCount() ||
+      vjp.getLogits() != loss.getLogits() ||
+      vjp.getLabels() != loss.getLabels() ||
+      vjp.getIgnoreIndex() != loss.getIgnoreIndex())
     return {};
   Operation *cotangent = vjp.getCotangent().getDefiningOp();
-  return !cotangent || isa<HyperOp>(cotangent) || position(cotangent) < position(loss) ? vjp : CrossEntropyVJPOp();
+  return !cotangent || isa<HyperOp>(cotangent) ||
+                 position(cotangent) < position(loss)
+             ? vjp
+             : CrossEntropyVJPOp();
 }
 
 /// Is the memory of `value` its own, and free once `lastUser` has read it?
@@ -576,8 +654,10 @@ bool FunctionLowering::mayOverwrite(Value value, Operation *lastUser) {
     return false;
   Operation *op = value.getDefiningOp();
   if (auto reshape = dyn_cast_or_null<ReshapeOp>(op))
-    return reshape.getInput().hasOneUse() && mayOverwrite(reshape.getInput(), lastUser);
-  return isa_and_nonnull<MatmulOp, fp8::MatmulOp, FusionOp>(op) && buffer(value).getDefiningOp<exec::AllocOp>();
+    return reshape.getInput().hasOneUse() &&
+           mayOverwrite(reshape.getInput(), lastUser);
+  return isa_and_nonnull<MatmulOp, fp8::MatmulOp, FusionOp>(op) &&
+         buffer(value).getDefiningOp<exec::AllocOp>();
 }
 
 /// The buffer of a value that may be lowered before its turn.
@@ -590,30 +670,39 @@ FailureOr<Value> FunctionLowering::getEarly(Value value) {
   return dense(value);
 }
 
-/// One pass over the logits; with `vjp`, which may be null, the gradient as well.
-LogicalResult FunctionLowering::lowerRowByRow(CrossEntropyOp loss, CrossEntropyVJPOp vjp) {
+/// One pass over the logits; with `vjp`, which may be null, the gradient as
+/// well.
+LogicalResult FunctionLowering::lowerRowByRow(CrossEntropyOp loss,
+                                              CrossEntropyVJPOp vjp) {
   ArrayRef<int64_t> shape = fp8::getShape(loss.getLogits().getType());
-  NamedAttribute rows = number("rows", ShapedType::getNumElements(shape.drop_back()));
-  NamedAttribute classes = number("classes", shape.back()), ignored = number("ignore_index", loss.getIgnoreIndex());
+  NamedAttribute rows =
+      number("rows", ShapedType::getNumElements(shape.drop_back()));
+  NamedAttribute classes = number("classes", shape.back()),
+                 ignored = number("ignore_index", loss.getIgnoreIndex());
   Value logits = dense(loss.getLogits()), labels = dense(loss.getLabels());
   Value count = alloc(MemRefType::get({}, builder.getI64Type()), loss);
-  Value rowLosses = alloc(MemRefType::get(shape.drop_back(), builder.getF32Type()), loss);
+  Value rowLosses =
+      alloc(MemRefType::get(shape.drop_back(), builder.getF32Type()), loss);
   call("count_labels", labels, count, loss, {rows, ignored});
   if (vjp) {
     FailureOr<Value> cotangent = getEarly(vjp.getCotangent());
     if (failed(cotangent))
       return failure();
     Value dlogits = logits;
-    if (loss.getLogits().getType() == vjp.getDlogits().getType() && mayOverwrite(loss.getLogits(), vjp))
+    if (loss.getLogits().getType() == vjp.getDlogits().getType() &&
+        mayOverwrite(loss.getLogits(), vjp))
       buffers[vjp.getDlogits()] = dlogits;
     else
       dlogits = destination(vjp.getDlogits());
     done.insert(vjp);
-    call("cross_entropy_fused", {logits, labels, count, *cotangent}, {rowLosses, dlogits}, loss, {rows, classes, ignored});
+    call("cross_entropy_fused", {logits, labels, count, *cotangent},
+         {rowLosses, dlogits}, loss, {rows, classes, ignored});
   } else {
-    call("cross_entropy_rows", {logits, labels}, rowLosses, loss, {rows, classes, ignored});
+    call("cross_entropy_rows", {logits, labels}, rowLosses, loss,
+         {rows, classes, ignored});
   }
-  call("mean_loss", {rowLosses, count}, destination(loss.getLoss()), loss, {rows});
+  call("mean_loss", {rowLosses, count}, destination(loss.getLoss()), loss,
+       {rows});
   return success();
 }
 
@@ -622,8 +711,10 @@ LogicalResult FunctionLowering::lower(func::ReturnOp op) {
     if (auto constant = source.getDefiningOp<exec::ConstantOp>())
       if (auto splat = dyn_cast<SplatElementsAttr>(constant.getValue()))
         if (isa<FloatType>(splat.getElementType())) {
-          exec::FillOp::create(builder, op.getLoc(), target,
-                               builder.getF32FloatAttr(splat.getSplatValue<APFloat>().convertToFloat()));
+          exec::FillOp::create(
+              builder, op.getLoc(), target,
+              builder.getF32FloatAttr(
+                  splat.getSplatValue<APFloat>().convertToFloat()));
           continue;
         }
     exec::CopyOp::create(builder, op.getLoc(), source, target);
@@ -631,7 +722,8 @@ LogicalResult FunctionLowering::lower(func::ReturnOp op) {
   for (auto [index, value] : llvm::enumerate(op.getOperands())) {
     Value target = results.lookup(value), source = dense(value);
     // The same value may be returned twice, or be a variable.
-    Value argument = block->getArgument(block->getNumArguments() - op.getNumOperands() + index);
+    Value argument = block->getArgument(block->getNumArguments() -
+                                        op.getNumOperands() + index);
     if (source != target || target != argument)
       exec::CopyOp::create(builder, op.getLoc(), source, argument);
   }
@@ -647,15 +739,20 @@ LogicalResult FunctionLowering::lower(Operation *op) {
   if (isa<MatmulOp, fp8::MatmulOp>(op))
     return lowerContraction(op);
   auto shapeOf = [](Value value) { return fp8::getShape(value.getType()); };
-  auto count = [](ArrayRef<int64_t> shape) { return ShapedType::getNumElements(shape); };
+  auto count = [](ArrayRef<int64_t> shape) {
+    return ShapedType::getNumElements(shape);
+  };
 
   if (auto read = dyn_cast<ReadOp>(op)) {
     StringAttr name = read.getVariableAttr().getAttr();
     buffers[read] = getVariable(name);
-    // The first of the terms that are added writes over the variable. Any other use wants zeros there.
-    auto add = read->hasOneUse() ? dyn_cast<AddOp>(*read->user_begin()) : AddOp();
+    // The first of the terms that are added writes over the variable. Any other
+    // use wants zeros there.
+    auto add =
+        read->hasOneUse() ? dyn_cast<AddOp>(*read->user_begin()) : AddOp();
     if (read.getAccumulated() && (!add || add.getLhs() != read))
-      call("clear_if_first", {}, buffers[read], op, {number("n", count(shapeOf(read)))});
+      call("clear_if_first", {}, buffers[read], op,
+           {number("n", count(shapeOf(read)))});
     if (isa<fp8::ScaledType>(read.getType())) {
       Value previous = previousPairs.lookup(name);
       pairs[read] = previous ? previous : getScaleOf(name);
@@ -663,14 +760,17 @@ LogicalResult FunctionLowering::lower(Operation *op) {
   } else if (auto hyper = dyn_cast<HyperOp>(op)) {
     if (done.contains(op))
       return success();
-    buffers[hyper] = exec::HyperOp::create(builder, op->getLoc(), bufferType(hyper.getType()), hyper.getSymbol());
+    buffers[hyper] = exec::HyperOp::create(
+        builder, op->getLoc(), bufferType(hyper.getType()), hyper.getSymbol());
   } else if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
-    buffers[constant] = exec::ConstantOp::create(builder, op->getLoc(), bufferType(constant.getType()),
-                                                 cast<ElementsAttr>(constant.getValue()));
+    buffers[constant] = exec::ConstantOp::create(
+        builder, op->getLoc(), bufferType(constant.getType()),
+        cast<ElementsAttr>(constant.getValue()));
   } else if (auto assign = dyn_cast<AssignOp>(op)) {
     lowerAssign(assign);
   } else if (auto reshape = dyn_cast<ReshapeOp>(op)) {
-    buffers[reshape] = view(dense(reshape.getInput()), bufferType(reshape.getType()));
+    buffers[reshape] =
+        view(dense(reshape.getInput()), bufferType(reshape.getType()));
   } else if (auto barrier = dyn_cast<BarrierOp>(op)) {
     buffers[barrier] = buffer(barrier.getInput());
   } else if (auto split = dyn_cast<SplitOp>(op)) {
@@ -687,26 +787,38 @@ LogicalResult FunctionLowering::lower(Operation *op) {
     auto type = cast<MemRefType>(source.getType());
     ArrayRef<int64_t> shape = shapeOf(broadcast);
     SmallVector<int64_t> strides(shape.size(), 0);
-    for (int64_t i = 0, lead = shape.size() - type.getRank(); i < type.getRank(); ++i)
+    for (int64_t i = 0, lead = shape.size() - type.getRank();
+         i < type.getRank(); ++i)
       if (type.getDimSize(i) != 1)
         strides[lead + i] = type.getStridesAndOffset().first[i];
-    exec::CopyOp::create(builder, op->getLoc(), view(source, strided(type, shape, strides)), destination(broadcast));
+    exec::CopyOp::create(builder, op->getLoc(),
+                         view(source, strided(type, shape, strides)),
+                         destination(broadcast));
   } else if (auto slice = dyn_cast<SliceOp>(op)) {
-    lowerBox(op, destination(slice), buffer(slice.getInput()), slice.getOffsets(), slice.getStrides());
+    lowerBox(op, destination(slice), buffer(slice.getInput()),
+             slice.getOffsets(), slice.getStrides());
   } else if (auto place = dyn_cast<PlaceOp>(op)) {
     Value whole = destination(place);
-    exec::FillOp::create(builder, op->getLoc(), whole, builder.getF32FloatAttr(0));
-    lowerBox(op, buffer(place.getInput()), whole, place.getOffsets(), place.getStrides());
+    exec::FillOp::create(builder, op->getLoc(), whole,
+                         builder.getF32FloatAttr(0));
+    lowerBox(op, buffer(place.getInput()), whole, place.getOffsets(),
+             place.getStrides());
   } else if (isa<AttentionOp, AttentionVJPOp>(op)) {
     bool backward = isa<AttentionVJPOp>(op);
     unsigned q = backward ? 1 : 0;
-    ArrayRef<int64_t> query = shapeOf(op->getOperand(q)), key = shapeOf(op->getOperand(q + 1));
+    ArrayRef<int64_t> query = shapeOf(op->getOperand(q)),
+                      key = shapeOf(op->getOperand(q + 1));
     int64_t heads = op->getAttrOfType<IntegerAttr>("heads").getInt();
     int64_t kvHeads = op->getAttrOfType<IntegerAttr>("kv_heads").getInt();
-    int64_t width = query[2] / heads, valueWidth = shapeOf(op->getOperand(q + 2))[2] / kvHeads;
+    int64_t width = query[2] / heads,
+            valueWidth = shapeOf(op->getOperand(q + 2))[2] / kvHeads;
     SmallVector<NamedAttribute> attrs = {
-        number("batch", query[0]), number("seq", query[1]), number("kv_seq", key[1]), number("heads", heads),
-        number("kv_heads", kvHeads), number("head_dim", width),
+        number("batch", query[0]),
+        number("seq", query[1]),
+        number("kv_seq", key[1]),
+        number("heads", heads),
+        number("kv_heads", kvHeads),
+        number("head_dim", width),
         builder.getNamedAttr("scale", op->getAttr("scale"))};
     if (valueWidth != width)
       attrs.push_back(number("v_head_dim", valueWidth));
@@ -715,35 +827,51 @@ LogicalResult FunctionLowering::lower(Operation *op) {
     SmallVector<Value> inputs, outputs;
     for (auto [index, operand] : llvm::enumerate(op->getOperands())) {
       bool isQKV = index >= q && index < q + 3;
-      // Queries, keys and values may be parts of one tensor; tokens must follow each other at one stride.
+      // Queries, keys and values may be parts of one tensor; tokens must follow
+      // each other at one stride.
       inputs.push_back(isQKV ? buffer(operand) : dense(operand));
     }
     for (Value result : op->getResults())
       outputs.push_back(destination(result, /*mayStride=*/backward));
-    call(backward ? "attention_backward" : "attention", inputs, outputs, op, attrs);
+    call(backward ? "attention_backward" : "attention", inputs, outputs, op,
+         attrs);
   } else if (auto rotary = dyn_cast<RotaryOp>(op)) {
     ArrayRef<int64_t> shape = shapeOf(rotary.getInput());
     SmallVector<NamedAttribute> attrs = {
-        number("batch", shape[0]), number("seq", shape[1]), number("heads", rotary.getHeads()),
-        number("head_dim", shape[2] / rotary.getHeads()), number("rotary_dim", rotary.getRotaryDim())};
+        number("batch", shape[0]), number("seq", shape[1]),
+        number("heads", rotary.getHeads()),
+        number("head_dim", shape[2] / rotary.getHeads()),
+        number("rotary_dim", rotary.getRotaryDim())};
     for (StringRef flag : {"interleaved", "inverse"})
       if (op->hasAttr(flag))
         attrs.push_back(builder.getNamedAttr(flag, builder.getUnitAttr()));
     if (shapeOf(rotary.getCos()).size() == 3)
-      attrs.push_back(builder.getNamedAttr("batched_angles", builder.getUnitAttr()));
-    call("rotary", {dense(rotary.getInput()), dense(rotary.getCos()), dense(rotary.getSin())}, destination(rotary), op, attrs);
+      attrs.push_back(
+          builder.getNamedAttr("batched_angles", builder.getUnitAttr()));
+    call("rotary",
+         {dense(rotary.getInput()), dense(rotary.getCos()),
+          dense(rotary.getSin())},
+         destination(rotary), op, attrs);
   } else if (auto embedding = dyn_cast<EmbeddingOp>(op)) {
-    call("embedding", {dense(embedding.getTable()), dense(embedding.getIds())}, destination(embedding), op,
-         {number("n", count(shapeOf(embedding.getIds()))), number("width", shapeOf(embedding).back()),
+    call("embedding", {dense(embedding.getTable()), dense(embedding.getIds())},
+         destination(embedding), op,
+         {number("n", count(shapeOf(embedding.getIds()))),
+          number("width", shapeOf(embedding).back()),
           number("rows", shapeOf(embedding.getTable())[0])});
   } else if (auto vjp = dyn_cast<EmbeddingVJPOp>(op)) {
     // It adds in f32 only.
-    Accumulator sum = sumType(vjp.getDtable()).isF32() ? accumulator(vjp.getDtable()) : Accumulator();
+    Accumulator sum = sumType(vjp.getDtable()).isF32()
+                          ? accumulator(vjp.getDtable())
+                          : Accumulator();
     Value target = sum.variable ? sum.variable : destination(vjp.getDtable());
     buffers[vjp.getDtable()] = target;
-    SmallVector<NamedAttribute> attrs = {number("n", count(shapeOf(vjp.getIds()))),
-                                         number("width", shapeOf(vjp.getDtable())[1]), number("rows", shapeOf(vjp.getDtable())[0])};
-    setAccumulation(call("embedding_backward", {dense(vjp.getIds()), dense(vjp.getCotangent())}, target, op, attrs),
+    SmallVector<NamedAttribute> attrs = {
+        number("n", count(shapeOf(vjp.getIds()))),
+        number("width", shapeOf(vjp.getDtable())[1]),
+        number("rows", shapeOf(vjp.getDtable())[0])};
+    setAccumulation(call("embedding_backward",
+                         {dense(vjp.getIds()), dense(vjp.getCotangent())},
+                         target, op, attrs),
                     sum.accumulation);
   } else if (auto loss = dyn_cast<CrossEntropyOp>(op)) {
     CrossEntropyVJPOp vjp = getFusableVJP(loss);
@@ -751,28 +879,38 @@ LogicalResult FunctionLowering::lower(Operation *op) {
       return lowerRowByRow(loss, vjp);
     ArrayRef<int64_t> shape = shapeOf(loss.getLogits());
     call("cross_entropy", {dense(loss.getLogits()), dense(loss.getLabels())},
-         {destination(loss.getLoss()), destination(loss.getLse()), destination(loss.getInvCount())}, op,
-         {number("rows", count(shape.drop_back())), number("classes", shape.back()), number("ignore_index", loss.getIgnoreIndex())});
+         {destination(loss.getLoss()), destination(loss.getLse()),
+          destination(loss.getInvCount())},
+         op,
+         {number("rows", count(shape.drop_back())),
+          number("classes", shape.back()),
+          number("ignore_index", loss.getIgnoreIndex())});
   } else if (auto vjp = dyn_cast<CrossEntropyVJPOp>(op)) {
     if (done.contains(op)) // with the loss
       return success();
     ArrayRef<int64_t> shape = shapeOf(vjp.getLogits());
     call("cross_entropy_backward",
-         {dense(vjp.getLogits()), dense(vjp.getLabels()), dense(vjp.getLse()), dense(vjp.getInvCount()), dense(vjp.getCotangent())},
+         {dense(vjp.getLogits()), dense(vjp.getLabels()), dense(vjp.getLse()),
+          dense(vjp.getInvCount()), dense(vjp.getCotangent())},
          destination(vjp.getDlogits()), op,
-         {number("rows", count(shape.drop_back())), number("classes", shape.back()), number("ignore_index", vjp.getIgnoreIndex())});
+         {number("rows", count(shape.drop_back())),
+          number("classes", shape.back()),
+          number("ignore_index", vjp.getIgnoreIndex())});
   } else if (auto clip = dyn_cast<ClipCoefficientOp>(op)) {
     SmallVector<Value> inputs;
     for (Value operand : op->getOperands())
       inputs.push_back(dense(operand));
-    call("clip_coefficient", inputs, {destination(clip.getCoefficient()), destination(clip.getNorm())}, op);
+    call("clip_coefficient", inputs,
+         {destination(clip.getCoefficient()), destination(clip.getNorm())}, op);
   } else if (auto add = dyn_cast<AddOp>(op)) {
-    // What is left of sums with a gradient variable: the producer could not accumulate.
+    // What is left of sums with a gradient variable: the producer could not
+    // accumulate.
     if (done.contains(op)) {
       buffers[add.getOutput()] = buffer(add.getLhs());
     } else {
       Value target = buffer(add.getLhs());
-      setAccumulation(call("accumulate", dense(add.getRhs()), target, op, {number("n", count(shapeOf(add)))}),
+      setAccumulation(call("accumulate", dense(add.getRhs()), target, op,
+                           {number("n", count(shapeOf(add)))}),
                       getAccumulation(add));
       buffers[add.getOutput()] = target;
     }
@@ -781,7 +919,8 @@ LogicalResult FunctionLowering::lower(Operation *op) {
   } else if (auto stored = dyn_cast<StoredScaleOp>(op)) {
     buffers[stored] = getScaleOf(stored.getVariableAttr().getAttr());
   } else if (auto scale = dyn_cast<fp8::CurrentScaleOp>(op)) {
-    buffers[scale] = view(buffer(scale.getState()), scalePairType(op->getContext()));
+    buffers[scale] =
+        view(buffer(scale.getState()), scalePairType(op->getContext()));
   } else if (auto scale = dyn_cast<fp8::ComputeScaleOp>(op)) {
     // A quantised variable keeps its scale beside it: compute it there.
     Value target;
@@ -795,8 +934,9 @@ LogicalResult FunctionLowering::lower(Operation *op) {
     if (!target)
       target = alloc(scalePairType(op->getContext()), op);
     buffers[scale] = target;
-    SmallVector<NamedAttribute> attrs = {number("margin", scale.getMargin()),
-                                         builder.getNamedAttr("format", scale.getFormatAttr())};
+    SmallVector<NamedAttribute> attrs = {
+        number("margin", scale.getMargin()),
+        builder.getNamedAttr("format", scale.getFormatAttr())};
     if (scale.getPow2())
       attrs.push_back(builder.getNamedAttr("pow2", builder.getUnitAttr()));
     if (scale.getPoison())
@@ -811,14 +951,17 @@ LogicalResult FunctionLowering::lower(Operation *op) {
   } else if (auto advance = dyn_cast<fp8::AdvanceOp>(op)) {
     Value state = buffer(advance.getState());
     auto type = advance.getState().getType();
-    SmallVector<NamedAttribute> attrs = {number("window", type.getWindow()), number("margin", advance.getMargin()),
-                                         builder.getNamedAttr("format", TypeAttr::get(type.getStorage()))};
+    SmallVector<NamedAttribute> attrs = {
+        number("window", type.getWindow()),
+        number("margin", advance.getMargin()),
+        builder.getNamedAttr("format", TypeAttr::get(type.getStorage()))};
     if (advance.getPow2())
       attrs.push_back(builder.getNamedAttr("pow2", builder.getUnitAttr()));
     call("advance_scale", {}, state, op, attrs);
     buffers[advance] = state;
   } else {
-    return op->emitOpError("has no lowering to exec; run train-form-fusions before convert-to-exec");
+    return op->emitOpError("has no lowering to exec; run train-form-fusions "
+                           "before convert-to-exec");
   }
   return success();
 }
@@ -842,10 +985,12 @@ LogicalResult FunctionLowering::run() {
   SmallVector<DictionaryAttr> argAttrs;
   for (unsigned i = 0; i < inputs; ++i)
     argAttrs.push_back(function.getArgAttrDict(i));
-  for (auto [index, value] : llvm::enumerate(source->getTerminator()->getOperands())) {
+  for (auto [index, value] :
+       llvm::enumerate(source->getTerminator()->getOperands())) {
     types.push_back(bufferType(value.getType()));
     Value argument = block->addArgument(types.back(), value.getLoc());
-    if (value.getDefiningOp() && !isa<ReadOp, ReshapeOp, SplitOp>(value.getDefiningOp()))
+    if (value.getDefiningOp() &&
+        !isa<ReadOp, ReshapeOp, SplitOp>(value.getDefiningOp()))
       results.try_emplace(value, argument);
     argAttrs.push_back(function.getResultAttrDict(index));
   }
@@ -861,7 +1006,8 @@ LogicalResult FunctionLowering::run() {
   function->setAttr("exec.inputs", builder.getI64IntegerAttr(inputs));
   // Nothing refers to what nobody reads.
   for (Operation &op : llvm::make_early_inc_range(llvm::reverse(*block)))
-    if (op.use_empty() && isa<exec::GetOp, exec::ViewOp, exec::ConstantOp, exec::HyperOp, exec::AllocOp>(op))
+    if (op.use_empty() && isa<exec::GetOp, exec::ViewOp, exec::ConstantOp,
+                              exec::HyperOp, exec::AllocOp>(op))
       op.erase();
   return success();
 }
@@ -877,22 +1023,31 @@ struct ConvertToExec : fp8c::impl::ConvertToExecBase<ConvertToExec> {
   /// Lays the variables out one after another.
   void lowerVariables(DenseMap<StringAttr, exec::VariableOp> &variables) {
     int64_t offset = 0;
-    DenseMap<StringAttr, StringAttr> sharedScales = findSharedScales(getOperation());
-    auto add = [&](VariableOp variable, StringRef name, MemRefType type, Role role, Attribute init, FlatSymbolRefAttr of) {
+    DenseMap<StringAttr, StringAttr> sharedScales =
+        findSharedScales(getOperation());
+    auto add = [&](VariableOp variable, StringRef name, MemRefType type,
+                   Role role, Attribute init, FlatSymbolRefAttr of) {
       OpBuilder builder(variable);
-      auto lowered = exec::VariableOp::create(builder, variable.getLoc(), name, type, offset, role, init, of);
-      if (Attribute why = variable->getDiscardableAttr(kWhyKey); why && role == variable.getRole())
+      auto lowered = exec::VariableOp::create(builder, variable.getLoc(), name,
+                                              type, offset, role, init, of);
+      if (Attribute why = variable->getDiscardableAttr(kWhyKey);
+          why && role == variable.getRole())
         lowered->setDiscardableAttr(kWhyKey, why);
       variables[lowered.getSymNameAttr()] = lowered;
       offset += llvm::alignTo(exec::getByteSize(type), exec::kAlignment);
     };
-    for (VariableOp variable : llvm::make_early_inc_range(getOperation().getOps<VariableOp>())) {
-      add(variable, variable.getSymName(), bufferType(variable.getType()), variable.getRole(), variable.getInit(), variable.getOfAttr());
+    for (VariableOp variable :
+         llvm::make_early_inc_range(getOperation().getOps<VariableOp>())) {
+      add(variable, variable.getSymName(), bufferType(variable.getType()),
+          variable.getRole(), variable.getInit(), variable.getOfAttr());
       StringAttr name = variable.getSymNameAttr();
-      // The first scale comes from the first values: of the variable, or of the parameter that a compute weight copies.
+      // The first scale comes from the first values: of the variable, or of the
+      // parameter that a compute weight copies.
       bool isCopy = variable.getRole() == Role::compute_weight;
-      if (isa<fp8::ScaledType>(variable.getType()) && !sharedScales.contains(name))
-        add(variable, (name.getValue() + ".scale").str(), scalePairType(&getContext()), Role::scale,
+      if (isa<fp8::ScaledType>(variable.getType()) &&
+          !sharedScales.contains(name))
+        add(variable, (name.getValue() + ".scale").str(),
+            scalePairType(&getContext()), Role::scale,
             ConstantInitAttr::get(&getContext(), 1.0),
             isCopy ? variable.getOfAttr() : FlatSymbolRefAttr::get(name));
       variable.erase();
@@ -902,15 +1057,19 @@ struct ConvertToExec : fp8c::impl::ConvertToExecBase<ConvertToExec> {
     };
     for (auto [variable, owner] : sharedScales)
       variables[scaleName(variable)] = variables.lookup(scaleName(owner));
-    getOperation()->setAttr("exec.variables_bytes", Builder(&getContext()).getI64IntegerAttr(offset));
+    getOperation()->setAttr("exec.variables_bytes",
+                            Builder(&getContext()).getI64IntegerAttr(offset));
   }
 
   void runOnOperation() override {
     DenseMap<StringAttr, exec::VariableOp> variables;
     lowerVariables(variables);
     KernelBuilder kernels(getOperation());
-    for (auto function : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
-      if (failed(FunctionLowering(function, kernels, variables, gemmWorkspace, gemmBias).run()))
+    for (auto function :
+         llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
+      if (failed(FunctionLowering(function, kernels, variables, gemmWorkspace,
+                                  gemmBias)
+                     .run()))
         return signalPassFailure();
   }
 };

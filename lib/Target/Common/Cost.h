@@ -22,8 +22,8 @@ struct Cost {
 /// The cost of a `gemm`, `launch`, `call`, `copy` or `fill`; nothing for other
 /// ops. A multiplication and an addition are two FLOPs. Causal attention counts
 /// the half of the scores that it keeps: 2·b·h·t·s·d forward (two products), 5
-/// instead of 2 products backward (arXiv 2205.14135, appendix B.2). Gradients are
-/// as in the first micro-batch of a step, which reads none.
+/// instead of 2 products backward (arXiv 2205.14135, appendix B.2). Gradients
+/// are as in the first micro-batch of a step, which reads none.
 Cost getCost(mlir::Operation *op, const mlir::SymbolTable &symbols);
 
 } // namespace fp8c::target

@@ -4,17 +4,30 @@
 
 using namespace fp8c::target;
 
-// Matrix products: bursts of cuBLASLt 13.1, column-major (3072, 65536, 768), (6400, 16384, 1600) and
-// (16384, 16384, 4096), the mean of what e4m3·e4m3 and e4m3·e5m2 reach. An H200 is the same chip with other memory.
+// Matrix products: bursts of cuBLASLt 13.1, column-major (3072, 65536, 768),
+// (6400, 16384, 1600) and (16384, 16384, 4096), the mean of what e4m3·e4m3 and
+// e4m3·e5m2 reach. An H200 is the same chip with other memory.
 static constexpr double T = 1e12;
 static constexpr GPU kGPUs[] = {
-    {"h100", "products and bandwidth measured on an H100 80GB HBM3 (cuBLASLt 13.1, bursts); f32 from its data sheet",
-     67 * T, 67 * T, 780 * T,
-     {{768, 1321 * T, 970 * T}, {1600, 1396 * T, 1172 * T}, {4096, 1503 * T, 1420 * T}},
+    {"h100",
+     "products and bandwidth measured on an H100 80GB HBM3 (cuBLASLt 13.1, "
+     "bursts); f32 from its data sheet",
+     67 * T,
+     67 * T,
+     780 * T,
+     {{768, 1321 * T, 970 * T},
+      {1600, 1396 * T, 1172 * T},
+      {4096, 1503 * T, 1420 * T}},
      2.95 * T},
-    {"h200", "products as measured on an H100; bandwidth from the data sheet, times the 88 % that an H100 reaches of its own",
-     67 * T, 67 * T, 780 * T,
-     {{768, 1321 * T, 970 * T}, {1600, 1396 * T, 1172 * T}, {4096, 1503 * T, 1420 * T}},
+    {"h200",
+     "products as measured on an H100; bandwidth from the data sheet, times "
+     "the 88 % that an H100 reaches of its own",
+     67 * T,
+     67 * T,
+     780 * T,
+     {{768, 1321 * T, 970 * T},
+      {1600, 1396 * T, 1172 * T},
+      {4096, 1503 * T, 1420 * T}},
      0.88 * 4.8 * T},
 };
 
@@ -32,13 +45,16 @@ double GPU::getRate(const Cost &cost) const {
   case Unit::fp8Slow:
     break;
   }
-  auto get = [&](const FP8Rate &rate) { return cost.unit == Unit::fp8Fast ? rate.fast : rate.slow; };
+  auto get = [&](const FP8Rate &rate) {
+    return cost.unit == Unit::fp8Fast ? rate.fast : rate.slow;
+  };
   if (cost.k <= fp8[0].k)
     return get(fp8[0]);
   for (int i = 1; i < 3; ++i) {
     if (cost.k > fp8[i].k)
       continue;
-    double share = double(cost.k - fp8[i - 1].k) / double(fp8[i].k - fp8[i - 1].k);
+    double share =
+        double(cost.k - fp8[i - 1].k) / double(fp8[i].k - fp8[i - 1].k);
     return get(fp8[i - 1]) + share * (get(fp8[i]) - get(fp8[i - 1]));
   }
   return get(fp8[2]);

@@ -10,9 +10,9 @@ namespace fp8c::target {
 
 /// The symbols that `train.hyper` knows, in the order of `Fp8cCall::hyper`.
 inline llvm::ArrayRef<llvm::StringLiteral> getHyperNames() {
-  static constexpr llvm::StringLiteral names[] = {"lr",           "beta1",     "beta2", "eps",
-                                                  "weight_decay", "clip_norm", "step",  "grad_scale",
-                                                  "seed"};
+  static constexpr llvm::StringLiteral names[] = {
+      "lr",        "beta1", "beta2",      "eps", "weight_decay",
+      "clip_norm", "step",  "grad_scale", "seed"};
   return names;
 }
 

@@ -19,12 +19,15 @@ using namespace fp8c::target;
 std::string fp8c::target::getFloatLiteral(const APFloat &value) {
   float number = value.convertToFloat();
   if (value.isInfinity() || value.isNaN())
-    return value.isNaN() ? "__builtin_nanf(\"\")" : value.isNegative() ? "-__builtin_inff()" : "__builtin_inff()";
+    return value.isNaN()        ? "__builtin_nanf(\"\")"
+           : value.isNegative() ? "-__builtin_inff()"
+                                : "__builtin_inff()";
   std::string text;
   // The fewest digits that read back as the same number.
   for (int digits = 1; digits <= 9; ++digits) {
     text.clear();
-    llvm::raw_string_ostream(text) << llvm::format("%.*g", digits, static_cast<double>(number));
+    llvm::raw_string_ostream(text)
+        << llvm::format("%.*g", digits, static_cast<double>(number));
     if (std::strtof(text.c_str(), nullptr) == number)
       break;
   }
@@ -48,21 +51,26 @@ struct Expression {
 
 class Printer {
 public:
-  Printer(KernelOp kernel, StringRef qualifier, raw_ostream &os) : kernel(kernel), qualifier(qualifier), os(os) {}
+  Printer(KernelOp kernel, StringRef qualifier, raw_ostream &os)
+      : kernel(kernel), qualifier(qualifier), os(os) {}
   void print();
 
 private:
   void printBody(Block &block, unsigned indent);
   void printOp(Operation &op, unsigned indent);
-  void printLoop(StringRef head, Region &region, unsigned indent, StringRef tail);
+  void printLoop(StringRef head, Region &region, unsigned indent,
+                 StringRef tail);
   Expression getExpression(Operation *op);
   std::string use(Value value, Precedence most = kAny) {
     return expressions.lookup(value).within(most);
   }
-  std::string name(Value buffer) { return argumentNames[cast<BlockArgument>(buffer).getArgNumber()]; }
+  std::string name(Value buffer) {
+    return argumentNames[cast<BlockArgument>(buffer).getArgNumber()];
+  }
   std::string at(Value buffer, Access access, int64_t period);
   std::string element(Value buffer) {
-    return getElementName(cast<BaseMemRefType>(buffer.getType()).getElementType());
+    return getElementName(
+        cast<BaseMemRefType>(buffer.getType()).getElementType());
   }
   std::string amaxName(Value stats) {
     std::string text = name(stats);
@@ -85,7 +93,9 @@ private:
 std::string Printer::at(Value buffer, Access access, int64_t period) {
   bool columns = kernel.getSkeleton() == train::Skeleton::columns;
   bool sum = kernel.getSkeleton() == train::Skeleton::sum;
-  std::string unit = columns ? "block" : kernel.getSkeleton() == train::Skeleton::map ? "chunk" : "row";
+  std::string unit = columns                                        ? "block"
+                     : kernel.getSkeleton() == train::Skeleton::map ? "chunk"
+                                                                    : "row";
   std::string row = columns ? "i" : unit + ".index";
   switch (access) {
   case Access::full:
@@ -106,7 +116,9 @@ Expression Printer::getExpression(Operation *op) {
   auto binary = [&](StringRef symbol, Precedence precedence) -> Expression {
     // The right operand of a difference or quotient needs its own brackets.
     Precedence right = static_cast<Precedence>(precedence - 1);
-    return {use(op->getOperand(0), precedence) + " " + symbol.str() + " " + use(op->getOperand(1), right), precedence};
+    return {use(op->getOperand(0), precedence) + " " + symbol.str() + " " +
+                use(op->getOperand(1), right),
+            precedence};
   };
   auto function = [&](StringRef callee) -> Expression {
     std::string text = callee.str() + "(";
@@ -116,29 +128,38 @@ Expression Printer::getExpression(Operation *op) {
   };
   return TypeSwitch<Operation *, Expression>(op)
       .Case([&](LoadOp load) {
-        return Expression{"load(" + name(load.getBuffer()) + ", " +
-                          at(load.getBuffer(), load.getAccess(), load.getPeriod()) + ")"};
+        return Expression{
+            "load(" + name(load.getBuffer()) + ", " +
+            at(load.getBuffer(), load.getAccess(), load.getPeriod()) + ")"};
       })
       .Case([&](arith::ConstantOp constant) {
         APFloat value = cast<FloatAttr>(constant.getValue()).getValue();
-        return Expression{getFloatLiteral(value), value.isNegative() ? kUnary : kPrimary};
+        return Expression{getFloatLiteral(value),
+                          value.isNegative() ? kUnary : kPrimary};
       })
       .Case([&](arith::AddFOp) { return binary("+", kSum); })
       .Case([&](arith::SubFOp) { return binary("-", kSum); })
       .Case([&](arith::MulFOp) { return binary("*", kProduct); })
       .Case([&](arith::DivFOp) { return binary("/", kProduct); })
-      .Case([&](arith::NegFOp) { return Expression{"-" + use(op->getOperand(0), kPrimary), kUnary}; })
+      .Case([&](arith::NegFOp) {
+        return Expression{"-" + use(op->getOperand(0), kPrimary), kUnary};
+      })
       .Case([&](arith::CmpFOp) { return binary(">", kCompare); })
       // Not ?:, which the host compiler turns into masked stores.
       .Case([&](arith::SelectOp) { return function("select"); })
-      .Case([&](arith::TruncFOp trunc) { return expressions.lookup(trunc.getIn()); })
+      .Case([&](arith::TruncFOp trunc) {
+        return expressions.lookup(trunc.getIn());
+      })
       .Case([&](arith::ExtFOp extend) {
         auto narrow = getElementName(extend.getIn().getType());
-        return Expression{"round_to<" + narrow + ">(" + use(extend.getIn()) + ")"};
+        return Expression{"round_to<" + narrow + ">(" + use(extend.getIn()) +
+                          ")"};
       })
       .Case([&](arith::MaximumFOp) { return function("max"); })
       .Case([&](ClampOp clamp) {
-        return Expression{"clamp(" + use(clamp.getValue()) + ", " + use(clamp.getLimit()) + ", " + amaxName(clamp.getStats()) + ")"};
+        return Expression{"clamp(" + use(clamp.getValue()) + ", " +
+                          use(clamp.getLimit()) + ", " +
+                          amaxName(clamp.getStats()) + ")"};
       })
       .Case([&](math::ExpOp) { return function("exp"); })
       .Case([&](math::LogOp) { return function("log"); })
@@ -153,7 +174,8 @@ Expression Printer::getExpression(Operation *op) {
       });
 }
 
-void Printer::printLoop(StringRef head, Region &region, unsigned indent, StringRef tail) {
+void Printer::printLoop(StringRef head, Region &region, unsigned indent,
+                        StringRef tail) {
   Block &block = region.front();
   auto yield = dyn_cast<exec::YieldOp>(block.empty() ? nullptr : &block.back());
   os.indent(indent) << head << " {\n";
@@ -164,40 +186,54 @@ void Printer::printLoop(StringRef head, Region &region, unsigned indent, StringR
 }
 
 void Printer::printOp(Operation &op, unsigned indent) {
-  StringRef unit = kernel.getSkeleton() == train::Skeleton::map ? "chunk" : "row";
+  StringRef unit =
+      kernel.getSkeleton() == train::Skeleton::map ? "chunk" : "row";
   if (auto each = dyn_cast<EachOp>(op))
-    return printLoop((unit + ".each([&](auto j)").str(), each.getBody(), indent, ");");
+    return printLoop((unit + ".each([&](auto j)").str(), each.getBody(), indent,
+                     ");");
   if (auto reduce = dyn_cast<ReduceOp>(op)) {
     std::string kind = stringifyReduction(reduce.getKind()).str();
     std::string variable = names.unique("row_" + kind);
     expressions[reduce] = {variable};
-    return printLoop(("const float " + variable + " = row." + kind + "([&](auto j)"), reduce.getBody(), indent, ");");
+    return printLoop(
+        ("const float " + variable + " = row." + kind + "([&](auto j)"),
+        reduce.getBody(), indent, ");");
   }
   if (auto sum = dyn_cast<ColumnSumOp>(op))
     return printLoop("block.sum(" + name(sum.getTarget()) + ", " +
                          (sum.getUnlessFirst()  ? "accumulate"
                           : sum.getAccumulate() ? "/*accumulate=*/true"
-                                                : "/*accumulate=*/false") + ", [&](auto i, auto j)",
+                                                : "/*accumulate=*/false") +
+                         ", [&](auto i, auto j)",
                      sum.getBody(), indent, ");");
   if (auto total = dyn_cast<TotalOp>(op))
-    return printLoop(("template <class Index> " + qualifier + "auto operator()(Index i) const").str(), total.getBody(), indent, "");
+    return printLoop(("template <class Index> " + qualifier +
+                      "auto operator()(Index i) const")
+                         .str(),
+                     total.getBody(), indent, "");
   if (auto store = dyn_cast<StoreOp>(op)) {
     os.indent(indent) << "store(" << name(store.getBuffer()) << ", "
-                      << at(store.getBuffer(), store.getAccess(), 0) << ", " << use(store.getValue()) << ");\n";
+                      << at(store.getBuffer(), store.getAccess(), 0) << ", "
+                      << use(store.getValue()) << ");\n";
     return;
   }
   if (auto quantize = dyn_cast<QuantizeOp>(op)) {
     Value buffer = quantize.getBuffer(), transposed = quantize.getTransposed();
-    std::string type = element(buffer ? buffer : transposed), index = buffer ? at(buffer, Access::full, 0) : "";
-    std::string value = use(quantize.getValue(), quantize.getStats() ? kAny : kProduct);
-    std::string scale = use(quantize.getScale(), quantize.getStats() ? kAny : kUnary), code;
+    std::string type = element(buffer ? buffer : transposed),
+                index = buffer ? at(buffer, Access::full, 0) : "";
+    std::string value =
+        use(quantize.getValue(), quantize.getStats() ? kAny : kProduct);
+    std::string scale = use(quantize.getScale(),
+                            quantize.getStats() ? kAny : kUnary),
+                code;
     if (quantize.getStats())
-      code = "quantize<" + type + ">(" + value + ", " + scale + ", " + amaxName(quantize.getStats());
+      code = "quantize<" + type + ">(" + value + ", " + scale + ", " +
+             amaxName(quantize.getStats());
     else
       code = "from_float<" + type + ">(" + value + " * " + scale;
     if (quantize.getKey())
-      code += ", random_bits(uint32_t(" + use(quantize.getKey()) + "), " + index + ", " +
-              std::to_string(*quantize.getStochastic()) + ")";
+      code += ", random_bits(uint32_t(" + use(quantize.getKey()) + "), " +
+              index + ", " + std::to_string(*quantize.getStochastic()) + ")";
     code += ")";
     // What is needed twice is converted once.
     if ((buffer && transposed) || quantize.getCode()) {
@@ -208,27 +244,35 @@ void Printer::printOp(Operation &op, unsigned indent) {
     if (quantize.getCode())
       expressions[quantize.getCode()] = {"to_float(" + code + ")"};
     if (buffer)
-      os.indent(indent) << "store(" << name(buffer) << ", " << index << ", " << code << ");\n";
+      os.indent(indent) << "store(" << name(buffer) << ", " << index << ", "
+                        << code << ");\n";
     if (transposed)
-      os.indent(indent) << "row.store_transposed(" << name(transposed) << ", j, " << code
-                        << (copies ? ", /*copy=*/" + std::to_string(copies) : "") << ");\n";
+      os.indent(indent) << "row.store_transposed(" << name(transposed)
+                        << ", j, " << code
+                        << (copies ? ", /*copy=*/" + std::to_string(copies)
+                                   : "")
+                        << ");\n";
     copies += transposed ? 1 : 0;
     return;
   }
   if (auto sum = dyn_cast<PartialSumOp>(op)) {
-    os.indent(indent) << "row.partial_sum(Slot<" << sum.getSlot() << ">{}, " << name(sum.getTarget()) << ", j, "
-                      << use(sum.getValue()) << ");\n";
+    os.indent(indent) << "row.partial_sum(Slot<" << sum.getSlot() << ">{}, "
+                      << name(sum.getTarget()) << ", j, " << use(sum.getValue())
+                      << ");\n";
     return;
   }
   if (auto amax = dyn_cast<AmaxOp>(op)) {
-    os.indent(indent) << "count(" << amaxName(amax.getStats()) << ", " << use(amax.getValue()) << ");\n";
+    os.indent(indent) << "count(" << amaxName(amax.getStats()) << ", "
+                      << use(amax.getValue()) << ");\n";
     return;
   }
   Expression expression = getExpression(&op);
   Value value = op.getResult(0);
-  bool once = value.hasOneUse() && value.getUses().begin()->getOwner()->getBlock() == op.getBlock();
+  bool once = value.hasOneUse() &&
+              value.getUses().begin()->getOwner()->getBlock() == op.getBlock();
   // A narrow value only ever stands inside of its widening.
-  if (isa<arith::TruncFOp>(op) || isa<arith::ConstantOp>(op) || (once && expression.text.size() < 60)) {
+  if (isa<arith::TruncFOp>(op) || isa<arith::ConstantOp>(op) ||
+      (once && expression.text.size() < 60)) {
     expressions[value] = expression;
     return;
   }
@@ -237,7 +281,8 @@ void Printer::printOp(Operation &op, unsigned indent) {
     base = name(load.getBuffer()) + "_";
   std::string variable = names.unique(base);
   // auto: a float, or on a GPU the pack of neighbours that a thread works on.
-  os.indent(indent) << "const auto " << variable << " = " << expression.text << ";\n";
+  os.indent(indent) << "const auto " << variable << " = " << expression.text
+                    << ";\n";
   expressions[value] = {variable};
 }
 
@@ -254,21 +299,26 @@ void Printer::print() {
     argumentNames.push_back(names.unique(name.getValue()));
   os << "struct " << toTypeName(kernel.getSymName()) << " {\n";
   for (BlockArgument argument : body.getArguments()) {
-    bool isInput = argument.getArgNumber() < static_cast<unsigned>(kernel.getInputs());
-    os << "  " << (isInput ? "const " : "") << element(argument) << " *" << name(argument) << ";\n";
+    bool isInput =
+        argument.getArgNumber() < static_cast<unsigned>(kernel.getInputs());
+    os << "  " << (isInput ? "const " : "") << element(argument) << " *"
+       << name(argument) << ";\n";
   }
   if (dependsOnMicroBatch(kernel))
-    os << "  bool accumulate; // unless this is the first micro-batch of a step\n";
+    os << "  bool accumulate; // unless this is the first micro-batch of a "
+          "step\n";
   os << "\n";
   if (skeleton == train::Skeleton::sum) {
     printBody(body, 2);
     os << "};\n";
     return;
   }
-  StringRef unit = skeleton == train::Skeleton::map ? "chunk"
-                   : skeleton == train::Skeleton::rows ? "row" : "block";
+  StringRef unit = skeleton == train::Skeleton::map    ? "chunk"
+                   : skeleton == train::Skeleton::rows ? "row"
+                                                       : "block";
   std::string type = toTypeName(unit);
-  os << "  template <class " << type << "> " << qualifier << "void operator()(" << type << " &" << unit << ") const {\n";
+  os << "  template <class " << type << "> " << qualifier << "void operator()("
+     << type << " &" << unit << ") const {\n";
   SmallVector<Value> stats;
   for (BlockArgument argument : body.getArguments())
     if (element(argument) == "Stats")
@@ -277,7 +327,8 @@ void Printer::print() {
     os << "    Amax " << amaxName(argument) << ";\n";
   printBody(body, 4);
   for (Value argument : stats)
-    os << "    " << unit << ".commit(" << amaxName(argument) << ", " << name(argument) << ");\n";
+    os << "    " << unit << ".commit(" << amaxName(argument) << ", "
+       << name(argument) << ");\n";
   os << "  }\n};\n";
 }
 

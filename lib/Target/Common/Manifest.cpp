@@ -24,7 +24,8 @@ static std::string getTypeName(Type type) {
 static Json getBuffer(StringRef name, MemRefType type) {
   return {{"name", name.str()},
           {"dtype", getTypeName(type.getElementType())},
-          {"shape", std::vector<int64_t>(type.getShape().begin(), type.getShape().end())}};
+          {"shape", std::vector<int64_t>(type.getShape().begin(),
+                                         type.getShape().end())}};
 }
 
 static Json getInit(Attribute init, InitialData &data) {
@@ -36,22 +37,30 @@ static Json getInit(Attribute init, InitialData &data) {
     uint64_t offset = 0;
     for (const InitialData::Range &range : data.ranges)
       offset += range.size;
-    data.ranges.push_back({file.getPath().str(), file.getOffset(), file.getSize()});
+    data.ranges.push_back(
+        {file.getPath().str(), file.getOffset(), file.getSize()});
     return {{"kind", "file"}, {"offset", offset}, {"bytes", file.getSize()}};
   }
-  return {{"kind", "constant"}, {"value", cast<train::ConstantInitAttr>(init).getValue().getValueAsDouble()}};
+  return {{"kind", "constant"},
+          {"value",
+           cast<train::ConstantInitAttr>(init).getValue().getValueAsDouble()}};
 }
 
 /// Scales and amaxes of stored values start with what the first values give.
-static Json getInit(exec::VariableOp variable, ModuleOp module, InitialData &data) {
+static Json getInit(exec::VariableOp variable, ModuleOp module,
+                    InitialData &data) {
   if (variable.getRole() != train::Role::scale)
     return getInit(variable.getInit(), data);
   auto of = variable.getOf();
   if (isa<IntegerType>(variable.getBufferType().getElementType()))
-    return of ? Json{{"kind", "amax"}, {"of", of->str()}} : Json{{"kind", "constant"}, {"value", 0}};
+    return of ? Json{{"kind", "amax"}, {"of", of->str()}}
+              : Json{{"kind", "constant"}, {"value", 0}};
   if (of) {
-    auto scaled = module.lookupSymbol<exec::VariableOp>(variable.getSymName().drop_back(StringRef(".scale").size()));
-    return {{"kind", "scale"}, {"of", of->str()}, {"format", getTypeName(scaled.getBufferType().getElementType())}};
+    auto scaled = module.lookupSymbol<exec::VariableOp>(
+        variable.getSymName().drop_back(StringRef(".scale").size()));
+    return {{"kind", "scale"},
+            {"of", of->str()},
+            {"format", getTypeName(scaled.getBufferType().getElementType())}};
   }
   // A scale state starts with scale and inverse 1 and no history.
   return {{"kind", "values"}, {"values", {1, 0, 0, 0, 1}}};
@@ -63,13 +72,16 @@ static Json getFunction(func::FuncOp function) {
   for (auto [index, type] : llvm::enumerate(function.getArgumentTypes())) {
     bool isInput = static_cast<int64_t>(index) < count;
     auto attr = function.getArgAttrOfType<StringAttr>(index, "train.name");
-    std::string name = attr ? attr.str() : (isInput ? "in" : "out") + std::to_string(index);
-    (isInput ? inputs : outputs).push_back(getBuffer(name, cast<MemRefType>(type)));
+    std::string name =
+        attr ? attr.str() : (isInput ? "in" : "out") + std::to_string(index);
+    (isInput ? inputs : outputs)
+        .push_back(getBuffer(name, cast<MemRefType>(type)));
   }
   return {{"inputs", inputs}, {"outputs", outputs}};
 }
 
-std::string fp8c::target::getManifest(ModuleOp module, StringRef target, InitialData &data) {
+std::string fp8c::target::getManifest(ModuleOp module, StringRef target,
+                                      InitialData &data) {
   auto text = [&](StringRef name, StringRef otherwise) {
     auto attr = module->getAttrOfType<StringAttr>(name);
     return attr ? attr.str() : otherwise.str();
@@ -86,22 +98,27 @@ std::string fp8c::target::getManifest(ModuleOp module, StringRef target, Initial
     entry["offset"] = variable.getOffset();
     entry["bytes"] = exec::getByteSize(type);
     entry["role"] = train::stringifyRole(variable.getRole()).str();
-    if (auto of = variable.getOf(); of && variable.getRole() != train::Role::scale)
+    if (auto of = variable.getOf();
+        of && variable.getRole() != train::Role::scale)
       entry["of"] = of->str();
     entry["init"] = getInit(variable, module, data);
     variables.push_back(entry);
     if (variable.getRole() == train::Role::parameter)
       parameters += type.getNumElements();
   }
-  Json model = {{"name", text("train.model", "model")}, {"parameters", parameters}};
+  Json model = {{"name", text("train.model", "model")},
+                {"parameters", parameters}};
   for (auto function : module.getOps<func::FuncOp>()) {
     functions[function.getName().str()] = getFunction(function);
     lowerBound = std::max(lowerBound, number(function, exec::kLowerBoundAttr));
     if (function.getName() != "forward")
       continue;
-    auto shape = [&](unsigned index) { return cast<MemRefType>(function.getArgumentTypes()[index]).getShape(); };
+    auto shape = [&](unsigned index) {
+      return cast<MemRefType>(function.getArgumentTypes()[index]).getShape();
+    };
     // A language model: tokens [batch, seq] to logits [batch, seq, vocab].
-    if (function.getNumArguments() == 2 && shape(0).size() == 2 && shape(1).size() == 3) {
+    if (function.getNumArguments() == 2 && shape(0).size() == 2 &&
+        shape(1).size() == 3) {
       model["batch"] = shape(0)[0];
       model["seq"] = shape(0)[1];
       model["vocab"] = shape(1)[2];
@@ -124,8 +141,15 @@ std::string fp8c::target::getManifest(ModuleOp module, StringRef target, Initial
                    {"arena_lower_bound", lowerBound},
                    {"variables", variables},
                    {"functions", functions}};
-  // What a checkpoint depends on: the variables and the recipe, not the plan of temporaries.
-  std::string identity = Json{{"recipe", manifest["recipe"]}, {"variables", variables}, {"functions", functions}}.dump();
-  manifest["fingerprint"] = llvm::toHex(llvm::SHA256::hash(llvm::arrayRefFromStringRef(identity)), /*LowerCase=*/true);
+  // What a checkpoint depends on: the variables and the recipe, not the plan of
+  // temporaries.
+  std::string identity = Json{
+      {"recipe", manifest["recipe"]},
+      {"variables", variables},
+      {"functions",
+       functions}}.dump();
+  manifest["fingerprint"] =
+      llvm::toHex(llvm::SHA256::hash(llvm::arrayRefFromStringRef(identity)),
+                  /*LowerCase=*/true);
   return manifest.dump(1) + "\n";
 }

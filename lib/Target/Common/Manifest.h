@@ -7,8 +7,8 @@
 
 namespace fp8c::target {
 
-/// Where initial data stands, for variables whose init is a range of a file: the program's
-/// folder holds copies, one after another, in initial.bin.
+/// Where initial data stands, for variables whose init is a range of a file:
+/// the program's folder holds copies, one after another, in initial.bin.
 struct InitialData {
   struct Range {
     std::string path;
@@ -17,8 +17,10 @@ struct InitialData {
   std::vector<Range> ranges;
 };
 
-/// manifest.json of a planned exec module, and the data that initial.bin must hold.
-std::string getManifest(mlir::ModuleOp module, llvm::StringRef target, InitialData &data);
+/// manifest.json of a planned exec module, and the data that initial.bin must
+/// hold.
+std::string getManifest(mlir::ModuleOp module, llvm::StringRef target,
+                        InitialData &data);
 
 } // namespace fp8c::target
 

@@ -23,7 +23,8 @@ std::string fp8c::target::getElementName(Type type) {
     return "int64_t";
   if (type.isSignlessInteger(32))
     return "int32_t";
-  return type == exec::getStatsWordType(type.getContext()) ? "Stats" : "uint8_t";
+  return type == exec::getStatsWordType(type.getContext()) ? "Stats"
+                                                           : "uint8_t";
 }
 
 std::string fp8c::target::getShapeText(ArrayRef<int64_t> shape) {
@@ -63,15 +64,22 @@ std::string fp8c::target::toTypeName(StringRef name) {
 Scope::Scope() {
   static constexpr llvm::StringLiteral reserved[] = {
       // C++, as far as a model may use the word
-      "and", "auto", "bool", "break", "case", "char", "class", "const", "continue", "default", "delete", "do", "double",
-      "else", "enum", "export", "extern", "false", "float", "for", "friend", "if", "inline", "int", "long", "namespace",
-      "new", "not", "operator", "or", "private", "public", "register", "return", "short", "signed", "static", "struct",
-      "switch", "template", "this", "true", "try", "typedef", "union", "unsigned", "using", "virtual", "void", "while", "xor",
+      "and", "auto", "bool", "break", "case", "char", "class", "const",
+      "continue", "default", "delete", "do", "double", "else", "enum", "export",
+      "extern", "false", "float", "for", "friend", "if", "inline", "int",
+      "long", "namespace", "new", "not", "operator", "or", "private", "public",
+      "register", "return", "short", "signed", "static", "struct", "switch",
+      "template", "this", "true", "try", "typedef", "union", "unsigned",
+      "using", "virtual", "void", "while", "xor",
       // the kernel library and the emitted prelude
-      "abs", "advance_scale", "as", "at", "attention", "attention_backward", "block", "call", "chunk", "clip_coefficient",
-      "columns", "compute_scale", "copy", "count_labels", "cross_entropy", "cross_entropy_backward", "cross_entropy_fused", "cross_entropy_rows", "embedding", "embedding_backward",
-      "erf", "exp", "fill", "gemm", "hyper", "i", "j", "load", "log", "map", "max", "mean_loss", "min", "pow", "quantize", "reciprocal",
-      "record_stats", "rotary", "round_to", "row", "rows", "rsqrt", "scale_state", "select", "sigmoid", "sqrt", "store", "sum",
+      "abs", "advance_scale", "as", "at", "attention", "attention_backward",
+      "block", "call", "chunk", "clip_coefficient", "columns", "compute_scale",
+      "copy", "count_labels", "cross_entropy", "cross_entropy_backward",
+      "cross_entropy_fused", "cross_entropy_rows", "embedding",
+      "embedding_backward", "erf", "exp", "fill", "gemm", "hyper", "i", "j",
+      "load", "log", "map", "max", "mean_loss", "min", "pow", "quantize",
+      "reciprocal", "record_stats", "rotary", "round_to", "row", "rows",
+      "rsqrt", "scale_state", "select", "sigmoid", "sqrt", "store", "sum",
       "sums", "tanh"};
   for (StringRef word : reserved)
     counts[word] = 1;

@@ -17,7 +17,8 @@ std::string getShapeText(llvm::ArrayRef<int64_t> shape);
 /// "h.0/mlp/fc" gives "h0_mlp_fc".
 std::string toIdentifier(llvm::StringRef name);
 
-/// Name of the functor of a kernel: "add_layer_norm" gives "AddLayerNormKernel".
+/// Name of the functor of a kernel: "add_layer_norm" gives
+/// "AddLayerNormKernel".
 std::string toTypeName(llvm::StringRef name);
 
 /// Keeps identifiers of one scope apart by numbering the later ones; words of

@@ -25,7 +25,8 @@ public:
   }
   std::error_code create() {
     SmallString<128> unique;
-    fs::createUniquePath(path + ".tmp-%%%%%%%%", unique, /*MakeAbsolute=*/false);
+    fs::createUniquePath(path + ".tmp-%%%%%%%%", unique,
+                         /*MakeAbsolute=*/false);
     staging = unique.str().str();
     return fs::create_directories(staging);
   }
@@ -50,8 +51,9 @@ private:
 };
 } // namespace
 
-static LogicalResult writeFile(ModuleOp module, const std::string &path,
-                               llvm::function_ref<LogicalResult(raw_ostream &)> write) {
+static LogicalResult
+writeFile(ModuleOp module, const std::string &path,
+          llvm::function_ref<LogicalResult(raw_ostream &)> write) {
   std::error_code error;
   llvm::raw_fd_ostream os(path, error);
   if (!error) {
@@ -62,30 +64,40 @@ static LogicalResult writeFile(ModuleOp module, const std::string &path,
     os.clear_error();
   }
   if (error)
-    return emitError(module.getLoc(), "cannot write ") << path << ": " << error.message();
+    return emitError(module.getLoc(), "cannot write ")
+           << path << ": " << error.message();
   return success();
 }
 
-static LogicalResult copyRanges(ModuleOp module, const InitialData &data, raw_ostream &os) {
+static LogicalResult copyRanges(ModuleOp module, const InitialData &data,
+                                raw_ostream &os) {
   for (const InitialData::Range &range : data.ranges) {
-    auto slice = llvm::MemoryBuffer::getFileSlice(range.path, range.size, range.offset);
+    auto slice =
+        llvm::MemoryBuffer::getFileSlice(range.path, range.size, range.offset);
     if (!slice)
-      return emitError(module.getLoc(), "cannot read the initial weights in ") << range.path << ": " << slice.getError().message();
+      return emitError(module.getLoc(), "cannot read the initial weights in ")
+             << range.path << ": " << slice.getError().message();
     os << (*slice)->getBuffer();
   }
   return success();
 }
 
-std::optional<std::string> fp8c::target::findCompiler(StringRef name, ArrayRef<StringRef> folders) {
+std::optional<std::string>
+fp8c::target::findCompiler(StringRef name, ArrayRef<StringRef> folders) {
   auto found = llvm::sys::findProgramByName(name, folders);
   // A path is returned as it is.
-  return found && fs::can_execute(*found) ? std::optional(*found) : std::nullopt;
+  return found && fs::can_execute(*found) ? std::optional(*found)
+                                          : std::nullopt;
 }
 
-LogicalResult fp8c::target::runCompiler(ModuleOp module, ArrayRef<StringRef> arguments, const std::string &log) {
+LogicalResult fp8c::target::runCompiler(ModuleOp module,
+                                        ArrayRef<StringRef> arguments,
+                                        const std::string &log) {
   std::string error;
-  std::optional<StringRef> redirects[] = {std::nullopt, StringRef(log), StringRef(log)};
-  int status = llvm::sys::ExecuteAndWait(arguments.front(), arguments, std::nullopt, redirects, 0, 0, &error);
+  std::optional<StringRef> redirects[] = {std::nullopt, StringRef(log),
+                                          StringRef(log)};
+  int status = llvm::sys::ExecuteAndWait(arguments.front(), arguments,
+                                         std::nullopt, redirects, 0, 0, &error);
   if (status == 0) {
     fs::remove(log);
     return success();
@@ -93,35 +105,50 @@ LogicalResult fp8c::target::runCompiler(ModuleOp module, ArrayRef<StringRef> arg
   std::string text;
   if (auto buffer = llvm::MemoryBuffer::getFile(log))
     text = (*buffer)->getBuffer().take_front(4000).str();
-  return emitError(module.getLoc()) << arguments.front() << " failed on the emitted source"
-                            << (error.empty() ? "" : ": " + error) << "\n" << text;
+  return emitError(module.getLoc())
+         << arguments.front() << " failed on the emitted source"
+         << (error.empty() ? "" : ": " + error) << "\n"
+         << text;
 }
 
-LogicalResult fp8c::target::buildProgram(ModuleOp module, StringRef path, const ProgramBuilder &builder) {
+LogicalResult fp8c::target::buildProgram(ModuleOp module, StringRef path,
+                                         const ProgramBuilder &builder) {
   while (path.size() > 1 && path.back() == '/')
     path = path.drop_back();
   if (fs::exists(path) && !fs::exists(path + "/manifest.json"))
-    return emitError(module.getLoc(), "will not replace ") << path << ": it exists and is no fp8c program";
+    return emitError(module.getLoc(), "will not replace ")
+           << path << ": it exists and is no fp8c program";
   StagedFolder folder(path);
   if (std::error_code error = folder.create())
-    return emitError(module.getLoc(), "cannot create a folder for ") << path << ": " << error.message();
+    return emitError(module.getLoc(), "cannot create a folder for ")
+           << path << ": " << error.message();
   InitialData data;
-  std::string manifest = getManifest(module, builder.target == Target::cuda ? "cuda" : "cpu", data);
-  std::string source = folder.file(builder.sourceName), library = folder.file("program.so");
-  if (failed(writeFile(module, source, [&](raw_ostream &os) { return printSource(module, builder.target, os); })) ||
-      failed(writeFile(module, folder.file("program.mlir"), [&](raw_ostream &os) {
-        module.print(os);
-        return success();
-      })) ||
+  std::string manifest = getManifest(
+      module, builder.target == Target::cuda ? "cuda" : "cpu", data);
+  std::string source = folder.file(builder.sourceName),
+              library = folder.file("program.so");
+  if (failed(writeFile(module, source,
+                       [&](raw_ostream &os) {
+                         return printSource(module, builder.target, os);
+                       })) ||
+      failed(writeFile(module, folder.file("program.mlir"),
+                       [&](raw_ostream &os) {
+                         module.print(os);
+                         return success();
+                       })) ||
       (!data.ranges.empty() &&
-       failed(writeFile(module, folder.file("initial.bin"), [&](raw_ostream &os) { return copyRanges(module, data, os); }))) ||
+       failed(writeFile(
+           module, folder.file("initial.bin"),
+           [&](raw_ostream &os) { return copyRanges(module, data, os); }))) ||
       failed(builder.compile(source, library, folder.file("compiler.log"))) ||
-      failed(writeFile(module, folder.file("manifest.json"), [&](raw_ostream &os) {
-        os << manifest;
-        return success();
-      })))
+      failed(
+          writeFile(module, folder.file("manifest.json"), [&](raw_ostream &os) {
+            os << manifest;
+            return success();
+          })))
     return failure();
   if (std::error_code error = folder.commit())
-    return emitError(module.getLoc(), "cannot put the program in place at ") << path << ": " << error.message();
+    return emitError(module.getLoc(), "cannot put the program in place at ")
+           << path << ": " << error.message();
   return success();
 }

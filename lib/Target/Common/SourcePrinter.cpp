@@ -19,15 +19,20 @@ using namespace fp8c;
 using namespace fp8c::exec;
 using namespace fp8c::target;
 
-static MemRefType typeOf(Value value) { return cast<MemRefType>(value.getType()); }
+static MemRefType typeOf(Value value) {
+  return cast<MemRefType>(value.getType());
+}
 
-/// What CUDA programs call the constants of a function, in order: variables of the device stand outside of functions.
+/// What CUDA programs call the constants of a function, in order: variables of
+/// the device stand outside of functions.
 static std::string getConstantName(func::FuncOp function, unsigned index) {
   return (function.getName() + "_constant_" + Twine(index)).str();
 }
 
-static void printConstant(ConstantOp constant, StringRef qualifiers, const std::string &name, raw_ostream &os) {
-  os << qualifiers << getElementName(typeOf(constant).getElementType()) << " " << name << "[] = {";
+static void printConstant(ConstantOp constant, StringRef qualifiers,
+                          const std::string &name, raw_ostream &os) {
+  os << qualifiers << getElementName(typeOf(constant).getElementType()) << " "
+     << name << "[] = {";
   auto elements = cast<DenseElementsAttr>(constant.getValue());
   bool comma = false;
   if (isa<FloatType>(elements.getElementType())) {
@@ -36,7 +41,8 @@ static void printConstant(ConstantOp constant, StringRef qualifiers, const std::
   } else {
     for (APInt value : elements.getValues<APInt>())
       os << (std::exchange(comma, true) ? ", " : "")
-         << (value.getBitWidth() == 1 ? int64_t(value.getZExtValue()) : value.getSExtValue());
+         << (value.getBitWidth() == 1 ? int64_t(value.getZExtValue())
+                                      : value.getSExtValue());
   }
   os << "};\n";
 }
@@ -45,8 +51,10 @@ namespace {
 /// Prints one function of the program.
 class FunctionPrinter {
 public:
-  FunctionPrinter(func::FuncOp function, Target target, const SymbolTable &symbols, raw_ostream &os)
-      : function(function), isCUDA(target == Target::cuda), first(isCUDA ? "stream, " : ""), symbols(symbols), os(os) {}
+  FunctionPrinter(func::FuncOp function, Target target,
+                  const SymbolTable &symbols, raw_ostream &os)
+      : function(function), isCUDA(target == Target::cuda),
+        first(isCUDA ? "stream, " : ""), symbols(symbols), os(os) {}
   LogicalResult print();
 
 private:
@@ -88,44 +96,56 @@ std::string FunctionPrinter::list(ValueRange values) {
 
 void FunctionPrinter::printComment(Operation *op, const Twine &detail) {
   std::string comment = train::getName(op).str();
-  if (StringRef phase = train::getPhase(op); phase == train::kPhaseDgrad || phase == train::kPhaseWgrad)
+  if (StringRef phase = train::getPhase(op);
+      phase == train::kPhaseDgrad || phase == train::kPhaseWgrad)
     comment += (" (" + phase + ")").str();
   comment += ((comment.empty() ? "" : ": ") + detail).str();
   // Profiles show the comment as the name of what follows.
-  os << (isCUDA ? "\n  stream.op(\"" + comment + "\");\n" : "\n  // " + comment + "\n");
+  os << (isCUDA ? "\n  stream.op(\"" + comment + "\");\n"
+                : "\n  // " + comment + "\n");
 }
 
-void FunctionPrinter::declare(Value value, StringRef name, const Twine &initializer) {
+void FunctionPrinter::declare(Value value, StringRef name,
+                              const Twine &initializer) {
   std::string variable = scope.unique(name);
   names[value] = variable;
   std::string element = getElementName(typeOf(value).getElementType());
-  os << "  auto *" << variable << " = " << initializer << "; // " << element << " "
-     << getShapeText(typeOf(value).getShape()) << "\n";
+  os << "  auto *" << variable << " = " << initializer << "; // " << element
+     << " " << getShapeText(typeOf(value).getShape()) << "\n";
 }
 
 void FunctionPrinter::printSignature() {
   unsigned inputs = getInteger(function, "exec.inputs");
   auto name = [&](unsigned index) {
     auto attr = function.getArgAttrOfType<StringAttr>(index, "train.name");
-    return attr ? toIdentifier(attr.getValue()) : (index < inputs ? "in" : "out") + std::to_string(index);
+    return attr ? toIdentifier(attr.getValue())
+                : (index < inputs ? "in" : "out") + std::to_string(index);
   };
   os << "// " << function.getName() << "(";
   for (unsigned i = 0, e = function.getNumArguments(); i < e; ++i)
-    os << (i == inputs ? (inputs ? ") -> (" : "") : i ? ", " : "") << name(i) << " "
-       << getShapeText(cast<MemRefType>(function.getArgumentTypes()[i]).getShape());
+    os << (i == inputs ? (inputs ? ") -> (" : "")
+           : i         ? ", "
+                       : "")
+       << name(i) << " "
+       << getShapeText(
+              cast<MemRefType>(function.getArgumentTypes()[i]).getShape());
   os << ")\n";
   if (auto peak = function->getAttrOfType<IntegerAttr>(kPeakAttr))
     os << "// Temporaries: " << peak.getInt() << " bytes; at least "
        << getInteger(function, kLowerBoundAttr) << " live at once.\n";
-  os << "extern \"C\" void fp8c_" << function.getName() << "(const Fp8cCall *call) {\n";
+  os << "extern \"C\" void fp8c_" << function.getName()
+     << "(const Fp8cCall *call) {\n";
   if (isCUDA)
     os << "  const Stream stream(call);\n";
   for (auto [index, argument] : llvm::enumerate(function.getArguments())) {
     std::string element = getElementName(typeOf(argument).getElementType());
     bool isInput = index < inputs;
     declare(argument, name(index),
-            "static_cast<" + Twine(isInput ? "const " : "") + element + " *>(call->" +
-                (isInput ? "inputs[" + Twine(index) : "outputs[" + Twine(index - inputs)) + "])");
+            "static_cast<" + Twine(isInput ? "const " : "") + element +
+                " *>(call->" +
+                (isInput ? "inputs[" + Twine(index)
+                         : "outputs[" + Twine(index - inputs)) +
+                "])");
   }
 }
 
@@ -136,7 +156,9 @@ static std::string bufferName(Operation *op) {
     name = name.rsplit(" + ").second;
   std::string result = name.empty() ? "t" : toIdentifier(name);
   StringRef phase = train::getPhase(op);
-  return phase == train::kPhaseDgrad || phase == train::kPhaseWgrad ? "d_" + result : result;
+  return phase == train::kPhaseDgrad || phase == train::kPhaseWgrad
+             ? "d_" + result
+             : result;
 }
 
 /// An argument that says whether to add to what is there.
@@ -145,24 +167,34 @@ static StringRef getAccumulate(bool accumulate, bool unlessFirst) {
 }
 
 void FunctionPrinter::print(GemmOp op) {
-  printComment(op, "[" + Twine(op.getM()) + ", " + Twine(op.getK()) + "] x [" + Twine(op.getK()) +
-                       ", " + Twine(op.getN()) + "]");
-  os << "  gemm(" << first << "{.m = " << op.getM() << ", .n = " << op.getN() << ", .k = " << op.getK();
+  printComment(op, "[" + Twine(op.getM()) + ", " + Twine(op.getK()) + "] x [" +
+                       Twine(op.getK()) + ", " + Twine(op.getN()) + "]");
+  os << "  gemm(" << first << "{.m = " << op.getM() << ", .n = " << op.getN()
+     << ", .k = " << op.getK();
   if (op.getTransposeA())
     os << ", .transpose_a = true";
   if (op.getTransposeB())
     os << ", .transpose_b = true";
   if (op.getBatch() != 1)
-    os << ", .batch = " << op.getBatch() << ", .stride_a = " << op.getM() * op.getK()
-       << ", .stride_b = " << op.getK() * op.getN() << ", .stride_c = " << op.getM() * op.getN();
+    os << ", .batch = " << op.getBatch()
+       << ", .stride_a = " << op.getM() * op.getK()
+       << ", .stride_b = " << op.getK() * op.getN()
+       << ", .stride_c = " << op.getM() * op.getN();
   if (isCUDA && op.getFastAccum())
     os << ", .fast_accum = true";
-  os << "}, " << use(op.getA()) << ", " << use(op.getB()) << ", " << use(op.getC());
-  auto scale = [&](Value pair) { return pair ? use(pair) + " + " + std::to_string(kScaleInverseWord) : "nullptr"; };
-  if (op.getAccumulate() || op.getScaleA() || op.getScaleB() || op.getWorkspace() || op.getBias())
-    os << ", /*accumulate=*/" << getAccumulate(op.getAccumulate(), op.getUnlessFirst());
+  os << "}, " << use(op.getA()) << ", " << use(op.getB()) << ", "
+     << use(op.getC());
+  auto scale = [&](Value pair) {
+    return pair ? use(pair) + " + " + std::to_string(kScaleInverseWord)
+                : "nullptr";
+  };
+  if (op.getAccumulate() || op.getScaleA() || op.getScaleB() ||
+      op.getWorkspace() || op.getBias())
+    os << ", /*accumulate=*/"
+       << getAccumulate(op.getAccumulate(), op.getUnlessFirst());
   if (op.getScaleA() || op.getScaleB() || op.getWorkspace() || op.getBias())
-    os << ",\n       /*scale_inv=*/" << scale(op.getScaleA()) << ", " << scale(op.getScaleB());
+    os << ",\n       /*scale_inv=*/" << scale(op.getScaleA()) << ", "
+       << scale(op.getScaleB());
   if (op.getWorkspace())
     os << ", " << use(op.getWorkspace());
   if (op.getBias())
@@ -181,38 +213,47 @@ void FunctionPrinter::print(CopyOp op) {
   printComment(op, "copy " + getShapeText(source.getShape()));
   // A scalar is a vector of one.
   SmallVector<int64_t> shape(source.getShape());
-  SmallVector<int64_t> from(source.getStridesAndOffset().first), to(target.getStridesAndOffset().first);
+  SmallVector<int64_t> from(source.getStridesAndOffset().first),
+      to(target.getStridesAndOffset().first);
   if (shape.empty()) {
     shape = {1};
     from = to = {1};
   }
-  os << "  copy(" << first << use(op.getSource()) << ", " << use(op.getTarget()) << ", " << braces(shape) << ", "
-     << braces(from) << ", " << braces(to) << ");\n";
+  os << "  copy(" << first << use(op.getSource()) << ", " << use(op.getTarget())
+     << ", " << braces(shape) << ", " << braces(from) << ", " << braces(to)
+     << ");\n";
 }
 
 void FunctionPrinter::print(LaunchOp op) {
   auto kernel = symbols.lookup<KernelOp>(op.getKernel());
   train::Skeleton skeleton = kernel.getSkeleton();
-  printComment(op, "[" + Twine(op.getRows()) + ", " + Twine(op.getCols()) + "]");
+  printComment(op,
+               "[" + Twine(op.getRows()) + ", " + Twine(op.getCols()) + "]");
   std::string type = toTypeName(op.getKernel());
   ValueRange buffers = op.getBuffers();
-  bool sums = skeleton == train::Skeleton::sum, rows = skeleton == train::Skeleton::rows;
+  bool sums = skeleton == train::Skeleton::sum,
+       rows = skeleton == train::Skeleton::rows;
   os << "  " << train::stringifySkeleton(skeleton);
-  // Transposed copies and partial sums need many rows in one block, whole rows only if something is reduced over them.
+  // Transposed copies and partial sums need many rows in one block, whole rows
+  // only if something is reduced over them.
   int copies = 0;
   int64_t blockRows = 0;
   bool reduces = false;
-  kernel.walk([&](QuantizeOp quantize) { copies += static_cast<bool>(quantize.getTransposed()); });
+  kernel.walk([&](QuantizeOp quantize) {
+    copies += static_cast<bool>(quantize.getTransposed());
+  });
   kernel.walk([&](PartialSumOp sum) { blockRows = sum.getBlockRows(); });
   kernel.walk([&](ReduceOp) { reduces = true; });
   if (isCUDA && (copies || blockRows))
-    os << "_tiled<" << op.getCols() << ", /*whole_rows=*/" << (reduces ? "true" : "false") << ", /*copies=*/" << copies
+    os << "_tiled<" << op.getCols() << ", /*whole_rows=*/"
+       << (reduces ? "true" : "false") << ", /*copies=*/" << copies
        << ", /*block_rows=*/" << (blockRows ? blockRows : 32) << ">";
   else if (isCUDA && rows)
     os << "<" << op.getCols() << ">";
   else if (blockRows)
     os << "_summed</*block_rows=*/" << blockRows << ">";
-  os << "(" << first << type << "{" << list(sums ? buffers.drop_back() : buffers)
+  os << "(" << first << type << "{"
+     << list(sums ? buffers.drop_back() : buffers)
      << (dependsOnMicroBatch(kernel) ? ", call->accumulate != 0" : "") << "}, ";
   if (skeleton == train::Skeleton::map || sums)
     os << op.getRows() * op.getCols();
@@ -226,7 +267,8 @@ void FunctionPrinter::print(LaunchOp op) {
 }
 
 /// Text of `count` entries, one a line.
-static std::string getTable(size_t count, function_ref<std::string(size_t)> entry) {
+static std::string getTable(size_t count,
+                            function_ref<std::string(size_t)> entry) {
   std::string text = "{";
   for (size_t i = 0; i < count; ++i)
     text += (i ? ",\n        " : "\n        ") + entry(i);
@@ -239,46 +281,72 @@ void FunctionPrinter::print(LaunchMultiOp op) {
   size_t count = op.getNumMatrices();
   printComment(op, Twine(count) + " matrices");
   std::string type = toTypeName(op.getKernel());
-  os << "  {\n    const " << type << " tensors[] = " << getTable(count, [&](size_t i) {
-    ValueRange buffers = op.getBuffersOf(i);
-    return "{" + list(sums ? buffers.drop_back() : buffers) + "}";
-  }) << ";\n    const int64_t sizes[] = {";
+  os << "  {\n    const " << type << " tensors[] = "
+     << getTable(count,
+                 [&](size_t i) {
+                   ValueRange buffers = op.getBuffersOf(i);
+                   return "{" + list(sums ? buffers.drop_back() : buffers) +
+                          "}";
+                 })
+     << ";\n    const int64_t sizes[] = {";
   for (size_t i = 0; i < count; ++i)
     os << (i ? ", " : "") << op.getRows()[i] * op.getCols()[i];
   os << "};\n";
   if (sums)
-    os << "    float *const totals[] = " << getTable(count, [&](size_t i) { return use(op.getBuffersOf(i).back()); }) << ";\n";
-  os << "    " << train::stringifySkeleton(kernel.getSkeleton()) << "_multi(" << first << "tensors, sizes, "
-     << (sums ? "totals, " : "") << count << ");\n  }\n";
+    os << "    float *const totals[] = " << getTable(count, [&](size_t i) {
+      return use(op.getBuffersOf(i).back());
+    }) << ";\n";
+  os << "    " << train::stringifySkeleton(kernel.getSkeleton()) << "_multi("
+     << first << "tensors, sizes, " << (sums ? "totals, " : "") << count
+     << ");\n  }\n";
 }
 
 void FunctionPrinter::printUpdateScales(CallOp op) {
-  static constexpr StringLiteral scalars[] = {"coefficient", "lr", "beta1", "beta2", "weight_decay", "step", "seed"};
+  static constexpr StringLiteral scalars[] = {
+      "coefficient", "lr", "beta1", "beta2", "weight_decay", "step", "seed"};
   ValueRange in = op.getInputs(), out = op.getOutputs();
   ArrayRef<int64_t> roles = op->getAttrOfType<DenseI64ArrayAttr>("roles");
-  ArrayRef<bool> decays = op->getAttrOfType<DenseBoolArrayAttr>("decays"), roots = op->getAttrOfType<DenseBoolArrayAttr>("roots");
-  auto formats = op->getAttrOfType<ArrayAttr>("formats"), gradientFormats = op->getAttrOfType<ArrayAttr>("gradient_formats");
+  ArrayRef<bool> decays = op->getAttrOfType<DenseBoolArrayAttr>("decays"),
+                 roots = op->getAttrOfType<DenseBoolArrayAttr>("roots");
+  auto formats = op->getAttrOfType<ArrayAttr>("formats"),
+       gradientFormats = op->getAttrOfType<ArrayAttr>("gradient_formats");
   auto maximum = [](Attribute format) {
     auto type = dyn_cast<TypeAttr>(format);
-    return type ? getFloatLiteral(APFloat::getLargest(cast<FloatType>(type.getValue()).getFloatSemantics())) : "0.0f";
+    return type ? getFloatLiteral(APFloat::getLargest(
+                      cast<FloatType>(type.getValue()).getFloatSemantics()))
+                : "0.0f";
   };
   size_t count = roles.size();
-  os << "  {\n    const ScaleUpdate updates[] = " << getTable(count, [&](size_t i) {
-    auto role = static_cast<train::Role>(roles[i]);
-    std::string name = role == train::Role::moment1 ? "moment1" : role == train::Role::moment2 ? "moment2" : "parameter";
-    std::string gradient = use(in[7 + i]);
-    if (isa<UnitAttr>(gradientFormats[i]))
-      gradient = "as<const float>(" + gradient + ")";
-    std::string text = "{.role = ScaleUpdate::" + name + ", .decays = " + (decays[i] ? "true" : "false") +
-                       ", .root = " + (roots[i] ? "true" : "false") + ", .max = " + maximum(formats[i]) +
-                       ", .gradient = " + gradient + ", .gradient_max = " + maximum(gradientFormats[i]) +
-                       ", .pair = " + use(out[3 + 2 * i]) + ", .stats = " + use(out[4 + 2 * i]) + ", .previous = " +
-                       use(out[2]) + " + " + std::to_string(kScalePairWords * i) + "}";
-    return text;
-  }) << ";\n";
+  os << "  {\n    const ScaleUpdate updates[] = "
+     << getTable(count,
+                 [&](size_t i) {
+                   auto role = static_cast<train::Role>(roles[i]);
+                   std::string name = role == train::Role::moment1 ? "moment1"
+                                      : role == train::Role::moment2
+                                          ? "moment2"
+                                          : "parameter";
+                   std::string gradient = use(in[7 + i]);
+                   if (isa<UnitAttr>(gradientFormats[i]))
+                     gradient = "as<const float>(" + gradient + ")";
+                   std::string text =
+                       "{.role = ScaleUpdate::" + name +
+                       ", .decays = " + (decays[i] ? "true" : "false") +
+                       ", .root = " + (roots[i] ? "true" : "false") +
+                       ", .max = " + maximum(formats[i]) +
+                       ", .gradient = " + gradient +
+                       ", .gradient_max = " + maximum(gradientFormats[i]) +
+                       ", .pair = " + use(out[3 + 2 * i]) +
+                       ", .stats = " + use(out[4 + 2 * i]) +
+                       ", .previous = " + use(out[2]) + " + " +
+                       std::to_string(kScalePairWords * i) + "}";
+                   return text;
+                 })
+     << ";\n";
   ValueRange cleared = out.drop_front(3 + 2 * count);
-  os << "    Stats *const cleared[] = " << getTable(cleared.size(), [&](size_t i) { return use(cleared[i]); }) << ";\n    update_scales("
-     << first << "updates, " << count << ", cleared, " << cleared.size() << ",\n                  {";
+  os << "    Stats *const cleared[] = "
+     << getTable(cleared.size(), [&](size_t i) { return use(cleared[i]); })
+     << ";\n    update_scales(" << first << "updates, " << count
+     << ", cleared, " << cleared.size() << ",\n                  {";
   for (auto [i, name] : llvm::enumerate(scalars))
     os << (i ? ", " : "") << "." << name << " = " << use(in[i]);
   os << "}, " << use(out[0]) << ", " << use(out[1]) << ");\n  }\n";
@@ -287,23 +355,36 @@ void FunctionPrinter::printUpdateScales(CallOp op) {
 LogicalResult FunctionPrinter::print(CallOp op) {
   StringRef callee = op.getCallee();
   auto integer = [&](StringRef name) { return getInteger(op, name); };
-  auto flag = [&](StringRef name) { return op->hasAttr(name) ? "true" : "false"; };
-  auto format = [&] { return getElementName(op->getAttrOfType<TypeAttr>("format").getValue()); };
+  auto flag = [&](StringRef name) {
+    return op->hasAttr(name) ? "true" : "false";
+  };
+  auto format = [&] {
+    return getElementName(op->getAttrOfType<TypeAttr>("format").getValue());
+  };
   // Elements from one token to the next.
-  auto stride = [&](Value value) { return typeOf(value).getStridesAndOffset().first[1]; };
+  auto stride = [&](Value value) {
+    return typeOf(value).getStridesAndOffset().first[1];
+  };
   ValueRange in = op.getInputs(), out = op.getOutputs();
-  StringRef accumulate = getAccumulate(op->hasAttr(kAccumulateAttr), op->hasAttr(kUnlessFirstAttr));
-  std::string arguments = list(in) + (in.empty() || out.empty() ? "" : ", ") + list(out);
+  StringRef accumulate = getAccumulate(op->hasAttr(kAccumulateAttr),
+                                       op->hasAttr(kUnlessFirstAttr));
+  std::string arguments =
+      list(in) + (in.empty() || out.empty() ? "" : ", ") + list(out);
   printComment(op, callee.str());
   if (callee == "attention" || callee == "attention_backward") {
     unsigned q = callee == "attention" ? 0 : 1;
-    os << "  " << callee << "(" << first << "{.batch = " << integer("batch") << ", .seq = " << integer("seq")
-       << ", .heads = " << integer("heads") << ", .kv_heads = " << integer("kv_heads")
-       << ", .head_dim = " << integer("head_dim") << ",\n             .q_stride = " << stride(in[q])
-       << ", .k_stride = " << stride(in[q + 1]) << ", .v_stride = " << stride(in[q + 2])
-       << ", .o_stride = " << stride(q ? in[4] : out[0]) << ",\n             .scale = "
-       << getFloatLiteral(op->getAttrOfType<FloatAttr>("scale").getValue()) << ", .causal = "
-       << flag("causal") << ", .kv_seq = " << integer("kv_seq");
+    os << "  " << callee << "(" << first << "{.batch = " << integer("batch")
+       << ", .seq = " << integer("seq") << ", .heads = " << integer("heads")
+       << ", .kv_heads = " << integer("kv_heads")
+       << ", .head_dim = " << integer("head_dim")
+       << ",\n             .q_stride = " << stride(in[q])
+       << ", .k_stride = " << stride(in[q + 1])
+       << ", .v_stride = " << stride(in[q + 2])
+       << ", .o_stride = " << stride(q ? in[4] : out[0])
+       << ",\n             .scale = "
+       << getFloatLiteral(op->getAttrOfType<FloatAttr>("scale").getValue())
+       << ", .causal = " << flag("causal")
+       << ", .kv_seq = " << integer("kv_seq");
     if (op->hasAttr("v_head_dim"))
       os << ", .v_head_dim = " << integer("v_head_dim");
     os << "},\n            ";
@@ -314,44 +395,61 @@ LogicalResult FunctionPrinter::print(CallOp op) {
       os << arguments;
     os << ");\n";
   } else if (callee == "rotary") {
-    os << "  rotary(" << first << arguments << ",\n         {.batch = " << integer("batch") << ", .seq = " << integer("seq")
-       << ", .heads = " << integer("heads") << ", .head_dim = " << integer("head_dim")
-       << ", .rotary_dim = " << integer("rotary_dim") << ", .interleaved = " << flag("interleaved")
-       << ", .inverse = " << flag("inverse") << ", .x_stride = " << stride(in[0]) << ", .y_stride = "
-       << stride(out[0]) << ", .batched_angles = " << flag("batched_angles") << "});\n";
+    os << "  rotary(" << first << arguments
+       << ",\n         {.batch = " << integer("batch")
+       << ", .seq = " << integer("seq") << ", .heads = " << integer("heads")
+       << ", .head_dim = " << integer("head_dim")
+       << ", .rotary_dim = " << integer("rotary_dim")
+       << ", .interleaved = " << flag("interleaved")
+       << ", .inverse = " << flag("inverse")
+       << ", .x_stride = " << stride(in[0])
+       << ", .y_stride = " << stride(out[0])
+       << ", .batched_angles = " << flag("batched_angles") << "});\n";
   } else if (callee == "embedding") {
-    os << "  embedding(" << first << arguments << ", " << integer("n") << ", " << integer("width") << ", "
-       << integer("rows") << ");\n";
+    os << "  embedding(" << first << arguments << ", " << integer("n") << ", "
+       << integer("width") << ", " << integer("rows") << ");\n";
   } else if (callee == "embedding_backward") {
-    os << "  embedding_backward(" << first << arguments << ", " << integer("n") << ", " << integer("width") << ", "
-       << integer("rows") << ", /*accumulate=*/" << accumulate << ");\n";
+    os << "  embedding_backward(" << first << arguments << ", " << integer("n")
+       << ", " << integer("width") << ", " << integer("rows")
+       << ", /*accumulate=*/" << accumulate << ");\n";
   } else if (callee == "count_labels") {
-    os << "  count_labels(" << first << arguments << ", /*rows=*/" << integer("rows") << ", /*ignore_index=*/"
-       << integer("ignore_index") << ");\n";
+    os << "  count_labels(" << first << arguments << ", /*rows=*/"
+       << integer("rows") << ", /*ignore_index=*/" << integer("ignore_index")
+       << ");\n";
   } else if (callee == "mean_loss") {
-    os << "  mean_loss(" << first << arguments << ", /*rows=*/" << integer("rows") << ");\n";
+    os << "  mean_loss(" << first << arguments << ", /*rows=*/"
+       << integer("rows") << ");\n";
   } else if (callee.starts_with("cross_entropy")) {
-    os << "  " << callee << "(" << first << arguments << ",\n      /*rows=*/" << integer("rows") << ", /*classes=*/"
-       << integer("classes") << ", /*ignore_index=*/" << integer("ignore_index") << ");\n";
+    os << "  " << callee << "(" << first << arguments << ",\n      /*rows=*/"
+       << integer("rows") << ", /*classes=*/" << integer("classes")
+       << ", /*ignore_index=*/" << integer("ignore_index") << ");\n";
   } else if (callee == "clip_coefficient") {
     os << "  const float *sums[] = {" << list(in.drop_front()) << "};\n"
-       << "  clip_coefficient(" << first << "sums, " << in.size() - 1 << ", " << use(in[0]) << ", " << list(out) << ");\n";
+       << "  clip_coefficient(" << first << "sums, " << in.size() - 1 << ", "
+       << use(in[0]) << ", " << list(out) << ");\n";
   } else if (callee == "accumulate") {
-    os << "  map(" << first << "AccumulateKernel{" << arguments << ", " << accumulate << "}, " << integer("n") << ");\n";
+    os << "  map(" << first << "AccumulateKernel{" << arguments << ", "
+       << accumulate << "}, " << integer("n") << ");\n";
   } else if (callee == "clear_if_first") {
-    os << "  if (!call->accumulate)\n    fill(" << first << arguments << ", " << integer("n") << ", 0.0f);\n";
+    os << "  if (!call->accumulate)\n    fill(" << first << arguments << ", "
+       << integer("n") << ", 0.0f);\n";
   } else if (callee == "compute_scale") {
-    os << "  compute_scale<" << format() << ">(" << first << arguments << ", /*margin=*/" << integer("margin")
-       << ", /*pow2=*/" << flag("pow2") << (op->hasAttr("poison") ? ", /*poison=*/true" : "") << ");\n";
+    os << "  compute_scale<" << format() << ">(" << first << arguments
+       << ", /*margin=*/" << integer("margin") << ", /*pow2=*/" << flag("pow2")
+       << (op->hasAttr("poison") ? ", /*poison=*/true" : "") << ");\n";
   } else if (callee == "update_scales") {
     printUpdateScales(op);
   } else if (callee == "record_stats") {
-    os << "  record_stats(" << first << "scale_state(" << use(out[0]) << "), " << use(in[0]) << ");\n";
+    os << "  record_stats(" << first << "scale_state(" << use(out[0]) << "), "
+       << use(in[0]) << ");\n";
   } else if (callee == "advance_scale") {
-    os << "  advance_scale<" << format() << ">(" << first << "scale_state(" << use(out[0]) << "), /*window=*/"
-       << integer("window") << ", /*margin=*/" << integer("margin") << ", /*pow2=*/" << flag("pow2") << ");\n";
+    os << "  advance_scale<" << format() << ">(" << first << "scale_state("
+       << use(out[0]) << "), /*window=*/" << integer("window")
+       << ", /*margin=*/" << integer("margin") << ", /*pow2=*/" << flag("pow2")
+       << ");\n";
   } else {
-    return op.emitOpError("the kernel library knows no function \"") << callee << "\"";
+    return op.emitOpError("the kernel library knows no function \"")
+           << callee << "\"";
   }
   return success();
 }
@@ -361,22 +459,27 @@ LogicalResult FunctionPrinter::printOp(Operation &op) {
     auto variable = symbols.lookup<VariableOp>(get.getVariable());
     std::string element = getElementName(typeOf(get).getElementType());
     declare(get, toIdentifier(get.getVariable()),
-            "at<" + element + ">(call->variables, " + Twine(variable.getOffset()) + ")");
+            "at<" + element + ">(call->variables, " +
+                Twine(variable.getOffset()) + ")");
   } else if (auto alloc = dyn_cast<AllocOp>(op)) {
     if (!alloc.getOffset())
       return alloc.emitOpError("has no offset: run exec-plan-memory");
     declare(alloc, bufferName(alloc),
-            "at<" + getElementName(typeOf(alloc).getElementType()) + ">(call->arena, " + Twine(*alloc.getOffset()) + ")");
+            "at<" + getElementName(typeOf(alloc).getElementType()) +
+                ">(call->arena, " + Twine(*alloc.getOffset()) + ")");
   } else if (auto view = dyn_cast<ViewOp>(op)) {
-    std::string from = getElementName(typeOf(view.getSource()).getElementType());
+    std::string from =
+        getElementName(typeOf(view.getSource()).getElementType());
     std::string to = getElementName(typeOf(view).getElementType());
     std::string source = use(view.getSource());
     if (from != to)
       source = "as<" + to + ">(" + source + ")";
     if (view.getOffset())
       source += " + " + std::to_string(view.getOffset());
-    if (to == "Stats" && from == "float") // the offset counts words of the state
-      source = "as<Stats>(" + use(view.getSource()) + " + " + std::to_string(view.getOffset()) + ")";
+    if (to == "Stats" &&
+        from == "float") // the offset counts words of the state
+      source = "as<Stats>(" + use(view.getSource()) + " + " +
+               std::to_string(view.getOffset()) + ")";
     names[view] = source;
   } else if (auto hyper = dyn_cast<HyperOp>(op)) {
     names[hyper] = "&call->hyper[hyper::" + hyper.getSymbol().str() + "]";
@@ -384,12 +487,14 @@ LogicalResult FunctionPrinter::printOp(Operation &op) {
     std::string variable = scope.unique("constant");
     names[constant] = variable;
     if (isCUDA)
-      os << "  const auto *" << variable << " = device_address(" << getConstantName(function, constants++) << ");\n";
+      os << "  const auto *" << variable << " = device_address("
+         << getConstantName(function, constants++) << ");\n";
     else
       printConstant(constant, "  static const ", variable, os);
   } else if (auto gemm = dyn_cast<GemmOp>(op)) {
     if (gemm.getBias() && !isCUDA)
-      return gemm.emitOpError("adds a bias, which the CPU's library cannot: run convert-to-exec without gemm-bias");
+      return gemm.emitOpError("adds a bias, which the CPU's library cannot: "
+                              "run convert-to-exec without gemm-bias");
     print(gemm);
   } else if (auto copy = dyn_cast<CopyOp>(op)) {
     print(copy);
@@ -398,8 +503,9 @@ LogicalResult FunctionPrinter::printOp(Operation &op) {
     if (getElementName(type.getElementType()) == "Stats")
       os << "  clear(" << first << use(fill.getTarget()) << ");\n";
     else
-      os << "  fill(" << first << use(fill.getTarget()) << ", " << type.getNumElements() << ", "
-         << getFloatLiteral(fill.getValue()) << ");\n";
+      os << "  fill(" << first << use(fill.getTarget()) << ", "
+         << type.getNumElements() << ", " << getFloatLiteral(fill.getValue())
+         << ");\n";
   } else if (auto launch = dyn_cast<LaunchOp>(op)) {
     print(launch);
   } else if (auto launch = dyn_cast<LaunchMultiOp>(op)) {
@@ -428,11 +534,14 @@ static void printPrelude(ModuleOp module, Target target, raw_ostream &os) {
     return attr ? attr.getValue() : otherwise;
   };
   bool isCUDA = target == Target::cuda;
-  os << "// " << text("train.model", "model") << " with recipe " << text("fp8.recipe", "f32")
-     << ", emitted by fp8c for " << (isCUDA ? "CUDA" : "the CPU") << ".\n"
-     << "// Kernels first, then the program's functions in the order in which they work.\n\n"
+  os << "// " << text("train.model", "model") << " with recipe "
+     << text("fp8.recipe", "f32") << ", emitted by fp8c for "
+     << (isCUDA ? "CUDA" : "the CPU") << ".\n"
+     << "// Kernels first, then the program's functions in the order in which "
+        "they work.\n\n"
      << "#include \"core/ProgramABI.h\"\n"
-     << "#include \"kernels/" << (isCUDA ? "cuda/kernels.cuh" : "cpu/kernels.h") << "\"\n\n"
+     << "#include \"kernels/" << (isCUDA ? "cuda/kernels.cuh" : "cpu/kernels.h")
+     << "\"\n\n"
      << "namespace fp8c {\nnamespace {\n\n"
      << "// Places in Fp8cCall::hyper.\nnamespace hyper {\nenum {";
   for (auto [i, name] : llvm::enumerate(getHyperNames()))
@@ -440,7 +549,8 @@ static void printPrelude(ModuleOp module, Target target, raw_ostream &os) {
   os << " };\n}\n";
 }
 
-LogicalResult fp8c::target::printSource(ModuleOp module, Target target, raw_ostream &os) {
+LogicalResult fp8c::target::printSource(ModuleOp module, Target target,
+                                        raw_ostream &os) {
   SymbolTable symbols(module);
   printPrelude(module, target, os);
   for (auto kernel : module.getOps<KernelOp>()) {
@@ -449,9 +559,12 @@ LogicalResult fp8c::target::printSource(ModuleOp module, Target target, raw_ostr
   }
   if (target == Target::cuda)
     for (auto function : module.getOps<func::FuncOp>())
-      for (auto [index, constant] : llvm::enumerate(function.getOps<ConstantOp>()))
-        printConstant(constant, "\n__device__ const ", getConstantName(function, index), os);
-  os << "\n} // namespace\n\nextern \"C\" int fp8c_program_abi() { return FP8C_PROGRAM_ABI; }\n";
+      for (auto [index, constant] :
+           llvm::enumerate(function.getOps<ConstantOp>()))
+        printConstant(constant, "\n__device__ const ",
+                      getConstantName(function, index), os);
+  os << "\n} // namespace\n\nextern \"C\" int fp8c_program_abi() { return "
+        "FP8C_PROGRAM_ABI; }\n";
   for (auto function : module.getOps<func::FuncOp>())
     if (failed(FunctionPrinter(function, target, symbols, os).print()))
       return failure();

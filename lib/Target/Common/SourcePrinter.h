@@ -11,12 +11,15 @@ namespace fp8c::target {
 enum class Target { cpu, cuda };
 
 /// The target of a name, as `fp8c compile --target` takes it.
-inline Target getTarget(llvm::StringRef name) { return name == "cuda" ? Target::cuda : Target::cpu; }
+inline Target getTarget(llvm::StringRef name) {
+  return name == "cuda" ? Target::cuda : Target::cpu;
+}
 
 /// Prints a planned exec module as one file of C++20, or of CUDA C++20, against
-/// the target's kernel library: a functor per kernel, then a function per program
-/// function in schedule order.
-mlir::LogicalResult printSource(mlir::ModuleOp module, Target target, llvm::raw_ostream &os);
+/// the target's kernel library: a functor per kernel, then a function per
+/// program function in schedule order.
+mlir::LogicalResult printSource(mlir::ModuleOp module, Target target,
+                                llvm::raw_ostream &os);
 
 } // namespace fp8c::target
 

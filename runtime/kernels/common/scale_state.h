@@ -27,7 +27,7 @@ struct ScaleState {
   float scale;
   float unused[3];
   float scale_inv; ///< 16 bytes on: cuBLASLt wants it aligned
-  Stats pending; ///< of the micro-batches since the last advance
+  Stats pending;   ///< of the micro-batches since the last advance
   uint32_t filled;
 
   FP8C_FN float *history() { return reinterpret_cast<float *>(this + 1); }
@@ -86,8 +86,8 @@ FP8C_FN void advance_scale(ScaleState *state, int64_t window, float margin,
 }
 
 /// Current scaling: the scale, and at `scale_inverse_word` its inverse, of the
-/// tensor that was measured. `poison`: NaN if it has values that are not finite,
-/// which saturation would hide.
+/// tensor that was measured. `poison`: NaN if it has values that are not
+/// finite, which saturation would hide.
 template <class T>
 FP8C_FN void compute_scale(const Stats *stats, float *scale_and_inverse,
                            float margin, bool power_of_two,

@@ -6,8 +6,8 @@
 // Rows whose label is `ignore_index` or negative do not count: no loss, zero
 // gradient. With no row at all to count the loss is 0.
 //
-// Where nobody asks for the statistics, three functions do it with one pass over
-// the logits: count_labels, cross_entropy_rows or, with the gradient,
+// Where nobody asks for the statistics, three functions do it with one pass
+// over the logits: count_labels, cross_entropy_rows or, with the gradient,
 // cross_entropy_fused (of all rows or of some at a time), mean_loss. They give
 // the bits of the other two.
 //

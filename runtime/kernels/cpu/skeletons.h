@@ -88,8 +88,7 @@ template <class K> void map(const K &k, int64_t n) {
 }
 
 /// map(k[t], n[t]) for each of `count` tensors.
-template <class K>
-void map_multi(const K *k, const int64_t *n, int64_t count) {
+template <class K> void map_multi(const K *k, const int64_t *n, int64_t count) {
   for (int64_t t = 0; t < count; ++t)
     map(k[t], n[t]);
 }
@@ -138,8 +137,8 @@ template <class K> void rows(const K &k, int64_t rows, int64_t cols) {
 
 /// A row of a kernel that sums over blocks of rows by the way.
 template <int BlockRows> struct SummedRow : Row {
-  /// Adds v to the sum, over the rows of this block, of element j. A block's rows
-  /// come in order.
+  /// Adds v to the sum, over the rows of this block, of element j. A block's
+  /// rows come in order.
   template <int I>
   FP8C_FN void partial_sum(Slot<I>, float *sums, int64_t j, float v) const {
     float *sum = sums + index / BlockRows * cols;
@@ -240,8 +239,7 @@ void sum(const K &k, int64_t n, float *out, bool accumulate = false) {
 
 /// sum(k[t], n[t], out[t]) for each of `count` tensors.
 template <class K>
-void sum_multi(const K *k, const int64_t *n, float *const *out,
-               int64_t count) {
+void sum_multi(const K *k, const int64_t *n, float *const *out, int64_t count) {
   for (int64_t t = 0; t < count; ++t)
     sum(k[t], n[t], out[t]);
 }

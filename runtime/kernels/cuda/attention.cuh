@@ -46,8 +46,7 @@ struct AttentionIndex : AttentionShape {
   }
 };
 
-template <class T>
-FP8C_INLINE float dot(const T *a, const T *b, int64_t n) {
+template <class T> FP8C_INLINE float dot(const T *a, const T *b, int64_t n) {
   float s = 0.0f;
   for (int64_t d = 0; d < n; ++d)
     s += load(a, d) * load(b, d);
@@ -70,8 +69,8 @@ __global__ void attention_kernel(AttentionIndex s, const T *q, const T *k,
   float sum = 0.0f;
   for (int64_t j = threadIdx.x; j < n; j += attention_threads)
     sum += scores[j] = exp_nonpositive(scores[j] - m);
-  sum = team_reduce<attention_threads>(
-      sum, [](float x, float y) { return x + y; });
+  sum = team_reduce<attention_threads>(sum,
+                                       [](float x, float y) { return x + y; });
   if (threadIdx.x == 0)
     lse[s.lse(b, h, i)] = m + log(sum);
   for (int64_t d = threadIdx.x; d < s.head_dim; d += attention_threads) {

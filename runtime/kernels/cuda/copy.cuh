@@ -102,8 +102,7 @@ void copy(const Stream &stream, const T *src, Out *dst,
   const CopyLoops loops(Rank, shape, src_strides, dst_strides);
   if (sizeof(T) == 1 && std::is_same<T, Out>::value && loops.rank == 2 &&
       loops.src[0] == 1 && loops.dst[1] == 1 && loops.size[0] % 4 == 0 &&
-      loops.size[1] % 4 == 0 && loops.dst[0] % 4 == 0 &&
-      loops.src[1] % 4 == 0)
+      loops.size[1] % 4 == 0 && loops.dst[0] % 4 == 0 && loops.src[1] % 4 == 0)
     return launch(stream, transpose_bytes_kernel,
                   dim3(blocks_for(loops.size[0], byte_tile),
                        blocks_for(loops.size[1], byte_tile)),

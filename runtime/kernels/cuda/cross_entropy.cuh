@@ -41,8 +41,8 @@ struct Softmax {
         largest, [](float a, float b) { return fp8c::max(a, b); });
     // A thread without elements has -inf - -inf.
     const float mine = sum == 0.0f ? 0.0f : sum * exp_nonpositive(largest - m);
-    const float all = team_reduce<loss_threads>(
-        mine, [](float a, float b) { return a + b; });
+    const float all =
+        team_reduce<loss_threads>(mine, [](float a, float b) { return a + b; });
     return m + log(all);
   }
 };
@@ -58,8 +58,8 @@ FP8C_INLINE float block_log_sum_exp(const T *x, int64_t classes) {
 
 template <int N, class T>
 __global__ void cross_entropy_kernel(const T *logits, const int64_t *labels,
-                                     float *lse, float *losses,
-                                     int64_t classes, int64_t ignore_index) {
+                                     float *lse, float *losses, int64_t classes,
+                                     int64_t ignore_index) {
   const int64_t i = blockIdx.x;
   const T *x = logits + i * classes;
   const float row_lse = block_log_sum_exp<N>(x, classes);
@@ -164,8 +164,8 @@ template <int N, class T, class Out>
 __global__ void
 cross_entropy_backward_kernel(const T *logits, const int64_t *labels,
                               const float *lse, const float *inv_count,
-                              const float *dloss, Out *dlogits,
-                              int64_t classes, int64_t ignore_index) {
+                              const float *dloss, Out *dlogits, int64_t classes,
+                              int64_t ignore_index) {
   const int64_t i = blockIdx.x;
   const T *x = logits + i * classes;
   Out *dx = dlogits + i * classes;
@@ -228,8 +228,8 @@ void cross_entropy(const Stream &stream, const T *logits, const int64_t *labels,
                      ignore_index, lse);
   count_labels(stream, labels, count, rows, ignore_index);
   launch(stream, mean_loss_kernel, 1, 1024, 0,
-         static_cast<const float *>(losses), static_cast<const int64_t *>(count),
-         loss, inv_count, rows);
+         static_cast<const float *>(losses),
+         static_cast<const int64_t *>(count), loss, inv_count, rows);
 }
 
 /// The loss of each row (0 if its label does not count) and dlogits, which may
@@ -242,10 +242,10 @@ void cross_entropy_fused(const Stream &stream, const T *logits,
   using namespace detail;
   const uint64_t bytes = classes * sizeof(T);
   const bool keep = bytes <= loss_shared_bytes;
-  const auto kernel = classes % pack_size
-                          ? cross_entropy_fused_kernel<1, false, T, Out>
-                      : keep ? cross_entropy_fused_kernel<pack_size, true, T, Out>
-                             : cross_entropy_fused_kernel<pack_size, false, T, Out>;
+  const auto kernel =
+      classes % pack_size ? cross_entropy_fused_kernel<1, false, T, Out>
+      : keep              ? cross_entropy_fused_kernel<pack_size, true, T, Out>
+             : cross_entropy_fused_kernel<pack_size, false, T, Out>;
   launch(stream, kernel, unsigned(rows), loss_threads,
          keep && classes % pack_size == 0 ? bytes : 0, logits, labels, count,
          dloss, row_losses, dlogits, classes, ignore_index);

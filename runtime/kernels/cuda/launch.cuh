@@ -15,9 +15,8 @@ void launch(const Stream &stream, void (*kernel)(Params...), dim3 grid,
   if (stream.planning())
     return;
   if (shared > 48 * 1024)
-    check(cudaFuncSetAttribute(kernel,
-                               cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               int(shared)),
+    check(cudaFuncSetAttribute(
+              kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared)),
           "cannot have so much shared memory");
   kernel<<<grid, block, shared, stream.handle()>>>(args...);
   check(cudaGetLastError(), "cannot launch a kernel");

@@ -3,8 +3,8 @@
 //   map_multi(stream, k, sizes, count)        element-wise over each tensor
 //   sum_multi(stream, k, sizes, out, count)   one number from each tensor
 //
-// Tensors are cut into pieces of one size, a block takes one. Which tensor it is
-// of a block finds in a table that is written to the device once.
+// Tensors are cut into pieces of one size, a block takes one. Which tensor it
+// is of a block finds in a table that is written to the device once.
 //
 //===----------------------------------------------------------------------===//
 

@@ -22,25 +22,17 @@
 namespace fp8c {
 
 /// The first of N consecutive positions.
-template <int N> struct Index {
-  int64_t first;
-};
+template <int N> struct Index { int64_t first; };
 template <int N> FP8C_INLINE Index<N> operator+(int64_t a, Index<N> b) {
   return {a + b.first};
 }
 
 /// N consecutive values.
-template <int N> struct Pack {
-  float v[N];
-};
-template <int N> struct Mask {
-  bool v[N];
-};
+template <int N> struct Pack { float v[N]; };
+template <int N> struct Mask { bool v[N]; };
 
 /// N consecutive values of T, converted already.
-template <class T, int N> struct alignas(N * sizeof(T)) Codes {
-  T v[N];
-};
+template <class T, int N> struct alignas(N * sizeof(T)) Codes { T v[N]; };
 
 //===----------------------------------------------------------------------===//
 // Arithmetic
@@ -123,9 +115,8 @@ template <int N> FP8C_INLINE Mask<N> operator>(float a, Pack<N> b) {
 }
 template <int N, class A, class B>
 FP8C_INLINE Pack<N> select(Mask<N> c, A a, B b) {
-  return detail::each_lane<N>([&](int i) {
-    return c.v[i] ? detail::lane(a, i) : detail::lane(b, i);
-  });
+  return detail::each_lane<N>(
+      [&](int i) { return c.v[i] ? detail::lane(a, i) : detail::lane(b, i); });
 }
 template <int N>
 FP8C_INLINE Pack<N> select(bool c, const Pack<N> &a, const Pack<N> &b) {
@@ -192,8 +183,7 @@ template <class T, int N> FP8C_INLINE Codes<T, N> encode(const Pack<N> &x) {
   return r.codes;
 }
 
-template <class T, int N>
-FP8C_INLINE Codes<T, N> from_float(const Pack<N> &x) {
+template <class T, int N> FP8C_INLINE Codes<T, N> from_float(const Pack<N> &x) {
   return encode<T>(x);
 }
 
@@ -225,23 +215,14 @@ template <class T, int N> FP8C_INLINE Pack<N> round_to(const Pack<N> &x) {
 namespace detail {
 
 /// The widest register that divides `Bytes`.
-template <int Bytes> struct WordOf {
-  using type = uint4;
-};
-template <> struct WordOf<8> {
-  using type = uint2;
-};
-template <> struct WordOf<4> {
-  using type = uint32_t;
-};
-template <> struct WordOf<2> {
-  using type = uint16_t;
-};
+template <int Bytes> struct WordOf { using type = uint4; };
+template <> struct WordOf<8> { using type = uint2; };
+template <> struct WordOf<4> { using type = uint32_t; };
+template <> struct WordOf<2> { using type = uint16_t; };
 
 /// Through the read-only path: a kernel never reads what it wrote, so a value
 /// that several loops over a row load may stay in a register.
-template <class T, int N>
-FP8C_INLINE Codes<T, N> load_codes(const T *p) {
+template <class T, int N> FP8C_INLINE Codes<T, N> load_codes(const T *p) {
   using Word = typename WordOf<N * sizeof(T)>::type;
   constexpr int words = N * sizeof(T) / sizeof(Word);
   union {
@@ -314,7 +295,6 @@ template <int N> FP8C_INLINE void count(Amax &amax, const Pack<N> &x) {
     amax.add(x.v[i]);
 }
 
-
 /// x * scale in format T, saturating, with x counted into `amax`.
 template <class T, int N>
 FP8C_INLINE Codes<T, N> quantize(const Pack<N> &x, float scale, Amax &amax) {
@@ -340,9 +320,7 @@ FP8C_INLINE Pack<N> clamp(const Pack<N> &x, float limit, Amax &amax) {
 }
 
 /// Random bits of N consecutive elements.
-template <int N> struct RandomBits {
-  uint32_t v[N];
-};
+template <int N> struct RandomBits { uint32_t v[N]; };
 template <int N>
 FP8C_INLINE RandomBits<N> random_bits(uint32_t key, Index<N> index,
                                       uint32_t stream) {

@@ -4,13 +4,15 @@
 //
 // As rows, for functors that besides
 //
-//   row.store_transposed(p, j, code, copy)  write FP8 codes to transposed matrices
-//   row.partial_sum(Slot<I>{}, p, j, v)     sum over every BlockRows rows
+//   row.store_transposed(p, j, code, copy)  write FP8 codes to transposed
+//   matrices row.partial_sum(Slot<I>{}, p, j, v)     sum over every BlockRows
+//   rows
 //
-// A block works on all rows of a tile. Transposed codes gather in shared memory,
-// from where they go out as 16 bytes down a column; sums stay in registers, a
-// team of threads adds those of its rows, and teams add up in order. Where
-// nothing is reduced over rows (WholeRows), blocks take a part of the columns.
+// A block works on all rows of a tile. Transposed codes gather in shared
+// memory, from where they go out as 16 bytes down a column; sums stay in
+// registers, a team of threads adds those of its rows, and teams add up in
+// order. Where nothing is reduced over rows (WholeRows), blocks take a part of
+// the columns.
 //
 //===----------------------------------------------------------------------===//
 
@@ -56,8 +58,8 @@ template <int Cols> constexpr TileShape part_shape(int max_cols) {
 }
 
 /// All columns: a team that takes one step where 16 warps suffice. Sums of
-/// several steps would take so many registers that few warps fit (at 768 columns
-/// and three sums 219, one block of 256 threads).
+/// several steps would take so many registers that few warps fit (at 768
+/// columns and three sums 219, one block of 256 threads).
 template <int Cols> constexpr TileShape whole_shape() {
   constexpr int packs = (Cols + pack_size - 1) / pack_size;
   constexpr int warps = (packs + warp_size - 1) / warp_size;
@@ -91,7 +93,7 @@ template <int Cols, int TileCols, int Height, int Team> struct TileRow {
   int first_col, lane, team;
   unsigned char *tile;        ///< this row of the first copy's
   unsigned char **transposed; ///< where each copy goes
-  float *scratch; ///< a word per warp of the team
+  float *scratch;             ///< a word per warp of the team
   PartialSums<trips> *partial;
 
   template <class I> FP8C_INLINE auto at(I j) const {
@@ -245,10 +247,10 @@ FP8C_INLINE void write_sums(const float (&partial)[Trips][pack_size],
 /// Blocks that shall fit into a multiprocessor, at the price of some spilled
 /// sums: these kernels wait for memory, and so for warps (measured on H100).
 template <int Team, int Teams>
-constexpr int resident_blocks =
-    (Team == warp_size ? 1280 : 768) / (Team * Teams) > 1
-        ? (Team == warp_size ? 1280 : 768) / (Team * Teams)
-        : 1;
+constexpr int
+    resident_blocks = (Team == warp_size ? 1280 : 768) / (Team * Teams) > 1
+                          ? (Team == warp_size ? 1280 : 768) / (Team * Teams)
+                          : 1;
 
 template <int Cols, int TileCols, int Copies, int Team, int Teams, class K>
 __global__ void __launch_bounds__(Team *Teams, resident_blocks<Team, Teams>)
@@ -269,8 +271,8 @@ __global__ void __launch_bounds__(Team *Teams, resident_blocks<Team, Teams>)
     const int64_t first_row = int64_t(blockIdx.x) * block_rows + first;
     __syncthreads();
     for (int r = team; r < height && first_row + r < rows; r += Teams) {
-      Row row{first_row + r,         first_col,   lane,          team,
-              tile + r * Row::pitch, transposed,  scratch[team], &partial};
+      Row row{first_row + r,         first_col,  lane,          team,
+              tile + r * Row::pitch, transposed, scratch[team], &partial};
       k(row);
     }
     __syncthreads();
@@ -290,10 +292,9 @@ __global__ void __launch_bounds__(Team *Teams, resident_blocks<Team, Teams>)
 #pragma unroll
   for (int slot = 0; slot < Partial::max_slots; ++slot)
     if (targets[slot])
-      write_sums<Cols, TileCols, Team>(partial.sums[slot],
-                                       reinterpret_cast<float *>(tile),
-                                       targets[slot], team, Teams, lane,
-                                       first_col);
+      write_sums<Cols, TileCols, Team>(
+          partial.sums[slot], reinterpret_cast<float *>(tile), targets[slot],
+          team, Teams, lane, first_col);
 }
 
 } // namespace detail

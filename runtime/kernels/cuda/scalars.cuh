@@ -50,8 +50,8 @@ __global__ void compute_scale_kernel(const Stats *stats, float *pair,
 static __global__ void update_scales_kernel(const ScaleUpdate *updates, int n,
                                             Stats *const *cleared,
                                             int cleared_count,
-                                            UpdateScalars scalars,
-                                            float *bound, float *key) {
+                                            UpdateScalars scalars, float *bound,
+                                            float *key) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
   const float quotient = update_bound(scalars);
   if (i == 0) {

@@ -262,8 +262,8 @@ constexpr int column_lanes = 32, row_lanes = 8;
 /// A slab of rows of a few neighbouring columns; partial sums go to
 /// `partials[sum of the functor][slab][cols]`.
 template <int N> struct Slab {
-  int64_t rows, cols;  ///< of the matrix
-  int64_t begin, end;  ///< rows of the slab
+  int64_t rows, cols; ///< of the matrix
+  int64_t begin, end; ///< rows of the slab
   float *partials;
   int64_t slabs;
   int sums;
@@ -272,8 +272,7 @@ template <int N> struct Slab {
     return shifted(i * cols, j);
   }
 
-  template <class T, class F>
-  FP8C_INLINE void sum(T *, bool, const F &f) {
+  template <class T, class F> FP8C_INLINE void sum(T *, bool, const F &f) {
     const int64_t j = (int64_t(blockIdx.x) * column_lanes + threadIdx.x) * N;
     Pack<N> s{};
     if (j < cols)

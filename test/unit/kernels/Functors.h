@@ -14,8 +14,8 @@
 namespace fp8c {
 namespace test {
 
-/// A gradient and, by the way, its sum over blocks of rows: twice, the second time
-/// of its squares.
+/// A gradient and, by the way, its sum over blocks of rows: twice, the second
+/// time of its squares.
 template <class In, class Out> struct ScaleAndSum {
   const In *x;
   Out *y;
