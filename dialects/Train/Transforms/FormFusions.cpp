@@ -15,6 +15,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace fp8c;
@@ -395,14 +396,16 @@ static SmallVector<Value> makePartialSums(Operation *columnSum,
   SmallVector<Value> sums(columnSum->getResults());
   if (auto decomposable = dyn_cast<DecomposableOpInterface>(columnSum))
     sums = decomposable.decompose(builder);
-  SmallVector<Operation *> replaced{columnSum};
+  // A plain sum is what it decomposes to.
+  llvm::SmallSetVector<Operation *, 4> replaced;
+  replaced.insert(columnSum);
   for (Value &sum : sums) {
     while (auto cast = sum.getDefiningOp<CastOp>()) {
-      replaced.push_back(cast);
+      replaced.insert(cast);
       sum = cast.getInput();
     }
     auto reduce = sum.getDefiningOp<ReduceSumOp>();
-    replaced.push_back(reduce);
+    replaced.insert(reduce);
     ArrayRef<int64_t> shape = fp8::getShape(reduce.getInput().getType());
     int64_t blocks = llvm::divideCeil(
         ShapedType::getNumElements(shape.drop_back()), blockRows);
