@@ -46,15 +46,3 @@ def test_says_what_is_missing(models, tmp_path):
     said = run("fp8c", "compile", models / "gpt2.onnx", "--batch", 2, "--target", "cuda", "--cuda-compiler", "/no/nvcc", "-o", program, status=1)
     assert "found no CUDA compiler '/no/nvcc'" in said and "install the CUDA toolkit" in said
     assert not program.exists() and not list(tmp_path.iterdir())
-
-
-def test_source(models):
-    """The text that differs from the CPU's: the stream first, widths as constants, names for profiles."""
-    source = run("fp8c", "compile", models / "gpt2.onnx", "--batch", 2, "--target", "cuda", "--emit=source")
-    micro = source[source.index("void fp8c_micro(") :]
-    micro = micro[: micro.index("\n}\n")]
-    assert micro.splitlines()[1] == "  const Stream stream(call);"
-    assert 'stream.op("h.0/mlp/fc: [64, 64] x [64, 256]");' in micro
-    assert "rows_tiled<64, /*whole_rows=*/true" in micro
-    assert "gemm(stream, {.m = 64, .n = 256, .k = 64, .transpose_b = true, .fast_accum = true}" in micro
-    assert "workspace" not in micro
