@@ -20,23 +20,32 @@ enum class Stage {
 };
 
 struct PipelineOptions {
-  std::string target = "cpu"; ///< cpu or cuda
-  std::string recipe =
-      "fp8-delayed";        ///< name of a built-in recipe or path of a file
-  std::string loss;         ///< output of @forward to differentiate; empty: see
-                            ///< train-append-loss
-  bool forwardOnly = false; ///< no loss, gradients or optimizer
-  std::vector<std::string>
-      recompute; ///< what backward computes anew: see train-recompute
-  bool oneMicroBatch = false; ///< gradients are not summed over micro-batches
-  std::optional<bool> fp8TN =
-      {}; ///< run fp8-choose-layouts; by default where the target needs it
+  /// cpu or cuda.
+  std::string target = "cpu";
+  /// Name of a built-in recipe or path of a file.
+  std::string recipe = "fp8-delayed";
+  /// Output of @forward to differentiate; empty: see train-append-loss.
+  std::string loss;
+  /// No loss, gradients or optimizer.
+  bool forwardOnly = false;
+  /// What backward computes anew: see train-recompute.
+  std::vector<std::string> recompute;
+  /// Gradients are not summed over micro-batches.
+  bool oneMicroBatch = false;
+  /// Run fp8-choose-layouts; by default where the target needs it.
+  std::optional<bool> fp8TN = {};
+  /// See train-form-fusions; by default 32 on cuda, 0 on cpu.
+  std::optional<int64_t> sumRows = {};
+  /// See exec-chunk-loss; by default 1 GiB on cuda, no limit on cpu.
+  std::optional<int64_t> maxLogits = {};
 
-  std::optional<int64_t> sumRows =
-      {}; ///< see train-form-fusions; by default 32 on cuda, 0 on cpu
-  std::optional<int64_t> maxLogits =
-      {}; ///< see exec-chunk-loss; by default 1 GiB on cuda, no limit on cpu
-
+  /// What to compute anew if nobody says. On GPUs norms and activations cost
+  /// next to nothing: kernels that wait for memory compute them by the way.
+  std::vector<std::string> getDefaultRecompute() const {
+    if (target == "cuda")
+      return {"norm", "gelu"};
+    return {};
+  }
   bool needsTN() const { return fp8TN.value_or(target == "cuda"); }
   int64_t getSumRows() const {
     return sumRows.value_or(target == "cuda" ? 32 : 0);

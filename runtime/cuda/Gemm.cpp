@@ -11,6 +11,7 @@
 #include "cuda/Gemm.h"
 
 #include "core/Error.h"
+#include "core/OutputFile.h"
 
 #include <cstring>
 #include <filesystem>
@@ -258,28 +259,26 @@ void GemmPlans::use(const std::string &path) {
 void GemmPlans::save() {
   if (!changed || file.empty())
     return;
-  namespace fs = std::filesystem;
-  std::error_code ignored; // a cache that cannot be written is only slower
-  fs::create_directories(fs::path(file).parent_path(), ignored);
-  std::string staged = file + ".tmp";
-  {
-    std::ofstream out(staged);
-    out << header() << "\n";
-    for (const auto &[key, algorithm] : algorithms) {
-      out << key << "\t";
-      for (uint64_t word : algorithm.data) {
-        char hex[17];
-        std::snprintf(hex, sizeof hex, "%016llx",
-                      static_cast<unsigned long long>(word));
-        out << hex;
-      }
-      out << "\n";
+  std::ostringstream text;
+  text << header() << "\n";
+  for (const auto &[key, algorithm] : algorithms) {
+    text << key << "\t";
+    for (uint64_t word : algorithm.data) {
+      char hex[17];
+      std::snprintf(hex, sizeof hex, "%016llx",
+                    static_cast<unsigned long long>(word));
+      text << hex;
     }
-    if (!out)
-      return;
+    text << "\n";
   }
-  fs::rename(staged, file, ignored);
-  changed = false;
+  std::error_code ignored; // a cache that cannot be written is only slower
+  std::filesystem::create_directories(std::filesystem::path(file).parent_path(),
+                                      ignored);
+  try {
+    runtime::writeFile(file, text.str());
+    changed = false;
+  } catch (const Error &) {
+  }
 }
 
 void GemmPlans::run(const Stream &stream, const GemmShape &shape,

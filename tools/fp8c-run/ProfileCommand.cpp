@@ -86,9 +86,7 @@ int profile(const ProfileArguments &arguments) {
                           {"lr", arguments.options.lr},
                           {"loss", loss},
                           {"variables", variables}};
-  OutputFile file(arguments.output);
-  file.write(document.dump(1) + "\n");
-  file.sync();
+  writeFile(arguments.output, document.dump(1) + "\n");
   std::printf("%s: %zu variables after %lld steps, loss %.4f\n",
               arguments.output.c_str(), variables.size(),
               static_cast<long long>(arguments.options.steps),

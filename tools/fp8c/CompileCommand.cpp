@@ -1,8 +1,7 @@
 //===- CompileCommand.cpp - fp8c compile ----------------------------------===//
 //
-//   $ fp8c compile tiny.onnx --recipe fp8-delayed --target cpu --batch 16 -o
-//   tiny.fp8x $ fp8c compile tiny.onnx --recipe fp8-delayed --batch 16
-//   --emit=fp8
+//   $ fp8c compile tiny.onnx --recipe fp8-delayed --batch 16 -o tiny.fp8x
+//   $ fp8c compile tiny.onnx --recipe fp8-delayed --batch 16 --emit=fp8
 //
 //===----------------------------------------------------------------------===//
 
@@ -90,10 +89,8 @@ static int compile(const CompileArguments &args) {
     options.fp8TN = args.fp8Layouts == "tn";
   options.maxLogits = args.maxLogits;
   options.sumRows = args.sumRows;
-  // On GPUs it costs next to nothing: kernels that wait for memory compute it
-  // by the way.
-  if (args.target == "cuda" && !args.saysRecompute && !args.memoryLimit)
-    options.recompute = {"norm", "gelu"};
+  if (!args.saysRecompute && !args.memoryLimit)
+    options.recompute = options.getDefaultRecompute();
   if (args.memoryLimit &&
       failed(fitMemory(*module, options, !args.saysRecompute, args.memoryLimit,
                        args.batch, import)))

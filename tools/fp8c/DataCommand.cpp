@@ -1,7 +1,8 @@
 //===- DataCommand.cpp - fp8c data ----------------------------------------===//
 //
-//   $ fp8c data book.txt --tokenizer bytes -o book    (book.train.bin,
-//   book.val.bin)
+//   $ fp8c data book.txt --tokenizer bytes -o book
+//
+// writes book.train.bin and book.val.bin.
 //
 //===----------------------------------------------------------------------===//
 

@@ -8,30 +8,32 @@ using namespace fp8c::target;
 // (6400, 16384, 1600) and (16384, 16384, 4096), the mean of what e4m3·e4m3 and
 // e4m3·e5m2 reach. An H200 is the same chip with other memory.
 static constexpr double T = 1e12;
-static constexpr GPU kGPUs[] = {
-    {"h100",
-     "products and bandwidth measured on an H100 80GB HBM3 (cuBLASLt 13.1, "
-     "bursts); f32 from its data sheet",
-     67 * T,
-     67 * T,
-     780 * T,
-     {{768, 1321 * T, 970 * T},
-      {1600, 1396 * T, 1172 * T},
-      {4096, 1503 * T, 1420 * T}},
-     2.95 * T},
-    {"h200",
-     "products as measured on an H100; bandwidth from the data sheet, times "
-     "the 88 % that an H100 reaches of its own",
-     67 * T,
-     67 * T,
-     780 * T,
-     {{768, 1321 * T, 970 * T},
-      {1600, 1396 * T, 1172 * T},
-      {4096, 1503 * T, 1420 * T}},
-     0.88 * 4.8 * T},
-};
+static constexpr GPU kH100 = {
+    "h100",
+    "products and bandwidth measured on an H100 80GB HBM3 (cuBLASLt 13.1, "
+    "bursts); f32 from its data sheet",
+    67 * T,
+    67 * T,
+    780 * T,
+    {{768, 1321 * T, 970 * T},
+     {1600, 1396 * T, 1172 * T},
+     {4096, 1503 * T, 1420 * T}},
+    2.95 * T};
 
-llvm::ArrayRef<GPU> fp8c::target::getGPUs() { return kGPUs; }
+static GPU getH200() {
+  GPU gpu = kH100;
+  gpu.name = "h200";
+  gpu.source =
+      "products as measured on an H100; bandwidth from the data sheet, times "
+      "the 88 % that an H100 reaches of its own";
+  gpu.bandwidth = 0.88 * 4.8 * T;
+  return gpu;
+}
+
+llvm::ArrayRef<GPU> fp8c::target::getGPUs() {
+  static const GPU gpus[] = {kH100, getH200()};
+  return gpus;
+}
 
 double GPU::getRate(const Cost &cost) const {
   switch (cost.unit) {

@@ -372,6 +372,10 @@ LogicalResult FunctionPrinter::print(CallOp op) {
       list(in) + (in.empty() || out.empty() ? "" : ", ") + list(out);
   printComment(op, callee.str());
   if (callee == "attention" || callee == "attention_backward") {
+    if (isCUDA && op->hasAttr("v_head_dim"))
+      return op.emitOpError("has value heads of another width than key heads, "
+                            "which only the CPU's kernels can do: compile with "
+                            "--target cpu");
     unsigned q = callee == "attention" ? 0 : 1;
     os << "  " << callee << "(" << first << "{.batch = " << integer("batch")
        << ", .seq = " << integer("seq") << ", .heads = " << integer("heads")

@@ -3,11 +3,21 @@
 #ifndef FP8C_KERNELS_COMMON_COPY_LOOPS_H
 #define FP8C_KERNELS_COMMON_COPY_LOOPS_H
 
+#include "kernels/common/types.h"
+
 #include <cassert>
-#include <stdint.h>
+#include <type_traits>
 
 namespace fp8c {
 namespace detail {
+
+/// One element, rounded if the types differ.
+template <class T, class Out> FP8C_FN void move(Out *dst, const T *src) {
+  if constexpr (std::is_same<T, Out>::value)
+    *dst = *src;
+  else
+    store(dst, 0, load(src, 0));
+}
 
 /// A loop nest over two views. Adjacent dimensions that are contiguous in both
 /// are one loop, and dimensions of size 1 are none.

@@ -17,6 +17,7 @@
 #define FP8C_KERNELS_CPU_ATTENTION_H
 
 #include "kernels/common/math.h"
+#include "kernels/common/shapes.h"
 #include "kernels/common/types.h"
 #include "kernels/cpu/blas.h"
 #include "kernels/cpu/convert.h"
@@ -24,20 +25,6 @@
 #include "kernels/cpu/scratch.h"
 
 namespace fp8c {
-
-/// q is [batch, seq, heads, head_dim], k and v are [batch, kv_seq, kv_heads,
-/// ...], o is like q. A stride is the number of elements from one token to the
-/// next, so all four may be slices of wider tensors; a batch is `seq` (for k
-/// and v `kv_seq`) tokens long. Query head h reads key head
-/// h / (heads / kv_heads). With `causal`, query i sees keys 0 to i.
-struct AttentionShape {
-  int64_t batch, seq, heads, kv_heads, head_dim;
-  int64_t q_stride, k_stride, v_stride, o_stride;
-  float scale;
-  bool causal;
-  int64_t kv_seq = 0;     ///< 0: as `seq`
-  int64_t v_head_dim = 0; ///< 0: as `head_dim`
-};
 
 namespace detail {
 

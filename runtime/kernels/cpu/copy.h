@@ -17,13 +17,6 @@
 namespace fp8c {
 namespace detail {
 
-template <class T, class Out> FP8C_FN void move(Out *dst, const T *src) {
-  if constexpr (std::is_same<T, Out>::value)
-    *dst = *src;
-  else
-    store(dst, 0, load(src, 0));
-}
-
 /// The two innermost loops, in tiles: where rows of one view are columns of the
 /// other, a tile's lines stay in the cache until all of them is used.
 template <class T, class Out>

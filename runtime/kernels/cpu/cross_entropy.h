@@ -16,6 +16,7 @@
 #ifndef FP8C_KERNELS_CPU_CROSS_ENTROPY_H
 #define FP8C_KERNELS_CPU_CROSS_ENTROPY_H
 
+#include "kernels/common/ids.h"
 #include "kernels/common/math.h"
 #include "kernels/common/types.h"
 #include "kernels/cpu/reduce.h"
@@ -24,10 +25,6 @@
 
 namespace fp8c {
 namespace detail {
-
-inline bool counts(int64_t label, int64_t ignore_index) {
-  return label >= 0 && label != ignore_index;
-}
 
 /// In order and in double: one addition per row costs nothing.
 inline float mean(double total, int64_t count) {

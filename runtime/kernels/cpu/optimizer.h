@@ -3,28 +3,18 @@
 #ifndef FP8C_KERNELS_CPU_OPTIMIZER_H
 #define FP8C_KERNELS_CPU_OPTIMIZER_H
 
+#include "kernels/common/clip.h"
 #include "kernels/common/update_scales.h"
 
 namespace fp8c {
 
-/// What the update reads instead of a coefficient when the step is skipped.
-constexpr float skip_step = -1.0f;
-
-/// The gradients' norm from the sums of their squares, and the coefficient that
-/// clips it (Pascanu et al., 2013; *max_norm <= 0: no clipping). A norm that is
-/// not finite yields skip_step: one bad batch must not spoil the parameters.
+/// See detail::clip; `sums` are the sums of squares of n gradients.
 inline void clip_coefficient(const float *const *sums, int n,
                              const float *max_norm, float *coef, float *norm) {
   double total = 0.0;
   for (int i = 0; i < n; ++i)
     total += double(*sums[i]);
-  *norm = float(__builtin_sqrt(total));
-  if (!__builtin_isfinite(*norm))
-    *coef = skip_step;
-  else if (*max_norm <= 0.0f || *norm + 1e-6f <= *max_norm)
-    *coef = 1.0f;
-  else
-    *coef = *max_norm / (*norm + 1e-6f);
+  detail::clip(total, *max_norm, coef, norm);
 }
 
 /// Bound and rounding key of a step, and the scales of all tensors that the

@@ -10,21 +10,11 @@
 #ifndef FP8C_KERNELS_CPU_ROTARY_H
 #define FP8C_KERNELS_CPU_ROTARY_H
 
+#include "kernels/common/shapes.h"
 #include "kernels/common/types.h"
 #include "kernels/cpu/parallel.h"
 
 namespace fp8c {
-
-/// x and y are [batch, seq, heads, head_dim] with a stride in elements from one
-/// token to the next. cos and sin are [seq, rotary_dim / 2], or with
-/// `batched_angles` [batch, seq, rotary_dim / 2]. `inverse` rotates backwards,
-/// which is also the gradient.
-struct RotaryShape {
-  int64_t batch, seq, heads, head_dim, rotary_dim;
-  bool interleaved, inverse;
-  int64_t x_stride, y_stride;
-  bool batched_angles = false;
-};
 
 /// y may be x.
 template <class T>

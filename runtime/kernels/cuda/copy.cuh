@@ -17,13 +17,6 @@
 namespace fp8c {
 namespace detail {
 
-template <class T, class Out> FP8C_INLINE void move(Out *dst, const T *src) {
-  if constexpr (std::is_same<T, Out>::value)
-    *dst = *src;
-  else
-    store(dst, 0, load(src, 0));
-}
-
 template <class T, class Out>
 __global__ void copy_kernel(const T *src, Out *dst, CopyLoops loops,
                             int64_t n) {

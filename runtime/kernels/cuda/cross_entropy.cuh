@@ -7,16 +7,13 @@
 #ifndef FP8C_KERNELS_CUDA_CROSS_ENTROPY_CUH
 #define FP8C_KERNELS_CUDA_CROSS_ENTROPY_CUH
 
+#include "kernels/common/ids.h"
 #include "kernels/cuda/skeletons.cuh"
 
 namespace fp8c {
 namespace detail {
 
 constexpr int loss_threads = 512;
-
-FP8C_INLINE bool counts(int64_t label, int64_t ignore_index) {
-  return label >= 0 && label != ignore_index;
-}
 
 /// A running log-sum-exp: sum of e^(x - largest).
 struct Softmax {

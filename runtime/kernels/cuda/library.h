@@ -8,6 +8,7 @@
 #ifndef FP8C_KERNELS_CUDA_LIBRARY_H
 #define FP8C_KERNELS_CUDA_LIBRARY_H
 
+#include "kernels/common/shapes.h"
 #include "kernels/common/types.h"
 #include "kernels/cuda/stream.h"
 
@@ -30,18 +31,6 @@ struct GemmShape {
   bool transpose_a = false, transpose_b = false;
   int64_t batch = 1, stride_a = 0, stride_b = 0, stride_c = 0;
   bool fast_accum = false; ///< FP8 only: accumulate in fewer than 32 bits
-};
-
-/// q is [batch, seq, heads, head_dim], k and v are [batch, kv_seq, kv_heads,
-/// head_dim], o is like q. A stride is the number of elements from one token to
-/// the next, so all may be slices of wider tensors. Query head h reads key head
-/// h / (heads / kv_heads). With `causal`, query i sees keys 0 to i.
-struct AttentionShape {
-  int64_t batch, seq, heads, kv_heads, head_dim;
-  int64_t q_stride, k_stride, v_stride, o_stride;
-  float scale;
-  bool causal;
-  int64_t kv_seq = 0; ///< 0: as `seq`
 };
 
 namespace library {

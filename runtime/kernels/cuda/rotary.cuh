@@ -7,20 +7,11 @@
 #ifndef FP8C_KERNELS_CUDA_ROTARY_CUH
 #define FP8C_KERNELS_CUDA_ROTARY_CUH
 
+#include "kernels/common/shapes.h"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/pack.cuh"
 
 namespace fp8c {
-
-/// x and y are [batch, seq, heads, head_dim] with a stride in elements from one
-/// token to the next. cos and sin are [seq, rotary_dim / 2], or with
-/// `batched_angles` [batch, seq, rotary_dim / 2]. `inverse` rotates backwards.
-struct RotaryShape {
-  int64_t batch, seq, heads, head_dim, rotary_dim;
-  bool interleaved, inverse;
-  int64_t x_stride, y_stride;
-  bool batched_angles = false;
-};
 
 namespace detail {
 

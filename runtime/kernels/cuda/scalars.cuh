@@ -7,14 +7,12 @@
 #ifndef FP8C_KERNELS_CUDA_SCALARS_CUH
 #define FP8C_KERNELS_CUDA_SCALARS_CUH
 
+#include "kernels/common/clip.h"
 #include "kernels/common/scale_state.h"
 #include "kernels/common/update_scales.h"
 #include "kernels/cuda/skeletons.cuh"
 
 namespace fp8c {
-
-/// What the update reads instead of a coefficient when the step is skipped.
-constexpr float skip_step = -1.0f;
 
 namespace detail {
 
@@ -29,16 +27,8 @@ static __global__ void clip_kernel(Sums s, int n, const float *max_norm,
   for (int i = threadIdx.x; i < n; i += 256)
     total += double(*s.sums[i]);
   total = block_total<256>(total);
-  if (threadIdx.x > 0)
-    return;
-  const float length = float(::sqrt(total));
-  *norm = length;
-  if (!isfinite(length))
-    *coef = skip_step;
-  else if (*max_norm <= 0.0f || length + 1e-6f <= *max_norm)
-    *coef = 1.0f;
-  else
-    *coef = *max_norm / (length + 1e-6f);
+  if (threadIdx.x == 0)
+    clip(total, *max_norm, coef, norm);
 }
 
 template <class T>
@@ -75,7 +65,7 @@ __global__ void advance_kernel(ScaleState *state, int64_t window, float margin,
 
 } // namespace detail
 
-/// See kernels/cpu/optimizer.h.
+/// See detail::clip; `sums` are the sums of squares of n gradients.
 inline void clip_coefficient(const Stream &stream, const float *const *sums,
                              int n, const float *max_norm, float *coef,
                              float *norm) {

@@ -1,0 +1,37 @@
+//===- shapes.h - Shapes that library functions take ----------------------===//
+
+#ifndef FP8C_KERNELS_COMMON_SHAPES_H
+#define FP8C_KERNELS_COMMON_SHAPES_H
+
+#include <stdint.h>
+
+namespace fp8c {
+
+/// q is [batch, seq, heads, head_dim], k and v are [batch, kv_seq, kv_heads,
+/// ...], o is like q. A stride is the number of elements from one token to the
+/// next, so all four may be slices of wider tensors; a batch is `seq` (for k
+/// and v `kv_seq`) tokens long. Query head h reads key head
+/// h / (heads / kv_heads). With `causal`, query i sees keys 0 to i.
+struct AttentionShape {
+  int64_t batch, seq, heads, kv_heads, head_dim;
+  int64_t q_stride, k_stride, v_stride, o_stride;
+  float scale;
+  bool causal;
+  int64_t kv_seq = 0;     ///< 0: as `seq`
+  int64_t v_head_dim = 0; ///< 0: as `head_dim`
+};
+
+/// x and y are [batch, seq, heads, head_dim] with a stride in elements from one
+/// token to the next. cos and sin are [seq, rotary_dim / 2], or with
+/// `batched_angles` [batch, seq, rotary_dim / 2]. `inverse` rotates backwards,
+/// which is also the gradient.
+struct RotaryShape {
+  int64_t batch, seq, heads, head_dim, rotary_dim;
+  bool interleaved, inverse;
+  int64_t x_stride, y_stride;
+  bool batched_angles = false;
+};
+
+} // namespace fp8c
+
+#endif // FP8C_KERNELS_COMMON_SHAPES_H
