@@ -12,7 +12,8 @@ using namespace fp8c;
 using Recompute = std::vector<std::string>;
 
 /// From the cheapest to what saves most; then come blocks, as many as it takes.
-static const Recompute kChoices[] = {{}, {"norm"}, {"gelu"}, {"norm", "gelu"}};
+static const Recompute kChoices[] = {
+    {}, {"norm"}, {"gelu"}, {"norm", "gelu"}, {"norm", "gelu", "quantize"}};
 
 static Recompute withBlocks(int64_t layers) {
   return {"norm", "gelu", "block:" + std::to_string(layers)};

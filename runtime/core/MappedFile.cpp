@@ -21,15 +21,15 @@ MappedFile::MappedFile(const std::string &path) : thePath(path) {
                         std::string("cannot read: ") + std::strerror(errno));
   struct stat status = {};
   void *mapping = MAP_FAILED;
+  bool isKnown = fstat(descriptor, &status) == 0;
+  bool isRegular = isKnown && S_ISREG(status.st_mode);
+  if (isRegular && status.st_size > 0)
+    mapping = mmap(nullptr, static_cast<size_t>(status.st_size), PROT_READ,
+                   MAP_PRIVATE, descriptor, 0);
   std::string failure;
-  if (fstat(descriptor, &status) != 0)
-    failure = std::strerror(errno);
-  else if (!S_ISREG(status.st_mode))
+  if (isKnown && !isRegular)
     failure = "not a regular file";
-  else if (status.st_size > 0 &&
-           (mapping = mmap(nullptr, static_cast<size_t>(status.st_size),
-                           PROT_READ, MAP_PRIVATE, descriptor, 0)) ==
-               MAP_FAILED)
+  else if (!isKnown || (status.st_size > 0 && mapping == MAP_FAILED))
     failure = std::strerror(errno);
   close(descriptor);
   if (!failure.empty())

@@ -77,7 +77,7 @@ void TrainOptions::check() const {
   require(weightDecay >= 0, "--weight-decay cannot be negative");
   require(clip >= 0, "--clip cannot be negative");
   require(accumulate > 0, "--accumulate must be at least 1");
-  require(evalEvery >= 0 && evalBatches >= 0 && checkpointEvery >= 0 &&
+  require(evalEvery >= 0 && evalBatches >= 0 && checkpointEvery >= -1 &&
               keep >= 0 && logEvery >= 0 && watch.every >= 0,
           "intervals and counts cannot be negative");
   scheduleFromName(schedule);

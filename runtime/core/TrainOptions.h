@@ -29,7 +29,7 @@ struct TrainOptions {
   double clip = 1.0;              ///< global gradient norm; 0: no clipping
   int64_t accumulate = 1;         ///< micro-batches per step
   uint64_t seed = 1337;           ///< of initial weights and data order
-  int64_t evalEvery = 2000;       ///< steps; 0: only after the last
+  int64_t evalEvery = 2000;       ///< steps; 0: after the last; -1: never
   int64_t evalBatches = 200;      ///< 0: the whole validation file
   int64_t checkpointEvery = 1000; ///< steps; 0: only after the last
   int64_t keep = 2;               ///< newest checkpoints kept; 0: all

@@ -40,7 +40,7 @@ Training::Training(const RunConfig &theConfig)
   }
 }
 
-int Training::start(RunFolder &folder, RunConfig config,
+int Training::start(RunFolder &folder, const RunConfig &config,
                     const std::string &profile) {
   auto refuseExisting = [&] {
     if (RunFolder::exists(folder.path()) ||
@@ -205,6 +205,7 @@ StepMetrics Training::runProfiledStep(RunState &state) {
 int Training::loop(const RunFolder &folder, RunState state) {
   const TrainOptions &options = config.options;
   const int64_t firstStep = state.step + 1;
+  const bool saves = options.checkpointEvery >= 0;
   if (state.step >= options.steps) {
     print(concat("the run is complete: ", state.step,
                  " steps; raise --steps to train on\n"));
@@ -248,21 +249,26 @@ int Training::loop(const RunFolder &folder, RunState state) {
                  maxSkippedInARow, " steps in a row"),
           "lower --lr or lengthen --warmup; the last checkpoint is in " +
               folder.path());
-    if (isDue(options.checkpointEvery, state.step) || stop) {
+    if (saves && (isDue(options.checkpointEvery, state.step) || stop)) {
       metricsFile.sync();
       folder.checkpoints().save(instance, state, options.toJson(),
                                 options.keep);
     }
     if (stop && !last) {
       print(concat("\nstopped after step ", state.step,
-                   "; continue with: fp8c-run train --resume ", folder.path(),
+                   saves ? "; continue with: fp8c-run train --resume " +
+                               folder.path()
+                         : "",
                    "\n"));
       return 128 + pendingInterrupt();
     }
   }
   print(concat("\ntrained ", options.steps - firstStep + 1, " steps in ",
-               durationText(secondsSince(start)), "; checkpoint in ",
-               folder.checkpoints().folderOf(options.steps), "\n"));
+               durationText(secondsSince(start)),
+               saves ? "; checkpoint in " +
+                           folder.checkpoints().folderOf(options.steps)
+                     : "",
+               "\n"));
   return 0;
 }
 

@@ -27,7 +27,7 @@ public:
   /// written. `config` needs no fingerprint and no number of tokens yet.
   /// With `profile` the fourth step is timed op by op, which makes it slower: a
   /// trace goes to that file, a table to stdout.
-  static int start(RunFolder &folder, RunConfig config,
+  static int start(RunFolder &folder, const RunConfig &config,
                    const std::string &profile = "");
 
   /// Takes a run up at its newest checkpoint, or from its beginning if it was

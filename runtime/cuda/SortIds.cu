@@ -31,10 +31,11 @@ SortedIds sort_ids(const Stream &stream, const int64_t *ids, int64_t n,
             static_cast<const int32_t *>(nullptr),
             static_cast<int32_t *>(nullptr), n, 0, bits, stream.handle()),
         "cannot sort ids");
-  const uint64_t needed = 2 * ids_bytes + 2 * positions_bytes + temporary;
+  const uint64_t needed =
+      2 * ids_bytes + 2 * positions_bytes + aligned(temporary);
   unsigned char *base = stream.workspace<unsigned char>(needed);
   if (stream.planning())
-    return {nullptr, nullptr};
+    return {nullptr, nullptr, needed};
   auto *sorted = reinterpret_cast<int64_t *>(base);
   base += ids_bytes;
   auto *row_ids = reinterpret_cast<int64_t *>(base);
@@ -49,7 +50,7 @@ SortedIds sort_ids(const Stream &stream, const int64_t *ids, int64_t n,
             static_cast<const int32_t *>(unsorted), positions, n, 0, bits,
             stream.handle()),
         "cannot sort ids");
-  return {sorted, positions};
+  return {sorted, positions, needed};
 }
 
 } // namespace fp8c::library

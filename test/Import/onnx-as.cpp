@@ -24,7 +24,7 @@ static void takeName(onnx::NodeProto &node) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 4 || std::strcmp(argv[2], "-o")) {
+  if (argc != 4 || std::strcmp(argv[2], "-o") != 0) {
     std::cerr << "usage: onnx-as <text> -o <model.onnx>\n";
     return 2;
   }

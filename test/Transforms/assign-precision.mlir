@@ -32,9 +32,9 @@ module {
     %one = arith.constant dense<1.0> : tensor<32xf32>
     %h, %mean, %rstd = train.layer_norm %x, %one, %one {epsilon = 1.0e-5 : f32, name = "ln", phase = "fwd"}
       : tensor<2x16x32xf32>, tensor<32xf32>, tensor<32xf32> -> tensor<2x16x32xf32>, tensor<2x16x1xf32>, tensor<2x16x1xf32>
-    // Forward: both sides E4M3; the weight is scaled currently.
+    // Forward: both sides E4M3; the weight is scaled by a bound.
     // CHECK: train.matmul
-    // CHECK-SAME: precision = {fast_accum, lhs = f8E4M3FN, lhs_pow2, lhs_scaling = "delayed", lhs_window = 16 : i64, result = bf16, rhs = f8E4M3FN, rhs_pow2, rhs_scaling = "current", why = "fp8-delayed.yaml:[[#FWD:]] (lhs), fp8-delayed.yaml:{{[0-9]+}} (rhs), fp8-delayed.yaml:[[#RESULT]] (result)"}
+    // CHECK-SAME: precision = {fast_accum, lhs = f8E4M3FN, lhs_pow2, lhs_scaling = "delayed", lhs_window = 16 : i64, result = bf16, rhs = f8E4M3FN, rhs_pow2, rhs_scaling = "bounded", why = "fp8-delayed.yaml:[[#FWD:]] (lhs), fp8-delayed.yaml:{{[0-9]+}} (rhs), fp8-delayed.yaml:[[#RESULT]] (result)"}
     // F32: train.matmul
     // F32-SAME: precision = {lhs = f32, result = f32, rhs = f32, why = {{.*}}}
     // BF16: train.matmul
@@ -46,7 +46,7 @@ module {
     %g = train.relu %dy {name = "act", phase = "dgrad"} : tensor<2x16x64xf32> -> tensor<2x16x64xf32>
     %g2 = train.reshape %g {name = "act", phase = "dgrad"} : tensor<2x16x64xf32> -> tensor<32x64xf32>
     // CHECK: train.matmul
-    // CHECK-SAME: precision = {lhs = f8E5M2, lhs_pow2, lhs_scaling = "delayed", lhs_window = 16 : i64, result = bf16, rhs = f8E4M3FN, rhs_pow2, rhs_scaling = "current", why = "fp8-delayed.yaml:[[#GRAD:]] (lhs), fp8-delayed.yaml:[[#BWD:]] (rhs),
+    // CHECK-SAME: precision = {lhs = f8E5M2, lhs_pow2, lhs_scaling = "delayed", lhs_window = 16 : i64, result = bf16, rhs = f8E4M3FN, rhs_pow2, rhs_scaling = "bounded", why = "fp8-delayed.yaml:[[#GRAD:]] (lhs), fp8-delayed.yaml:[[#BWD:]] (rhs),
     %dh = train.matmul %g2, %w contracting [1] x [1] {name = "fc", phase = "dgrad"} : tensor<32x64xf32>, tensor<32x64xf32> -> tensor<32x32xf32>
     // The weight's gradient is as wide as its accumulator.
     // CHECK: train.matmul
@@ -57,7 +57,7 @@ module {
     %dw = train.matmul %h, %g contracting [0, 1] x [0, 1] {name = "fc", phase = "wgrad"} : tensor<2x16x32xf32>, tensor<2x16x64xf32> -> tensor<32x64xf32>
     // CHECK: train.reduce_sum {{.*}} precision = {result = f32, why = "storage of fc.bias.grad"}
     %db = train.reduce_sum %g axes [0, 1] {name = "fc", phase = "wgrad"} : tensor<2x16x64xf32> -> tensor<64xf32>
-    %dw0 = train.read @fc.weight.grad : tensor<32x64xf32>
+    %dw0 = train.read @fc.weight.grad {phase = "update"} : tensor<32x64xf32>
     // CHECK: train.add {{.*}} precision = {result = f32, why = "storage of fc.weight.grad"}
     %dw1 = train.add %dw0, %dw {phase = "update"} : tensor<32x64xf32>, tensor<32x64xf32> -> tensor<32x64xf32>
     train.assign @fc.weight.grad, %dw1 : tensor<32x64xf32>

@@ -7,7 +7,7 @@ exec.kernel @scale map (%x: memref<*xf32>, %y: memref<*xf32>) inputs 1 attribute
   }
 }
 
-// Launches of one kernel become one at the place of the last. Another kernel's launch in between does not matter.
+// Launches of one kernel become one where something needs them. Another kernel's launch in between does not matter.
 // CHECK-LABEL: func.func @independent(
 // CHECK-SAME: %[[A:[^:]*]]: memref<4x8xf32>, %[[B:[^:]*]]: memref<4x8xf32>, %[[C:[^:]*]]: memref<16xf32>, %[[D:[^:]*]]: memref<16xf32>
 // CHECK-NEXT: exec.fill
@@ -34,8 +34,8 @@ func.func @chain(%a: memref<16xf32>, %b: memref<16xf32>, %c: memref<16xf32>, %d:
 
 // A call in between reads a view of what the first writes.
 // CHECK-LABEL: func.func @call(
-// CHECK-NEXT: exec.launch @scale
 // CHECK-NEXT: exec.view
+// CHECK-NEXT: exec.launch @scale
 // CHECK-NEXT: exec.call
 // CHECK-NEXT: exec.launch @scale
 // CHECK-NEXT: return
@@ -54,5 +54,77 @@ func.func @call(%a: memref<16xf32>, %b: memref<16xf32>, %c: memref<16xf32>, %d: 
 func.func @micro(%a: memref<16xf32>, %b: memref<16xf32>, %c: memref<16xf32>, %d: memref<16xf32>) {
   exec.launch @scale over [1, 16] (%a, %b) {phase = "fwd"} : memref<16xf32>, memref<16xf32>
   exec.launch @scale over [1, 16] (%c, %d) {phase = "fwd"} : memref<16xf32>, memref<16xf32>
+  return
+}
+
+// Kernels over rows merge if they are element-wise and store a transposed copy.
+exec.kernel @transpose rows (%x: memref<*xf32>, %scale: memref<*xf32>, %t: memref<*xf8E4M3FN>) inputs 2 attributes {arg_names = ["x", "scale", "t"]} {
+  %s = exec.load %scale scalar : memref<*xf32>
+  exec.each {
+    %0 = exec.load %x full : memref<*xf32>
+    exec.quantize %0, %s transposed %t : memref<*xf8E4M3FN>
+  }
+}
+exec.kernel @by_row rows (%x: memref<*xf32>, %scale: memref<*xf32>, %t: memref<*xf8E4M3FN>) inputs 2 attributes {arg_names = ["x", "scale", "t"]} {
+  %s = exec.load %scale row : memref<*xf32>
+  exec.each {
+    %0 = exec.load %x full : memref<*xf32>
+    exec.quantize %0, %s transposed %t : memref<*xf8E4M3FN>
+  }
+}
+// CHECK-LABEL: func.func @tiles(
+// CHECK-NEXT: exec.launch @by_row
+// CHECK-NEXT: exec.launch @by_row
+// CHECK-NEXT: exec.launch_multi @transpose over [16, 32] x [32, 16]
+// CHECK-NEXT: return
+func.func @tiles(%a: memref<16x32xf32>, %b: memref<32x16xf32>, %s: memref<1xf32>, %at: memref<32x16xf8E4M3FN>, %bt: memref<16x32xf8E4M3FN>, %ct: memref<32x16xf8E4M3FN>, %dt: memref<16x32xf8E4M3FN>) {
+  exec.launch @transpose over [16, 32] (%a, %s, %at) {phase = "update"} : memref<16x32xf32>, memref<1xf32>, memref<32x16xf8E4M3FN>
+  exec.launch @by_row over [16, 32] (%a, %s, %ct) {phase = "update"} : memref<16x32xf32>, memref<1xf32>, memref<32x16xf8E4M3FN>
+  exec.launch @by_row over [32, 16] (%b, %s, %dt) {phase = "update"} : memref<32x16xf32>, memref<1xf32>, memref<16x32xf8E4M3FN>
+  exec.launch @transpose over [32, 16] (%b, %s, %bt) {phase = "update"} : memref<32x16xf32>, memref<1xf32>, memref<16x32xf8E4M3FN>
+  return
+}
+
+// Scales advance together where their settings are the same.
+// CHECK-LABEL: func.func @scales(
+// CHECK-NEXT: exec.call "advance_scale" ins() outs(%arg0, %arg2 : memref<25xf32>, memref<25xf32>) {format = f8E4M3FN, phase = "update", window = 16 : i64}
+// CHECK-NEXT: exec.call "advance_scale" ins() outs(%arg1 : memref<25xf32>) {format = f8E5M2, name = "b", phase = "update", window = 16 : i64}
+// CHECK-NEXT: return
+func.func @scales(%a: memref<25xf32>, %b: memref<25xf32>, %c: memref<25xf32>) {
+  exec.call "advance_scale" ins() outs(%a : memref<25xf32>) {format = f8E4M3FN, name = "a", phase = "update", window = 16 : i64}
+  exec.call "advance_scale" ins() outs(%b : memref<25xf32>) {format = f8E5M2, name = "b", phase = "update", window = 16 : i64}
+  exec.call "advance_scale" ins() outs(%c : memref<25xf32>) {format = f8E4M3FN, name = "c", phase = "update", window = 16 : i64}
+  return
+}
+
+// What reads an amax is put off behind it, so that all of a kind are done together: first amaxes, then scales.
+exec.kernel @amax map (%x: memref<*xf32>, %stats: memref<*xui32>) inputs 1 attributes {arg_names = ["x", "stats"]} {
+  exec.each {
+    %0 = exec.load %x full : memref<*xf32>
+    exec.amax %0, %stats : memref<*xui32>
+  }
+}
+// CHECK-LABEL: func.func @amax_then_scale(
+// CHECK-NEXT: exec.launch_multi @amax over [1, 1] x [16, 16](%arg0, %arg2, %arg1, %arg3)
+// CHECK-NEXT: exec.call "compute_scale" ins(%arg2, %arg3 : memref<3xui32>, memref<3xui32>) outs(%arg4, %arg5 : memref<5xf32>, memref<5xf32>) {format = f8E4M3FN, margin = 0 : i64, phase = "update"}
+// CHECK-NEXT: return
+func.func @amax_then_scale(%a: memref<16xf32>, %b: memref<16xf32>, %as: memref<3xui32>, %bs: memref<3xui32>, %ap: memref<5xf32>, %bp: memref<5xf32>) {
+  exec.launch @amax over [1, 16] (%a, %as) {phase = "update"} : memref<16xf32>, memref<3xui32>
+  exec.call "compute_scale" ins(%as : memref<3xui32>) outs(%ap : memref<5xf32>) {format = f8E4M3FN, margin = 0 : i64, phase = "update"}
+  exec.launch @amax over [1, 16] (%b, %bs) {phase = "update"} : memref<16xf32>, memref<3xui32>
+  exec.call "compute_scale" ins(%bs : memref<3xui32>) outs(%bp : memref<5xf32>) {format = f8E4M3FN, margin = 0 : i64, phase = "update"}
+  return
+}
+
+// A scale is written again before the second amax is done with what it read: everything keeps its order.
+// CHECK-LABEL: func.func @cycle(
+// CHECK-NEXT: exec.launch @amax over[1, 5] (%arg1, %arg0)
+// CHECK-NEXT: exec.call "compute_scale" ins(%arg0 : memref<3xui32>) outs(%arg1 : memref<5xf32>)
+// CHECK-NEXT: exec.launch @amax over[1, 5] (%arg1, %arg2)
+// CHECK-NEXT: return
+func.func @cycle(%s: memref<3xui32>, %p: memref<5xf32>, %t: memref<3xui32>) {
+  exec.launch @amax over [1, 5] (%p, %s) {phase = "update"} : memref<5xf32>, memref<3xui32>
+  exec.call "compute_scale" ins(%s : memref<3xui32>) outs(%p : memref<5xf32>) {format = f8E4M3FN, margin = 0 : i64, phase = "update"}
+  exec.launch @amax over [1, 5] (%p, %t) {phase = "update"} : memref<5xf32>, memref<3xui32>
   return
 }

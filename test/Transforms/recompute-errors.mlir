@@ -1,7 +1,7 @@
 // RUN: fp8c-opt %s -split-input-file -verify-diagnostics --train-recompute=values=block
 // RUN: not fp8c-opt %S/Inputs/mlp.mlir --train-recompute=values=embedding 2>&1 | FileCheck %s
 
-// CHECK: error: cannot recompute 'embedding': it knows norm, gelu, block and block:<number of layers>
+// CHECK: error: cannot recompute 'embedding': it knows norm, gelu, quantize, block and block:<number of layers>
 
 // expected-error@below {{cannot recompute blocks: no op's name has a layer's number, as "h.0/mlp/fc"}}
 module {

@@ -102,7 +102,8 @@ def adamw(p, g, m, v, coefficient, corrections, hyper, decays, limited, number):
     g = g * number(coefficient)
     m1 = beta1 * m + (one - beta1) * g
     v1 = beta2 * v + (one - beta2) * (g * g)
-    quotient = (m1 / number(corrections[0])) / (np.sqrt(v1 / number(corrections[1])) + eps)
+    correction1, correction2 = (one / number(c) for c in corrections)
+    quotient = (m1 * correction1) / (np.sqrt(v1 * correction2) + eps)
     bound = number(quotient_bound(hyper.beta1, hyper.beta2, hyper.step) if limited else np.inf)
     clamps = int(np.sum(np.abs(quotient) > bound))
     update = np.clip(quotient, -bound, bound)

@@ -110,4 +110,4 @@ def test_what_does_not_fit_is_told_with_what_would(model):
     assert "no smaller batch fits either" in output
 
     output = compile(model, "--recompute", "block:x", status=1)
-    assert "block:x not in {none,norm,gelu,block,block:<number of layers>}" in output
+    assert "block:x not in {none,norm,gelu,quantize,block,block:<number of layers>}" in output

@@ -108,6 +108,7 @@ std::vector<SafetensorsEntry> results(const Instance &instance,
     for (HostTensor &output : function.outputs())
       outputs[output.spec().name] = &output;
   std::vector<SafetensorsEntry> entries;
+  entries.reserve(outputs.size());
   for (const auto &entry : outputs)
     entries.push_back({entry.second->spec(),
                        [tensor = entry.second](unsigned char *destination) {

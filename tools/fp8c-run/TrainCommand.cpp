@@ -177,7 +177,7 @@ void addTrainCommand(CLI::App &tool, Action &action) {
   command
       ->add_option("--checkpoint-every", options.checkpointEvery,
                    "steps between checkpoints; the last step is always "
-                   "saved")
+                   "saved, but with -1, for measurements")
       ->capture_default_str()
       ->group(reports);
   command

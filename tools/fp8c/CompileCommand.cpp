@@ -184,18 +184,19 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
   command
       ->add_option("--recompute", args->recompute,
                    "Compute anew in backward instead of keeping: none, norm, "
-                   "gelu, block, block:N (the first N layers), or several with "
-                   "commas (default: none on cpu, norm,gelu on cuda)")
+                   "gelu, quantize, block, block:N (the first N layers), or "
+                   "several with commas (default: none on cpu, norm,gelu on "
+                   "cuda)")
       ->delimiter(',')
       ->check([](const std::string &value) {
         llvm::StringRef text = value;
         int64_t layers;
         bool isKnown =
-            llvm::is_contained({"none", "norm", "gelu", "block"}, text) ||
+            llvm::is_contained({"none", "norm", "gelu", "quantize", "block"}, text) ||
             (text.consume_front("block:") && !text.getAsInteger(10, layers) &&
              layers >= 0);
         return isKnown ? ""
-                       : value + " not in {none,norm,gelu,block,block:<number "
+                       : value + " not in {none,norm,gelu,quantize,block,block:<number "
                                  "of layers>}";
       });
   command

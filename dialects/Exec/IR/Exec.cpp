@@ -80,6 +80,23 @@ bool exec::dependsOnMicroBatch(KernelOp kernel) {
                       [](ColumnSumOp sum) { return sum.getUnlessFirst(); });
 }
 
+exec::AcrossRows exec::getAcrossRows(KernelOp kernel) {
+  AcrossRows across;
+  kernel.walk([&](QuantizeOp quantize) {
+    across.transposedCopies += static_cast<bool>(quantize.getTransposed());
+  });
+  kernel.walk([&](PartialSumOp sum) { across.sumRows = sum.getBlockRows(); });
+  return across;
+}
+
+bool exec::isElementwise(KernelOp kernel) {
+  return llvm::all_of(kernel.getBody().front(), [](Operation &op) {
+    if (auto load = dyn_cast<LoadOp>(op))
+      return load.getAccess() == Access::scalar;
+    return !isa<ReduceOp, StoreOp>(op);
+  });
+}
+
 LogicalResult GemmOp::verify() {
   auto count = [](Value buffer) {
     return cast<MemRefType>(buffer.getType()).getNumElements();

@@ -56,6 +56,18 @@ constexpr llvm::StringLiteral kAccumulateAttr = "accumulate",
 /// step?
 bool dependsOnMicroBatch(KernelOp kernel);
 
+/// What a kernel of the skeleton `rows` writes across rows.
+struct AcrossRows {
+  int transposedCopies = 0;
+  /// Rows of a partial sum; 0 if there is none.
+  int64_t sumRows = 0;
+  explicit operator bool() const { return transposedCopies || sumRows; }
+};
+AcrossRows getAcrossRows(KernelOp kernel);
+
+/// Is everything that the kernel does with a row done element by element?
+bool isElementwise(KernelOp kernel);
+
 /// Function attributes set by exec-plan-memory, in bytes.
 constexpr llvm::StringLiteral kPeakAttr = "exec.peak",
                               kLowerBoundAttr = "exec.lower_bound";

@@ -1,8 +1,9 @@
 //===- MergeLaunches.cpp - exec-merge-launches ----------------------------===//
 //
-// One scan over each function keeps, for each kernel, the launches that may
-// still move down to the next one. An op that touches what they write or writes
-// what they read ends that.
+// One scan over each function gathers launches of a kernel, or like calls, that
+// may still move down. An op that stays where it is and touches what they write,
+// or writes what they read, ends that: they are done right before it. One that
+// is put off itself only has to come after them.
 //
 //===----------------------------------------------------------------------===//
 
@@ -42,10 +43,12 @@ struct Effects {
   }
 };
 
-/// Launches of one kernel that can be done where the last of them stands.
+/// Launches of one kernel, or like calls, that have been put off.
 struct Group {
-  SmallVector<LaunchOp> launches;
+  SmallVector<Operation *> ops;
   Effects effects;
+  /// Keys of groups that must be done before.
+  SmallVector<Attribute> after;
 };
 } // namespace
 
@@ -74,60 +77,148 @@ static Effects getEffects(Operation &op, const SymbolTable &symbols) {
   return effects;
 }
 
-static void merge(Group &group) {
-  if (group.launches.size() < 2)
-    return;
+/// Can one launch run the kernel on matrices of many shapes?
+static bool isMergeable(KernelOp kernel) {
+  switch (kernel.getSkeleton()) {
+  case train::Skeleton::map:
+  case train::Skeleton::sum:
+    return true;
+  case train::Skeleton::rows:
+    return isElementwise(kernel) && getAcrossRows(kernel).transposedCopies &&
+           !getAcrossRows(kernel).sumRows;
+  case train::Skeleton::columns:
+    return false;
+  }
+  llvm_unreachable("all skeletons are handled");
+}
+
+/// What ops must share to merge; null for those that never do.
+static Attribute getKey(Operation &op, const SymbolTable &symbols) {
+  if (train::getPhase(&op) != train::kPhaseUpdate)
+    return {};
+  if (auto launch = dyn_cast<LaunchOp>(op))
+    return isMergeable(symbols.lookup<KernelOp>(launch.getKernel()))
+               ? launch.getKernelAttr()
+               : Attribute();
+  auto call = dyn_cast<CallOp>(op);
+  if (!call || !llvm::is_contained({"advance_scale", "compute_scale"},
+                                   call.getCallee()))
+    return {};
+  NamedAttrList settings(call->getDiscardableAttrDictionary());
+  settings.erase(train::kNameAttr);
+  return settings.getDictionary(op.getContext());
+}
+
+static void mergeLaunches(ArrayRef<Operation *> ops, OpBuilder &builder) {
   SmallVector<Value> buffers;
   SmallVector<int64_t> rows, cols;
-  for (LaunchOp launch : group.launches) {
+  for (Operation *op : ops) {
+    auto launch = cast<LaunchOp>(op);
     llvm::append_range(buffers, launch.getBuffers());
     rows.push_back(launch.getRows());
     cols.push_back(launch.getCols());
   }
-  LaunchOp last = group.launches.back();
-  OpBuilder builder(last);
+  auto first = cast<LaunchOp>(ops.front());
   auto multi =
-      LaunchMultiOp::create(builder, last.getLoc(), last.getKernelAttr(),
+      LaunchMultiOp::create(builder, first.getLoc(), first.getKernelAttr(),
                             builder.getDenseI64ArrayAttr(rows),
                             builder.getDenseI64ArrayAttr(cols), buffers);
   train::setPhase(multi, train::kPhaseUpdate);
-  for (LaunchOp launch : group.launches)
-    launch.erase();
+}
+
+static void mergeCalls(ArrayRef<Operation *> ops, OpBuilder &builder) {
+  SmallVector<Value> inputs, outputs;
+  for (Operation *op : ops) {
+    llvm::append_range(inputs, cast<CallOp>(op).getInputs());
+    llvm::append_range(outputs, cast<CallOp>(op).getOutputs());
+  }
+  auto first = cast<CallOp>(ops.front());
+  auto merged = CallOp::create(builder, first.getLoc(), first.getCallee(),
+                               inputs, outputs);
+  merged->setDiscardableAttrs(first->getDiscardableAttrDictionary());
+  merged->removeDiscardableAttr(train::kNameAttr);
 }
 
 namespace {
+/// What has been put off at a place of a block.
+class OpenGroups {
+public:
+  explicit OpenGroups(const SymbolTable &symbols) : symbols(symbols) {}
+
+  void visit(Operation &op);
+  /// Does all that has been put off, before `place`.
+  void closeAll(Operation *place) {
+    for (auto &[key, group] : groups)
+      close(group, place);
+  }
+
+private:
+  void close(Group &group, Operation *place);
+  bool comesAfter(const Group &group, Attribute key) const;
+
+  const SymbolTable &symbols;
+  llvm::MapVector<Attribute, Group> groups;
+};
+
 struct MergeLaunches : exec::impl::MergeLaunchesBase<MergeLaunches> {
   using Base::Base;
   void runOnOperation() override {
     SymbolTable symbols(getOperation());
-    for (auto function : getOperation().getOps<func::FuncOp>())
-      if (!function.isExternal())
-        mergeIn(function.getBody().front(), symbols);
-  }
-
-  void mergeIn(Block &block, const SymbolTable &symbols) {
-    llvm::MapVector<StringAttr, Group> open;
-    for (Operation &op : llvm::make_early_inc_range(block)) {
-      auto launch = dyn_cast<LaunchOp>(op);
-      bool joins =
-          launch && train::getPhase(launch) == train::kPhaseUpdate &&
-          llvm::is_contained(
-              {train::Skeleton::map, train::Skeleton::sum},
-              symbols.lookup<KernelOp>(launch.getKernel()).getSkeleton());
-      Effects effects = getEffects(op, symbols);
-      for (auto &[kernel, group] : open)
-        if (!group.launches.empty() && effects.conflictsWith(group.effects)) {
-          merge(group);
-          group = Group();
-        }
-      if (joins) {
-        Group &group = open[launch.getKernelAttr().getAttr()];
-        group.launches.push_back(launch);
-        group.effects.add(effects);
-      }
+    for (auto function : getOperation().getOps<func::FuncOp>()) {
+      if (function.isExternal())
+        continue;
+      Block &block = function.getBody().front();
+      OpenGroups groups(symbols);
+      for (Operation &op : llvm::make_early_inc_range(block.without_terminator()))
+        groups.visit(op);
+      groups.closeAll(block.getTerminator());
     }
-    for (auto &[kernel, group] : open)
-      merge(group);
   }
 };
 } // namespace
+
+/// Must the group of `key` be done before `group`?
+bool OpenGroups::comesAfter(const Group &group, Attribute key) const {
+  return llvm::any_of(group.after, [&](Attribute before) {
+    return before == key || comesAfter(groups.find(before)->second, key);
+  });
+}
+
+void OpenGroups::close(Group &group, Operation *place) {
+  Group closed = std::exchange(group, Group());
+  for (Attribute before : closed.after)
+    close(groups.find(before)->second, place);
+  OpBuilder builder(place);
+  if (closed.ops.size() == 1)
+    closed.ops.front()->moveBefore(place);
+  if (closed.ops.size() < 2)
+    return;
+  if (isa<LaunchOp>(closed.ops.front()))
+    mergeLaunches(closed.ops, builder);
+  else
+    mergeCalls(closed.ops, builder);
+  for (Operation *op : closed.ops)
+    op->erase();
+}
+
+void OpenGroups::visit(Operation &op) {
+  Effects effects = getEffects(op, symbols);
+  Attribute key = getKey(op, symbols);
+  SmallVector<Attribute> before;
+  for (auto &[other, group] : groups) {
+    if (!effects.conflictsWith(group.effects))
+      continue;
+    if (key && other != key && !comesAfter(group, key))
+      before.push_back(other);
+    else
+      close(group, &op);
+  }
+  if (!key)
+    return;
+  Group &own = groups[key];
+  own.ops.push_back(&op);
+  own.effects.add(effects);
+  for (Attribute other : before)
+    if (!llvm::is_contained(own.after, other))
+      own.after.push_back(other);
+}

@@ -35,8 +35,10 @@ def ChunkLoss : Pass<"exec-chunk-loss", "::mlir::ModuleOp"> {
 def MergeLaunches : Pass<"exec-merge-launches", "::mlir::ModuleOp"> {
   let summary = "Launch a kernel once for all parameters";
   let description = [{
-    Launches of one kernel (skeletons `map` and `sum`) in the phase `update` become one `exec.launch_multi` at the place of the last,
-    unless something in between touches what they write or writes what they read. Run it before `exec-plan-memory`.
+    Launches of one kernel in the phase `update` are put off until something else needs what they write, or writes what they read, and
+    become one `exec.launch_multi` there. Kernels of the skeletons `map` and `sum` merge, and those of `rows` that are element-wise and
+    store a transposed copy; so do calls of `compute_scale` and `advance_scale` with the same settings. Run it before
+    `exec-plan-memory`.
   }];
 }
 

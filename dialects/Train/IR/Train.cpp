@@ -99,6 +99,34 @@ void train::setPhase(Operation *op, StringRef phase) {
   op->setDiscardableAttr(kPhaseAttr, StringAttr::get(op->getContext(), phase));
 }
 
+std::optional<train::GradientSum> train::getGradientSum(AddOp add) {
+  Value first = add.getLhs();
+  while (auto sum = first.getDefiningOp<AddOp>())
+    first = sum.getLhs();
+  Operation *last = add;
+  while (isa<AddOp>(last)) {
+    if (!last->hasOneUse())
+      return std::nullopt;
+    Operation *user = *last->user_begin();
+    if (isa<AddOp>(user) && user->getOperand(0) != last->getResult(0))
+      return std::nullopt;
+    last = user;
+  }
+  auto assign = dyn_cast<AssignOp>(last);
+  if (!assign)
+    return std::nullopt;
+  if (auto read = first.getDefiningOp<ReadOp>()) {
+    if (read.getVariableAttr() != assign.getVariableAttr())
+      return std::nullopt;
+  } else if (getPhase(add) != kPhaseUpdate || !first.hasOneUse() ||
+             first.getType() != assign.getValue().getType() ||
+             !getElementTypeOrSelf(first.getType()).isF32()) {
+    // Terms meet in the variable only if that loses nothing.
+    return std::nullopt;
+  }
+  return GradientSum{first, assign};
+}
+
 int64_t train::getLayer(StringRef name) {
   while (!name.empty()) {
     auto [component, rest] = name.split('/');
@@ -211,7 +239,7 @@ LogicalResult UpdateScalesOp::verifySymbolUses(SymbolTableCollection &symbols) {
              << name << ", a " << stringifyRole(variable.getRole());
   }
   for (Value gradient : getGradients())
-    if (!isa<fp8::ScaledType>(gradient.getType()) &&
+    if (!isa<fp8::ScaledType, fp8::StatsType>(gradient.getType()) &&
         fp8::getShape(gradient.getType()).size() != 0)
       return emitOpError(
                  "needs gradients as scaled tensors or amaxes, but got ")

@@ -64,4 +64,17 @@ mlir::RankedTensorType withElementType(mlir::Type type, mlir::Type element);
 #define GET_OP_CLASSES
 #include "Train/IR/TrainOps.h.inc"
 
+namespace fp8c::train {
+
+/// A sum `((first + t1) + t2) + …` that is assigned to a gradient, with each term
+/// added where it is computed. `first` is what the variable holds, or a term.
+struct GradientSum {
+  mlir::Value first;
+  AssignOp assign;
+};
+/// The gradient's sum that `add` is a part of: a producer of one of its terms
+/// may add to the variable in place.
+std::optional<GradientSum> getGradientSum(AddOp add);
+} // namespace fp8c::train
+
 #endif // TRAIN_IR_TRAIN_H

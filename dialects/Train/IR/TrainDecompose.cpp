@@ -142,10 +142,12 @@ SmallVector<Value> AdamWOp::decompose(OpBuilder &builder) {
   Tensor g = READ(Gradient) * coefficient;
   Tensor m1 = beta1 * m + (one - beta1) * g;
   Tensor v1 = beta2 * v + (one - beta2) * (g * g);
-  Tensor correction1 = one - beta1.binary<PowOp>(READ(Step));
-  Tensor correction2 = one - beta2.binary<PowOp>(READ(Step));
+  // Of the three divisions in Adam's formula two are by the same number for all
+  // elements.
+  Tensor correction1 = one / (one - beta1.binary<PowOp>(READ(Step)));
+  Tensor correction2 = one / (one - beta2.binary<PowOp>(READ(Step)));
   Tensor update =
-      (m1 / correction1) / ((v1 / correction2).unary<SqrtOp>() + READ(Eps));
+      (m1 * correction1) / ((v1 * correction2).unary<SqrtOp>() + READ(Eps));
   Value clamps;
   if (getBound()) {
     auto clamp =

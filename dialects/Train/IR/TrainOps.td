@@ -726,7 +726,8 @@ def Train_UpdateScalesOp : Train_Op<"update_scales", [Pure, AttrSizedOperandSegm
     `(1 - beta1)/(1 - beta1^t) * sqrt((1 - beta2^t)/(1 - beta2) * (1 - r^t)/(1 - r))` with `r = beta1^2/beta2`, times 1.25 for the rounding of the moments;
     it is the result `bound`, which `train.adamw` enforces.
 
-    `amaxes` are statistics of the last writes, `gradients` scaled tensors, whose scale bounds them, or amaxes. If the coefficient is negative
+    `amaxes` are statistics of the last writes, `gradients` scaled tensors, whose scale bounds them, or amaxes; for a parameter,
+    whose bound needs none, its own amax. If the coefficient is negative
     the step is skipped and all scales stay. `key` is a hash of `seed` and `step`, below 2^24, for stochastic rounding.
 
     Example:

@@ -133,25 +133,23 @@ static SmallVector<Value> getTerms(Value gradient) {
 }
 
 /// Makes @micro put its gradients into the variables and return the loss only.
-/// To accumulate, each term is added where it is computed, so that none waits
-/// for the others.
+/// Each term is added where it is computed, so that none waits for the others.
 static void storeGradients(func::FuncOp micro, ArrayRef<Trained> all,
                            bool accumulate) {
   UpdateBuilder builder(micro.getContext());
   for (const Trained &t : all) {
     builder.setParameter(t.parameter);
     VariableOp gradient = t.gradient;
-    if (!accumulate) {
-      builder.setInsertionPointAfterValue(t.value);
-      builder.assign(gradient, t.value);
-      continue;
-    }
     Value sum;
     for (Value term : getTerms(t.value)) {
       builder.setInsertionPointAfterValue(term);
       // Two terms may stem from one op, whose place is before the first sum.
       if (sum && term.getDefiningOp()->isBeforeInBlock(sum.getDefiningOp()))
         builder.setInsertionPointAfterValue(sum);
+      if (!sum && !accumulate) {
+        sum = term;
+        continue;
+      }
       if (!sum)
         sum = ReadOp::create(builder, gradient.getLoc(), gradient.getType(),
                              gradient.getSymName(), /*accumulated=*/true);

@@ -125,8 +125,9 @@ static bool reduces(Operation *op) {
 }
 
 /// On GPUs the transposed copies of a kernel that reduces over rows gather in
-/// shared memory, which holds 16 rows of this many codes.
-constexpr int64_t kMostTransposedCodes = 12288;
+/// shared memory, which holds 32 rows of this many codes: fewer rows would be
+/// written as halves of sectors, which costs more than a kernel of its own.
+constexpr int64_t kMostTransposedCodes = 6400;
 
 /// Of two groups in one, with `more` copies to come.
 static bool fitsSharedMemory(const Group &group, const Group &other, int more) {
@@ -164,33 +165,17 @@ static bool readsAllOf(const Group &group, const Group &other) {
                       [&](Value input) { return inputs.contains(input); });
 }
 
-/// `train.add(train.read @v, x)` assigned to @v and x not element-wise: the
-/// producer of x accumulates in place instead.
+/// Added to a gradient, and x not element-wise: the producer of x accumulates in
+/// place instead.
 static bool isAccumulation(Operation *op) {
   auto add = dyn_cast<AddOp>(op);
-  if (!add)
-    return false;
-  // Sums of several terms are chains: up to the read, down to the assignment.
-  Operation *first = add, *last = add;
-  while (auto sum = dyn_cast_or_null<AddOp>(first))
-    first = sum.getLhs().getDefiningOp();
-  while (isa<AddOp>(last)) {
-    if (!last->hasOneUse())
-      return false;
-    Operation *user = *last->user_begin();
-    if (isa<AddOp>(user) && user->getOperand(0) != last->getResult(0))
-      return false;
-    last = user;
-  }
-  auto read = dyn_cast_or_null<ReadOp>(first);
-  auto assign = dyn_cast<AssignOp>(last);
-  return read && assign && read.getVariable() == assign.getVariable();
+  return add && getGradientSum(add);
 }
 
 /// An accumulation of one term only: where there are several, they are added in
 /// program order.
 static bool isOnlyTerm(Operation *op) {
-  return isAccumulation(op) && isa<ReadOp>(op->getOperand(0).getDefiningOp()) &&
+  return isAccumulation(op) && op->getOperand(0).getDefiningOp<ReadOp>() &&
          isa<AssignOp>(*op->user_begin());
 }
 
@@ -312,7 +297,8 @@ bool FormFusions::mayMake(const Group &group, Operation *columnSum) const {
       return false;
   }
   return llvm::all_of(columnSum->getUsers(), [&](Operation *user) {
-    return isOnlyTerm(user) || position.lookup(user) > runs;
+    return isa<AssignOp>(user) || isOnlyTerm(user) ||
+           position.lookup(user) > runs;
   });
 }
 

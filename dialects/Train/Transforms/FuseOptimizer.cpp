@@ -165,7 +165,11 @@ void OptimizerFuser::boundScales(func::FuncOp update) {
                        stats.back().getSymName());
     read->setDiscardableAttrs(write.assign->getDiscardableAttrDictionary());
     amaxes.push_back(read);
-    gradients.push_back(getGradientBound(write.update));
+    // A parameter's bound does not depend on its gradient.
+    Role role = write.variable.getRole();
+    bool isMoment = role == Role::moment1 || role == Role::moment2;
+    gradients.push_back(isMoment ? getGradientBound(write.update)
+                                 : Value(read));
     variables.push_back(
         FlatSymbolRefAttr::get(write.variable.getSymNameAttr()));
     decays.push_back(write.update.getDecay());

@@ -61,13 +61,14 @@ def Recompute : Pass<"train-recompute", "::mlir::ModuleOp"> {
     |---|---|---|
     | `norm` | outputs of normalisations | their input and statistics |
     | `gelu` | activations: GELU, tanh, sigmoid, … and products with them, as in SwiGLU | their input |
+    | `quantize` | FP8 copies that only weight gradients read, of values that backward keeps anyway (what attention gives) | those |
     | `block` | everything in a layer, as the ops' names number it, but what other layers use of it | the layer's input |
     | `block:N` | the same in the first N layers only, which backward comes to last | |
 
     Recomputing changes no bit, whatever the recipe: see fp8-insert-scaling for quantised values.
   }];
   let options = [
-    ListOption<"values", "values", "std::string", "What to compute anew: norm, gelu, block, block:N">
+    ListOption<"values", "values", "std::string", "What to compute anew: norm, gelu, quantize, block, block:N">
   ];
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }

@@ -34,6 +34,7 @@ public:
 
   void chooseNorms();
   void chooseActivations();
+  void chooseQuantized() { quantizeAgain = true; }
   /// The first so many layers. Fails if no op has a layer.
   LogicalResult chooseBlocks(int64_t layers);
   void run();
@@ -51,10 +52,12 @@ private:
   void useClones(Operation *op, OpBuilder &builder);
   Operation *findPartner(Operation *op, Value value);
   bool collectChain(Value value, SmallVectorImpl<Value> &chain) const;
+  bool isKeptAnyway(Value value) const;
 
   Block &block;
   SmallVector<Operation *> forward;
   DenseSet<Operation *> chosen;
+  bool quantizeAgain = false;
   /// Values that depend on variables alone: there is nothing to save in them.
   DenseSet<Value> fixed;
   /// What backward uses for a value of the forward pass.
@@ -64,6 +67,10 @@ private:
 
 static bool isBackward(Operation *op) {
   return getPhase(op) == kPhaseDgrad || getPhase(op) == kPhaseWgrad;
+}
+
+static bool isWeightGradient(Operation *op) {
+  return isa<MatmulOp>(op) && getPhase(op) == kPhaseWgrad;
 }
 
 Recomputer::Recomputer(Block &block) : block(block) {
@@ -123,6 +130,17 @@ LogicalResult Recomputer::chooseBlocks(int64_t layers) {
   return success(found);
 }
 
+/// Is the value of the forward pass there in backward, because other ops than
+/// weight gradients read it, in the format it has?
+bool Recomputer::isKeptAnyway(Value value) const {
+  Operation *producer = value.getDefiningOp();
+  return producer && !isBackward(producer) && !isa<BarrierOp>(producer) &&
+         getPhase(producer) != kPhaseRecompute && !fixed.contains(value) &&
+         llvm::any_of(value.getUsers(), [](Operation *user) {
+           return isBackward(user) && !isa<MatmulOp>(user);
+         });
+}
+
 //===----------------------------------------------------------------------===//
 // Clones
 //===----------------------------------------------------------------------===//
@@ -170,14 +188,22 @@ void Recomputer::useClones(Operation *op, OpBuilder &builder) {
   for (OpOperand &operand : op->getOpOperands())
     if (isChosen(operand.get()))
       operand.set(recompute(operand.get(), builder));
+    else if (quantizeAgain && isWeightGradient(op) &&
+             isKeptAnyway(operand.get()))
+      operand.set(keep(operand.get(), builder));
 }
 
 //===----------------------------------------------------------------------===//
 // Weight gradients that wait
 //===----------------------------------------------------------------------===//
 
-static bool isWeightGradient(Operation *op) {
-  return isa<MatmulOp>(op) && getPhase(op) == kPhaseWgrad;
+/// Does `value` come from the loss alone, so that the products around it can go
+/// chunk by chunk (exec-chunk-loss)? Then none of them must wait.
+static bool isGradientOfLogits(Value value) {
+  Operation *op = value.getDefiningOp();
+  while (isa_and_nonnull<ReshapeOp, CastOp, TransposeOp>(op))
+    op = op->getOperand(0).getDefiningOp();
+  return isa_and_nonnull<CrossEntropyVJPOp>(op);
 }
 
 /// Does an op become, or stand between, kernels that fuse?
@@ -208,6 +234,7 @@ bool Recomputer::collectChain(Value value,
 Operation *Recomputer::findPartner(Operation *op, Value value) {
   SmallVector<Value> chain;
   if (!isWeightGradient(op) || anew.contains(value) ||
+      llvm::any_of(op->getOperands(), isGradientOfLogits) ||
       !collectChain(value, chain))
     return nullptr;
   // Only a gradient variable waits for the result.
@@ -309,10 +336,13 @@ struct Recompute : train::impl::RecomputeBase<Recompute> {
       recomputer.chooseNorms();
     else if (value == "gelu")
       recomputer.chooseActivations();
+    else if (value == "quantize")
+      recomputer.chooseQuantized();
     else if (!isBlock)
       return emitError(getOperation().getLoc())
              << "cannot recompute '" << value
-             << "': it knows norm, gelu, block and block:<number of layers>";
+             << "': it knows norm, gelu, quantize, block and block:<number of "
+                "layers>";
     else if (failed(recomputer.chooseBlocks(layers)))
       return emitError(getOperation().getLoc())
              << "cannot recompute blocks: no op's name has a layer's number, "

@@ -232,6 +232,12 @@ bool FunctionLowering::mayWriteInPlace(AssignOp assign, Value result) {
 
 Value FunctionLowering::variableDestination(Value result) {
   for (Operation *user : result.getUsers()) {
+    // The first term of a sum is where the others are added to it.
+    if (auto add = dyn_cast<AddOp>(user))
+      if (std::optional<GradientSum> sum = getGradientSum(add);
+          sum && sum->first == result &&
+          reads.lookup(sum->assign.getVariableAttr().getAttr()).empty())
+        return getVariable(sum->assign.getVariableAttr().getAttr());
     auto assign = dyn_cast<AssignOp>(user);
     if (!assign || done.contains(assign) || !mayWriteInPlace(assign, result))
       continue;
@@ -297,24 +303,18 @@ FunctionLowering::Accumulator FunctionLowering::accumulator(Value result) {
   auto add = dyn_cast<AddOp>(*result.user_begin());
   if (!add || add.getRhs() != result)
     return {};
-  // The sum starts from what the variable held and ends in it.
-  Value sum = add.getOutput(), old = add.getLhs();
-  while (auto inner = old.getDefiningOp<AddOp>())
-    old = inner.getLhs();
-  while (sum.hasOneUse() && isa<AddOp>(*sum.user_begin()) &&
-         cast<AddOp>(*sum.user_begin()).getLhs() == sum)
-    sum = cast<AddOp>(*sum.user_begin()).getOutput();
-  auto read = old.getDefiningOp<ReadOp>();
-  if (!read || !sum.hasOneUse() || !read->hasOneUse())
+  std::optional<GradientSum> sum = getGradientSum(add);
+  if (!sum)
     return {};
-  auto assign = dyn_cast<AssignOp>(*sum.user_begin());
-  if (!assign || assign.getVariableAttr() != read.getVariableAttr() ||
-      reads[assign.getVariableAttr().getAttr()].size() != 1)
+  // Nothing else reads what the variable held; a first term is there already.
+  StringAttr name = sum->assign.getVariableAttr().getAttr();
+  auto read = sum->first.getDefiningOp<ReadOp>();
+  if (read ? !read->hasOneUse() || reads[name].size() != 1
+           : buffer(sum->first) != getVariable(name))
     return {};
   done.insert(add);
-  done.insert(assign);
-  return {getVariable(assign.getVariableAttr().getAttr()),
-          getAccumulation(add)};
+  done.insert(sum->assign);
+  return {getVariable(name), getAccumulation(add)};
 }
 
 //===----------------------------------------------------------------------===//

@@ -54,7 +54,9 @@ public:
 
   /// Null if nothing has the name.
   const Datum *lookup(llvm::StringRef name);
-  void set(llvm::StringRef name, Datum datum) { values[name] = datum; }
+  void set(llvm::StringRef name, Datum datum) {
+    values[name] = std::move(datum);
+  }
 
   /// The value of the function; `name` must be known and not be poisoned.
   mlir::Value read(llvm::StringRef name);

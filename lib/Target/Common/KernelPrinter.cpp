@@ -8,6 +8,7 @@
 #include "Target/Common/KernelPrinter.h"
 
 #include "Target/Common/Names.h"
+#include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/Format.h"
 
@@ -51,8 +52,9 @@ struct Expression {
 
 class Printer {
 public:
-  Printer(KernelOp kernel, StringRef qualifier, raw_ostream &os)
-      : kernel(kernel), qualifier(qualifier), os(os) {}
+  Printer(KernelOp kernel, bool isCUDA, raw_ostream &os)
+      : kernel(kernel), isCUDA(isCUDA), qualifier(isCUDA ? "__device__ " : ""),
+        os(os) {}
   void print();
 
 private:
@@ -60,6 +62,9 @@ private:
   void printOp(Operation &op, unsigned indent);
   void printLoop(StringRef head, Region &region, unsigned indent,
                  StringRef tail);
+  void declare(Operation &op, unsigned indent);
+  void printLoads(Block &block, unsigned indent);
+  void printPrefetches(unsigned indent, StringRef position);
   Expression getExpression(Operation *op);
   std::string use(Value value, Precedence most = kAny) {
     return expressions.lookup(value).within(most);
@@ -81,6 +86,7 @@ private:
   }
 
   KernelOp kernel;
+  bool isCUDA;
   StringRef qualifier; // of operator()
   raw_ostream &os;
   int copies = 0; // that are stored transposed so far
@@ -179,10 +185,52 @@ void Printer::printLoop(StringRef head, Region &region, unsigned indent,
   Block &block = region.front();
   auto yield = dyn_cast<exec::YieldOp>(block.empty() ? nullptr : &block.back());
   os.indent(indent) << head << " {\n";
+  if (isCUDA && getAcrossRows(kernel) && isElementwise(kernel))
+    printPrefetches(indent + 2, "j, ");
+  if (isCUDA)
+    printLoads(block, indent + 2);
   printBody(block, indent + 2);
   if (yield)
     os.indent(indent + 2) << "return " << use(yield.getValue()) << ";\n";
   os.indent(indent) << "}" << tail << "\n";
+}
+
+/// Loads that would stand behind a store, all at once at the start: the device's
+/// compiler does not know that they are of other memory, and a thread would wait
+/// for one after the other.
+void Printer::printLoads(Block &block, unsigned indent) {
+  bool isBehindStore = false;
+  for (Operation &op : block) {
+    isBehindStore |= isa<StoreOp, QuantizeOp>(op);
+    auto load = dyn_cast<LoadOp>(op);
+    if (load && isBehindStore && load.getAccess() == Access::full)
+      declare(op, indent);
+  }
+}
+
+/// What will be read of the next row: at its start where a team works on whole
+/// rows, from element to element where nothing is reduced.
+void Printer::printPrefetches(unsigned indent, StringRef position) {
+  llvm::SmallSetVector<Value, 4> buffers;
+  kernel.walk([&](LoadOp load) {
+    if (load.getAccess() == Access::full)
+      buffers.insert(load.getBuffer());
+  });
+  os.indent(indent) << "row.prefetch_next(" << position;
+  llvm::interleaveComma(buffers, os, [&](Value buffer) { os << name(buffer); });
+  os << ");\n";
+}
+
+/// Gives a value a name of its own.
+void Printer::declare(Operation &op, unsigned indent) {
+  std::string base = "t";
+  if (auto load = dyn_cast<LoadOp>(op))
+    base = name(load.getBuffer()) + "_";
+  std::string variable = names.unique(base);
+  // auto: a float, or on a GPU the pack of neighbours that a thread works on.
+  os.indent(indent) << "const auto " << variable << " = "
+                    << getExpression(&op).text << ";\n";
+  expressions[op.getResult(0)] = {variable};
 }
 
 void Printer::printOp(Operation &op, unsigned indent) {
@@ -266,8 +314,10 @@ void Printer::printOp(Operation &op, unsigned indent) {
                       << use(amax.getValue()) << ");\n";
     return;
   }
-  Expression expression = getExpression(&op);
   Value value = op.getResult(0);
+  if (expressions.contains(value))
+    return; // loaded already
+  Expression expression = getExpression(&op);
   bool once = value.hasOneUse() &&
               value.getUses().begin()->getOwner()->getBlock() == op.getBlock();
   // A narrow value only ever stands inside of its widening.
@@ -276,14 +326,7 @@ void Printer::printOp(Operation &op, unsigned indent) {
     expressions[value] = expression;
     return;
   }
-  std::string base = "t";
-  if (auto load = dyn_cast<LoadOp>(op))
-    base = name(load.getBuffer()) + "_";
-  std::string variable = names.unique(base);
-  // auto: a float, or on a GPU the pack of neighbours that a thread works on.
-  os.indent(indent) << "const auto " << variable << " = " << expression.text
-                    << ";\n";
-  expressions[value] = {variable};
+  declare(op, indent);
 }
 
 void Printer::printBody(Block &block, unsigned indent) {
@@ -323,6 +366,8 @@ void Printer::print() {
   for (BlockArgument argument : body.getArguments())
     if (element(argument) == "Stats")
       stats.push_back(argument);
+  if (isCUDA && getAcrossRows(kernel) && !isElementwise(kernel))
+    printPrefetches(4, "");
   for (Value argument : stats)
     os << "    Amax " << amaxName(argument) << ";\n";
   printBody(body, 4);
@@ -333,5 +378,5 @@ void Printer::print() {
 }
 
 void fp8c::target::printKernel(KernelOp kernel, bool isCUDA, raw_ostream &os) {
-  Printer(kernel, isCUDA ? "__device__ " : "", os).print();
+  Printer(kernel, isCUDA, os).print();
 }

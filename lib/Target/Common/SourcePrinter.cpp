@@ -224,6 +224,21 @@ void FunctionPrinter::print(CopyOp op) {
      << ");\n";
 }
 
+/// Template arguments of the library's kernels that work on blocks of rows.
+/// Without sums to say of how many, tiles are as high as a cache line of a
+/// transposed copy is long, or as shared memory allows.
+static std::string getTileArguments(AcrossRows across,
+                                    std::optional<int64_t> cols = {}) {
+  int64_t rows = 32;
+  if (across.sumRows)
+    rows = across.sumRows;
+  else if (!cols)
+    rows = 128 / llvm::PowerOf2Ceil(across.transposedCopies);
+  return "<" + (cols ? std::to_string(*cols) + ", " : "") +
+         "/*copies=*/" + std::to_string(across.transposedCopies) +
+         ", /*block_rows=*/" + std::to_string(rows) + ">";
+}
+
 void FunctionPrinter::print(LaunchOp op) {
   auto kernel = symbols.lookup<KernelOp>(op.getKernel());
   train::Skeleton skeleton = kernel.getSkeleton();
@@ -233,31 +248,25 @@ void FunctionPrinter::print(LaunchOp op) {
   ValueRange buffers = op.getBuffers();
   bool sums = skeleton == train::Skeleton::sum,
        rows = skeleton == train::Skeleton::rows;
-  os << "  " << train::stringifySkeleton(skeleton);
-  // Transposed copies and partial sums need many rows in one block, whole rows
-  // only if something is reduced over them.
-  int copies = 0;
-  int64_t blockRows = 0;
-  bool reduces = false;
-  kernel.walk([&](QuantizeOp quantize) {
-    copies += static_cast<bool>(quantize.getTransposed());
-  });
-  kernel.walk([&](PartialSumOp sum) { blockRows = sum.getBlockRows(); });
-  kernel.walk([&](ReduceOp) { reduces = true; });
-  if (isCUDA && (copies || blockRows))
-    os << "_tiled<" << op.getCols() << ", /*whole_rows=*/"
-       << (reduces ? "true" : "false") << ", /*copies=*/" << copies
-       << ", /*block_rows=*/" << (blockRows ? blockRows : 32) << ">";
+  AcrossRows across = getAcrossRows(kernel);
+  bool tiles = isCUDA && across && isElementwise(kernel);
+  os << "  "
+     << (tiles ? StringRef("tiles") : train::stringifySkeleton(skeleton));
+  // Transposed copies and partial sums need many rows in one block.
+  if (tiles)
+    os << getTileArguments(across);
+  else if (isCUDA && across)
+    os << "_tiled" << getTileArguments(across, op.getCols());
   else if (isCUDA && rows)
     os << "<" << op.getCols() << ">";
-  else if (blockRows)
-    os << "_summed</*block_rows=*/" << blockRows << ">";
+  else if (across.sumRows)
+    os << "_summed</*block_rows=*/" << across.sumRows << ">";
   os << "(" << first << type << "{"
      << list(sums ? buffers.drop_back() : buffers)
      << (dependsOnMicroBatch(kernel) ? ", call->accumulate != 0" : "") << "}, ";
   if (skeleton == train::Skeleton::map || sums)
     os << op.getRows() * op.getCols();
-  else if (isCUDA && rows)
+  else if (isCUDA && rows && !tiles)
     os << op.getRows();
   else
     os << op.getRows() << ", " << op.getCols();
@@ -279,7 +288,7 @@ void FunctionPrinter::print(LaunchMultiOp op) {
   auto kernel = symbols.lookup<KernelOp>(op.getKernel());
   bool sums = kernel.getSkeleton() == train::Skeleton::sum;
   size_t count = op.getNumMatrices();
-  printComment(op, Twine(count) + " matrices");
+  printComment(op, op.getKernel() + ": " + Twine(count) + " matrices");
   std::string type = toTypeName(op.getKernel());
   os << "  {\n    const " << type << " tensors[] = "
      << getTable(count,
@@ -288,17 +297,32 @@ void FunctionPrinter::print(LaunchMultiOp op) {
                    return "{" + list(sums ? buffers.drop_back() : buffers) +
                           "}";
                  })
-     << ";\n    const int64_t sizes[] = {";
-  for (size_t i = 0; i < count; ++i)
-    os << (i ? ", " : "") << op.getRows()[i] * op.getCols()[i];
-  os << "};\n";
+     << ";\n";
+  auto numbers = [&](StringRef name, function_ref<int64_t(size_t)> get) {
+    os << "    const int64_t " << name << "[] = {";
+    for (size_t i = 0; i < count; ++i)
+      os << (i ? ", " : "") << get(i);
+    os << "};\n";
+  };
+  bool rows = kernel.getSkeleton() == train::Skeleton::rows;
+  if (rows) {
+    numbers("rows", [&](size_t i) { return op.getRows()[i]; });
+    numbers("cols", [&](size_t i) { return op.getCols()[i]; });
+  } else {
+    numbers("sizes",
+            [&](size_t i) { return op.getRows()[i] * op.getCols()[i]; });
+  }
   if (sums)
     os << "    float *const totals[] = " << getTable(count, [&](size_t i) {
       return use(op.getBuffersOf(i).back());
     }) << ";\n";
-  os << "    " << train::stringifySkeleton(kernel.getSkeleton()) << "_multi("
-     << first << "tensors, sizes, " << (sums ? "totals, " : "") << count
-     << ");\n  }\n";
+  os << "    ";
+  if (rows && isCUDA)
+    os << "tiles_multi" << getTileArguments(getAcrossRows(kernel));
+  else
+    os << train::stringifySkeleton(kernel.getSkeleton()) << "_multi";
+  os << "(" << first << "tensors, " << (rows ? "rows, cols, " : "sizes, ")
+     << (sums ? "totals, " : "") << count << ");\n  }\n";
 }
 
 void FunctionPrinter::printUpdateScales(CallOp op) {
@@ -370,7 +394,10 @@ LogicalResult FunctionPrinter::print(CallOp op) {
                                        op->hasAttr(kUnlessFirstAttr));
   std::string arguments =
       list(in) + (in.empty() || out.empty() ? "" : ", ") + list(out);
-  printComment(op, callee.str());
+  bool isOfScales = callee == "advance_scale" || callee == "compute_scale";
+  printComment(op, isOfScales && out.size() > 1
+                       ? callee.str() + ": " + std::to_string(out.size())
+                       : callee.str());
   if (callee == "attention" || callee == "attention_backward") {
     if (isCUDA && op->hasAttr("v_head_dim"))
       return op.emitOpError("has value heads of another width than key heads, "
@@ -438,19 +465,27 @@ LogicalResult FunctionPrinter::print(CallOp op) {
     os << "  if (!call->accumulate)\n    fill(" << first << arguments << ", "
        << integer("n") << ", 0.0f);\n";
   } else if (callee == "compute_scale") {
-    os << "  compute_scale<" << format() << ">(" << first << arguments
+    os << "  {\n    const Stats *const stats[] = "
+       << getTable(in.size(), [&](size_t i) { return use(in[i]); })
+       << ";\n    float *const pairs[] = "
+       << getTable(out.size(), [&](size_t i) { return use(out[i]); })
+       << ";\n    compute_scales<" << format() << ">(" << first
+       << "stats, pairs, " << out.size()
        << ", /*margin=*/" << integer("margin") << ", /*pow2=*/" << flag("pow2")
-       << (op->hasAttr("poison") ? ", /*poison=*/true" : "") << ");\n";
+       << ", /*poison=*/" << flag("poison") << ");\n  }\n";
   } else if (callee == "update_scales") {
     printUpdateScales(op);
   } else if (callee == "record_stats") {
     os << "  record_stats(" << first << "scale_state(" << use(out[0]) << "), "
        << use(in[0]) << ");\n";
   } else if (callee == "advance_scale") {
-    os << "  advance_scale<" << format() << ">(" << first << "scale_state("
-       << use(out[0]) << "), /*window=*/" << integer("window")
+    os << "  {\n    ScaleState *const states[] = "
+       << getTable(out.size(),
+                   [&](size_t i) { return "scale_state(" + use(out[i]) + ")"; })
+       << ";\n    advance_scales<" << format() << ">(" << first << "states, "
+       << out.size() << ", /*window=*/" << integer("window")
        << ", /*margin=*/" << integer("margin") << ", /*pow2=*/" << flag("pow2")
-       << ");\n";
+       << ");\n  }\n";
   } else {
     return op.emitOpError("the kernel library knows no function \"")
            << callee << "\"";

@@ -40,6 +40,11 @@ FP8C_FN uint32_t magnitude_bits(float x) { return bits_of(x) & 0x7fffffffu; }
 
 constexpr uint32_t largest_finite_bits = 0x7f7fffffu;
 
+/// count + 1 if the condition holds. A GPU predicates; elsewhere see mask_above.
+FP8C_FN uint32_t counted(uint32_t count, bool condition) {
+  return condition ? count + 1 : count;
+}
+
 } // namespace detail
 
 /// Accumulates the statistics of one row or chunk in registers.
@@ -50,12 +55,33 @@ struct Amax {
 
   /// Counts x in, and returns it.
   FP8C_FN float add(float x) {
+#if defined(__CUDA_ARCH__)
+    const uint32_t magnitude = detail::magnitude_bits(x);
+    const bool finite = magnitude <= detail::largest_finite_bits;
+    nonfinite = detail::counted(nonfinite, !finite);
+    amax_bits = finite && magnitude > amax_bits ? magnitude : amax_bits;
+    return x;
+#else
     const uint32_t bits = detail::magnitude_bits(x);
     const uint32_t bad = detail::mask_above(bits, detail::largest_finite_bits);
     const uint32_t candidate = bits & ~bad;
     amax_bits = amax_bits > candidate ? amax_bits : candidate;
     nonfinite -= bad;
     return x;
+#endif
+  }
+  /// Counts a finite x that, scaled to y, is beyond `limit`.
+  FP8C_FN void saturate(float x, float y, float limit) {
+#if defined(__CUDA_ARCH__)
+    saturated = detail::counted(
+        saturated, abs(y) > limit &&
+                       detail::magnitude_bits(x) <= detail::largest_finite_bits);
+#else
+    const uint32_t bad = detail::mask_above(detail::magnitude_bits(x),
+                                            detail::largest_finite_bits);
+    saturated -=
+        detail::mask_above(detail::magnitude_bits(y), bits_of(limit)) & ~bad;
+#endif
   }
 };
 
@@ -69,19 +95,13 @@ FP8C_FN float limited(float x, float limit) {
   return x < -limit ? -limit : x;
 }
 
-/// All ones if a finite x, scaled to y, is beyond `limit`.
-FP8C_FN uint32_t beyond(float x, float y, float limit) {
-  const uint32_t bad = mask_above(magnitude_bits(x), largest_finite_bits);
-  return mask_above(magnitude_bits(y), bits_of(limit)) & ~bad;
-}
-
 } // namespace detail
 
 /// x * scale in format T, saturating, with x counted into `amax`.
 template <class T> FP8C_FN T quantize(float x, float scale, Amax &amax) {
   constexpr float limit = max_finite<T>();
   float y = amax.add(x) * scale;
-  amax.saturated -= detail::beyond(x, y, limit);
+  amax.saturate(x, y, limit);
   // FP8 conversions saturate by themselves, wider ones do not.
   if (sizeof(T) > 1)
     y = detail::limited(y, limit);
@@ -90,7 +110,7 @@ template <class T> FP8C_FN T quantize(float x, float scale, Amax &amax) {
 
 /// x limited to magnitudes up to `limit`; `amax` counts those beyond it.
 FP8C_FN float clamp(float x, float limit, Amax &amax) {
-  amax.saturated -= detail::beyond(x, amax.add(x), limit);
+  amax.saturate(x, amax.add(x), limit);
   return detail::limited(x, limit);
 }
 
@@ -131,7 +151,7 @@ template <class T>
 FP8C_FN T quantize(float x, float scale, Amax &amax, uint32_t random) {
   constexpr float limit = max_finite<T>();
   const float y = amax.add(x) * scale;
-  amax.saturated -= detail::beyond(x, y, limit);
+  amax.saturate(x, y, limit);
   return round_stochastic<T>(detail::limited(y, limit), random);
 }
 

@@ -31,6 +31,21 @@ inline void update_scales(const ScaleUpdate *updates, int n,
     *cleared[i] = Stats{0, 0, 0};
 }
 
+/// compute_scale for each of n tensors.
+template <class T>
+void compute_scales(const Stats *const *stats, float *const *pairs, int n,
+                    float margin, bool pow2, bool poison) {
+  for (int i = 0; i < n; ++i)
+    compute_scale<T>(stats[i], pairs[i], margin, pow2, poison);
+}
+/// advance_scale for each of n states.
+template <class T>
+void advance_scales(ScaleState *const *states, int n, int64_t window,
+                    float margin, bool pow2) {
+  for (int i = 0; i < n; ++i)
+    advance_scale<T>(states[i], window, margin, pow2);
+}
+
 } // namespace fp8c
 
 #endif // FP8C_KERNELS_CPU_OPTIMIZER_H

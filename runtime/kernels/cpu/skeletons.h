@@ -135,6 +135,13 @@ template <class K> void rows(const K &k, int64_t rows, int64_t cols) {
     detail::run(k, Row{i, rows, cols});
 }
 
+/// rows(k[t], m[t], n[t]) for each of `count` matrices.
+template <class K>
+void rows_multi(const K *k, const int64_t *m, const int64_t *n, int64_t count) {
+  for (int64_t t = 0; t < count; ++t)
+    rows(k[t], m[t], n[t]);
+}
+
 /// A row of a kernel that sums over blocks of rows by the way.
 template <int BlockRows> struct SummedRow : Row {
   /// Adds v to the sum, over the rows of this block, of element j. A block's

@@ -24,45 +24,125 @@ __global__ void embedding_kernel(const T *table, const int64_t *ids, Out *out,
         load(table + row * width, Position<N>::at(j)));
 }
 
-/// Threads that share a column: each adds every fourth row.
-constexpr int embedding_lanes = 4, embedding_threads = 192;
+//===----------------------------------------------------------------------===//
+// Gradient of the table
+//===----------------------------------------------------------------------===//
 
-/// A block owns the run of equal ids that starts at its position, if one does,
-/// and adds up their rows, in the same order every time.
-template <int N, class T>
-__global__ void embedding_backward_kernel(library::SortedIds sorted,
-                                          const T *dy, float *dtable, int64_t n,
-                                          int64_t width) {
-  const int64_t first = blockIdx.x, id = sorted.ids[first];
-  if (first > 0 && sorted.ids[first - 1] == id)
-    return;
-  int64_t last = first + 1;
-  while (last < n && sorted.ids[last] == id)
-    ++last;
-  __shared__ Pack<N> lanes[embedding_lanes][embedding_threads];
-  for (int64_t begin = 0; begin < width;
-       begin += int64_t(embedding_threads) * N) {
-    const int64_t j = begin + threadIdx.x * N;
-    Pack<N> s = {};
-    if (j < width)
-#pragma unroll 8
-      for (int64_t i = first + threadIdx.y; i < last; i += embedding_lanes)
-        s = s + load(dy + sorted.positions[i] * width, Position<N>::at(j));
-    __syncthreads(); // of the last round's reads
-    lanes[threadIdx.y][threadIdx.x] = s;
-    __syncthreads();
-    if (threadIdx.y || j >= width)
-      continue;
-    float *out = dtable + id * width + j;
-#pragma unroll
-    for (int l = 0; l < N; ++l) {
-      float t = s.v[l];
-#pragma unroll
-      for (int y = 1; y < embedding_lanes; ++y)
-        t += lanes[y][threadIdx.x].v[l];
-      out[l] += t;
-    }
+// Ids are sorted, so that equal ones are a run. A group of threads adds up the
+// rows of a stretch of positions. Runs may be thousands of positions long (a
+// comma), so that what it finds of a run that began before its stretch, or goes
+// on after it, is a partial sum; whoever begins a run adds these up, in order.
+
+/// Positions of a stretch.
+constexpr int stretch = 16;
+constexpr int embedding_threads = 192;
+
+/// Partial sums of stretch s: of the run that it starts in the middle of, and of
+/// the one that it ends in the middle of.
+template <int N> struct StretchSums {
+  float *sums;
+  int64_t width;
+
+  FP8C_INLINE float *head(int64_t s, int64_t j) const {
+    return sums + 2 * s * width + j;
   }
+  FP8C_INLINE float *tail(int64_t s, int64_t j) const {
+    return sums + (2 * s + 1) * width + j;
+  }
+};
+
+template <int N> FP8C_INLINE void put(float *to, const Pack<N> &x) {
+#pragma unroll
+  for (int l = 0; l < N; ++l)
+    to[l] = x.v[l];
+}
+template <int N> FP8C_INLINE void add(float *to, const Pack<N> &x) {
+#pragma unroll
+  for (int l = 0; l < N; ++l)
+    to[l] += x.v[l];
+}
+
+template <int N, class T>
+__global__ void __launch_bounds__(embedding_threads)
+    add_stretches_kernel(library::SortedIds sorted, const T *dy, float *dtable,
+                         StretchSums<N> partial, int64_t n, int64_t width) {
+  const int64_t s = blockIdx.x, first = s * stretch;
+  const int64_t j = (int64_t(blockIdx.y) * embedding_threads + threadIdx.x) * N;
+  if (j >= width)
+    return;
+  const int64_t end = first + stretch < n ? first + stretch : n;
+  bool is_head = first > 0 && sorted.ids[first - 1] == sorted.ids[first];
+  Pack<N> sum = {};
+#pragma unroll
+  for (int i = 0; i < stretch; ++i) {
+    const int64_t p = first + i;
+    if (p >= end)
+      break;
+    const int64_t id = sorted.ids[p];
+    sum = sum + load(dy + sorted.positions[p] * width, Position<N>::at(j));
+    const bool goes_on = p + 1 < n && sorted.ids[p + 1] == id;
+    if (goes_on && p + 1 < end)
+      continue;
+    if (is_head)
+      put(partial.head(s, j), sum);
+    else if (goes_on)
+      put(partial.tail(s, j), sum);
+    else
+      add(dtable + id * width + j, sum);
+    is_head = false;
+    sum = {};
+  }
+}
+
+/// Where the run of ids equal to that at `first` ends.
+FP8C_INLINE int64_t end_of_run(const int64_t *ids, int64_t first, int64_t n) {
+  int64_t low = first, high = n; // low is in the run, high is not
+  for (int64_t step = 1; low + step < high; step *= 2)
+    (ids[low + step] == ids[first] ? low : high) = low + step;
+  while (high - low > 1) {
+    const int64_t middle = (low + high) / 2;
+    (ids[middle] == ids[first] ? low : high) = middle;
+  }
+  return high;
+}
+
+/// For each stretch that a run begins in and leaves: the run's sum.
+template <int N>
+__global__ void __launch_bounds__(embedding_threads)
+    add_partials_kernel(library::SortedIds sorted, float *dtable,
+                        StretchSums<N> partial, int64_t n, int64_t width) {
+  const int64_t s = blockIdx.x, end = (s + 1) * stretch;
+  const int64_t j = (int64_t(blockIdx.y) * embedding_threads + threadIdx.x) * N;
+  if (end >= n || j >= width || sorted.ids[end - 1] != sorted.ids[end])
+    return;
+  const int64_t id = sorted.ids[end], first = s * stretch;
+  if (sorted.ids[first] == id && first > 0 && sorted.ids[first - 1] == id)
+    return; // in the middle of it
+  auto at = Position<N>::at(0);
+  Pack<N> sum = Pack<N>{} + load(partial.tail(s, j), at);
+  const int64_t last = end_of_run(sorted.ids, end, n);
+#pragma unroll 8
+  for (int64_t t = s + 1; t * stretch < last; ++t)
+    sum = sum + load(partial.head(t, j), at);
+  add(dtable + id * width + j, sum);
+}
+
+template <int N, class T>
+void add_rows(const Stream &stream, const library::SortedIds &sorted,
+              const T *dy, float *dtable, int64_t n, int64_t width) {
+  const int64_t stretches = (n + stretch - 1) / stretch;
+  // Behind what the sorted ids take of the workspace.
+  const uint64_t bytes = 2 * stretches * width * sizeof(float);
+  const StretchSums<N> partial = {
+      reinterpret_cast<float *>(
+          stream.workspace<unsigned char>(sorted.workspace_bytes + bytes) +
+          sorted.workspace_bytes),
+      width};
+  const dim3 grid(unsigned(stretches), blocks_for(width, embedding_threads * N));
+  launch(stream, add_stretches_kernel<N, T>, grid, embedding_threads, 0, sorted,
+         dy, dtable, partial, n, width);
+  launch(stream, add_partials_kernel<N>, grid, embedding_threads, 0, sorted,
+         dtable, partial, n, width);
 }
 
 } // namespace detail
@@ -91,10 +171,10 @@ void embedding_backward(const Stream &stream, const int64_t *ids, const T *dy,
   if (!accumulate)
     fill(stream, dtable, rows * width, 0.0f);
   const library::SortedIds sorted = library::sort_ids(stream, ids, n, rows);
-  const auto kernel = width % 4 == 0 ? embedding_backward_kernel<4, T>
-                                     : embedding_backward_kernel<1, T>;
-  launch(stream, kernel, unsigned(n), dim3(embedding_threads, embedding_lanes),
-         0, sorted, dy, dtable, n, width);
+  if (width % 4 == 0)
+    add_rows<4>(stream, sorted, dy, dtable, n, width);
+  else
+    add_rows<1>(stream, sorted, dy, dtable, n, width);
 }
 
 } // namespace fp8c

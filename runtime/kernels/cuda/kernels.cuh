@@ -9,5 +9,6 @@
 #include "kernels/cuda/rows_tiled.cuh"
 #include "kernels/cuda/skeletons.cuh"
 #include "kernels/cuda/tensor_ops.cuh"
+#include "kernels/cuda/tiles.cuh"
 
 #endif // FP8C_KERNELS_CUDA_KERNELS_CUH

@@ -59,10 +59,12 @@ void attention_backward(const Stream &stream, const AttentionShape &shape,
                         const void *d_o, void *dq, void *dk, void *dv);
 
 /// Token ids in ascending order, and where each stood; equal ids keep their
-/// order. Both lie in the workspace until the next call.
+/// order. They stay until the next call of anything that
+/// takes workspace from its start.
 struct SortedIds {
   const int64_t *ids;
   const int32_t *positions;
+  uint64_t workspace_bytes; ///< the first ones, which both lie in
 };
 SortedIds sort_ids(const Stream &stream, const int64_t *ids, int64_t n,
                    int64_t rows);

@@ -21,11 +21,11 @@ namespace detail {
 constexpr int multi_threads = 256;
 constexpr int64_t multi_piece = multi_threads * pack_size * 4;
 
-/// A functor, the size of its tensor, and the first block that works on it.
+/// A functor, the size of its tensor, and its first block.
 template <class K> struct MultiEntry {
   K k;
   int64_t size;
-  int64_t first_block;
+  int64_t first;
 };
 
 /// The entries, and one more that only says how many blocks there are.
@@ -42,14 +42,14 @@ std::vector<MultiEntry<K>> multi_table(const K *k, const int64_t *sizes,
   return table;
 }
 
-/// The entry that a block works on.
-template <class K>
-FP8C_INLINE const MultiEntry<K> &find_entry(const MultiEntry<K> *table,
-                                            int count) {
+/// The entry that block or tile `index` of a launch belongs to.
+template <class Entry>
+FP8C_INLINE const Entry &find_entry(const Entry *table, int count,
+                                    int64_t index) {
   int low = 0, high = count; // the entry is in [low, high)
   while (high - low > 1) {
     const int middle = (low + high) / 2;
-    if (table[middle].first_block <= int64_t(blockIdx.x))
+    if (table[middle].first <= index)
       low = middle;
     else
       high = middle;
@@ -65,8 +65,8 @@ FP8C_INLINE void map_piece(const K &k, int64_t first, int64_t last) {
 
 template <class K>
 __global__ void map_multi_kernel(const MultiEntry<K> *table, int count) {
-  const MultiEntry<K> &entry = find_entry(table, count);
-  const int64_t first = (blockIdx.x - entry.first_block) * multi_piece;
+  const MultiEntry<K> &entry = find_entry(table, count, blockIdx.x);
+  const int64_t first = (blockIdx.x - entry.first) * multi_piece;
   const int64_t last =
       first + multi_piece < entry.size ? first + multi_piece : entry.size;
   if (entry.size % pack_size == 0)
@@ -88,8 +88,8 @@ FP8C_INLINE float sum_piece(const K &k, int64_t first, int64_t last) {
 template <class K>
 __global__ void sum_multi_kernel(const MultiEntry<K> *table, int count,
                                  double *partials) {
-  const MultiEntry<K> &entry = find_entry(table, count);
-  const int64_t first = (blockIdx.x - entry.first_block) * multi_piece;
+  const MultiEntry<K> &entry = find_entry(table, count, blockIdx.x);
+  const int64_t first = (blockIdx.x - entry.first) * multi_piece;
   const int64_t last =
       first + multi_piece < entry.size ? first + multi_piece : entry.size;
   float s = entry.size % pack_size == 0
@@ -105,8 +105,8 @@ template <class K>
 __global__ void sum_multi_total_kernel(const MultiEntry<K> *table,
                                        float *const *out,
                                        const double *partials) {
-  const int64_t first = table[blockIdx.x].first_block;
-  const int64_t last = table[blockIdx.x + 1].first_block;
+  const int64_t first = table[blockIdx.x].first;
+  const int64_t last = table[blockIdx.x + 1].first;
   double s = 0.0;
   for (int64_t i = first + threadIdx.x; i < last; i += multi_threads)
     s += partials[i];
@@ -123,7 +123,7 @@ void map_multi(const Stream &stream, const K *k, const int64_t *sizes,
   using namespace detail;
   const auto entries = multi_table(k, sizes, count);
   const MultiEntry<K> *table = stream.table(entries);
-  launch(stream, map_multi_kernel<K>, unsigned(entries.back().first_block),
+  launch(stream, map_multi_kernel<K>, unsigned(entries.back().first),
          multi_threads, 0, table, int(count));
 }
 
@@ -134,7 +134,7 @@ void sum_multi(const Stream &stream, const K *k, const int64_t *sizes,
   const auto entries = multi_table(k, sizes, count);
   const MultiEntry<K> *table = stream.table(entries);
   float *const *outs = stream.table(std::vector<float *>(out, out + count));
-  const int64_t blocks = entries.back().first_block;
+  const int64_t blocks = entries.back().first;
   double *partials = stream.workspace<double>(blocks * sizeof(double));
   launch(stream, sum_multi_kernel<K>, unsigned(blocks), multi_threads, 0, table,
          int(count), partials);

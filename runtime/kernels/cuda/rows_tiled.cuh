@@ -1,110 +1,93 @@
 //===- rows_tiled.cuh - Row kernels that work on blocks of rows -----------===//
 //
-//   rows_tiled<Cols, WholeRows, Copies, BlockRows>(stream, k, rows)
+//   rows_tiled<Cols, Copies, BlockRows>(stream, k, rows)
 //
-// As rows, for functors that besides
+// As rows, for functors that reduce over a row and besides
 //
-//   row.store_transposed(p, j, code, copy)  write FP8 codes to transposed
-//   matrices row.partial_sum(Slot<I>{}, p, j, v)     sum over every BlockRows
-//   rows
+//   row.store_transposed(p, j, codes, copy)  write FP8 codes to transposed
+//                                            matrices, `Copies` of them
+//   row.partial_sum(Slot<I>{}, p, j, v)      sum over every BlockRows rows
 //
-// A block works on all rows of a tile. Transposed codes gather in shared
-// memory, from where they go out as 16 bytes down a column; sums stay in
-// registers, a team of threads adds those of its rows, and teams add up in
-// order. Where nothing is reduced over rows (WholeRows), blocks take a part of
-// the columns.
+// A block works on all columns of a tile of rows, a team of its threads on one
+// row after the other.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef FP8C_KERNELS_CUDA_ROWS_TILED_CUH
 #define FP8C_KERNELS_CUDA_ROWS_TILED_CUH
 
-#include "kernels/cuda/skeletons.cuh"
+#include "kernels/cuda/tile.cuh"
 
 namespace fp8c {
 namespace detail {
 
-/// Rows of a block, and of the tiles that transposed codes gather in: fewer
-/// where 32 would not fit into shared memory.
-constexpr int block_rows = 32;
+/// Rows whose codes gather in shared memory at a time: a sector of a column, or
+/// half of one where that does not fit, which takes twice as long (measured on
+/// H100 at 1,600 columns).
 template <int Cols, int Copies>
-constexpr int tile_rows = Cols *Copies <= 6400 ? 32 : 16;
+constexpr int gathered_rows = Cols *Copies <= 6400 ? 32 : 16;
 
-/// How a block is laid out: `teams` teams of `team` threads, each on a row of
-/// `cols` columns, in `trips` steps.
-struct TileShape {
-  int cols, team, teams;
-
-  constexpr int packs() const { return cols / pack_size; }
-  constexpr int trips() const { return (packs() + team - 1) / team; }
-  constexpr int threads() const { return team * teams; }
-  /// Per mille of the threads' steps that have a pack to work on.
-  constexpr int use() const { return 1000 * packs() / (trips() * team); }
-};
-
-/// Part of the columns, a warp for a row: full steps first, then wide ones.
-template <int Cols> constexpr TileShape part_shape(int max_cols) {
-  TileShape best = {Cols, warp_size, 8};
-  bool found = Cols <= max_cols;
-  for (int c = pack_size; c <= max_cols; c += pack_size)
-    if (Cols % c == 0) {
-      const TileShape shape = {c, warp_size, 8};
-      if (!found || shape.use() > best.use() ||
-          (shape.use() == best.use() && c > best.cols))
-        best = shape;
-      found = true;
-    }
-  return best;
-}
-
-/// All columns: a team that takes one step where 16 warps suffice. Sums of
+/// Threads that work on a row, one step each where 16 warps suffice. Sums of
 /// several steps would take so many registers that few warps fit (at 768
 /// columns and three sums 219, one block of 256 threads).
-template <int Cols> constexpr TileShape whole_shape() {
+template <int Cols> constexpr int row_team() {
   constexpr int packs = (Cols + pack_size - 1) / pack_size;
   constexpr int warps = (packs + warp_size - 1) / warp_size;
-  TileShape shape = {Cols, (warps < 16 ? warps : 16) * warp_size, 1};
-  while (shape.threads() + shape.team <= 512 && shape.teams < 2)
-    ++shape.teams;
-  return shape;
+  return (warps < 16 ? warps : 16) * warp_size;
 }
+/// Teams of a block, and blocks that shall fit into a multiprocessor: more cost
+/// registers, and change nothing at 768 columns and 12 % at 1,600.
+template <int Cols> constexpr int row_teams = row_team<Cols>() <= 128 ? 2 : 1;
+template <int Threads>
+constexpr int resident_blocks = (448 + Threads / 2) / Threads;
 
-/// An index that knows in which step of the team it comes.
-struct TileIndex : Index<pack_size> {
-  int trip;
+/// Statistics that a functor may gather.
+constexpr int max_stats = 8;
+
+/// What the threads of a block share besides codes.
+template <int Copies, int Team, int Teams> struct BlockNotes {
+  unsigned char *transposed[Copies + 1]; ///< where each copy goes
+  float *targets[PartialSums<1>::max_slots];
+  float scratch[Teams][Team / warp_size];
+  Stats stats[max_stats]; ///< of the block so far
+  Stats *stats_targets[max_stats];
 };
 
-/// What a thread adds up over its rows. Slots that a functor does not use
-/// vanish when it is compiled.
-template <int Trips> struct PartialSums {
-  static constexpr int max_slots = 4;
-  float sums[max_slots][Trips][pack_size];
-  float *targets[max_slots];
-};
-
-/// One row, or a part of it, worked on by a team.
-template <int Cols, int TileCols, int Height, int Team> struct TileRow {
-  static constexpr int N = pack_size, pitch = TileCols + 4;
+/// One row, worked on by a team.
+template <int Cols, int Copies, int Team, int Teams> struct TileRow {
+  static constexpr int N = pack_size, pitch = tile_pitch(Cols);
+  static constexpr int height = gathered_rows<Cols, Copies>;
   static constexpr int stride = N * Team;
-  static constexpr int trips = (TileCols + stride - 1) / stride;
+  static constexpr int trips = (Cols + stride - 1) / stride;
   static constexpr int64_t cols = Cols;
 
-  int64_t index;
-  int first_col, lane, team;
-  unsigned char *tile;        ///< this row of the first copy's
-  unsigned char **transposed; ///< where each copy goes
-  float *scratch;             ///< a word per warp of the team
+  int64_t index, rows;
+  int lane, team;
+  unsigned char *codes; ///< this row of the first copy's
+  BlockNotes<Copies, Team, Teams> *notes;
   PartialSums<trips> *partial;
+  mutable int committed = 0; ///< a constant, once all is inlined
 
   template <class I> FP8C_INLINE auto at(I j) const {
     return shifted(index * cols, j);
+  }
+  /// Asks for what the team will read of its next row, in matrices of `cols`.
+  template <class... T> FP8C_INLINE void prefetch_next(const T *...p) const {
+    if (index + Teams >= rows)
+      return;
+#pragma unroll
+    for (int t = 0; t < trips; ++t) {
+      const int j = t * stride + lane * N;
+      if (Cols % stride == 0 || j < Cols)
+        (prefetch(p + (index + Teams) * cols + j), ...);
+    }
   }
   template <class F> FP8C_INLINE void each(const F &f) const {
 #pragma unroll(trips <= 8 ? trips : 4)
     for (int t = 0; t < trips; ++t) {
       const int j = t * stride + lane * N;
-      if (TileCols % stride == 0 || j < TileCols)
-        f(TileIndex{{first_col + j}, t});
+      if (Cols % stride == 0 || j < Cols)
+        f(TileIndex{{j}, t});
     }
   }
 
@@ -113,6 +96,7 @@ template <int Cols, int TileCols, int Height, int Team> struct TileRow {
     x = warp_reduce(x, combine);
     if constexpr (Team > warp_size) {
       constexpr int warps = Team / warp_size;
+      float *scratch = notes->scratch[team];
       sync(); // of an earlier reduction's reads
       if (lane % warp_size == 0)
         scratch[lane / warp_size] = x;
@@ -134,37 +118,28 @@ template <int Cols, int TileCols, int Height, int Team> struct TileRow {
     each([&](auto j) { m = fp8c::max(m, largest(f(j))); });
     return reduce(m, [](float a, float b) { return fp8c::max(a, b); });
   }
+  /// The block gathers statistics first: a row would wait for global memory.
   FP8C_INLINE void commit(const Amax &amax, Stats *stats) const {
-    detail::commit(amax, stats);
+    detail::commit(amax, &notes->stats[committed]);
+    if (lane == 0)
+      notes->stats_targets[committed] = stats;
+    ++committed;
   }
 
-  /// The codes of elements j.. of the row, into column index of rows j.. of p,
-  /// which is one for each `copy`.
+  /// The codes of elements j.. of the row, into column `index` of rows j.. of p.
   template <class T>
-  FP8C_INLINE void store_transposed(T *p, TileIndex j, const Codes<T, N> &codes,
+  FP8C_INLINE void store_transposed(T *p, TileIndex j, const Codes<T, N> &c,
                                     int copy = 0) const {
-    static_assert(sizeof(T) == 1, "FP8 codes");
-    union {
-      Codes<T, N> codes;
-      uint32_t words[2];
-    } u;
-    u.codes = codes;
-    auto *to = reinterpret_cast<uint32_t *>(tile + copy * Height * pitch +
-                                            (j.first - first_col));
-    to[0] = u.words[0];
-    to[1] = u.words[1];
+    put_codes(codes + copy * height * pitch + j.first, c);
     if (lane == 0)
-      transposed[copy] = reinterpret_cast<unsigned char *>(p);
+      notes->transposed[copy] = reinterpret_cast<unsigned char *>(p);
   }
 
   /// Adds v to the sums, over the rows of the tile, of columns j...
   template <int I>
   FP8C_INLINE void partial_sum(Slot<I>, float *target, TileIndex j,
                                const Pack<N> &v) const {
-    partial->targets[I] = target;
-#pragma unroll
-    for (int l = 0; l < N; ++l)
-      partial->sums[I][j.trip][l] += v.v[l];
+    partial->template add<I>(target, j, v);
   }
 
 private:
@@ -175,151 +150,69 @@ private:
   }
 };
 
-/// Four words, byte by byte: word i of the result has byte i of each.
-FP8C_INLINE void transpose4(const uint32_t (&in)[4], uint32_t (&out)[4]) {
-  const uint32_t low01 = __byte_perm(in[0], in[1], 0x5140);
-  const uint32_t high01 = __byte_perm(in[0], in[1], 0x7362);
-  const uint32_t low23 = __byte_perm(in[2], in[3], 0x5140);
-  const uint32_t high23 = __byte_perm(in[2], in[3], 0x7362);
-  out[0] = __byte_perm(low01, low23, 0x5410);
-  out[1] = __byte_perm(low01, low23, 0x7632);
-  out[2] = __byte_perm(high01, high23, 0x5410);
-  out[3] = __byte_perm(high01, high23, 0x7632);
-}
-
-/// Writes the tile, `Rows` rows of TileCols bytes, to the transposed matrix. A
-/// thread moves 16 rows of 4 columns; neighbours take the rows of one sector.
-template <int TileCols, int Rows, int Pitch>
-FP8C_INLINE void write_transposed(const unsigned char *tile, unsigned char *p,
-                                  int64_t first_row, int first_col,
-                                  int64_t rows) {
-  constexpr int parts = Rows / 16;
-  for (int unit = threadIdx.x; unit < TileCols / 4 * parts;
-       unit += blockDim.x) {
-    const int part = unit % parts, group = unit / parts;
-    if (first_row + 16 * part >= rows)
-      continue;
-    uint32_t columns[4][4];
-#pragma unroll
-    for (int q = 0; q < 4; ++q) {
-      uint32_t in[4], out[4];
-#pragma unroll
-      for (int i = 0; i < 4; ++i)
-        in[i] = *reinterpret_cast<const uint32_t *>(
-            tile + (16 * part + 4 * q + i) * Pitch + 4 * group);
-      transpose4(in, out);
-#pragma unroll
-      for (int c = 0; c < 4; ++c)
-        columns[c][q] = out[c];
-    }
-#pragma unroll
-    for (int c = 0; c < 4; ++c)
-      *reinterpret_cast<uint4 *>(p + (first_col + 4 * group + c) * rows +
-                                 first_row + 16 * part) =
-          uint4{columns[c][0], columns[c][1], columns[c][2], columns[c][3]};
-  }
-}
-
-/// Teams add their sums of a slot in order; the block's go to `target`.
-template <int Cols, int TileCols, int Team, int Trips>
-FP8C_INLINE void write_sums(const float (&partial)[Trips][pack_size],
-                            float *sums, float *target, int team, int teams,
-                            int lane, int first_col) {
-  for (int turn = 0; turn < teams; ++turn) {
-    if (team == turn)
-#pragma unroll
-      for (int t = 0; t < Trips; ++t) {
-        const int j = (t * Team + lane) * pack_size;
-        if (j < TileCols)
-#pragma unroll
-          for (int l = 0; l < pack_size; ++l)
-            sums[j + l] = turn ? sums[j + l] + partial[t][l] : partial[t][l];
-      }
-    __syncthreads();
-  }
-  target += int64_t(blockIdx.x) * Cols + first_col;
-  for (int j = 4 * threadIdx.x; j < TileCols; j += 4 * blockDim.x)
-    *reinterpret_cast<float4 *>(target + j) =
-        *reinterpret_cast<const float4 *>(sums + j);
-  __syncthreads();
-}
-
-/// Blocks that shall fit into a multiprocessor, at the price of some spilled
-/// sums: these kernels wait for memory, and so for warps (measured on H100).
-template <int Team, int Teams>
-constexpr int
-    resident_blocks = (Team == warp_size ? 1280 : 768) / (Team * Teams) > 1
-                          ? (Team == warp_size ? 1280 : 768) / (Team * Teams)
-                          : 1;
-
-template <int Cols, int TileCols, int Copies, int Team, int Teams, class K>
-__global__ void __launch_bounds__(Team *Teams, resident_blocks<Team, Teams>)
+template <int Cols, int Copies, int BlockRows, int Team, int Teams, class K>
+__global__ void __launch_bounds__(Team *Teams, resident_blocks<Team * Teams>)
     rows_tiled_kernel(K k, int64_t rows) {
-  constexpr int height = tile_rows<TileCols, Copies>;
-  using Row = TileRow<Cols, TileCols, height, Team>;
+  using Row = TileRow<Cols, Copies, Team, Teams>;
   using Partial = PartialSums<Row::trips>;
-  extern __shared__ __align__(16) unsigned char tile[];
-  __shared__ unsigned char *transposed[Copies + 1];
-  __shared__ float *targets[Partial::max_slots];
-  __shared__ float scratch[Teams][Team / warp_size];
+  extern __shared__ __align__(16) unsigned char codes[];
+  __shared__ BlockNotes<Copies, Team, Teams> notes;
   const int team = threadIdx.x / Team, lane = threadIdx.x % Team;
-  const int first_col = blockIdx.y * TileCols;
   if (threadIdx.x < Partial::max_slots)
-    targets[threadIdx.x] = nullptr;
+    notes.targets[threadIdx.x] = nullptr;
+  if (threadIdx.x < max_stats) {
+    notes.stats[threadIdx.x] = Stats{0, 0, 0};
+    notes.stats_targets[threadIdx.x] = nullptr;
+  }
   Partial partial = {};
-  for (int first = 0; first < block_rows; first += height) {
-    const int64_t first_row = int64_t(blockIdx.x) * block_rows + first;
+  for (int first = 0; first < BlockRows; first += Row::height) {
+    const int64_t first_row = int64_t(blockIdx.x) * BlockRows + first;
     __syncthreads();
-    for (int r = team; r < height && first_row + r < rows; r += Teams) {
-      Row row{first_row + r,         first_col,  lane,          team,
-              tile + r * Row::pitch, transposed, scratch[team], &partial};
+    for (int r = team; r < Row::height && first_row + r < rows; r += Teams) {
+      Row row{first_row + r, rows,   lane, team, codes + r * Row::pitch,
+              &notes,        &partial};
       k(row);
     }
     __syncthreads();
     if (first_row < rows)
 #pragma unroll
       for (int copy = 0; copy < Copies; ++copy)
-        write_transposed<TileCols, height, Row::pitch>(
-            tile + copy * height * Row::pitch, transposed[copy], first_row,
-            first_col, rows);
+        write_transposed<Row::height, Row::pitch>(
+            codes + copy * Row::height * Row::pitch, notes.transposed[copy],
+            first_row, 0, Cols, rows);
   }
-  // A team without rows knows no targets. The tile's memory serves once more.
+  if (threadIdx.x < max_stats && notes.stats_targets[threadIdx.x])
+    merge(notes.stats[threadIdx.x], notes.stats_targets[threadIdx.x]);
+  // A team without rows knows no targets. The codes' memory serves once more.
 #pragma unroll
   for (int slot = 0; slot < Partial::max_slots; ++slot)
     if (partial.targets[slot] && lane == 0)
-      targets[slot] = partial.targets[slot];
+      notes.targets[slot] = partial.targets[slot];
   __syncthreads();
 #pragma unroll
   for (int slot = 0; slot < Partial::max_slots; ++slot)
-    if (targets[slot])
-      write_sums<Cols, TileCols, Team>(
-          partial.sums[slot], reinterpret_cast<float *>(tile), targets[slot],
-          team, Teams, lane, first_col);
+    if (notes.targets[slot])
+      write_sums<Cols, Team>(partial.sums[slot],
+                             reinterpret_cast<float *>(codes),
+                             notes.targets[slot] + int64_t(blockIdx.x) * Cols,
+                             team, Teams, lane, Cols);
 }
 
 } // namespace detail
 
-template <int Cols, bool WholeRows, int Copies, int BlockRows, class K>
+template <int Cols, int Copies, int BlockRows, class K>
 void rows_tiled(const Stream &stream, const K &k, int64_t rows) {
   using namespace detail;
-  static_assert(BlockRows == block_rows, "rows of a block of threads");
+  static_assert(BlockRows % 32 == 0, "rows gather by 16 or 32");
   static_assert(Cols % pack_size == 0, "tiles are made of packs");
-  constexpr TileShape shape =
-      WholeRows ? whole_shape<Cols>() : part_shape<Cols>(256);
-  constexpr int codes =
-      Copies * tile_rows<shape.cols, Copies> * (shape.cols + 4);
-  constexpr int sums = shape.cols * int(sizeof(float));
+  constexpr int team = row_team<Cols>(), teams = row_teams<Cols>;
+  constexpr int codes = Copies * gathered_rows<Cols, Copies> * tile_pitch(Cols);
+  constexpr int sums = Cols * int(sizeof(float));
   constexpr int bytes = codes > sums ? codes : sums;
   static_assert(bytes <= 220 * 1024, "more than shared memory holds");
-  if (Copies && rows % 16)
-    throw std::runtime_error("a transposed FP8 copy of " +
-                             std::to_string(rows) +
-                             " rows: FP8 needs multiples of 16");
-  launch(
-      stream,
-      rows_tiled_kernel<Cols, shape.cols, Copies, shape.team, shape.teams, K>,
-      dim3(blocks_for(rows, block_rows), Cols / shape.cols), shape.threads(),
-      bytes, k, rows);
+  check_tile(Copies, rows, Cols);
+  launch(stream, rows_tiled_kernel<Cols, Copies, BlockRows, team, teams, K>,
+         blocks_for(rows, BlockRows), team * teams, bytes, k, rows);
 }
 
 } // namespace fp8c

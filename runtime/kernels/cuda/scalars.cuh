@@ -32,9 +32,12 @@ static __global__ void clip_kernel(Sums s, int n, const float *max_norm,
 }
 
 template <class T>
-__global__ void compute_scale_kernel(const Stats *stats, float *pair,
-                                     float margin, bool pow2, bool poison) {
-  compute_scale<T>(stats, pair, margin, pow2, poison);
+__global__ void compute_scales_kernel(const Stats *const *stats,
+                                      float *const *pairs, int n, float margin,
+                                      bool pow2, bool poison) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < n)
+    compute_scale<T>(stats[i], pairs[i], margin, pow2, poison);
 }
 /// A thread takes an update, and statistics to clear.
 static __global__ void update_scales_kernel(const ScaleUpdate *updates, int n,
@@ -58,9 +61,11 @@ static __global__ void record_kernel(ScaleState *state, const Stats *stats) {
   record_stats(state, stats);
 }
 template <class T>
-__global__ void advance_kernel(ScaleState *state, int64_t window, float margin,
-                               bool pow2) {
-  advance_scale<T>(state, window, margin, pow2);
+__global__ void advance_kernel(ScaleState *const *states, int n, int64_t window,
+                               float margin, bool pow2) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < n)
+    advance_scale<T>(states[i], window, margin, pow2);
 }
 
 } // namespace detail
@@ -80,10 +85,17 @@ inline void clip_coefficient(const Stream &stream, const float *const *sums,
                  coef, norm);
 }
 
+/// compute_scale for each of n tensors.
 template <class T>
-void compute_scale(const Stream &stream, const Stats *stats, float *pair,
-                   float margin, bool pow2, bool poison = false) {
-  detail::launch(stream, detail::compute_scale_kernel<T>, 1, 1, 0, stats, pair,
+void compute_scales(const Stream &stream, const Stats *const *stats,
+                    float *const *pairs, int n, float margin, bool pow2,
+                    bool poison) {
+  const Stats *const *stats_table =
+      stream.table(std::vector<const Stats *>(stats, stats + n));
+  float *const *pairs_table =
+      stream.table(std::vector<float *>(pairs, pairs + n));
+  detail::launch(stream, detail::compute_scales_kernel<T>,
+                 detail::blocks_for(n, 32), 32, 0, stats_table, pairs_table, n,
                  margin, pow2, poison);
 }
 /// Bound and rounding key of a step, and the scales of all tensors that the
@@ -106,11 +118,14 @@ inline void record_stats(const Stream &stream, ScaleState *state,
                          const Stats *stats) {
   detail::launch(stream, detail::record_kernel, 1, 1, 0, state, stats);
 }
+/// advance_scale for each of n states.
 template <class T>
-void advance_scale(const Stream &stream, ScaleState *state, int64_t window,
-                   float margin, bool pow2) {
-  detail::launch(stream, detail::advance_kernel<T>, 1, 1, 0, state, window,
-                 margin, pow2);
+void advance_scales(const Stream &stream, ScaleState *const *states, int n,
+                    int64_t window, float margin, bool pow2) {
+  ScaleState *const *table =
+      stream.table(std::vector<ScaleState *>(states, states + n));
+  detail::launch(stream, detail::advance_kernel<T>, detail::blocks_for(n, 32),
+                 32, 0, table, n, window, margin, pow2);
 }
 
 } // namespace fp8c

@@ -27,22 +27,27 @@ constexpr int warp_size = 32;
 constexpr int pack_size = 8;
 constexpr unsigned all_lanes = 0xffffffffu;
 
-/// Adds the statistics of a warp to those of the tensor. Most change nothing
-/// there, and then no atomic write is needed.
+/// Adds statistics to those of the tensor. Most change nothing there, and then
+/// no atomic write is needed.
+FP8C_INLINE void merge(const Stats &local, Stats *stats) {
+  if (local.amax_bits >
+      *reinterpret_cast<volatile uint32_t *>(&stats->amax_bits))
+    atomicMax(&stats->amax_bits, local.amax_bits);
+  if (local.saturated)
+    atomicAdd(&stats->saturated, local.saturated);
+  if (local.nonfinite)
+    atomicAdd(&stats->nonfinite, local.nonfinite);
+}
+
+/// Adds the statistics of a warp's threads.
 FP8C_INLINE void commit(const Amax &local, Stats *stats) {
-  const uint32_t amax = __reduce_max_sync(all_lanes, local.amax_bits);
-  const bool rare = __any_sync(all_lanes, local.saturated | local.nonfinite);
-  if (threadIdx.x % warp_size == 0 &&
-      amax > *reinterpret_cast<volatile uint32_t *>(&stats->amax_bits))
-    atomicMax(&stats->amax_bits, amax);
-  if (rare) {
-    const uint32_t saturated = __reduce_add_sync(all_lanes, local.saturated);
-    const uint32_t nonfinite = __reduce_add_sync(all_lanes, local.nonfinite);
-    if (threadIdx.x % warp_size == 0) {
-      atomicAdd(&stats->saturated, saturated);
-      atomicAdd(&stats->nonfinite, nonfinite);
-    }
+  Stats warp = {__reduce_max_sync(all_lanes, local.amax_bits), 0, 0};
+  if (__any_sync(all_lanes, local.saturated | local.nonfinite)) {
+    warp.saturated = __reduce_add_sync(all_lanes, local.saturated);
+    warp.nonfinite = __reduce_add_sync(all_lanes, local.nonfinite);
   }
+  if (threadIdx.x % warp_size == 0)
+    merge(warp, stats);
 }
 
 FP8C_INLINE float total(float x) { return x; }
@@ -346,11 +351,50 @@ __global__ void columns_total_kernel(K k, int64_t cols, const float *partials,
 /// Sums that one functor may have.
 constexpr int max_column_sums = 4;
 
+/// All rows of 32 columns, few enough for one block: no second launch.
+constexpr int few_rows = 2048, few_cols = 1 << 14, few_row_lanes = 32;
+struct FewRows {
+  int64_t rows, cols;
+
+  FP8C_INLINE int64_t at(int64_t i, int64_t j) const { return i * cols + j; }
+
+  template <class T, class F>
+  FP8C_INLINE void sum(T *dst, bool accumulate, const F &f) {
+    const int64_t j = int64_t(blockIdx.x) * column_lanes + threadIdx.x;
+    float s = 0.0f;
+    if (j < cols)
+#pragma unroll 8
+      for (int64_t i = threadIdx.y; i < rows; i += few_row_lanes)
+        s += f(i, j);
+    __shared__ float lanes[few_row_lanes][column_lanes];
+    __syncthreads(); // of an earlier sum's reads
+    lanes[threadIdx.y][threadIdx.x] = s;
+    __syncthreads();
+    if (threadIdx.y == 0 && j < cols) {
+#pragma unroll
+      for (int l = 1; l < few_row_lanes; ++l)
+        s += lanes[l][threadIdx.x];
+      store(dst, j, accumulate ? load(dst, j) + s : s);
+    }
+  }
+};
+
+template <class K>
+__global__ void few_rows_kernel(K k, int64_t rows, int64_t cols) {
+  FewRows block{rows, cols};
+  k(block);
+}
+
 } // namespace detail
 
 template <class K>
 void columns(const Stream &stream, const K &k, int64_t rows, int64_t cols) {
   using namespace detail;
+  if (rows <= few_rows && cols <= few_cols) {
+    launch(stream, few_rows_kernel<K>, blocks_for(cols, column_lanes),
+           dim3(column_lanes, few_row_lanes), 0, k, rows, cols);
+    return;
+  }
   // Slabs of at least 64 rows, as many as fill the device.
   const bool wide = cols % pack_size == 0;
   const int64_t across = column_lanes * (wide ? pack_size : 1);
