@@ -255,6 +255,13 @@ def test_a_resumed_run_equals_the_uninterrupted_one(workshop, tmp_path, recipe):
     assert weights(whole) == weights(resumed)
 
 
+def test_a_measurement_leaves_no_checkpoint(workshop, tmp_path):
+    output = run("fp8c-run", *workshop.command("gpt2", "f32"), "--checkpoint-every", -1, "--out", tmp_path / "run")
+    assert metrics(workshop.run("gpt2", "f32")) == metrics(tmp_path / "run")
+    assert not list((tmp_path / "run").glob("checkpoints/*"))
+    assert "checkpoint" not in output.splitlines()[-1]
+
+
 def count_lines(path):
     return path.read_text().count("\n") if path.exists() else 0
 
@@ -288,6 +295,21 @@ def test_kills_at_any_time(workshop, tmp_path):
 # ------------------------------------------------------------------------------
 # Gradient accumulation
 # ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_one_micro_batch_takes_no_sum(workshop, tmp_path, family):
+    """In f32 a sum of one term is the term: in both families the same bits, where the head
+    shares its table with the embedding (gpt2) and where it does not."""
+    workshop.program(family, "f32")  # makes the model
+    program = tmp_path / "one.fp8x"
+    options = ["--recipe", "f32", "--batch", BATCH, "--micro-batches", 1, "--host-opt", 1]
+    run("fp8c", "compile", workshop.folder / f"{family}.onnx", *options, "-o", program)
+    command = workshop.command(family, "f32")
+    command[1] = program
+    run("fp8c-run", *command, "--out", tmp_path / "run")
+    assert metrics(workshop.run(family, "f32")) == metrics(tmp_path / "run")
+    assert weights(workshop.run(family, "f32")) == weights(tmp_path / "run")
 
 
 @pytest.mark.parametrize("recipe", ["f32", "bf16"])

@@ -192,12 +192,15 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
         llvm::StringRef text = value;
         int64_t layers;
         bool isKnown =
-            llvm::is_contained({"none", "norm", "gelu", "quantize", "block"}, text) ||
+            llvm::is_contained({"none", "norm", "gelu", "quantize", "block"},
+                               text) ||
             (text.consume_front("block:") && !text.getAsInteger(10, layers) &&
              layers >= 0);
-        return isKnown ? ""
-                       : value + " not in {none,norm,gelu,quantize,block,block:<number "
-                                 "of layers>}";
+        return isKnown
+                   ? ""
+                   : value +
+                         " not in {none,norm,gelu,quantize,block,block:<number "
+                         "of layers>}";
       });
   command
       ->add_option("--memory-limit", args->memoryLimit,

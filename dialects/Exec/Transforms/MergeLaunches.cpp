@@ -1,9 +1,9 @@
 //===- MergeLaunches.cpp - exec-merge-launches ----------------------------===//
 //
 // One scan over each function gathers launches of a kernel, or like calls, that
-// may still move down. An op that stays where it is and touches what they write,
-// or writes what they read, ends that: they are done right before it. One that
-// is put off itself only has to come after them.
+// may still move down. An op that stays where it is and touches what they
+// write, or writes what they read, ends that: they are done right before it.
+// One that is put off itself only has to come after them.
 //
 //===----------------------------------------------------------------------===//
 
@@ -101,8 +101,8 @@ static Attribute getKey(Operation &op, const SymbolTable &symbols) {
                ? launch.getKernelAttr()
                : Attribute();
   auto call = dyn_cast<CallOp>(op);
-  if (!call || !llvm::is_contained({"advance_scale", "compute_scale"},
-                                   call.getCallee()))
+  if (!call ||
+      !llvm::is_contained({"advance_scale", "compute_scale"}, call.getCallee()))
     return {};
   NamedAttrList settings(call->getDiscardableAttrDictionary());
   settings.erase(train::kNameAttr);
@@ -169,7 +169,8 @@ struct MergeLaunches : exec::impl::MergeLaunchesBase<MergeLaunches> {
         continue;
       Block &block = function.getBody().front();
       OpenGroups groups(symbols);
-      for (Operation &op : llvm::make_early_inc_range(block.without_terminator()))
+      for (Operation &op :
+           llvm::make_early_inc_range(block.without_terminator()))
         groups.visit(op);
       groups.closeAll(block.getTerminator());
     }

@@ -66,8 +66,9 @@ mlir::RankedTensorType withElementType(mlir::Type type, mlir::Type element);
 
 namespace fp8c::train {
 
-/// A sum `((first + t1) + t2) + …` that is assigned to a gradient, with each term
-/// added where it is computed. `first` is what the variable holds, or a term.
+/// A sum `((first + t1) + t2) + …` that is assigned to a gradient, with each
+/// term added where it is computed. `first` is what the variable holds, or a
+/// term.
 struct GradientSum {
   mlir::Value first;
   AssignOp assign;

@@ -165,8 +165,8 @@ static bool readsAllOf(const Group &group, const Group &other) {
                       [&](Value input) { return inputs.contains(input); });
 }
 
-/// Added to a gradient, and x not element-wise: the producer of x accumulates in
-/// place instead.
+/// Added to a gradient, and x not element-wise: the producer of x accumulates
+/// in place instead.
 static bool isAccumulation(Operation *op) {
   auto add = dyn_cast<AddOp>(op);
   return add && getGradientSum(add);

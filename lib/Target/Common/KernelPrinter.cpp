@@ -195,9 +195,9 @@ void Printer::printLoop(StringRef head, Region &region, unsigned indent,
   os.indent(indent) << "}" << tail << "\n";
 }
 
-/// Loads that would stand behind a store, all at once at the start: the device's
-/// compiler does not know that they are of other memory, and a thread would wait
-/// for one after the other.
+/// Loads that would stand behind a store, all at once at the start: the
+/// device's compiler does not know that they are of other memory, and a thread
+/// would wait for one after the other.
 void Printer::printLoads(Block &block, unsigned indent) {
   bool isBehindStore = false;
   for (Operation &op : block) {

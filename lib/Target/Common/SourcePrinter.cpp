@@ -234,9 +234,9 @@ static std::string getTileArguments(AcrossRows across,
     rows = across.sumRows;
   else if (!cols)
     rows = 128 / llvm::PowerOf2Ceil(across.transposedCopies);
-  return "<" + (cols ? std::to_string(*cols) + ", " : "") +
-         "/*copies=*/" + std::to_string(across.transposedCopies) +
-         ", /*block_rows=*/" + std::to_string(rows) + ">";
+  return "<" + (cols ? std::to_string(*cols) + ", " : "") + "/*copies=*/" +
+         std::to_string(across.transposedCopies) + ", /*block_rows=*/" +
+         std::to_string(rows) + ">";
 }
 
 void FunctionPrinter::print(LaunchOp op) {
@@ -470,9 +470,9 @@ LogicalResult FunctionPrinter::print(CallOp op) {
        << ";\n    float *const pairs[] = "
        << getTable(out.size(), [&](size_t i) { return use(out[i]); })
        << ";\n    compute_scales<" << format() << ">(" << first
-       << "stats, pairs, " << out.size()
-       << ", /*margin=*/" << integer("margin") << ", /*pow2=*/" << flag("pow2")
-       << ", /*poison=*/" << flag("poison") << ");\n  }\n";
+       << "stats, pairs, " << out.size() << ", /*margin=*/" << integer("margin")
+       << ", /*pow2=*/" << flag("pow2") << ", /*poison=*/" << flag("poison")
+       << ");\n  }\n";
   } else if (callee == "update_scales") {
     printUpdateScales(op);
   } else if (callee == "record_stats") {
@@ -483,9 +483,8 @@ LogicalResult FunctionPrinter::print(CallOp op) {
        << getTable(out.size(),
                    [&](size_t i) { return "scale_state(" + use(out[i]) + ")"; })
        << ";\n    advance_scales<" << format() << ">(" << first << "states, "
-       << out.size() << ", /*window=*/" << integer("window")
-       << ", /*margin=*/" << integer("margin") << ", /*pow2=*/" << flag("pow2")
-       << ");\n  }\n";
+       << out.size() << ", /*window=*/" << integer("window") << ", /*margin=*/"
+       << integer("margin") << ", /*pow2=*/" << flag("pow2") << ");\n  }\n";
   } else {
     return op.emitOpError("the kernel library knows no function \"")
            << callee << "\"";

@@ -40,7 +40,8 @@ FP8C_FN uint32_t magnitude_bits(float x) { return bits_of(x) & 0x7fffffffu; }
 
 constexpr uint32_t largest_finite_bits = 0x7f7fffffu;
 
-/// count + 1 if the condition holds. A GPU predicates; elsewhere see mask_above.
+/// count + 1 if the condition holds. A GPU predicates; elsewhere see
+/// mask_above.
 FP8C_FN uint32_t counted(uint32_t count, bool condition) {
   return condition ? count + 1 : count;
 }
@@ -73,9 +74,9 @@ struct Amax {
   /// Counts a finite x that, scaled to y, is beyond `limit`.
   FP8C_FN void saturate(float x, float y, float limit) {
 #if defined(__CUDA_ARCH__)
-    saturated = detail::counted(
-        saturated, abs(y) > limit &&
-                       detail::magnitude_bits(x) <= detail::largest_finite_bits);
+    saturated = detail::counted(saturated, abs(y) > limit &&
+                                               detail::magnitude_bits(x) <=
+                                                   detail::largest_finite_bits);
 #else
     const uint32_t bad = detail::mask_above(detail::magnitude_bits(x),
                                             detail::largest_finite_bits);

@@ -37,8 +37,8 @@ __global__ void embedding_kernel(const T *table, const int64_t *ids, Out *out,
 constexpr int stretch = 16;
 constexpr int embedding_threads = 192;
 
-/// Partial sums of stretch s: of the run that it starts in the middle of, and of
-/// the one that it ends in the middle of.
+/// Partial sums of stretch s: of the run that it starts in the middle of, and
+/// of the one that it ends in the middle of.
 template <int N> struct StretchSums {
   float *sums;
   int64_t width;
@@ -138,7 +138,8 @@ void add_rows(const Stream &stream, const library::SortedIds &sorted,
           stream.workspace<unsigned char>(sorted.workspace_bytes + bytes) +
           sorted.workspace_bytes),
       width};
-  const dim3 grid(unsigned(stretches), blocks_for(width, embedding_threads * N));
+  const dim3 grid(unsigned(stretches),
+                  blocks_for(width, embedding_threads * N));
   launch(stream, add_stretches_kernel<N, T>, grid, embedding_threads, 0, sorted,
          dy, dtable, partial, n, width);
   launch(stream, add_partials_kernel<N>, grid, embedding_threads, 0, sorted,

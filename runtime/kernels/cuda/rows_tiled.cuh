@@ -126,7 +126,8 @@ template <int Cols, int Copies, int Team, int Teams> struct TileRow {
     ++committed;
   }
 
-  /// The codes of elements j.. of the row, into column `index` of rows j.. of p.
+  /// The codes of elements j.. of the row, into column `index` of rows j.. of
+  /// p.
   template <class T>
   FP8C_INLINE void store_transposed(T *p, TileIndex j, const Codes<T, N> &c,
                                     int copy = 0) const {
@@ -169,8 +170,8 @@ __global__ void __launch_bounds__(Team *Teams, resident_blocks<Team * Teams>)
     const int64_t first_row = int64_t(blockIdx.x) * BlockRows + first;
     __syncthreads();
     for (int r = team; r < Row::height && first_row + r < rows; r += Teams) {
-      Row row{first_row + r, rows,   lane, team, codes + r * Row::pitch,
-              &notes,        &partial};
+      Row row{first_row + r,          rows,   lane,    team,
+              codes + r * Row::pitch, &notes, &partial};
       k(row);
     }
     __syncthreads();
@@ -183,7 +184,7 @@ __global__ void __launch_bounds__(Team *Teams, resident_blocks<Team * Teams>)
   }
   if (threadIdx.x < max_stats && notes.stats_targets[threadIdx.x])
     merge(notes.stats[threadIdx.x], notes.stats_targets[threadIdx.x]);
-  // A team without rows knows no targets. The codes' memory serves once more.
+    // A team without rows knows no targets. The codes' memory serves once more.
 #pragma unroll
   for (int slot = 0; slot < Partial::max_slots; ++slot)
     if (partial.targets[slot] && lane == 0)

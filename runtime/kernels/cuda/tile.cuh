@@ -2,9 +2,9 @@
 //
 // FP8 products read both operands along the contracted dimension, so that most
 // FP8 tensors are written twice, once transposed. Codes of a tile gather in
-// shared memory, from where they go out as 16 bytes down a column. Sums over the
-// rows of a tile (biases' and gains' gradients) stay in the threads' registers
-// until the tile is done.
+// shared memory, from where they go out as 16 bytes down a column. Sums over
+// the rows of a tile (biases' and gains' gradients) stay in the threads'
+// registers until the tile is done.
 //
 //===----------------------------------------------------------------------===//
 
@@ -75,8 +75,8 @@ FP8C_INLINE void transpose4(const uint32_t (&in)[4], uint32_t (&out)[4]) {
 }
 
 /// Writes the tile, `Rows` rows of `width` bytes, to the transposed matrix of
-/// `rows` columns. A thread moves 16 rows of 4 columns; neighbours take the rows
-/// of one sector.
+/// `rows` columns. A thread moves 16 rows of 4 columns; neighbours take the
+/// rows of one sector.
 template <int Rows, int Pitch>
 FP8C_INLINE void write_transposed(const unsigned char *tile, unsigned char *p,
                                   int64_t first_row, int64_t first_col,

@@ -52,8 +52,7 @@ template <int Copies, int Rows> struct Tile {
     const int64_t j = first_col + lane * pack_size;
     if (j >= cols)
       return;
-    const int64_t end =
-        first_row + Rows < rows ? first_row + Rows : rows;
+    const int64_t end = first_row + Rows < rows ? first_row + Rows : rows;
     for (index = first_row + team; index < end; index += tile_warps)
       f(TileIndex{{j}, 0});
   }
@@ -71,8 +70,7 @@ template <int Copies, int Rows> struct Tile {
   FP8C_INLINE void store_transposed(T *p, TileIndex j,
                                     const Codes<T, pack_size> &codes,
                                     int copy = 0) const {
-    put_codes(storage->codes[copy] +
-                  (index - first_row) * storage->pitch +
+    put_codes(storage->codes[copy] + (index - first_row) * storage->pitch +
                   (j.first - first_col),
               codes);
     if (lane == 0)
@@ -92,24 +90,23 @@ FP8C_INLINE void run_tile(const K &k, int64_t rows, int64_t cols,
   using Partial = PartialSums<1>;
   __shared__ __align__(16) TileStorage<Copies, Rows> storage;
   const int team = threadIdx.x / warp_size, lane = threadIdx.x % warp_size;
-  const int64_t first_row = row_block * Rows,
-                first_col = col_block * tile_cols;
+  const int64_t first_row = row_block * Rows, first_col = col_block * tile_cols;
   const int width =
       int(cols - first_col < tile_cols ? cols - first_col : tile_cols);
   if (threadIdx.x < Partial::max_slots)
     storage.targets[threadIdx.x] = nullptr;
   __syncthreads();
   Partial partial = {};
-  Tile<Copies, Rows> tile{first_row, first_row, rows, first_col, cols,
-                    team,      lane,      &storage, &partial};
+  Tile<Copies, Rows> tile{first_row, first_row, rows,     first_col, cols,
+                          team,      lane,      &storage, &partial};
   k(tile);
   __syncthreads();
 #pragma unroll
   for (int copy = 0; copy < Copies; ++copy)
-    write_transposed<Rows, storage.pitch>(
-        storage.codes[copy], storage.transposed[copy], first_row, first_col,
-        width, rows);
-  // A warp without rows knows no targets. The codes' memory serves once more.
+    write_transposed<Rows, storage.pitch>(storage.codes[copy],
+                                          storage.transposed[copy], first_row,
+                                          first_col, width, rows);
+    // A warp without rows knows no targets. The codes' memory serves once more.
 #pragma unroll
   for (int slot = 0; slot < Partial::max_slots; ++slot)
     if (partial.targets[slot] && lane == 0)
@@ -118,23 +115,24 @@ FP8C_INLINE void run_tile(const K &k, int64_t rows, int64_t cols,
 #pragma unroll
   for (int slot = 0; slot < Partial::max_slots; ++slot)
     if (storage.targets[slot])
-      write_sums<tile_cols, warp_size>(
-          partial.sums[slot], storage.sums,
-          storage.targets[slot] + row_block * cols + first_col, team,
-          tile_warps, lane, width);
+      write_sums<tile_cols, warp_size>(partial.sums[slot], storage.sums,
+                                       storage.targets[slot] +
+                                           row_block * cols + first_col,
+                                       team, tile_warps, lane, width);
 }
 
 /// Four blocks to a multiprocessor, at the price of some spilled sums: these
-/// kernels wait for memory, and so for warps. Three or five take 5 to 10 % longer
-/// (measured on H100, GELU's VJP). Updates have more values at a time: two.
+/// kernels wait for memory, and so for warps. Three or five take 5 to 10 %
+/// longer (measured on H100, GELU's VJP). Updates have more values at a time:
+/// two.
 template <int Copies, int Rows, class K>
 __global__ void __launch_bounds__(tile_threads, 4)
     tiles_kernel(K k, int64_t rows, int64_t cols) {
   run_tile<Copies, Rows>(k, rows, cols, blockIdx.x, blockIdx.y);
 }
 
-/// A functor, its matrix, and the first tile of it. One more entry only says how
-/// many tiles there are.
+/// A functor, its matrix, and the first tile of it. One more entry only says
+/// how many tiles there are.
 template <class K> struct TilesEntry {
   K k;
   int64_t rows, cols;
@@ -153,7 +151,8 @@ __global__ void __launch_bounds__(tile_threads, 2)
   __shared__ K k;
   static_assert(sizeof(K) % sizeof(uint32_t) == 0, "copied by words");
   const int64_t begin = int64_t(blockIdx.x) * tiles_per_block;
-  const TilesEntry<K> *entry = &find_entry(table, count, begin), *copied = nullptr;
+  const TilesEntry<K> *entry = &find_entry(table, count, begin),
+                      *copied = nullptr;
   for (int64_t tile = begin; tile < begin + tiles_per_block; ++tile) {
     while (entry < table + count && tile >= entry[1].first)
       ++entry;
@@ -170,7 +169,8 @@ __global__ void __launch_bounds__(tile_threads, 2)
     }
     const int64_t cols = entry->cols, place = tile - entry->first;
     const int64_t across = (cols + tile_cols - 1) / tile_cols;
-    run_tile<Copies, Rows>(k, entry->rows, cols, place / across, place % across);
+    run_tile<Copies, Rows>(k, entry->rows, cols, place / across,
+                           place % across);
   }
 }
 
