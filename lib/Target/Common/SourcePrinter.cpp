@@ -23,16 +23,15 @@ static MemRefType typeOf(Value value) {
   return cast<MemRefType>(value.getType());
 }
 
-/// What CUDA programs call the constants of a function, in order: variables of
-/// the device stand outside of functions.
-static std::string getConstantName(func::FuncOp function, unsigned index) {
-  return (function.getName() + "_constant_" + Twine(index)).str();
-}
+/// What constants are called. They stand outside of functions, each once,
+/// however many functions use it.
+using ConstantNames = llvm::MapVector<Attribute, std::string>;
 
-static void printConstant(ConstantOp constant, StringRef qualifiers,
-                          const std::string &name, raw_ostream &os) {
-  os << qualifiers << getElementName(typeOf(constant).getElementType()) << " "
-     << name << "[] = {";
+static void printConstant(ConstantOp constant, bool isCUDA, StringRef name,
+                          raw_ostream &os) {
+  os << (isCUDA ? "\n__device__ const " : "\nconst ")
+     << getElementName(typeOf(constant).getElementType()) << " " << name
+     << "[] = {";
   auto elements = cast<DenseElementsAttr>(constant.getValue());
   bool comma = false;
   if (isa<FloatType>(elements.getElementType())) {
@@ -52,9 +51,14 @@ namespace {
 class FunctionPrinter {
 public:
   FunctionPrinter(func::FuncOp function, Target target,
-                  const SymbolTable &symbols, raw_ostream &os)
+                  const SymbolTable &symbols, const ConstantNames &constants,
+                  raw_ostream &os)
       : function(function), isCUDA(target == Target::cuda),
-        first(isCUDA ? "stream, " : ""), symbols(symbols), os(os) {}
+        first(isCUDA ? "stream, " : ""), symbols(symbols), constants(constants),
+        os(os) {
+    for (auto &[value, name] : constants)
+      scope.unique(name);
+  }
   LogicalResult print();
 
 private:
@@ -76,10 +80,10 @@ private:
   bool isCUDA;
   StringRef first; // argument of every library call
   const SymbolTable &symbols;
+  const ConstantNames &constants;
   raw_ostream &os;
   DenseMap<Value, std::string> names;
   Scope scope;
-  unsigned constants = 0;
 };
 } // namespace
 
@@ -522,13 +526,11 @@ LogicalResult FunctionPrinter::printOp(Operation &op) {
   } else if (auto hyper = dyn_cast<HyperOp>(op)) {
     names[hyper] = "&call->hyper[hyper::" + hyper.getSymbol().str() + "]";
   } else if (auto constant = dyn_cast<ConstantOp>(op)) {
-    std::string variable = scope.unique("constant");
-    names[constant] = variable;
+    const std::string &name = constants.find(constant.getValue())->second;
+    names[constant] = isCUDA ? scope.unique("constant") : name;
     if (isCUDA)
-      os << "  const auto *" << variable << " = device_address("
-         << getConstantName(function, constants++) << ");\n";
-    else
-      printConstant(constant, "  static const ", variable, os);
+      os << "  const auto *" << names[constant] << " = device_address(" << name
+         << ");\n";
   } else if (auto gemm = dyn_cast<GemmOp>(op)) {
     if (gemm.getBias() && !isCUDA)
       return gemm.emitOpError("adds a bias, which the CPU's library cannot: "
@@ -595,16 +597,18 @@ LogicalResult fp8c::target::printSource(ModuleOp module, Target target,
     os << "\n";
     printKernel(kernel, target == Target::cuda, os);
   }
-  if (target == Target::cuda)
-    for (auto function : module.getOps<func::FuncOp>())
-      for (auto [index, constant] :
-           llvm::enumerate(function.getOps<ConstantOp>()))
-        printConstant(constant, "\n__device__ const ",
-                      getConstantName(function, index), os);
+  ConstantNames constants;
+  module.walk([&](ConstantOp constant) {
+    auto [entry, isNew] = constants.try_emplace(
+        constant.getValue(), "constant_" + std::to_string(constants.size()));
+    if (isNew)
+      printConstant(constant, target == Target::cuda, entry->second, os);
+  });
   os << "\n} // namespace\n\nextern \"C\" int fp8c_program_abi() { return "
         "FP8C_PROGRAM_ABI; }\n";
   for (auto function : module.getOps<func::FuncOp>())
-    if (failed(FunctionPrinter(function, target, symbols, os).print()))
+    if (failed(
+            FunctionPrinter(function, target, symbols, constants, os).print()))
       return failure();
   os << "\n} // namespace fp8c\n";
   return success();

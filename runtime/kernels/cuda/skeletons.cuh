@@ -8,8 +8,8 @@
 //   columns(stream, k, rows, cols)   reductions over rows
 //   sum(stream, k, n, out)           one number from n elements
 //
-// Sums over rows or over everything have two steps: blocks write partial sums
-// to the workspace, a second launch adds them in order. No floating-point
+// Sums over many rows or over everything have two steps: blocks write partial
+// sums to the workspace, a second launch adds them in order. No floating-point
 // atomics: results do not depend on which block runs first.
 //
 //===----------------------------------------------------------------------===//
