@@ -46,6 +46,24 @@ std::unique_ptr<Device> createCudaDevice() {
 
 } // namespace
 
+void checkArchitecture(const std::string &gpu, int computeCapability) {
+  if (gpu.empty())
+    return;
+  int built = 0;
+  const std::string digits = gpu.rfind("sm_", 0) == 0 ? gpu.substr(3) : "";
+  for (const char digit : digits)
+    built = digit >= '0' && digit <= '9' ? built * 10 + digit - '0' : built;
+  if (!built)
+    throw Error("the program is built for \"" + gpu +
+                    "\", which this runtime does not know",
+                "compile it again with the fp8c of this installation");
+  if (computeCapability < built)
+    throw Error(concat("the program is built for ", gpu,
+                       ", but this GPU has compute capability ",
+                       computeCapability / 10, ".", computeCapability % 10),
+                concat("compile it with --gpu sm_", computeCapability));
+}
+
 std::unique_ptr<Device> createDevice(const std::string &target) {
   if (target == "cpu")
     return createCpuDevice();

@@ -54,7 +54,15 @@ public:
 
   /// One line for the start-up table: "CPU, 2 threads".
   virtual std::string describe() const = 0;
+
+  /// Of a GPU, times ten: 90 for 9.0; else 0.
+  virtual int computeCapability() const { return 0; }
 };
+
+/// Throws Error if a program built for `gpu`, as "sm_90" or empty, cannot run on
+/// a device of this compute capability (times ten): newer GPUs run code for
+/// older ones, not the reverse.
+void checkArchitecture(const std::string &gpu, int computeCapability);
 
 /// The device that a manifest's "target" asks for. Throws Error if this
 /// runtime was built without it, or the machine has none. Must be called before

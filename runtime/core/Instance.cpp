@@ -47,6 +47,7 @@ void HostTensor::Free::operator()(unsigned char *pointer) const {
 Instance::Instance(Program program) : theProgram(std::move(program)) {
   // The device first: it fixes the thread count for the program's libraries.
   theDevice = createDevice(manifest().target);
+  checkArchitecture(manifest().gpu, theDevice->computeCapability());
   theProgram.loadCode();
   variables = theDevice->allocate(manifest().variablesBytes, "variables");
   arena = theDevice->allocate(manifest().arenaBytes, "the arena");

@@ -172,6 +172,7 @@ Manifest Manifest::read(const std::string &path) {
   Manifest manifest;
   manifest.compiler = root.string("compiler", "");
   manifest.target = root.at("target").string();
+  manifest.gpu = root.string("gpu", "");
   manifest.recipe = root.string("recipe", "");
   manifest.fingerprint = root.at("fingerprint").string();
   if (root.has("model")) {

@@ -88,6 +88,7 @@ struct ModelInfo {
 
 struct Manifest {
   std::string compiler, target, recipe, fingerprint;
+  std::string gpu; ///< architecture, as "sm_90"; empty on the CPU
   ModelInfo model;
   std::vector<std::string> hyper;
   uint64_t variablesBytes = 0, arenaBytes = 0;

@@ -70,6 +70,9 @@ public:
     return std::exchange(profile, {});
   }
   std::string describe() const override;
+  int computeCapability() const override {
+    return properties.major * 10 + properties.minor;
+  }
 
 private:
   /// A buffer of the device and its page-locked twin on the host.
@@ -126,7 +129,7 @@ CudaDevice::CudaDevice() {
                 "model with --target cpu");
   checkCuda(cudaSetDevice(0), "cannot use the GPU");
   checkCuda(cudaGetDeviceProperties(&properties, 0), "cannot ask the GPU");
-  if (properties.major * 10 + properties.minor < 89)
+  if (computeCapability() < 89)
     throw Error(concat(properties.name, " has compute capability ",
                        properties.major, ".", properties.minor,
                        ": FP8 needs 8.9 or newer"),

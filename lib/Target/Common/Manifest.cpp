@@ -81,7 +81,7 @@ static Json getFunction(func::FuncOp function) {
 }
 
 std::string fp8c::target::getManifest(ModuleOp module, StringRef target,
-                                      InitialData &data) {
+                                      StringRef gpu, InitialData &data) {
   auto text = [&](StringRef name, StringRef otherwise) {
     auto attr = module->getAttrOfType<StringAttr>(name);
     return attr ? attr.str() : otherwise.str();
@@ -141,6 +141,8 @@ std::string fp8c::target::getManifest(ModuleOp module, StringRef target,
                    {"arena_lower_bound", lowerBound},
                    {"variables", variables},
                    {"functions", functions}};
+  if (!gpu.empty())
+    manifest["gpu"] = gpu.str();
   // What a checkpoint depends on: the variables and the recipe, not the plan of
   // temporaries.
   std::string identity = Json{

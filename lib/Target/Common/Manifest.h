@@ -19,8 +19,9 @@ struct InitialData {
 
 /// manifest.json of a planned exec module, and the data that initial.bin must
 /// hold.
+/// `gpu` is the architecture that the program is built for; empty on the CPU.
 std::string getManifest(mlir::ModuleOp module, llvm::StringRef target,
-                        InitialData &data);
+                        llvm::StringRef gpu, InitialData &data);
 
 } // namespace fp8c::target
 

@@ -123,8 +123,9 @@ LogicalResult fp8c::target::buildProgram(ModuleOp module, StringRef path,
     return emitError(module.getLoc(), "cannot create a folder for ")
            << path << ": " << error.message();
   InitialData data;
-  std::string manifest = getManifest(
-      module, builder.target == Target::cuda ? "cuda" : "cpu", data);
+  std::string manifest =
+      getManifest(module, builder.target == Target::cuda ? "cuda" : "cpu",
+                  builder.gpu, data);
   std::string source = folder.file(builder.sourceName),
               library = folder.file("program.so");
   if (failed(writeFile(module, source,
