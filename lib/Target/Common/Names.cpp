@@ -71,16 +71,20 @@ Scope::Scope() {
       "register", "return", "short", "signed", "static", "struct", "switch",
       "template", "this", "true", "try", "typedef", "union", "unsigned",
       "using", "virtual", "void", "while", "xor",
-      // the kernel library and the emitted prelude
-      "abs", "advance_scale", "as", "at", "attention", "attention_backward",
-      "block", "call", "chunk", "clip_coefficient", "columns", "compute_scale",
-      "copy", "count_labels", "cross_entropy", "cross_entropy_backward",
-      "cross_entropy_fused", "cross_entropy_rows", "embedding",
-      "embedding_backward", "erf", "exp", "fill", "gemm", "hyper", "i", "j",
-      "load", "log", "map", "max", "mean_loss", "min", "pow", "quantize",
+      // the kernel library, the emitted prelude and tables
+      "abs", "accumulate", "advance_scales", "as", "at", "attention",
+      "attention_backward", "block", "call", "chunk", "clamp", "clear",
+      "cleared", "clip_coefficient", "cols", "columns", "compute_scales",
+      "copy", "count", "count_labels", "cross_entropy",
+      "cross_entropy_backward", "cross_entropy_fused", "cross_entropy_rows",
+      "device_address", "embedding", "embedding_backward", "erf", "exp", "fill",
+      "gemm", "hyper", "i", "j", "load", "log", "map", "map_multi", "max",
+      "mean_loss", "min", "pairs", "pending_stats", "pow", "quantize",
       "reciprocal", "record_stats", "rotary", "round_to", "row", "rows",
-      "rsqrt", "scale_state", "select", "sigmoid", "sqrt", "store", "sum",
-      "sums", "tanh"};
+      "rows_multi", "rsqrt", "scale_inv", "scale_state", "select", "sigmoid",
+      "sizes", "sqrt", "states", "stats", "store", "stream", "sum", "sum_multi",
+      "sums", "tanh", "tensors", "tiles", "tiles_multi", "totals",
+      "update_scales", "updates"};
   for (StringRef word : reserved)
     counts[word] = 1;
 }

@@ -27,6 +27,13 @@ static MemRefType typeOf(Value value) {
 /// however many functions use it.
 using ConstantNames = llvm::MapVector<Attribute, std::string>;
 
+/// Does the buffer begin with a scale and its inverse?
+static bool isScale(Value buffer) {
+  if (auto get = buffer.getDefiningOp<GetOp>())
+    return get.getVariable().ends_with(".scale");
+  return typeOf(buffer).getShape() == ArrayRef<int64_t>{kScalePairWords};
+}
+
 static void printConstant(ConstantOp constant, bool isCUDA, StringRef name,
                           raw_ostream &os) {
   os << (isCUDA ? "\n__device__ const " : "\nconst ")
@@ -189,16 +196,15 @@ void FunctionPrinter::print(GemmOp op) {
   os << "}, " << use(op.getA()) << ", " << use(op.getB()) << ", "
      << use(op.getC());
   auto scale = [&](Value pair) {
-    return pair ? use(pair) + " + " + std::to_string(kScaleInverseWord)
-                : "nullptr";
+    return pair ? "scale_inv(" + use(pair) + ")" : "nullptr";
   };
   if (op.getAccumulate() || op.getScaleA() || op.getScaleB() ||
       op.getWorkspace() || op.getBias())
     os << ", /*accumulate=*/"
        << getAccumulate(op.getAccumulate(), op.getUnlessFirst());
   if (op.getScaleA() || op.getScaleB() || op.getWorkspace() || op.getBias())
-    os << ",\n       /*scale_inv=*/" << scale(op.getScaleA()) << ", "
-       << scale(op.getScaleB());
+    os << ",\n       " << (op.getScaleA() ? "" : "/*scale_inv=*/")
+       << scale(op.getScaleA()) << ", " << scale(op.getScaleB());
   if (op.getWorkspace())
     os << ", " << use(op.getWorkspace());
   if (op.getBias())
@@ -514,14 +520,15 @@ LogicalResult FunctionPrinter::printOp(Operation &op) {
         getElementName(typeOf(view.getSource()).getElementType());
     std::string to = getElementName(typeOf(view).getElementType());
     std::string source = use(view.getSource());
-    if (from != to)
+    int64_t offset = view.getOffset();
+    if (to == "Stats" && from == "float")
+      source = "pending_stats(" + source + ")", offset = 0;
+    else if (isScale(view.getSource()) && offset == kScaleInverseWord)
+      source = "scale_inv(" + source + ")", offset = 0;
+    else if (from != to)
       source = "as<" + to + ">(" + source + ")";
-    if (view.getOffset())
-      source += " + " + std::to_string(view.getOffset());
-    if (to == "Stats" &&
-        from == "float") // the offset counts words of the state
-      source = "as<Stats>(" + use(view.getSource()) + " + " +
-               std::to_string(view.getOffset()) + ")";
+    if (offset)
+      source += " + " + std::to_string(offset);
     names[view] = source;
   } else if (auto hyper = dyn_cast<HyperOp>(op)) {
     names[hyper] = "&call->hyper[hyper::" + hyper.getSymbol().str() + "]";

@@ -18,6 +18,12 @@ template <class T, class U> T *as(U *buffer) {
 }
 
 inline ScaleState *scale_state(float *words) { return as<ScaleState>(words); }
+/// The statistics that a scale's state gathers.
+inline Stats *pending_stats(float *state) {
+  return &scale_state(state)->pending;
+}
+/// The inverse that stands with a scale, alone or in a state.
+inline float *scale_inv(float *scale) { return scale + scale_inverse_word; }
 
 /// sum += x for tensors, or sum = x: a gradient whose producer cannot add by
 /// itself.
