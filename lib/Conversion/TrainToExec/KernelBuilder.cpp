@@ -322,8 +322,16 @@ void BodyBuilder::output(Value value, Value target, Accumulation accumulation,
                          Scope &each) {
   Location loc = fusion.getLoc();
   Operation *op = value.getDefiningOp();
-  if (isa<fp8::StatsType>(value.getType()))
-    return; // with the quantisation
+  if (isa<fp8::StatsType>(value.getType())) {
+    // With the quantisation; of one that only @calibrate wants to know of, no
+    // code is stored.
+    auto quantize = dyn_cast<fp8::QuantizeOp>(op);
+    if (quantize && quantize.getOutput().use_empty()) {
+      Value element = get(quantize.getInput(), each);
+      exec::AmaxOp::create(each.builder, loc, element, target);
+    }
+    return;
+  }
   if (auto amax = dyn_cast<fp8::AmaxOp>(op)) {
     Value element = get(amax.getInput(), each);
     exec::AmaxOp::create(each.builder, loc, element, target);
