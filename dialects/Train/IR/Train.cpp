@@ -240,7 +240,7 @@ LogicalResult UpdateScalesOp::verifySymbolUses(SymbolTableCollection &symbols) {
   }
   for (Value gradient : getGradients())
     if (!isa<fp8::ScaledType, fp8::StatsType>(gradient.getType()) &&
-        fp8::getShape(gradient.getType()).size() != 0)
+        !fp8::getShape(gradient.getType()).empty())
       return emitOpError(
                  "needs gradients as scaled tensors or amaxes, but got ")
              << gradient.getType();

@@ -46,7 +46,7 @@ struct FormFusions : train::impl::FormFusionsBase<FormFusions> {
 
   void fuse(Block &block);
   void joinQuantization(Operation *transpose);
-  void joinColumnSum(Group &sum, ArrayRef<std::unique_ptr<Group>> groups);
+  void joinColumnSum(Group &sum);
   bool mayMake(const Group &group, Operation *columnSum) const;
   void sumPartials(Operation *columnSum, Value result, Value partials,
                    unsigned place);
@@ -279,7 +279,7 @@ void FormFusions::fuse(Block &block) {
   if (sumRows > 0)
     for (auto &group : groups)
       if (!group->ops.empty() && isSumOverRows(group->ops.front()))
-        joinColumnSum(*group, groups);
+        joinColumnSum(*group);
   for (auto &group : groups)
     if (!group->ops.empty())
       outline(*group);
@@ -303,8 +303,7 @@ bool FormFusions::mayMake(const Group &group, Operation *columnSum) const {
 }
 
 /// Lets a kernel that computes or reads what `sum` sums over do it by the way.
-void FormFusions::joinColumnSum(Group &sum,
-                                ArrayRef<std::unique_ptr<Group>> groups) {
+void FormFusions::joinColumnSum(Group &sum) {
   // GPU kernels that do so work on packs of eight columns.
   if (sum.shape.back() % 8)
     return;

@@ -92,6 +92,7 @@ public:
 private:
   /// Where scalars are computed, and which are there already.
   struct Scope {
+    explicit Scope(OpBuilder builder) : builder(builder) {}
     OpBuilder builder;
     DenseMap<Value, Value> exact, rounded;
   };
@@ -105,7 +106,7 @@ private:
   /// The value's element in f32; `getExact` before it is rounded to its type.
   Value get(Value value, Scope &inner);
   Value getExact(Value value, Scope &inner);
-  Value reduce(Operation *op, Scope &inner);
+  Value reduce(Operation *op);
   template <typename RegionOp> void fillRegion(RegionOp op, Value element);
   Value readBack(fp8::QuantizeOp quantize, Scope &each);
   exec::QuantizeOp storeCode(fp8::QuantizeOp quantize, Scope &each);
@@ -168,10 +169,8 @@ BodyBuilder::BodyBuilder(FusionOp fusion, Block &source, exec::KernelOp kernel,
                          ArrayRef<Accumulation> accumulate,
                          ArrayRef<int64_t> domain)
     : fusion(fusion), source(source), kernel(kernel), accumulate(accumulate),
-      domain(domain),
-      body(&kernel.getBody().emplaceBlock()), outer{OpBuilder::atBlockEnd(body),
-                                                    {},
-                                                    {}} {}
+      domain(domain), body(&kernel.getBody().emplaceBlock()),
+      outer(OpBuilder::atBlockEnd(body)) {}
 
 Value BodyBuilder::argument(Type elementType, StringRef name) {
   std::string unique = name.str();
@@ -210,7 +209,7 @@ Value BodyBuilder::load(Value value, OpBuilder &builder) {
   return result;
 }
 
-Value BodyBuilder::reduce(Operation *op, Scope &inner) {
+Value BodyBuilder::reduce(Operation *op) {
   auto kind =
       isa<ReduceMaxOp>(op) ? exec::Reduction::max : exec::Reduction::sum;
   auto reduction = exec::ReduceOp::create(outer.builder, op->getLoc(),
@@ -223,7 +222,7 @@ Value BodyBuilder::reduce(Operation *op, Scope &inner) {
 
 template <typename RegionOp>
 void BodyBuilder::fillRegion(RegionOp op, Value element) {
-  Scope scope{OpBuilder::atBlockEnd(&op.getBody().emplaceBlock()), {}, {}};
+  Scope scope(OpBuilder::atBlockEnd(&op.getBody().emplaceBlock()));
   Value value = get(element, scope);
   exec::YieldOp::create(scope.builder, op.getLoc(), value);
 }
@@ -243,7 +242,7 @@ Value BodyBuilder::getExact(Value value, Scope &inner) {
         scope.builder, op->getLoc(),
         scope.builder.getF32FloatAttr(splat.convertToFloat()));
   } else if (isa<ReduceSumOp, ReduceMaxOp>(op)) {
-    result = reduce(op, inner);
+    result = reduce(op);
   } else if (isa<fp8::DequantizeOp>(op)) {
     auto quantize = op->getOperand(0).getDefiningOp<fp8::QuantizeOp>();
     result =
@@ -368,7 +367,7 @@ void BodyBuilder::output(Value value, Value target, Accumulation accumulation,
   if (auto squares = dyn_cast<SumSquaresOp>(op)) {
     auto total = exec::TotalOp::create(outer.builder, loc, target);
     outer.builder.setInsertionPoint(total);
-    Scope scope{OpBuilder::atBlockEnd(&total.getBody().emplaceBlock()), {}, {}};
+    Scope scope(OpBuilder::atBlockEnd(&total.getBody().emplaceBlock()));
     Value x = get(squares.getInput(), scope);
     exec::YieldOp::create(scope.builder, loc,
                           arith::MulFOp::create(scope.builder, loc, x, x));
@@ -406,7 +405,7 @@ static std::string outputName(FusionOp fusion, OpResult result) {
 }
 
 LogicalResult BodyBuilder::build() {
-  auto add = [&](Value value, Value origin, StringRef name) -> Value {
+  auto add = [&](Value value, StringRef name) -> Value {
     Type type = value.getType();
     if (auto scaled = dyn_cast<fp8::ScaledType>(type))
       return argument(scaled.getStorage(), name);
@@ -417,7 +416,7 @@ LogicalResult BodyBuilder::build() {
   for (auto [inside, outside] :
        llvm::zip(source.getArguments(), fusion.getInputs())) {
     std::string name = shortName(outside);
-    arguments[inside] = add(inside, outside, name);
+    arguments[inside] = add(inside, name);
     if (isa<fp8::ScaledType>(inside.getType()))
       inverseScales[inside] =
           argument(Float32Type::get(fusion.getContext()), name + "_scale_inv");
@@ -447,13 +446,13 @@ LogicalResult BodyBuilder::build() {
       continue;
     }
     arguments[value] =
-        add(value, result, outputName(cast<train::FusionOp>(fusion), result));
+        add(value, outputName(cast<train::FusionOp>(fusion), result));
   }
   kernel.setArgNamesAttr(ArrayAttr::get(fusion.getContext(), argumentNames));
 
   bool loops = fusion.getSkeleton() == Skeleton::map ||
                fusion.getSkeleton() == Skeleton::rows;
-  Scope each{OpBuilder(fusion.getContext()), {}, {}};
+  Scope each((OpBuilder(fusion.getContext())));
   exec::EachOp eachOp;
   if (loops) {
     // Reductions and what stands outside of the loop come before it.

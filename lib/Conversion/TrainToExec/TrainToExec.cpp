@@ -253,7 +253,7 @@ Value FunctionLowering::destination(Value result, bool mayStride) {
     target = variableDestination(result);
   if (!target && mayStride && result.hasOneUse())
     if (auto concat = dyn_cast<ConcatOp>(*result.user_begin());
-        concat && concat.getAxis() == concat.getType().getRank() - 1) {
+        concat && int64_t(concat.getAxis()) == concat.getType().getRank() - 1) {
       Value &whole = buffers[concat.getOutput()];
       if (!whole)
         whole = destination(concat.getOutput());

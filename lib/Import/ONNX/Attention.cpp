@@ -124,8 +124,8 @@ static LogicalResult importAttention(Node &node) {
     return failure();
 
   Shape shape(shapeOf(q));
-  float scale = givenScale.value_or(
-      float(1.0 / std::sqrt(double(shape[2] / heads->query))));
+  int64_t headDim = shape[2] / heads->query;
+  float scale = givenScale.value_or(float(1.0 / std::sqrt(double(headDim))));
   Shape statistics = {shape[0], heads->query, shape[1]};
   shape[2] = shapeOf(v)[2] / heads->keyValue * heads->query;
   RankedTensorType type = node.type(0);

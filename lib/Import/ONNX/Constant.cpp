@@ -45,6 +45,7 @@ bool Constant::isSplat() const {
   // Bits, not values, so that NaN equals itself and -0 differs from 0.
   auto same = [](auto elements) {
     return llvm::all_of(elements, [&](const auto &element) {
+      // NOLINTNEXTLINE(bugprone-suspicious-memory-comparison)
       return !std::memcmp(&element, elements.begin(), sizeof element);
     });
   };

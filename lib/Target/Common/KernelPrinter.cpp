@@ -72,7 +72,7 @@ private:
   std::string name(Value buffer) {
     return argumentNames[cast<BlockArgument>(buffer).getArgNumber()];
   }
-  std::string at(Value buffer, Access access, int64_t period);
+  std::string at(Access access, int64_t period = 0);
   std::string element(Value buffer) {
     return getElementName(
         cast<BaseMemRefType>(buffer.getType()).getElementType());
@@ -96,7 +96,7 @@ private:
 };
 } // namespace
 
-std::string Printer::at(Value buffer, Access access, int64_t period) {
+std::string Printer::at(Access access, int64_t period) {
   bool columns = kernel.getSkeleton() == train::Skeleton::columns;
   bool sum = kernel.getSkeleton() == train::Skeleton::sum;
   std::string unit = columns                                        ? "block"
@@ -134,9 +134,8 @@ Expression Printer::getExpression(Operation *op) {
   };
   return TypeSwitch<Operation *, Expression>(op)
       .Case([&](LoadOp load) {
-        return Expression{
-            "load(" + name(load.getBuffer()) + ", " +
-            at(load.getBuffer(), load.getAccess(), load.getPeriod()) + ")"};
+        return Expression{"load(" + name(load.getBuffer()) + ", " +
+                          at(load.getAccess(), load.getPeriod()) + ")"};
       })
       .Case([&](arith::ConstantOp constant) {
         APFloat value = cast<FloatAttr>(constant.getValue()).getValue();
@@ -261,14 +260,14 @@ void Printer::printOp(Operation &op, unsigned indent) {
                      total.getBody(), indent, "");
   if (auto store = dyn_cast<StoreOp>(op)) {
     os.indent(indent) << "store(" << name(store.getBuffer()) << ", "
-                      << at(store.getBuffer(), store.getAccess(), 0) << ", "
-                      << use(store.getValue()) << ");\n";
+                      << at(store.getAccess()) << ", " << use(store.getValue())
+                      << ");\n";
     return;
   }
   if (auto quantize = dyn_cast<QuantizeOp>(op)) {
     Value buffer = quantize.getBuffer(), transposed = quantize.getTransposed();
     std::string type = element(buffer ? buffer : transposed),
-                index = buffer ? at(buffer, Access::full, 0) : "";
+                index = buffer ? at(Access::full) : "";
     std::string value =
         use(quantize.getValue(), quantize.getStats() ? kAny : kProduct);
     std::string scale = use(quantize.getScale(),
