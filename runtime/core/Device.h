@@ -59,8 +59,8 @@ public:
   virtual int computeCapability() const { return 0; }
 };
 
-/// Throws Error if a program built for `gpu`, as "sm_90" or empty, cannot run on
-/// a device of this compute capability (times ten): newer GPUs run code for
+/// Throws Error if a program built for `gpu`, as "sm_90" or empty, cannot run
+/// on a device of this compute capability (times ten): newer GPUs run code for
 /// older ones, not the reverse.
 void checkArchitecture(const std::string &gpu, int computeCapability);
 

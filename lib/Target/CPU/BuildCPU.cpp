@@ -48,5 +48,6 @@ LogicalResult fp8c::target::buildCPU(ModuleOp module, StringRef path,
                              rpath};
     return runCompiler(module, arguments, log);
   };
-  return buildProgram(module, path, {Target::cpu, /*gpu=*/"", "step.cpp", compile});
+  return buildProgram(module, path,
+                      {Target::cpu, /*gpu=*/"", "step.cpp", compile});
 }

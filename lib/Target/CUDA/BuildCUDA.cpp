@@ -46,5 +46,6 @@ LogicalResult fp8c::target::buildCUDA(ModuleOp module, StringRef path,
                              library};
     return runCompiler(module, arguments, log);
   };
-  return buildProgram(module, path, {Target::cuda, options.architecture, "step.cu", compile});
+  return buildProgram(module, path,
+                      {Target::cuda, options.architecture, "step.cu", compile});
 }
