@@ -36,6 +36,12 @@ bool exec::isContiguous(MemRefType type) {
   return type.getLayout().isIdentity();
 }
 
+Value exec::getRoot(Value buffer) {
+  while (auto view = buffer.getDefiningOp<ViewOp>())
+    buffer = view.getSource();
+  return buffer;
+}
+
 void exec::getEffects(Operation *op, SmallVectorImpl<Value> &reads,
                       SmallVectorImpl<Value> &writes) {
   if (auto gemm = dyn_cast<GemmOp>(op)) {

@@ -26,6 +26,9 @@ int64_t getByteSize(mlir::MemRefType type);
 /// Is the buffer dense and row-major?
 bool isContiguous(mlir::MemRefType type);
 
+/// What a buffer is a view of, or the buffer itself.
+mlir::Value getRoot(mlir::Value buffer);
+
 /// The buffers that an op reads and writes; a buffer that it does both with is
 /// in both.
 void getEffects(mlir::Operation *op, llvm::SmallVectorImpl<mlir::Value> &reads,

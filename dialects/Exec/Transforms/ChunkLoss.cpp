@@ -32,13 +32,6 @@ static MemRefType typeOf(Value buffer) {
   return cast<MemRefType>(buffer.getType());
 }
 
-/// What a buffer is a view of.
-static Value getRoot(Value buffer) {
-  while (auto view = buffer.getDefiningOp<ViewOp>())
-    buffer = view.getSource();
-  return buffer;
-}
-
 namespace {
 /// The ops that make and use logits.
 struct Head {

@@ -52,12 +52,6 @@ struct Group {
 };
 } // namespace
 
-static Value getRoot(Value buffer) {
-  while (auto view = buffer.getDefiningOp<ViewOp>())
-    buffer = view.getSource();
-  return buffer;
-}
-
 static Effects getEffects(Operation &op, const SymbolTable &symbols) {
   Effects effects;
   auto add = [&](DenseSet<Value> &set, ValueRange buffers) {
@@ -84,8 +78,10 @@ static bool isMergeable(KernelOp kernel) {
   case train::Skeleton::sum:
     return true;
   case train::Skeleton::rows:
-    return isElementwise(kernel) && getAcrossRows(kernel).transposedCopies &&
-           !getAcrossRows(kernel).sumRows;
+    if (AcrossRows across = getAcrossRows(kernel);
+        across.transposedCopies && !across.sumRows)
+      return isElementwise(kernel);
+    return false;
   case train::Skeleton::columns:
     return false;
   }

@@ -26,13 +26,12 @@ static bool isViewOfOperand(Operation *op) {
 
 void ValueRoles::visit(Operation *op) {
   StringRef role = kActivation;
-  StringRef phase = train::getPhase(op);
   if (auto read = dyn_cast<train::ReadOp>(op)) {
     if (parameters.contains(read.getVariableAttr().getAttr()))
       role = kWeight;
   } else if (isViewOfOperand(op)) {
     role = get(op->getOperand(0));
-  } else if (phase == train::kPhaseDgrad || phase == train::kPhaseWgrad) {
+  } else if (train::isBackward(op)) {
     role = kGradient;
   }
   if (role != kActivation)

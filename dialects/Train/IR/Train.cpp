@@ -99,6 +99,11 @@ void train::setPhase(Operation *op, StringRef phase) {
   op->setDiscardableAttr(kPhaseAttr, StringAttr::get(op->getContext(), phase));
 }
 
+bool train::isBackward(Operation *op) {
+  StringRef phase = getPhase(op);
+  return phase == kPhaseDgrad || phase == kPhaseWgrad;
+}
+
 std::optional<train::GradientSum> train::getGradientSum(AddOp add) {
   Value first = add.getLhs();
   while (auto sum = first.getDefiningOp<AddOp>())

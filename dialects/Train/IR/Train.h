@@ -47,6 +47,8 @@ llvm::StringRef getName(mlir::Operation *op);
 llvm::StringRef getPhase(mlir::Operation *op);
 void setName(mlir::Operation *op, llvm::StringRef name);
 void setPhase(mlir::Operation *op, llvm::StringRef phase);
+/// Does the op compute a gradient, of values or of weights?
+bool isBackward(mlir::Operation *op);
 
 /// The number in the first component of a path that ends in ".<number>", as in
 /// "h.3/mlp/fc"; -1 if there is none.

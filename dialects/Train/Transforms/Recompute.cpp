@@ -65,10 +65,6 @@ private:
 };
 } // namespace
 
-static bool isBackward(Operation *op) {
-  return getPhase(op) == kPhaseDgrad || getPhase(op) == kPhaseWgrad;
-}
-
 static bool isWeightGradient(Operation *op) {
   return isa<MatmulOp>(op) && getPhase(op) == kPhaseWgrad;
 }

@@ -16,11 +16,6 @@ namespace fp8c::train {
 #include "Train/Transforms/Passes.h.inc"
 } // namespace fp8c::train
 
-static bool isBackward(Operation *op) {
-  StringRef phase = getPhase(op);
-  return phase == kPhaseDgrad || phase == kPhaseWgrad;
-}
-
 /// Becomes part of a kernel, which can compute an operand as it goes.
 static bool fuses(Operation *op) {
   if (isa<BarrierOp>(op)) // of a value that is computed anew

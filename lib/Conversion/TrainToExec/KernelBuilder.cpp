@@ -147,8 +147,7 @@ static std::string shortName(Value value) {
   else if (op) {
     name = getName(op);
     name = name.split(" + ").second.empty() ? name : name.rsplit(" + ").second;
-    if (StringRef phase = getPhase(op);
-        phase == kPhaseDgrad || phase == kPhaseWgrad)
+    if (isBackward(op))
       prefix = "d_";
   }
   if (name.empty())

@@ -107,9 +107,8 @@ std::string FunctionPrinter::list(ValueRange values) {
 
 void FunctionPrinter::printComment(Operation *op, const Twine &detail) {
   std::string comment = train::getName(op).str();
-  if (StringRef phase = train::getPhase(op);
-      phase == train::kPhaseDgrad || phase == train::kPhaseWgrad)
-    comment += (" (" + phase + ")").str();
+  if (train::isBackward(op))
+    comment += (" (" + train::getPhase(op) + ")").str();
   comment += ((comment.empty() ? "" : ": ") + detail).str();
   // Profiles show the comment as the name of what follows.
   os << (isCUDA ? "\n  stream.op(\"" + comment + "\");\n"
@@ -166,10 +165,7 @@ static std::string bufferName(Operation *op) {
   if (name.contains(" + "))
     name = name.rsplit(" + ").second;
   std::string result = name.empty() ? "t" : toIdentifier(name);
-  StringRef phase = train::getPhase(op);
-  return phase == train::kPhaseDgrad || phase == train::kPhaseWgrad
-             ? "d_" + result
-             : result;
+  return train::isBackward(op) ? "d_" + result : result;
 }
 
 /// An argument that says whether to add to what is there.

@@ -264,6 +264,19 @@ namespace detail {
 /// Columns that a block works on, and how many threads share one.
 constexpr int column_lanes = 32, row_lanes = 8;
 
+/// The sum over threadIdx.y, in order; threads of the first lane have it.
+template <int Lanes, class V> FP8C_INLINE V add_lanes(V s) {
+  __shared__ V lanes[Lanes][column_lanes];
+  __syncthreads(); // of an earlier sum's reads
+  lanes[threadIdx.y][threadIdx.x] = s;
+  __syncthreads();
+  if (threadIdx.y == 0)
+#pragma unroll
+    for (int l = 1; l < Lanes; ++l)
+      s = s + lanes[l][threadIdx.x];
+  return s;
+}
+
 /// A slab of rows of a few neighbouring columns; partial sums go to
 /// `partials[sum of the functor][slab][cols]`.
 template <int N> struct Slab {
@@ -284,14 +297,8 @@ template <int N> struct Slab {
 #pragma unroll 4
       for (int64_t i = begin + threadIdx.y; i < end; i += row_lanes)
         s = added(s, f(i, Position<N>::at(j)));
-    __shared__ Pack<N> lanes[row_lanes][column_lanes];
-    __syncthreads(); // of an earlier sum's reads
-    lanes[threadIdx.y][threadIdx.x] = s;
-    __syncthreads();
+    s = add_lanes<row_lanes>(s);
     if (threadIdx.y == 0 && j < cols) {
-#pragma unroll
-      for (int l = 1; l < row_lanes; ++l)
-        s = s + lanes[l][threadIdx.x];
       float *out = partials + (sums * slabs + blockIdx.y) * cols + j;
 #pragma unroll
       for (int l = 0; l < N; ++l)
@@ -366,16 +373,9 @@ struct FewRows {
 #pragma unroll 8
       for (int64_t i = threadIdx.y; i < rows; i += few_row_lanes)
         s += f(i, j);
-    __shared__ float lanes[few_row_lanes][column_lanes];
-    __syncthreads(); // of an earlier sum's reads
-    lanes[threadIdx.y][threadIdx.x] = s;
-    __syncthreads();
-    if (threadIdx.y == 0 && j < cols) {
-#pragma unroll
-      for (int l = 1; l < few_row_lanes; ++l)
-        s += lanes[l][threadIdx.x];
+    s = add_lanes<few_row_lanes>(s);
+    if (threadIdx.y == 0 && j < cols)
       store(dst, j, accumulate ? load(dst, j) + s : s);
-    }
   }
 };
 
