@@ -144,6 +144,8 @@ static std::string shortName(Value value) {
   else if (isa_and_nonnull<fp8::CurrentScaleOp, fp8::ComputeScaleOp,
                            StoredScaleOp>(op))
     return "scale";
+  else if (isa_and_nonnull<ClipCoefficientOp>(op))
+    return "coefficient";
   else if (op) {
     name = getName(op);
     name = name.split(" + ").second.empty() ? name : name.rsplit(" + ").second;
@@ -409,7 +411,10 @@ LogicalResult BodyBuilder::build() {
     if (auto scaled = dyn_cast<fp8::ScaledType>(type))
       return argument(scaled.getStorage(), name);
     if (isa<fp8::StatsType>(type))
-      return argument(exec::getStatsWordType(type.getContext()), "stats");
+      return argument(exec::getStatsWordType(type.getContext()),
+                      isa_and_nonnull<fp8::ClampOp>(value.getDefiningOp())
+                          ? name
+                          : "stats");
     return argument(getElementTypeOrSelf(type), name);
   };
   for (auto [inside, outside] :

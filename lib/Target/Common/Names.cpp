@@ -72,7 +72,7 @@ Scope::Scope() {
       "template", "this", "true", "try", "typedef", "union", "unsigned",
       "using", "virtual", "void", "while", "xor",
       // the kernel library, the emitted prelude and tables
-      "abs", "accumulate", "advance_scales", "as", "at", "attention",
+      "abs", "amaxes", "accumulate", "advance_scales", "as", "at", "attention",
       "attention_backward", "block", "call", "chunk", "clamp", "clear",
       "cleared", "clip_coefficient", "cols", "columns", "compute_scales",
       "copy", "count", "count_labels", "cross_entropy",
@@ -82,9 +82,9 @@ Scope::Scope() {
       "mean_loss", "min", "pairs", "pending_stats", "pow", "quantize",
       "reciprocal", "record_stats", "rotary", "round_to", "row", "rows",
       "rows_multi", "rsqrt", "scale_inv", "scale_state", "select", "sigmoid",
-      "sizes", "sqrt", "states", "stats", "store", "stream", "sum", "sum_multi",
-      "sums", "tanh", "tensors", "tiles", "tiles_multi", "totals",
-      "update_scales", "updates"};
+      "sizes", "sqrt", "states", "store", "stream", "sum", "sum_multi", "sums",
+      "tanh", "tensors", "tiles", "tiles_multi", "totals", "update_scales",
+      "updates"};
   for (StringRef word : reserved)
     counts[word] = 1;
 }

@@ -471,14 +471,14 @@ LogicalResult FunctionPrinter::print(CallOp op) {
     os << "  if (!call->accumulate)\n    fill(" << first << arguments << ", "
        << integer("n") << ", 0.0f);\n";
   } else if (callee == "compute_scale") {
-    os << "  {\n    const Stats *const stats[] = "
+    os << "  {\n    const Stats *const amaxes[] = "
        << getTable(in.size(), [&](size_t i) { return use(in[i]); })
        << ";\n    float *const pairs[] = "
        << getTable(out.size(), [&](size_t i) { return use(out[i]); })
        << ";\n    compute_scales<" << format() << ">(" << first
-       << "stats, pairs, " << out.size() << ", /*margin=*/" << integer("margin")
-       << ", /*pow2=*/" << flag("pow2") << ", /*poison=*/" << flag("poison")
-       << ");\n  }\n";
+       << "amaxes, pairs, " << out.size() << ", /*margin=*/"
+       << integer("margin") << ", /*pow2=*/" << flag("pow2") << ", /*poison=*/"
+       << flag("poison") << ");\n  }\n";
   } else if (callee == "update_scales") {
     printUpdateScales(op);
   } else if (callee == "record_stats") {

@@ -184,6 +184,7 @@ __global__ void __launch_bounds__(Team *Teams, resident_blocks<Team * Teams>)
   }
   if (threadIdx.x < max_stats && notes.stats_targets[threadIdx.x])
     merge(notes.stats[threadIdx.x], notes.stats_targets[threadIdx.x]);
+
     // A team without rows knows no targets. The codes' memory serves once more.
 #pragma unroll
   for (int slot = 0; slot < Partial::max_slots; ++slot)
