@@ -1,4 +1,5 @@
 // RUN: fp8c-opt %s --exec-merge-launches | FileCheck %s
+// RUN: fp8c-opt %s --exec-merge-launches=max-partial-bytes=1024 | FileCheck %s --check-prefix=LITTLE
 
 exec.kernel @scale map (%x: memref<*xf32>, %y: memref<*xf32>) inputs 1 attributes {arg_names = ["x", "y"]} {
   exec.each {
@@ -47,7 +48,7 @@ func.func @call(%a: memref<16xf32>, %b: memref<16xf32>, %c: memref<16xf32>, %d: 
   return
 }
 
-// Forward and backward keep their order, in which temporaries live shortest.
+// Forward and backward keep their order, in which temporaries live shortest, but for sums of partial sums (see below).
 // CHECK-LABEL: func.func @micro(
 // CHECK-NOT: exec.launch_multi
 // CHECK: return
@@ -126,5 +127,53 @@ func.func @cycle(%s: memref<3xui32>, %p: memref<5xf32>, %t: memref<3xui32>) {
   exec.launch @amax over [1, 5] (%p, %s) {phase = "update"} : memref<5xf32>, memref<3xui32>
   exec.call "compute_scale" ins(%s : memref<3xui32>) outs(%p : memref<5xf32>) {format = f8E4M3FN, margin = 0 : i64, phase = "update"}
   exec.launch @amax over [1, 5] (%p, %t) {phase = "update"} : memref<5xf32>, memref<3xui32>
+  return
+}
+
+// Sums of partial sums wait until someone needs one, or until there are too many partial sums.
+exec.kernel @partials rows (%x: memref<*xf32>, %p: memref<*xf32>) inputs 1 attributes {arg_names = ["x", "p"]} {
+  exec.each {
+    %0 = exec.load %x full : memref<*xf32>
+    exec.partial_sum %0, %p slot 0 block_rows 32 : memref<*xf32>
+  }
+}
+exec.kernel @total columns (%p: memref<*xf32>, %y: memref<*xf32>) inputs 1 attributes {arg_names = ["p", "y"]} {
+  exec.each {
+    %0 = exec.load %p full : memref<*xf32>
+    exec.sum_rows %0, %y : memref<*xf32>
+  }
+}
+// CHECK-LABEL: func.func @sums(
+// CHECK: exec.launch @partials over[128, 64] (%arg0, %[[P:[^)]*]]) {phase = "dgrad"}
+// CHECK-NEXT: %[[Q:.*]] = exec.alloc
+// CHECK-NEXT: exec.launch @partials over[128, 32] (%arg1, %[[Q]]) {phase = "dgrad"}
+// CHECK-NEXT: exec.launch_multi @total over [4, 4] x [64, 32](%[[P]], %arg2, %[[Q]], %arg3) {phase = "wgrad"}
+// CHECK-NEXT: exec.launch @scale over[1, 64] (%arg2, %arg4)
+// CHECK-NEXT: return
+// LITTLE-LABEL: func.func @sums(
+// LITTLE: exec.launch @partials
+// LITTLE-NEXT: exec.alloc
+// LITTLE-NEXT: exec.launch @partials
+// LITTLE-NEXT: exec.launch @total over[4, 64]
+// LITTLE-NEXT: exec.launch @total over[4, 32]
+// LITTLE-NEXT: exec.launch @scale
+func.func @sums(%x: memref<128x64xf32>, %y: memref<128x32xf32>, %dx: memref<64xf32>, %dy: memref<32xf32>, %z: memref<64xf32>) {
+  %p = exec.alloc : memref<4x64xf32>
+  exec.launch @partials over [128, 64] (%x, %p) {phase = "dgrad"} : memref<128x64xf32>, memref<4x64xf32>
+  exec.launch @total over [4, 64] (%p, %dx) {phase = "wgrad"} : memref<4x64xf32>, memref<64xf32>
+  %q = exec.alloc : memref<4x32xf32>
+  exec.launch @partials over [128, 32] (%y, %q) {phase = "dgrad"} : memref<128x32xf32>, memref<4x32xf32>
+  exec.launch @total over [4, 32] (%q, %dy) {phase = "wgrad"} : memref<4x32xf32>, memref<32xf32>
+  exec.launch @scale over [1, 64] (%dx, %z) {phase = "update"} : memref<64xf32>, memref<64xf32>
+  return
+}
+
+// Sums of anything else keep their place.
+// CHECK-LABEL: func.func @other_sums(
+// CHECK-NOT: exec.launch_multi
+// CHECK: return
+func.func @other_sums(%x: memref<4x64xf32>, %y: memref<4x32xf32>, %dx: memref<64xf32>, %dy: memref<32xf32>) {
+  exec.launch @total over [4, 64] (%x, %dx) {phase = "wgrad"} : memref<4x64xf32>, memref<64xf32>
+  exec.launch @total over [4, 32] (%y, %dy) {phase = "wgrad"} : memref<4x32xf32>, memref<32xf32>
   return
 }

@@ -1,9 +1,10 @@
 //===- MergeLaunches.cpp - exec-merge-launches ----------------------------===//
 //
 // One scan over each function gathers launches of a kernel, or like calls, that
-// may still move down. An op that stays where it is and touches what they
-// write, or writes what they read, ends that: they are done right before it.
-// One that is put off itself only has to come after them.
+// may still move down: those of the update, and sums of partial sums. An op
+// that stays where it is and touches what they write, or writes what they read,
+// ends that: they are done right before it. One that is put off itself only has
+// to come after them.
 //
 //===----------------------------------------------------------------------===//
 
@@ -47,6 +48,8 @@ struct Effects {
 struct Group {
   SmallVector<Operation *> ops;
   Effects effects;
+  /// Bytes of partial sums that live on for them.
+  int64_t partialBytes = 0;
   /// Keys of groups that must be done before.
   SmallVector<Attribute> after;
 };
@@ -88,7 +91,7 @@ static bool isMergeable(KernelOp kernel) {
   llvm_unreachable("all skeletons are handled");
 }
 
-/// What ops must share to merge; null for those that never do.
+/// What ops of the update must share to merge; null for those that never do.
 static Attribute getKey(Operation &op, const SymbolTable &symbols) {
   if (train::getPhase(&op) != train::kPhaseUpdate)
     return {};
@@ -119,7 +122,7 @@ static void mergeLaunches(ArrayRef<Operation *> ops, OpBuilder &builder) {
       LaunchMultiOp::create(builder, first.getLoc(), first.getKernelAttr(),
                             builder.getDenseI64ArrayAttr(rows),
                             builder.getDenseI64ArrayAttr(cols), buffers);
-  train::setPhase(multi, train::kPhaseUpdate);
+  train::setPhase(multi, train::getPhase(first));
 }
 
 static void mergeCalls(ArrayRef<Operation *> ops, OpBuilder &builder) {
@@ -139,7 +142,8 @@ namespace {
 /// What has been put off at a place of a block.
 class OpenGroups {
 public:
-  explicit OpenGroups(const SymbolTable &symbols) : symbols(symbols) {}
+  OpenGroups(const SymbolTable &symbols, int64_t maxPartialBytes)
+      : symbols(symbols), maxPartialBytes(maxPartialBytes) {}
 
   void visit(Operation &op);
   /// Does all that has been put off, before `place`.
@@ -151,8 +155,12 @@ public:
 private:
   void close(Group &group, Operation *place);
   bool comesAfter(const Group &group, Attribute key) const;
+  void findPartialSums(LaunchOp launch);
+  int64_t getPartialBytes(LaunchOp launch) const;
 
   const SymbolTable &symbols;
+  const int64_t maxPartialBytes;
+  DenseSet<Value> partialSums; ///< buffers that hold nothing else
   llvm::MapVector<Attribute, Group> groups;
 };
 
@@ -164,7 +172,7 @@ struct MergeLaunches : exec::impl::MergeLaunchesBase<MergeLaunches> {
       if (function.isExternal())
         continue;
       Block &block = function.getBody().front();
-      OpenGroups groups(symbols);
+      OpenGroups groups(symbols, maxPartialBytes);
       for (Operation &op :
            llvm::make_early_inc_range(block.without_terminator()))
         groups.visit(op);
@@ -198,9 +206,39 @@ void OpenGroups::close(Group &group, Operation *place) {
     op->erase();
 }
 
+void OpenGroups::findPartialSums(LaunchOp launch) {
+  auto kernel = symbols.lookup<KernelOp>(launch.getKernel());
+  kernel.walk([&](PartialSumOp sum) {
+    auto target = cast<BlockArgument>(sum.getTarget());
+    partialSums.insert(getRoot(launch.getBuffers()[target.getArgNumber()]));
+  });
+}
+
+/// Bytes of the partial sums that the launch adds up, if it does only that and
+/// the same in every micro-batch; else 0.
+int64_t OpenGroups::getPartialBytes(LaunchOp launch) const {
+  auto kernel = symbols.lookup<KernelOp>(launch.getKernel());
+  if (kernel.getSkeleton() != train::Skeleton::columns ||
+      dependsOnMicroBatch(kernel))
+    return 0;
+  int64_t bytes = 0;
+  for (Value input : launch.getBuffers().take_front(kernel.getInputs())) {
+    if (!partialSums.contains(getRoot(input)))
+      return 0;
+    bytes += cast<MemRefType>(input.getType()).getNumElements() * 4; // f32
+  }
+  return bytes;
+}
+
 void OpenGroups::visit(Operation &op) {
   Effects effects = getEffects(op, symbols);
   Attribute key = getKey(op, symbols);
+  int64_t partialBytes = 0;
+  if (auto launch = dyn_cast<LaunchOp>(op)) {
+    findPartialSums(launch);
+    if ((partialBytes = getPartialBytes(launch)))
+      key = launch.getKernelAttr();
+  }
   SmallVector<Attribute> before;
   for (auto &[other, group] : groups) {
     if (!effects.conflictsWith(group.effects))
@@ -213,6 +251,9 @@ void OpenGroups::visit(Operation &op) {
   if (!key)
     return;
   Group &own = groups[key];
+  if (own.partialBytes + partialBytes > maxPartialBytes)
+    close(own, &op);
+  own.partialBytes += partialBytes;
   own.ops.push_back(&op);
   own.effects.add(effects);
   for (Attribute other : before)

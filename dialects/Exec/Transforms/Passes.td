@@ -33,13 +33,17 @@ def ChunkLoss : Pass<"exec-chunk-loss", "::mlir::ModuleOp"> {
 }
 
 def MergeLaunches : Pass<"exec-merge-launches", "::mlir::ModuleOp"> {
-  let summary = "Launch a kernel once for all parameters";
+  let summary = "Launch a kernel once for many parameters";
   let description = [{
-    Launches of one kernel in the phase `update` are put off until something else needs what they write, or writes what they read, and
-    become one `exec.launch_multi` there. Kernels of the skeletons `map` and `sum` merge, and those of `rows` that are element-wise and
-    store a transposed copy; so do calls of `compute_scale` and `advance_scale` with the same settings. Run it before
-    `exec-plan-memory`.
+    Launches of one kernel are put off until something else needs what they write, or writes what they read, and become one
+    `exec.launch_multi` there. In the phase `update`, kernels of the skeletons `map` and `sum` merge, and those of `rows` that are
+    element-wise and store a transposed copy; so do calls of `compute_scale` and `advance_scale` with the same settings. In every phase,
+    kernels that add up partial sums (`exec.partial_sum`) merge; those live on meanwhile, so that a launch has at most
+    `max-partial-bytes` of them. Run it before `exec-plan-memory`.
   }];
+  let options = [
+    Option<"maxPartialBytes", "max-partial-bytes", "int64_t", "int64_t(1) << 26", "Most partial sums of one launch in bytes">
+  ];
 }
 
 #endif // EXEC_TRANSFORMS_PASSES_TD

@@ -74,8 +74,8 @@ Scope::Scope() {
       // the kernel library, the emitted prelude and tables
       "abs", "amaxes", "accumulate", "advance_scales", "as", "at", "attention",
       "attention_backward", "block", "call", "chunk", "clamp", "clear",
-      "cleared", "clip_coefficient", "cols", "columns", "compute_scales",
-      "copy", "count", "count_labels", "cross_entropy",
+      "cleared", "clip_coefficient", "cols", "columns", "columns_multi",
+      "compute_scales", "copy", "count", "count_labels", "cross_entropy",
       "cross_entropy_backward", "cross_entropy_fused", "cross_entropy_rows",
       "device_address", "embedding", "embedding_backward", "erf", "exp", "fill",
       "gemm", "hyper", "i", "j", "load", "log", "map", "map_multi", "max",

@@ -106,10 +106,11 @@ std::string FunctionPrinter::list(ValueRange values) {
 }
 
 void FunctionPrinter::printComment(Operation *op, const Twine &detail) {
-  std::string comment = train::getName(op).str();
+  std::string name = train::getName(op).str(), phase;
   if (train::isBackward(op))
-    comment += (" (" + train::getPhase(op) + ")").str();
-  comment += ((comment.empty() ? "" : ": ") + detail).str();
+    phase = (" (" + train::getPhase(op) + ")").str();
+  std::string comment =
+      name.empty() ? detail.str() + phase : name + phase + ": " + detail.str();
   // Profiles show the comment as the name of what follows.
   os << (isCUDA ? "\n  stream.op(\"" + comment + "\");\n"
                 : "\n  // " + comment + "\n");
@@ -311,7 +312,8 @@ void FunctionPrinter::print(LaunchMultiOp op) {
     os << "};\n";
   };
   bool rows = kernel.getSkeleton() == train::Skeleton::rows;
-  if (rows) {
+  bool matrices = rows || kernel.getSkeleton() == train::Skeleton::columns;
+  if (matrices) {
     numbers("rows", [&](size_t i) { return op.getRows()[i]; });
     numbers("cols", [&](size_t i) { return op.getCols()[i]; });
   } else {
@@ -327,7 +329,7 @@ void FunctionPrinter::print(LaunchMultiOp op) {
     os << "tiles_multi" << getTileArguments(getAcrossRows(kernel));
   else
     os << train::stringifySkeleton(kernel.getSkeleton()) << "_multi";
-  os << "(" << first << "tensors, " << (rows ? "rows, cols, " : "sizes, ")
+  os << "(" << first << "tensors, " << (matrices ? "rows, cols, " : "sizes, ")
      << (sums ? "totals, " : "") << count << ");\n  }\n";
 }
 

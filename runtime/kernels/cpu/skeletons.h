@@ -212,6 +212,14 @@ template <class K> void columns(const K &k, int64_t rows, int64_t cols) {
   }
 }
 
+/// columns(k[t], rows[t], cols[t]) for each of `count` matrices.
+template <class K>
+void columns_multi(const K *k, const int64_t *rows, const int64_t *cols,
+                   int64_t count) {
+  for (int64_t t = 0; t < count; ++t)
+    columns(k[t], rows[t], cols[t]);
+}
+
 //===----------------------------------------------------------------------===//
 // sum
 //===----------------------------------------------------------------------===//

@@ -7,51 +7,11 @@
 #ifndef FP8C_KERNELS_CUDA_CROSS_ENTROPY_CUH
 #define FP8C_KERNELS_CUDA_CROSS_ENTROPY_CUH
 
-#include "kernels/common/ids.h"
-#include "kernels/cuda/skeletons.cuh"
+#include "kernels/cuda/cross_entropy_streamed.cuh"
+#include "kernels/cuda/softmax.cuh"
 
 namespace fp8c {
 namespace detail {
-
-constexpr int loss_threads = 512;
-
-/// A running log-sum-exp: sum of e^(x - largest).
-struct Softmax {
-  float largest = -INFINITY, sum = 0.0f;
-
-  template <class X> FP8C_INLINE void add(const X &x) {
-    const float m = fp8c::max(largest, detail::largest(x));
-    sum = sum * exp_nonpositive(largest - m) + total(exponentials(x, m));
-    largest = m;
-  }
-  template <int N>
-  static FP8C_INLINE Pack<N> exponentials(const Pack<N> &x, float m) {
-    return each_lane<N>([&](int i) { return exp_nonpositive(x.v[i] - m); });
-  }
-  static FP8C_INLINE float exponentials(float x, float m) {
-    return exp_nonpositive(x - m);
-  }
-
-  /// The log-sum-exp over all threads of the block.
-  FP8C_INLINE float reduce() const {
-    const float m = team_reduce<loss_threads>(
-        largest, [](float a, float b) { return fp8c::max(a, b); });
-    // A thread without elements has -inf - -inf.
-    const float mine = sum == 0.0f ? 0.0f : sum * exp_nonpositive(largest - m);
-    const float all =
-        team_reduce<loss_threads>(mine, [](float a, float b) { return a + b; });
-    return m + log(all);
-  }
-};
-
-/// The log-sum-exp of a row, in all threads of the block.
-template <int N, class T>
-FP8C_INLINE float block_log_sum_exp(const T *x, int64_t classes) {
-  Softmax s;
-  for (int64_t j = threadIdx.x * N; j < classes; j += loss_threads * N)
-    s.add(load(x, Position<N>::at(j)));
-  return s.reduce();
-}
 
 template <int N, class T>
 __global__ void cross_entropy_kernel(const T *logits, const int64_t *labels,
@@ -129,14 +89,13 @@ __global__ void __launch_bounds__(loss_threads)
         codes = *reinterpret_cast<const Codes<T, N> *>(kept + j);
       else
         codes = load_codes<T, N>(x + j);
-      auto p = Softmax::exponentials(decode(codes), lse);
-#pragma unroll
-      for (int l = 0; l < N; ++l)
-        p.v[l] = (p.v[l] - (j + l == label ? 1.0f : 0.0f)) * factor;
-      store(dx, Index<N>{j}, p);
+      store(dx, Index<N>{j},
+            loss_gradient(Softmax::exponentials(decode(codes), lse), j, label,
+                          factor));
     } else {
-      const float p = Softmax::exponentials(load(x, j), lse);
-      store(dx, j, (p - (j == label ? 1.0f : 0.0f)) * factor);
+      store(dx, j,
+            loss_gradient(Softmax::exponentials(load(x, j), lse), j, label,
+                          factor));
     }
   }
 }
@@ -171,15 +130,9 @@ cross_entropy_backward_kernel(const T *logits, const int64_t *labels,
   const float factor = count ? *dloss * *inv_count : 0.0f, row_lse = lse[i];
   for (int64_t j = threadIdx.x * N; j < classes; j += loss_threads * N) {
     const auto at = Position<N>::at(j);
-    auto p = Softmax::exponentials(load(x, at), row_lse);
-    if constexpr (N > 1) {
-#pragma unroll
-      for (int l = 0; l < N; ++l)
-        p.v[l] = (p.v[l] - (j + l == label ? 1.0f : 0.0f)) * factor;
-    } else {
-      p = (p - (j == label ? 1.0f : 0.0f)) * factor;
-    }
-    store(dx, at, p);
+    store(dx, at,
+          loss_gradient(Softmax::exponentials(load(x, at), row_lse), j, label,
+                        factor));
   }
 }
 
@@ -237,6 +190,12 @@ void cross_entropy_fused(const Stream &stream, const T *logits,
                          const float *dloss, float *row_losses, Out *dlogits,
                          int64_t rows, int64_t classes, int64_t ignore_index) {
   using namespace detail;
+  if constexpr (std::is_same_v<T, Out>)
+    if (can_stream<T>(classes)) {
+      stream_cross_entropy(stream, logits, labels, count, dloss, row_losses,
+                           dlogits, rows, classes, ignore_index);
+      return;
+    }
   const uint64_t bytes = classes * sizeof(T);
   const bool keep = bytes <= loss_shared_bytes;
   const auto kernel =

@@ -1,10 +1,12 @@
 //===- multi.cuh - One launch for many tensors ----------------------------===//
 //
-//   map_multi(stream, k, sizes, count)        element-wise over each tensor
-//   sum_multi(stream, k, sizes, out, count)   one number from each tensor
+//   map_multi(stream, k, sizes, count)           element-wise over each tensor
+//   columns_multi(stream, k, rows, cols, count)  reductions over rows of each
+//   sum_multi(stream, k, sizes, out, count)      one number from each tensor
 //
-// Tensors are cut into pieces of one size, a block takes one. Which tensor it
-// is of a block finds in a table that is written to the device once.
+// Tensors are cut into pieces of one size, matrices into columns; a block takes
+// one piece. Which tensor it is of a block finds in a table that is written to
+// the device once.
 //
 //===----------------------------------------------------------------------===//
 
@@ -75,6 +77,22 @@ __global__ void map_multi_kernel(const MultiEntry<K> *table, int count) {
     map_piece<1>(entry.k, first, last);
 }
 
+/// A functor, its matrix, and the first block or tile of it. One more entry
+/// only says how many there are.
+template <class K> struct MatrixEntry {
+  K k;
+  int64_t rows, cols;
+  int64_t first;
+};
+
+template <class K>
+__global__ void columns_multi_kernel(const MatrixEntry<K> *table, int count) {
+  const MatrixEntry<K> &entry = find_entry(table, count, blockIdx.x);
+  FewRows block{entry.rows, entry.cols,
+                int64_t(blockIdx.x - entry.first) * column_lanes};
+  entry.k(block);
+}
+
 template <int N, class K>
 FP8C_INLINE float sum_piece(const K &k, int64_t first, int64_t last) {
   float s = 0.0f;
@@ -125,6 +143,22 @@ void map_multi(const Stream &stream, const K *k, const int64_t *sizes,
   const MultiEntry<K> *table = stream.table(entries);
   launch(stream, map_multi_kernel<K>, unsigned(entries.back().first),
          multi_threads, 0, table, int(count));
+}
+
+template <class K>
+void columns_multi(const Stream &stream, const K *k, const int64_t *rows,
+                   const int64_t *cols, int64_t count) {
+  using namespace detail;
+  std::vector<MatrixEntry<K>> entries;
+  int64_t blocks = 0;
+  for (int64_t t = 0; t < count; ++t) {
+    entries.push_back({k[t], rows[t], cols[t], blocks});
+    blocks += blocks_for(cols[t], column_lanes);
+  }
+  entries.push_back({k[0], 0, 0, blocks});
+  launch(stream, columns_multi_kernel<K>, unsigned(blocks),
+         dim3(column_lanes, few_row_lanes), 0, stream.table(entries),
+         int(count));
 }
 
 template <class K>

@@ -80,17 +80,24 @@ FP8C_INLINE float warp_reduce(float x, const Combine &combine) {
   return x;
 }
 
-/// Reduces over a team of `Threads` threads; a team is a warp or a whole block.
+/// Waits for the first `Threads` threads of the block. (Barrier 0 is that of
+/// __syncthreads, for all threads.)
+template <int Threads> FP8C_INLINE void sync_team() {
+  asm volatile("bar.sync 1, %0;" ::"n"(Threads) : "memory");
+}
+
+/// Reduces over a team of `Threads` threads: a warp, or the first threads of
+/// the block.
 template <int Threads, class Combine>
 FP8C_INLINE float team_reduce(float x, const Combine &combine) {
   x = warp_reduce(x, combine);
   if constexpr (Threads > warp_size) {
     constexpr int warps = Threads / warp_size;
     __shared__ float partial[warps];
-    __syncthreads(); // of an earlier reduction's reads
+    sync_team<Threads>(); // of an earlier reduction's reads
     if (threadIdx.x % warp_size == 0)
       partial[threadIdx.x / warp_size] = x;
-    __syncthreads();
+    sync_team<Threads>();
     x = partial[0];
 #pragma unroll
     for (int i = 1; i < warps; ++i)
@@ -362,12 +369,13 @@ constexpr int max_column_sums = 4;
 constexpr int few_rows = 2048, few_cols = 1 << 14, few_row_lanes = 32;
 struct FewRows {
   int64_t rows, cols;
+  int64_t first_col;
 
   FP8C_INLINE int64_t at(int64_t i, int64_t j) const { return i * cols + j; }
 
   template <class T, class F>
   FP8C_INLINE void sum(T *dst, bool accumulate, const F &f) {
-    const int64_t j = int64_t(blockIdx.x) * column_lanes + threadIdx.x;
+    const int64_t j = first_col + threadIdx.x;
     float s = 0.0f;
     if (j < cols)
 #pragma unroll 8
@@ -381,7 +389,7 @@ struct FewRows {
 
 template <class K>
 __global__ void few_rows_kernel(K k, int64_t rows, int64_t cols) {
-  FewRows block{rows, cols};
+  FewRows block{rows, cols, int64_t(blockIdx.x) * column_lanes};
   k(block);
 }
 

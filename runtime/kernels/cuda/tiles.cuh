@@ -131,14 +131,6 @@ __global__ void __launch_bounds__(tile_threads, 4)
   run_tile<Copies, Rows>(k, rows, cols, blockIdx.x, blockIdx.y);
 }
 
-/// A functor, its matrix, and the first tile of it. One more entry only says
-/// how many tiles there are.
-template <class K> struct TilesEntry {
-  K k;
-  int64_t rows, cols;
-  int64_t first;
-};
-
 /// Tiles that a block of tiles_multi works on, one after the other: finding the
 /// entry takes time.
 constexpr int tiles_per_block = 2;
@@ -147,12 +139,12 @@ constexpr int tiles_per_block = 2;
 /// from global memory after every store, or fill the registers.
 template <int Copies, int Rows, class K>
 __global__ void __launch_bounds__(tile_threads, 2)
-    tiles_multi_kernel(const TilesEntry<K> *table, int count) {
+    tiles_multi_kernel(const MatrixEntry<K> *table, int count) {
   __shared__ K k;
   static_assert(sizeof(K) % sizeof(uint32_t) == 0, "copied by words");
   const int64_t begin = int64_t(blockIdx.x) * tiles_per_block;
-  const TilesEntry<K> *entry = &find_entry(table, count, begin),
-                      *copied = nullptr;
+  const MatrixEntry<K> *entry = &find_entry(table, count, begin),
+                       *copied = nullptr;
   for (int64_t tile = begin; tile < begin + tiles_per_block; ++tile) {
     while (entry < table + count && tile >= entry[1].first)
       ++entry;
@@ -189,7 +181,7 @@ template <int Copies, int BlockRows, class K>
 void tiles_multi(const Stream &stream, const K *k, const int64_t *rows,
                  const int64_t *cols, int64_t count) {
   using namespace detail;
-  std::vector<TilesEntry<K>> entries;
+  std::vector<MatrixEntry<K>> entries;
   int64_t tiles = 0;
   for (int64_t t = 0; t < count; ++t) {
     check_tile(Copies, rows[t], cols[t]);
@@ -198,7 +190,7 @@ void tiles_multi(const Stream &stream, const K *k, const int64_t *rows,
              blocks_for(cols[t], tile_cols);
   }
   entries.push_back({k[0], 0, 0, tiles});
-  const TilesEntry<K> *table = stream.table(entries);
+  const MatrixEntry<K> *table = stream.table(entries);
   launch(stream, tiles_multi_kernel<Copies, BlockRows, K>,
          blocks_for(tiles, tiles_per_block), tile_threads, 0, table,
          int(count));
