@@ -47,7 +47,7 @@ def metrics(run):
 
 
 def save(path, results):
-    """Writes results as JSON, with what they were measured by and on."""
+    """Writes results as JSON, numbers with six digits, with what they were measured by and on."""
     if not path:
         return
     cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
@@ -60,5 +60,5 @@ def save(path, results):
         **results,
     }
     pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
-    rounded = json.loads(json.dumps(record), parse_float=lambda digits: round(float(digits), 4))
+    rounded = json.loads(json.dumps(record), parse_float=lambda digits: float(f"{float(digits):.6g}"))
     pathlib.Path(path).write_text(json.dumps(rounded, indent=2) + "\n")
