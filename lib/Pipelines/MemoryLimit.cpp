@@ -2,7 +2,7 @@
 
 #include "Pipelines/MemoryLimit.h"
 
-#include "Train/IR/Train.h"
+#include "Exec/IR/Exec.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/Support/FormatVariadic.h"
 
@@ -41,10 +41,12 @@ static std::optional<int64_t> plan(ModuleOp module, PipelineOptions options,
   buildPipeline(passes, options, Stage::exec);
   if (failed(passes.run(*clone)))
     return {};
-  auto bytes = [&](StringRef name) {
-    return (*clone)->getAttrOfType<IntegerAttr>(name).getInt();
-  };
-  return bytes("exec.variables_bytes") + bytes("exec.arena_bytes");
+  int64_t bytes = 0;
+  for (StringRef name :
+       {exec::kVariablesAttr, exec::kArenaAttr, exec::kWorkspaceAttr})
+    if (auto part = (*clone)->getAttrOfType<IntegerAttr>(name))
+      bytes += part.getInt();
+  return bytes;
 }
 
 LogicalResult fp8c::fitMemory(ModuleOp module, PipelineOptions &options,

@@ -13,12 +13,12 @@ namespace fp8c {
 using ImportWithBatch =
     llvm::function_ref<mlir::OwningOpRef<mlir::ModuleOp>(int64_t batch)>;
 
-/// Checks that the imported module's variables and arena take at most `limit`
-/// bytes, as planned for the target; with `mayChoose` sets `options.recompute`
-/// to the least with which they do: norms, activations, then blocks, as many as
-/// it takes (more blocks are taken to need less). Else fails with an error that
-/// tells how much is needed, and what would fit: another choice, or a smaller
-/// batch than `batch` (0: do not try).
+/// Checks that the imported module's variables, arena and workspace take at
+/// most `limit` bytes, as planned for the target; with `mayChoose` sets
+/// `options.recompute` to the least with which they do: norms, activations,
+/// then blocks, as many as it takes (more blocks are taken to need less). Else
+/// fails with an error that tells how much is needed, and what would fit:
+/// another choice, or a smaller batch than `batch` (0: do not try).
 mlir::LogicalResult fitMemory(mlir::ModuleOp module, PipelineOptions &options,
                               bool mayChoose, int64_t limit, int64_t batch,
                               ImportWithBatch import);

@@ -68,6 +68,8 @@ void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options,
   passes.addPass(exec::createChunkLoss(chunks));
   passes.addPass(exec::createMergeLaunches());
   passes.addPass(exec::createPlanMemory());
+  if (options.target == "cuda")
+    passes.addPass(exec::createPlanWorkspace());
 }
 
 void fp8c::registerDialects(DialectRegistry &registry) {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,12 @@ public:
 
   /// What run() noted since it was last asked, in order.
   virtual std::vector<OpTime> takeProfile() = 0;
+
+  /// Bytes of the device's memory that became used since just before this
+  /// object allocated anything, by the device's own account: so whatever else
+  /// allocates on it counts too, but not what a process needs to use it at all.
+  /// Nothing where the device cannot tell.
+  virtual std::optional<uint64_t> measuredBytes() const { return {}; }
 
   /// One line for the start-up table: "CPU, 2 threads".
   virtual std::string describe() const = 0;

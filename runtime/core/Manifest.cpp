@@ -190,6 +190,8 @@ Manifest Manifest::read(const std::string &path) {
   manifest.arenaBytes = root.at("arena_bytes").size();
   if (root.has("arena_lower_bound"))
     manifest.arenaLowerBound = root.at("arena_lower_bound").size();
+  if (root.has("workspace_bytes"))
+    manifest.workspaceBytes = root.at("workspace_bytes").size();
   for (const JsonField &variable : root.at("variables").items())
     manifest.variables.push_back(
         parseVariable(variable, manifest.variablesBytes));

@@ -93,6 +93,7 @@ struct Manifest {
   std::vector<std::string> hyper;
   uint64_t variablesBytes = 0, arenaBytes = 0;
   uint64_t arenaLowerBound = 0; ///< 0 if the compiler gave none
+  uint64_t workspaceBytes = 0;  ///< of library calls, as far as planned
   std::vector<Variable> variables;
   std::map<std::string, FunctionSpec> functions;
 
@@ -100,6 +101,11 @@ struct Manifest {
   static Manifest read(const std::string &path);
 
   const Variable *findVariable(const std::string &name) const;
+
+  /// Bytes that the program takes on its device, as planned.
+  uint64_t plannedBytes() const {
+    return variablesBytes + arenaBytes + workspaceBytes;
+  }
 
   /// Bytes of all variables of one role.
   uint64_t bytesOf(Role role) const;

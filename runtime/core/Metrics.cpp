@@ -67,7 +67,18 @@ std::string metricsLine(const StepMetrics &metrics) {
       ",\"val_loss\":", metrics.valLoss ? exactText(*metrics.valLoss) : "null");
   if (metrics.skipped > 0)
     line += concat(",\"skipped\":", metrics.skipped);
+  if (metrics.memory)
+    line += concat(",\"planned_bytes\":", metrics.memory->planned,
+                   ",\"measured_bytes\":", metrics.memory->measured);
   return line + "}";
+}
+
+std::string memoryLine(const MemoryUse &memory) {
+  double ratio = static_cast<double>(memory.measured) /
+                 static_cast<double>(memory.planned);
+  return concat("memory: planned ", bytesText(memory.planned), ", measured ",
+                bytesText(memory.measured),
+                numberText(" (%+.1f %%)", 100 * (ratio - 1)));
 }
 
 std::string stepLine(const StepMetrics &metrics, int64_t steps,

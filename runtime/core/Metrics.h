@@ -9,6 +9,12 @@
 
 namespace fp8c::runtime {
 
+/// Bytes of a device's memory.
+struct MemoryUse {
+  uint64_t planned;  ///< by the compiler: variables, arena, workspace
+  uint64_t measured; ///< by the device; see Device::measuredBytes()
+};
+
 struct StepMetrics {
   int64_t step = 0;
   float loss = 0;     ///< mean over the step's micro-batches, nats per token
@@ -17,7 +23,8 @@ struct StepMetrics {
   double ms = 0; ///< wall time of the step, evaluation not included
   double tokensPerSecond = 0;
   std::optional<double> valLoss;
-  int64_t skipped = 0; ///< steps skipped so far in the run
+  int64_t skipped = 0;             ///< steps skipped so far in the run
+  std::optional<MemoryUse> memory; ///< with the last step, on a GPU
 };
 
 /// Cuts a file of JSON lines after its last whole line of a step up to
@@ -45,6 +52,9 @@ private:
 
 /// The line of one step, without its newline.
 std::string metricsLine(const StepMetrics &metrics);
+
+/// "memory: planned 15.0 GiB, measured 15.1 GiB (+0.5 %)", without newline.
+std::string memoryLine(const MemoryUse &memory);
 
 /// The line of one step for people, with the step right-aligned to the width
 /// of `steps`; `secondsLeft` is the time the rest of the run will take.

@@ -155,8 +155,12 @@ void Training::printConfiguration(const RunFolder &folder) const {
             concat(options.schedule, ", lr ", options.lr, " to ", options.minLr,
                    ", ", withThousands(options.steps), " steps, warm-up ",
                    withThousands(options.warmup)));
-  table.row("memory", concat("variables ", bytesText(manifest.variablesBytes),
-                             ", arena ", bytesText(manifest.arenaBytes)));
+  table.row("memory",
+            concat("variables ", bytesText(manifest.variablesBytes), ", arena ",
+                   bytesText(manifest.arenaBytes),
+                   manifest.workspaceBytes
+                       ? ", workspace " + bytesText(manifest.workspaceBytes)
+                       : ""));
   table.row("device", instance.device().describe());
   table.row("seed", std::to_string(options.seed));
   table.row("run", folder.path());
@@ -225,6 +229,9 @@ int Training::loop(const RunFolder &folder, RunState state) {
     bool stop = pendingInterrupt() != 0;
     if (evaluator && isDue(options.evalEvery, state.step))
       metrics.valLoss = evaluator->run(options.evalBatches).loss;
+    if (last || stop)
+      if (std::optional<uint64_t> measured = instance.device().measuredBytes())
+        metrics.memory = {instance.manifest().plannedBytes(), *measured};
     metricsFile.append(metrics);
     watch.observe(state.step, [](const std::string &text) {
       print("warning: " + text + "\n");
@@ -241,6 +248,8 @@ int Training::loop(const RunFolder &folder, RunState state) {
           "\n");
       lastLine = Clock::now();
     }
+    if (metrics.memory)
+      print("\n" + memoryLine(*metrics.memory) + "\n");
     if (state.skippedInARow >= maxSkippedInARow)
       throw Error(
           concat("stopped at step ", state.step,

@@ -1,5 +1,7 @@
 //===- Attention.cpp - Attention by cuDNN ---------------------------------===//
 
+#include "cuda/Attention.h"
+
 #include "kernels/cuda/library.h"
 
 #include "core/Error.h"
@@ -143,6 +145,8 @@ void *address(const void *p) { return const_cast<void *>(p); }
 
 } // namespace
 
+void startAttention() { handle(); }
+
 bool has_attention(const AttentionShape &s, Format format) {
   return (format == Format::bf16 || format == Format::f16) &&
          s.head_dim % 8 == 0 && s.head_dim <= 128;
@@ -173,6 +177,7 @@ void attention_backward(const Stream &stream, const AttentionShape &shape,
 
 #else // without cuDNN: programs take their own kernels
 
+void startAttention() {}
 bool has_attention(const AttentionShape &, Format) { return false; }
 void attention(const Stream &, const AttentionShape &, Format, const void *,
                const void *, const void *, void *, float *) {}

@@ -11,10 +11,12 @@
 #include "core/Error.h"
 #include "core/Manifest.h"
 #include "core/Text.h"
+#include "cuda/Attention.h"
 #include "cuda/Gemm.h"
 #include "cuda/Pattern.h"
 #include "kernels/cuda/stream.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -39,6 +41,12 @@ std::string planFile() {
     return "";
   return (cache ? std::string(cache) : std::string(home) + "/.cache") +
          "/fp8c/gemm-plans.txt";
+}
+
+uint64_t freeBytes() {
+  size_t free = 0, total = 0;
+  checkCuda(cudaMemGetInfo(&free, &total), "cannot ask for free memory");
+  return free;
 }
 
 class CudaDevice final : public Device {
@@ -68,6 +76,9 @@ public:
   void setProfiling(bool on) override { profiling = on; }
   std::vector<OpTime> takeProfile() override {
     return std::exchange(profile, {});
+  }
+  std::optional<uint64_t> measuredBytes() const override {
+    return startBytes - std::min(startBytes, freeBytes());
   }
   std::string describe() const override;
   int computeCapability() const override {
@@ -107,7 +118,7 @@ private:
   Staged hyper = {};
   std::vector<std::pair<unsigned char *, uint64_t>> blocks;
   std::vector<unsigned char *> hostBlocks;
-  uint64_t used = 0;
+  uint64_t startBytes = 0; ///< free with the libraries' handles and no more
   bool profiling = false;
   std::vector<OpTime> profile;
 };
@@ -136,8 +147,10 @@ CudaDevice::CudaDevice() {
                 "use an Ada, Hopper or Blackwell GPU, or --target cpu");
   checkCuda(cudaStreamCreateWithFlags(&context.stream, cudaStreamNonBlocking),
             "cannot make a stream");
-  growWorkspace(min_workspace_bytes);
   library::GemmPlans::get().use(planFile());
+  library::startAttention();
+  startBytes = freeBytes();
+  growWorkspace(min_workspace_bytes);
 }
 
 CudaDevice::~CudaDevice() {
@@ -169,13 +182,11 @@ unsigned char *CudaDevice::allocate(uint64_t bytes, const std::string &what) {
   }
   checkCuda(cudaMemset(base, 0, bytes), "cannot clear memory");
   blocks.push_back({static_cast<unsigned char *>(base), bytes});
-  used += bytes;
   return static_cast<unsigned char *>(base);
 }
 
 std::string CudaDevice::describe() const {
-  return concat(properties.name, ", ", bytesText(used), " in use, workspace ",
-                bytesText(context.workspace_bytes), " of it");
+  return concat(properties.name, ", ", bytesText(startBytes), " free");
 }
 
 void CudaDevice::growWorkspace(uint64_t bytes) {
@@ -185,7 +196,6 @@ void CudaDevice::growWorkspace(uint64_t bytes) {
   for (size_t i = 0; i < blocks.size(); ++i)
     if (blocks[i].first == context.workspace) {
       cudaFree(context.workspace);
-      used -= blocks[i].second;
       blocks.erase(blocks.begin() + i);
       break;
     }

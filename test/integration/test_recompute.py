@@ -69,7 +69,7 @@ def compile(model, *options, **others):
 
 
 def planned(ir):
-    return sum(int(re.search(rf"exec.{part}_bytes = (\d+)", ir)[1]) for part in ("variables", "arena"))
+    return sum(map(int, re.findall(r"exec\.(?:variables|arena|workspace)_bytes = (\d+)", ir)))
 
 
 def chosen(ir):
@@ -111,3 +111,13 @@ def test_what_does_not_fit_is_told_with_what_would(model):
 
     output = compile(model, "--recompute", "block:x", status=1)
     assert "block:x not in {none,norm,gelu,quantize,block,block:<number of layers>}" in output
+
+
+def test_the_workspace_of_a_gpu_counts(model):
+    cuda = ["--target", "cuda", "--recompute", "norm,gelu"]
+    ir = compile(model, "--batch", 8, *cuda)
+    assert int(re.search(r"exec.workspace_bytes = (\d+)", ir)[1]) >= 32 << 20
+    bytes = planned(ir)
+    compile(model, "--batch", 8, *cuda, "--memory-limit", bytes)
+    output = compile(model, "--batch", 8, *cuda, "--memory-limit", bytes - 1, status=1)
+    assert f"needs {bytes / 2**30:.2f} GiB with --recompute norm,gelu" in output

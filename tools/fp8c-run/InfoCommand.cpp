@@ -50,6 +50,8 @@ void describeProgram(const Program &program, Table &table) {
                               ? ""
                               : " (lower bound " +
                                     bytesText(manifest.arenaLowerBound) + ")"));
+  if (manifest.workspaceBytes)
+    table.row("workspace", bytesText(manifest.workspaceBytes));
   for (const auto &[name, function] : manifest.functions)
     table.row("@" + name, signatureText(function));
 }

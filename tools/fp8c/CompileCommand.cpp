@@ -204,8 +204,9 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
       });
   command
       ->add_option("--memory-limit", args->memoryLimit,
-                   "Bytes, as 16G, that variables and temporaries may take: "
-                   "recomputes as little as fits, unless --recompute says what")
+                   "Bytes, as 16G, that variables, temporaries and the "
+                   "workspace of library calls may take: recomputes as little "
+                   "as fits, unless --recompute says what")
       ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false));
   command
       ->add_option("--emit", args->emit,

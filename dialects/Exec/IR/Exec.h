@@ -75,6 +75,12 @@ bool isElementwise(KernelOp kernel);
 constexpr llvm::StringLiteral kPeakAttr = "exec.peak",
                               kLowerBoundAttr = "exec.lower_bound";
 
+/// Module attributes, in bytes: of all variables, of the arena, and where the
+/// target's library calls need one of their workspace.
+constexpr llvm::StringLiteral kVariablesAttr = "exec.variables_bytes",
+                              kArenaAttr = "exec.arena_bytes",
+                              kWorkspaceAttr = "exec.workspace_bytes";
+
 } // namespace fp8c::exec
 
 #endif // EXEC_IR_EXEC_H

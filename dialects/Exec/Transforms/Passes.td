@@ -18,6 +18,16 @@ def PlanMemory : Pass<"exec-plan-memory", "::mlir::ModuleOp"> {
   }];
 }
 
+def PlanWorkspace : Pass<"exec-plan-workspace", "::mlir::ModuleOp"> {
+  let summary = "Say how much scratch the calls of a program for GPUs need";
+  let description = [{
+    Library calls on a GPU share one workspace outside the arena, as large as the largest asks for. The module's `exec.workspace_bytes`
+    is that size as far as it is known beforehand: what the runtime has for cuBLASLt (32 MiB), the sort and the partial sums of
+    `embedding_backward`, and the gradients of all scores (2 · batch · heads · seq · kv_seq) for cuDNN's deterministic `attention_backward`. The
+    runtime asks the libraries themselves on the first call of a function; `fp8c-run train` tells what was planned and what was taken.
+  }];
+}
+
 def ChunkLoss : Pass<"exec-chunk-loss", "::mlir::ModuleOp"> {
   let summary = "Compute large logits, their loss and its gradients by chunks of rows";
   let description = [{

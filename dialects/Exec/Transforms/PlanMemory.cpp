@@ -37,7 +37,7 @@ struct PlanMemory : exec::impl::PlanMemoryBase<PlanMemory> {
     for (auto function : getOperation().getOps<func::FuncOp>())
       if (!function.isExternal())
         arena = std::max(arena, plan(function, symbols));
-    getOperation()->setAttr("exec.arena_bytes",
+    getOperation()->setAttr(kArenaAttr,
                             Builder(&getContext()).getI64IntegerAttr(arena));
   }
 

@@ -1057,7 +1057,7 @@ struct ConvertToExec : fp8c::impl::ConvertToExecBase<ConvertToExec> {
     };
     for (auto [variable, owner] : sharedScales)
       variables[scaleName(variable)] = variables.lookup(scaleName(owner));
-    getOperation()->setAttr("exec.variables_bytes",
+    getOperation()->setAttr(exec::kVariablesAttr,
                             Builder(&getContext()).getI64IntegerAttr(offset));
   }
 

@@ -136,9 +136,10 @@ std::string fp8c::target::getManifest(ModuleOp module, StringRef target,
                    {"recipe", text("fp8.recipe", "f32")},
                    {"model", model},
                    {"hyper", hyper},
-                   {"variables_bytes", number(module, "exec.variables_bytes")},
-                   {"arena_bytes", number(module, "exec.arena_bytes")},
+                   {"variables_bytes", number(module, exec::kVariablesAttr)},
+                   {"arena_bytes", number(module, exec::kArenaAttr)},
                    {"arena_lower_bound", lowerBound},
+                   {"workspace_bytes", number(module, exec::kWorkspaceAttr)},
                    {"variables", variables},
                    {"functions", functions}};
   if (!gpu.empty())

@@ -50,6 +50,13 @@ TEST(Manifest, ReadsEverything) {
   EXPECT_EQ(function.inputs[0].type, DataType::I64);
   EXPECT_EQ(function.outputs[0].bytes(), 4u); // a scalar
   EXPECT_EQ(manifest.findVariable("none"), nullptr);
+  EXPECT_EQ(manifest.plannedBytes(), 128u + 64u);
+}
+
+TEST(Manifest, PlansTheWorkspaceOfGPUs) {
+  Json json = valid();
+  json["workspace_bytes"] = 32;
+  EXPECT_EQ(read(json).plannedBytes(), 128u + 64u + 32u);
 }
 
 TEST(Manifest, SaysWhatIsWrong) {

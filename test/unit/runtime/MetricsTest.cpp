@@ -30,6 +30,20 @@ TEST(Metrics, LineForPrograms) {
   EXPECT_EQ(metricsLine(metrics),
             R"({"step":120,"loss":2.3412,"grad_norm":null,"lr":0.00099,)"
             R"("ms":123,"tokens_per_s":16650,"val_loss":2.5,"skipped":3})");
+  metrics = sample();
+  metrics.memory = {1000, 1024};
+  EXPECT_EQ(metricsLine(metrics),
+            R"({"step":120,"loss":2.3412,"grad_norm":1.23,"lr":0.00099,)"
+            R"("ms":123,"tokens_per_s":16650,"val_loss":null,)"
+            R"("planned_bytes":1000,"measured_bytes":1024})");
+}
+
+TEST(Metrics, LineOfMemory) {
+  const uint64_t GiB = uint64_t(1) << 30;
+  EXPECT_EQ(memoryLine({15 * GiB, 15 * GiB + GiB / 10}),
+            "memory: planned 15.0 GiB, measured 15.1 GiB (+0.7 %)");
+  EXPECT_EQ(memoryLine({4 * GiB, 3 * GiB}),
+            "memory: planned 4.0 GiB, measured 3.0 GiB (-25.0 %)");
 }
 
 TEST(Metrics, LineForPeople) {

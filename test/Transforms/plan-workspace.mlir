@@ -1,0 +1,63 @@
+// RUN: fp8c-opt %s -split-input-file --exec-plan-workspace | FileCheck %s
+
+// Whatever the program calls, the runtime has 32 MiB for cuBLASLt.
+
+// CHECK: module attributes {exec.workspace_bytes = 33554432 : i64}
+module {
+  func.func @micro(%x: memref<4x8xf32>, %y: memref<4x8xf32>) {
+    exec.copy %x to %y : memref<4x8xf32> to memref<4x8xf32>
+    return
+  }
+}
+
+// -----
+
+// Calls share one workspace: the largest counts. 36 bytes an id for the sort, 8
+// bytes a column for every 16 ids: 36 * 16384 + 8 * 1024 * 4096.
+
+// CHECK: module attributes {exec.workspace_bytes = 34144256 : i64}
+module {
+  func.func @micro(%ids: memref<16384xi64>, %dy: memref<16384x4096xbf16>, %dtable: memref<512x4096xf32>,
+                   %small: memref<512x16xf32>, %dy_small: memref<16384x16xbf16>) {
+    exec.call "embedding_backward" ins(%ids, %dy_small : memref<16384xi64>, memref<16384x16xbf16>)
+      outs(%small : memref<512x16xf32>) {n = 16384 : i64, rows = 512 : i64, width = 16 : i64}
+    exec.call "embedding_backward" ins(%ids, %dy : memref<16384xi64>, memref<16384x4096xbf16>)
+      outs(%dtable : memref<512x4096xf32>) {n = 16384 : i64, rows = 512 : i64, width = 4096 : i64}
+    return
+  }
+}
+
+// -----
+
+// cuDNN keeps the gradients of all scores of all heads, in tiles of 64 x 64, and a
+// number a row: 16 * 12 * (1024 * 1024 * 2 + 1000 * 4). Functions share it too.
+
+// CHECK: module attributes {exec.workspace_bytes = 403421184 : i64}
+module {
+  func.func @eval(%x: memref<4x8xf32>, %y: memref<4x8xf32>) {
+    exec.copy %x to %y : memref<4x8xf32> to memref<4x8xf32>
+    return
+  }
+  func.func @micro(%x: memref<16x1000x768xbf16>, %lse: memref<16x12x1000xf32>, %dx: memref<16x1000x768xbf16>) {
+    exec.call "attention_backward" ins(%x, %x, %x, %x, %x, %lse : memref<16x1000x768xbf16>, memref<16x1000x768xbf16>,
+        memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x12x1000xf32>)
+      outs(%dx, %dx, %dx : memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>)
+      {batch = 16 : i64, head_dim = 64 : i64, heads = 12 : i64, kv_heads = 12 : i64, kv_seq = 1000 : i64, seq = 1000 : i64}
+    return
+  }
+}
+
+// -----
+
+// Attention in f32 has kernels of its own.
+
+// CHECK: module attributes {exec.workspace_bytes = 33554432 : i64}
+module {
+  func.func @micro(%x: memref<16x1000x768xf32>, %lse: memref<16x12x1000xf32>, %dx: memref<16x1000x768xf32>) {
+    exec.call "attention_backward" ins(%x, %x, %x, %x, %x, %lse : memref<16x1000x768xf32>, memref<16x1000x768xf32>,
+        memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x12x1000xf32>)
+      outs(%dx, %dx, %dx : memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x1000x768xf32>)
+      {batch = 16 : i64, head_dim = 64 : i64, heads = 12 : i64, kv_heads = 12 : i64, kv_seq = 1000 : i64, seq = 1000 : i64}
+    return
+  }
+}
