@@ -25,8 +25,8 @@ static int64_t getEmbeddingBackwardBytes(int64_t ids, int64_t width) {
   return 3 * ids * 12 + 2 * llvm::divideCeil(ids, stretch) * width * 4;
 }
 
-/// Of one head. On Hopper cuDNN's deterministic algorithm writes the gradients of
-/// all scores out in 16 bits, in tiles of 64 x 64 (`use_dp_workspace` in
+/// Of one head. On Hopper cuDNN's deterministic algorithm writes the gradients
+/// of all scores out in 16 bits, in tiles of 64 x 64 (`use_dp_workspace` in
 /// cudnn-frontend's scaled_dot_product_flash_attention.h), and f32 sums of
 /// dO * O over rows.
 static int64_t getAttentionBackwardBytes(int64_t seq, int64_t kvSeq) {
@@ -34,8 +34,8 @@ static int64_t getAttentionBackwardBytes(int64_t seq, int64_t kvSeq) {
   return llvm::alignTo(seq, tile) * llvm::alignTo(kvSeq, tile) * 2 + seq * 4;
 }
 
-/// As library::has_attention() in runtime/cuda/Attention.cpp: all other attention
-/// has kernels of its own, without a workspace.
+/// As library::has_attention() in runtime/cuda/Attention.cpp: all other
+/// attention has kernels of its own, without a workspace.
 static bool takesCudnn(exec::CallOp call, int64_t headDim) {
   Type type = cast<MemRefType>(call.getInputs()[0].getType()).getElementType();
   return (type.isBF16() || type.isF16()) && headDim % 8 == 0 && headDim <= 128;
