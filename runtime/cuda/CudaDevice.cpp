@@ -69,6 +69,13 @@ public:
   std::vector<OpTime> takeProfile() override {
     return std::exchange(profile, {});
   }
+  std::string keepPlans(const std::string &path) override {
+    if (library::GemmPlans::get().keep(path))
+      return "";
+    return concat("the plans of matrix products in ", path,
+                  " are of another GPU or version of cuBLASLt: products are "
+                  "planned anew, and results may differ in the last bits");
+  }
   std::string describe() const override;
   int computeCapability() const override {
     return properties.major * 10 + properties.minor;

@@ -22,7 +22,13 @@ public:
   /// another GPU or library version is ignored and replaced. "": keep none.
   void use(const std::string &path);
 
-  /// Writes what was chosen since use(), if anything.
+  /// Prefers the plans in `path`, those of a run that goes on, and from now on
+  /// keeps there all that are used. Returns false if they are of another GPU or
+  /// library version, where they cannot be taken. Throws Error if the file
+  /// cannot be written.
+  bool keep(const std::string &path);
+
+  /// Writes what was chosen or used since use() and keep(), if anything.
   void save();
 
   void run(const Stream &stream, const GemmShape &shape, Format a_format,
@@ -35,12 +41,18 @@ public:
 
 private:
   GemmPlans();
+  using Plans = std::map<std::string, cublasLtMatmulAlgo_t>;
+
   std::string header() const;
+  /// Adds the plans of a file to those known, as better ones. Returns false if
+  /// it is of another GPU or library.
+  bool read(const std::string &path);
+  void write(const std::string &path, const Plans &plans) const;
 
   cublasLtHandle_t handle = nullptr;
-  std::map<std::string, cublasLtMatmulAlgo_t> algorithms;
-  std::string file;
-  bool changed = false;
+  Plans known, used;
+  std::string cache, run_file;
+  bool chose = false, uses_more = false;
 };
 
 } // namespace fp8c::library
