@@ -2,7 +2,7 @@
 //
 //   run/config.json    program, data, tokenizer and options
 //   run/metrics.jsonl  one line per step
-//   run/plans.txt      on GPUs: the algorithm of each matrix product
+//   run/plans.txt      on GPUs: the algorithm of each library call
 //   run/checkpoints/   see Checkpoint.h
 //   run/lock           held by the training that writes here
 //

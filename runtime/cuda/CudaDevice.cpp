@@ -11,8 +11,8 @@
 #include "core/Error.h"
 #include "core/Manifest.h"
 #include "core/Text.h"
-#include "cuda/Gemm.h"
 #include "cuda/Pattern.h"
+#include "cuda/Plans.h"
 #include "kernels/cuda/stream.h"
 
 #include <cstdlib>
@@ -38,7 +38,7 @@ std::string planFile() {
   if (!cache && !home)
     return "";
   return (cache ? std::string(cache) : std::string(home) + "/.cache") +
-         "/fp8c/gemm-plans.txt";
+         "/fp8c/plans.txt";
 }
 
 class CudaDevice final : public Device {
@@ -70,11 +70,12 @@ public:
     return std::exchange(profile, {});
   }
   std::string keepPlans(const std::string &path) override {
-    if (library::GemmPlans::get().keep(path))
+    if (library::Plans::get().keep(path))
       return "";
-    return concat("the plans of matrix products in ", path,
-                  " are of another GPU or version of cuBLASLt: products are "
-                  "planned anew, and results may differ in the last bits");
+    return concat("the plans in ", path,
+                  " are of another GPU or library version: products and "
+                  "attention are planned anew, and results may differ in the "
+                  "last bits");
   }
   std::string describe() const override;
   int computeCapability() const override {
@@ -144,7 +145,7 @@ CudaDevice::CudaDevice() {
   checkCuda(cudaStreamCreateWithFlags(&context.stream, cudaStreamNonBlocking),
             "cannot make a stream");
   growWorkspace(min_workspace_bytes);
-  library::GemmPlans::get().use(planFile());
+  library::Plans::get().use(planFile());
 }
 
 CudaDevice::~CudaDevice() {
@@ -237,7 +238,7 @@ void CudaDevice::plan(Fp8cFunction function, Prepared &state) {
   }
   context.planning = false;
   growWorkspace(context.workspace_needed);
-  library::GemmPlans::get().save();
+  library::Plans::get().save();
 }
 
 void CudaDevice::capture(Fp8cFunction function, Prepared &state) {

@@ -8,16 +8,13 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "cuda/Gemm.h"
+#include "kernels/cuda/library.h"
 
 #include "core/Error.h"
-#include "core/OutputFile.h"
+#include "cuda/Plans.h"
 
-#include <algorithm>
-#include <cmath>
-#include <filesystem>
-#include <fstream>
-#include <limits>
+#include <cublasLt.h>
+
 #include <memory>
 #include <sstream>
 #include <vector>
@@ -194,148 +191,59 @@ propose(cublasLtHandle_t handle, const Problem &p, int most) {
   return results;
 }
 
-/// The time of the fastest of some runs in ms; infinity if it does not run.
-float timeOf(cublasLtHandle_t handle, const Problem &p, void *into,
-             const cublasLtMatmulAlgo_t &algorithm, const Stream &stream,
-             int runs) {
-  cudaEvent_t start, stop;
-  check(cudaEventCreate(&start), "cannot make an event");
-  check(cudaEventCreate(&stop), "cannot make an event");
-  float best = std::numeric_limits<float>::infinity();
-  for (int i = 0; i <= runs; ++i) {
-    cudaEventRecord(start, stream.handle());
-    if (p.run(handle, into, algorithm, stream) != CUBLAS_STATUS_SUCCESS)
-      break;
-    cudaEventRecord(stop, stream.handle());
-    check(cudaEventSynchronize(stop), "a matrix product failed");
-    float ms = 0;
-    cudaEventElapsedTime(&ms, start, stop);
-    if (i > 0) // the first loads code
-      best = std::min(best, ms);
+std::string textOf(const cublasLtMatmulAlgo_t &algorithm) {
+  std::string text;
+  for (uint64_t word : algorithm.data) {
+    char hex[17];
+    std::snprintf(hex, sizeof hex, "%016llx",
+                  static_cast<unsigned long long>(word));
+    text += hex;
   }
-  cudaEventDestroy(start);
-  cudaEventDestroy(stop);
-  return best;
+  return text;
 }
 
-/// The fastest algorithm. Few runs tell the good ones from the rest, more tell
-/// the good ones apart.
+/// Throws Error if it is no such text.
+cublasLtMatmulAlgo_t algorithmOf(const std::string &text) {
+  cublasLtMatmulAlgo_t algorithm;
+  if (text.size() != 16 * std::size(algorithm.data) ||
+      text.find_first_not_of("0123456789abcdef") != std::string::npos)
+    throw Error("\"" + text + "\" is no plan of a matrix product",
+                "delete the file of plans that it stands in");
+  for (size_t i = 0; i < std::size(algorithm.data); ++i)
+    algorithm.data[i] = std::stoull(text.substr(16 * i, 16), nullptr, 16);
+  return algorithm;
+}
+
+/// The fastest algorithm for a product, which may overwrite `into`.
 cublasLtMatmulAlgo_t choose(cublasLtHandle_t handle, const Problem &p,
                             void *into, const Stream &stream,
                             const std::string &key) {
-  constexpr float worth_another_look = 1.1f;
   const auto proposed = propose(handle, p, 16);
-  std::vector<float> times;
-  for (const auto &result : proposed)
-    times.push_back(timeOf(handle, p, into, result.algo, stream, 4));
-  const auto fastest = std::min_element(times.begin(), times.end());
-  if (fastest == times.end() || std::isinf(*fastest))
+  const int chosen = fastestOf(stream, int(proposed.size()), [&](int i) {
+    return p.run(handle, into, proposed[i].algo, stream) ==
+           CUBLAS_STATUS_SUCCESS;
+  });
+  if (chosen < 0)
     throw Error("cuBLASLt has no kernel for the product " + key,
                 "dimensions of FP8 operands must be multiples of 16");
-  size_t chosen = fastest - times.begin();
-  float best = std::numeric_limits<float>::infinity();
-  for (size_t i = 0; i < times.size(); ++i) {
-    if (times[i] > *fastest * worth_another_look)
-      continue;
-    const float ms = timeOf(handle, p, into, proposed[i].algo, stream, 20);
-    if (ms < best) {
-      best = ms;
-      chosen = i;
-    }
-  }
   return proposed[chosen].algo;
+}
+
+cublasLtHandle_t handle() {
+  static cublasLtHandle_t handle = [] {
+    cublasLtHandle_t made;
+    checkLt(cublasLtCreate(&made), "start");
+    return made;
+  }();
+  return handle;
 }
 
 } // namespace
 
-GemmPlans &GemmPlans::get() {
-  static GemmPlans plans;
-  return plans;
-}
-
-GemmPlans::GemmPlans() { checkLt(cublasLtCreate(&handle), "start"); }
-
-std::string GemmPlans::header() const {
-  cudaDeviceProp properties;
-  int device = 0;
-  check(cudaGetDevice(&device), "no device");
-  check(cudaGetDeviceProperties(&properties, device), "no device");
-  return std::string("fp8c-gemm-plans 1, ") + properties.name + ", cuBLASLt " +
-         std::to_string(cublasLtGetVersion());
-}
-
-bool GemmPlans::read(const std::string &path) {
-  std::ifstream in(path);
-  std::string line;
-  if (!std::getline(in, line))
-    return true;
-  if (line != header())
-    return false;
-  while (std::getline(in, line)) {
-    size_t tab = line.find('\t');
-    cublasLtMatmulAlgo_t algorithm;
-    if (tab == std::string::npos ||
-        line.size() != tab + 1 + 16 * std::size(algorithm.data))
-      continue;
-    for (size_t i = 0; i < std::size(algorithm.data); ++i)
-      algorithm.data[i] =
-          std::stoull(line.substr(tab + 1 + 16 * i, 16), nullptr, 16);
-    known[line.substr(0, tab)] = algorithm;
-  }
-  return true;
-}
-
-void GemmPlans::write(const std::string &path, const Plans &plans) const {
-  std::ostringstream text;
-  text << header() << "\n";
-  for (const auto &[key, algorithm] : plans) {
-    text << key << "\t";
-    for (uint64_t word : algorithm.data) {
-      char hex[17];
-      std::snprintf(hex, sizeof hex, "%016llx",
-                    static_cast<unsigned long long>(word));
-      text << hex;
-    }
-    text << "\n";
-  }
-  runtime::writeFile(path, text.str());
-}
-
-void GemmPlans::use(const std::string &path) {
-  cache = path;
-  read(path);
-}
-
-bool GemmPlans::keep(const std::string &path) {
-  run_file = path;
-  const bool usable = read(path);
-  uses_more = !used.empty();
-  save();
-  return usable;
-}
-
-void GemmPlans::save() {
-  if (uses_more && !run_file.empty()) {
-    write(run_file, used);
-    uses_more = false;
-  }
-  if (!chose || cache.empty())
-    return;
-  std::error_code ignored; // a cache that cannot be written is only slower
-  std::filesystem::create_directories(
-      std::filesystem::path(cache).parent_path(), ignored);
-  try {
-    write(cache, known);
-    chose = false;
-  } catch (const Error &) {
-  }
-}
-
-void GemmPlans::run(const Stream &stream, const GemmShape &shape,
-                    Format a_format, const void *a, Format b_format,
-                    const void *b, Format c_format, void *c, bool accumulate,
-                    const float *scale_inv_a, const float *scale_inv_b,
-                    const void *bias) {
+void gemm(const Stream &stream, const GemmShape &shape, Format a_format,
+          const void *a, Format b_format, const void *b, Format c_format,
+          void *c, bool accumulate, const float *scale_inv_a,
+          const float *scale_inv_b, const void *bias) {
   const std::string key =
       keyOf(shape, a_format, b_format, c_format, accumulate, bias);
   if (isFP8(a_format) && (shape.transpose_a || !shape.transpose_b))
@@ -346,34 +254,25 @@ void GemmPlans::run(const Stream &stream, const GemmShape &shape,
                 "gives every operand the layout that it needs");
   const Problem p = describe(shape, a_format, a, b_format, b, c_format, c,
                              accumulate, scale_inv_a, scale_inv_b, bias);
-  auto plan = known.find(key);
-  if (stream.planning()) {
-    if (plan == known.end()) {
-      // Gradients, which are variables, must not change in the trial.
-      constexpr int64_t largest_gradient = int64_t(2) << 30;
-      const int64_t bytes = shape.batch * shape.m * shape.n * 4;
-      void *into = c;
-      if (accumulate || (c_format == Format::f32 && bytes <= largest_gradient))
-        check(cudaMalloc(&into, bytes), "no memory to plan a product");
-      plan = known.emplace(key, choose(handle, p, into, stream, key)).first;
-      if (into != c)
-        cudaFree(into);
-      chose = true;
-    }
-    uses_more |= used.insert(*plan).second;
+  const std::string *plan = Plans::get().find(key);
+  if (!stream.planning()) {
+    if (!plan)
+      throw Error("the product " + key + " was not planned");
+    checkLt(p.run(handle(), c, algorithmOf(*plan), stream),
+            "run the product " + key);
     return;
   }
-  if (plan == known.end())
-    throw Error("the product " + key + " was not planned");
-  checkLt(p.run(handle, c, plan->second, stream), "run the product " + key);
-}
-
-void gemm(const Stream &stream, const GemmShape &shape, Format a_format,
-          const void *a, Format b_format, const void *b, Format c_format,
-          void *c, bool accumulate, const float *scale_inv_a,
-          const float *scale_inv_b, const void *bias) {
-  GemmPlans::get().run(stream, shape, a_format, a, b_format, b, c_format, c,
-                       accumulate, scale_inv_a, scale_inv_b, bias);
+  if (plan)
+    return;
+  // Gradients, which are variables, must not change in the trial.
+  constexpr int64_t largest_gradient = int64_t(2) << 30;
+  const int64_t bytes = shape.batch * shape.m * shape.n * 4;
+  void *into = c;
+  if (accumulate || (c_format == Format::f32 && bytes <= largest_gradient))
+    check(cudaMalloc(&into, bytes), "no memory to plan a product");
+  Plans::get().add(key, textOf(choose(handle(), p, into, stream, key)));
+  if (into != c)
+    cudaFree(into);
 }
 
 } // namespace fp8c::library
