@@ -59,6 +59,15 @@ public:
   /// Nothing where the device cannot tell.
   virtual std::optional<uint64_t> measuredBytes() const { return {}; }
 
+  /// Takes the choices that a run stored in `path` for its library calls, as
+  /// far as this device makes any, and stores there what it chooses from now
+  /// on: they decide the last bits. Returns what the user should know, or "".
+  /// Throws Error if the file cannot be written.
+  virtual std::string keepPlans(const std::string &path) {
+    (void)path;
+    return "";
+  }
+
   /// One line for the start-up table: "CPU, 2 threads".
   virtual std::string describe() const = 0;
 

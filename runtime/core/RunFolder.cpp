@@ -34,6 +34,7 @@ std::string RunFolder::metricsPath() const {
 }
 
 std::string RunFolder::watchPath() const { return thePath + "/fp8.jsonl"; }
+std::string RunFolder::plansPath() const { return thePath + "/plans.txt"; }
 
 CheckpointFolder RunFolder::checkpoints() const {
   return CheckpointFolder(thePath + "/checkpoints");

@@ -2,6 +2,7 @@
 //
 //   run/config.json    program, data, tokenizer and options
 //   run/metrics.jsonl  one line per step
+//   run/plans.txt      on GPUs: the algorithm of each library call
 //   run/checkpoints/   see Checkpoint.h
 //   run/lock           held by the training that writes here
 //
@@ -39,6 +40,7 @@ public:
   const std::string &path() const { return thePath; }
   std::string metricsPath() const;
   std::string watchPath() const;
+  std::string plansPath() const;
   CheckpointFolder checkpoints() const;
 
   /// Makes the folder and takes its lock until this object goes. Throws Error

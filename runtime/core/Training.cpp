@@ -63,6 +63,7 @@ int Training::start(RunFolder &folder, const RunConfig &config,
   training.config.fingerprint = training.instance.manifest().fingerprint;
   training.config.dataTokens = training.data.size();
   folder.writeConfig(training.config);
+  training.instance.device().keepPlans(folder.plansPath());
   return training.loop(folder, RunState());
 }
 
@@ -98,6 +99,10 @@ int Training::resume(RunFolder &folder, const ResumeChanges &changes) {
                                training.data.size()),
                         "put the old file back, or start a new run");
   training.printConfiguration(folder);
+  const std::string note =
+      training.instance.device().keepPlans(folder.plansPath());
+  if (!note.empty())
+    print("note: " + note + "\n");
 
   std::vector<int64_t> steps = folder.checkpoints().steps();
   RunState state;

@@ -1,14 +1,17 @@
 //===- Attention.cpp - Attention by cuDNN ---------------------------------===//
 
-#include "cuda/Attention.h"
-
 #include "kernels/cuda/library.h"
 
 #include "core/Error.h"
+#include "cuda/Handles.h"
+#include "cuda/Plans.h"
 
+#include <algorithm>
 #include <map>
 #include <memory>
-#include <tuple>
+#include <sstream>
+#include <unordered_map>
+#include <vector>
 
 #if FP8C_HAVE_CUDNN
 #define CUDNN_FRONTEND_SKIP_JSON_LIB
@@ -26,6 +29,8 @@ using fe::graph::Graph;
 using fe::graph::Tensor_attributes;
 using runtime::Error;
 
+using Pointers = std::unordered_map<int64_t, void *>;
+
 enum Uid : int64_t { Q = 1, K, V, O, Lse, DO, DQ, DK, DV };
 
 cudnnHandle_t handle() {
@@ -40,14 +45,16 @@ cudnnHandle_t handle() {
   return handle;
 }
 
-using Key =
-    std::tuple<bool, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t,
-               int64_t, int64_t, int64_t, int64_t, float, bool, Format>;
-
-Key keyOf(bool backward, const AttentionShape &s, Format format) {
-  return {backward,   s.batch,    s.seq,      s.kv_seq,   s.heads,
-          s.kv_heads, s.head_dim, s.q_stride, s.k_stride, s.v_stride,
-          s.o_stride, s.scale,    s.causal,   format};
+/// What plans are kept under.
+std::string keyOf(bool backward, const AttentionShape &s, Format format) {
+  std::ostringstream text;
+  text << "attention" << (backward ? "_backward " : " ") << s.batch << "x"
+       << s.seq << "x" << s.kv_seq << " heads " << s.heads << ":" << s.kv_heads
+       << "x" << s.head_dim << " strides " << s.q_stride << "," << s.k_stride
+       << "," << s.v_stride << "," << s.o_stride << " scale " << s.scale
+       << (s.causal ? " causal" : "")
+       << (format == Format::bf16 ? " bf16" : " f16");
+  return text.str();
 }
 
 /// A tensor [batch, heads, tokens, head_dim] with heads side by side.
@@ -117,28 +124,82 @@ std::shared_ptr<Graph> build(bool backward, const AttentionShape &s,
     set(dk, kv_like("dk", DK, s.k_stride));
     set(dv, kv_like("dv", DV, s.v_stride));
   }
-  auto status = graph->build(handle(), {fe::HeurMode_t::A});
+  auto status = graph->validate();
+  if (status.is_good())
+    status = graph->build_operation_graph(handle());
+  if (status.is_good())
+    status = graph->create_execution_plans({fe::HeurMode_t::A});
   if (status.is_bad())
     throw Error("cuDNN has no attention for this shape: " +
                 status.get_message());
   return graph;
 }
 
+/// A graph and the one of its plans that is executed.
+struct Planned {
+  std::shared_ptr<Graph> graph;
+  int64_t plan = -1;
+  uint64_t bytes = 0; ///< of workspace
+
+  bool execute(const Stream &stream, Pointers &pointers, void *workspace) {
+    cudnnSetStream(handle(), stream.handle());
+    return graph->execute_plan_at_index(handle(), pointers, workspace, plan)
+        .is_good();
+  }
+};
+
+std::string nameOf(const Planned &p) {
+  std::string name;
+  (void)p.graph->get_plan_name_at_index(p.plan, name);
+  return name;
+}
+
+/// The plans that this device can execute, most promising first.
+std::vector<Planned> proposed(const std::shared_ptr<Graph> &graph) {
+  std::vector<Planned> plans;
+  for (int64_t i = 0; i < graph->get_execution_plan_count(); ++i)
+    if (graph->build_plan_at_index(handle(), i).is_good())
+      plans.push_back(
+          {graph, i, uint64_t(graph->get_workspace_size_plan_at_index(i))});
+  if (plans.empty())
+    throw Error("cuDNN has no attention for this shape");
+  return plans;
+}
+
+/// The plan stored under `key`, or else the fastest of those that need no more
+/// workspace than the first.
+Planned choose(const Stream &stream, const std::string &key,
+               const std::shared_ptr<Graph> &graph, Pointers &pointers) {
+  std::vector<Planned> plans = proposed(graph);
+  if (const std::string *stored = Plans::get().find(key))
+    for (const Planned &p : plans)
+      if (nameOf(p) == *stored)
+        return p;
+  const uint64_t bytes = plans.front().bytes;
+  int fastest = 0;
+  void *workspace = nullptr;
+  if (!bytes || cudaMalloc(&workspace, bytes) == cudaSuccess)
+    fastest = std::max(0, fastestOf(stream, int(plans.size()), [&](int i) {
+                         return plans[i].bytes <= bytes &&
+                                plans[i].execute(stream, pointers, workspace);
+                       }));
+  else
+    cudaGetLastError(); // or the next call would report it
+  cudaFree(workspace);
+  Plans::get().add(key, nameOf(plans[fastest]));
+  return plans[fastest];
+}
+
 void run(const Stream &stream, bool backward, const AttentionShape &shape,
-         Format format, std::unordered_map<int64_t, void *> pointers) {
-  static std::map<Key, std::shared_ptr<Graph>> graphs;
-  auto &graph = graphs[keyOf(backward, shape, format)];
-  if (!graph)
-    graph = build(backward, shape, format);
-  int64_t bytes = 0;
-  (void)graph->get_workspace_size(bytes);
-  void *workspace = stream.workspace<unsigned char>(uint64_t(bytes));
-  if (stream.planning())
-    return;
-  cudnnSetStream(handle(), stream.handle());
-  auto status = graph->execute(handle(), pointers, workspace);
-  if (status.is_bad())
-    throw Error("cuDNN's attention failed: " + status.get_message());
+         Format format, Pointers pointers) {
+  static std::map<std::string, Planned> planned;
+  const std::string key = keyOf(backward, shape, format);
+  Planned &p = planned[key];
+  if (!p.graph)
+    p = choose(stream, key, build(backward, shape, format), pointers);
+  void *workspace = stream.workspace<unsigned char>(p.bytes);
+  if (!stream.planning() && !p.execute(stream, pointers, workspace))
+    throw Error("cuDNN's attention failed: " + key);
 }
 
 void *address(const void *p) { return const_cast<void *>(p); }
@@ -146,6 +207,8 @@ void *address(const void *p) { return const_cast<void *>(p); }
 } // namespace
 
 void startAttention() { handle(); }
+
+std::string attention_version() { return std::to_string(cudnnGetVersion()); }
 
 bool has_attention(const AttentionShape &s, Format format) {
   return (format == Format::bf16 || format == Format::f16) &&
@@ -177,6 +240,7 @@ void attention_backward(const Stream &stream, const AttentionShape &shape,
 
 #else // without cuDNN: programs take their own kernels
 
+std::string attention_version() { return "none"; }
 void startAttention() {}
 bool has_attention(const AttentionShape &, Format) { return false; }
 void attention(const Stream &, const AttentionShape &, Format, const void *,

@@ -11,9 +11,9 @@
 #include "core/Error.h"
 #include "core/Manifest.h"
 #include "core/Text.h"
-#include "cuda/Attention.h"
-#include "cuda/Gemm.h"
+#include "cuda/Handles.h"
 #include "cuda/Pattern.h"
+#include "cuda/Plans.h"
 #include "kernels/cuda/stream.h"
 
 #include <algorithm>
@@ -40,7 +40,7 @@ std::string planFile() {
   if (!cache && !home)
     return "";
   return (cache ? std::string(cache) : std::string(home) + "/.cache") +
-         "/fp8c/gemm-plans.txt";
+         "/fp8c/plans.txt";
 }
 
 uint64_t freeBytes() {
@@ -79,6 +79,14 @@ public:
   }
   std::optional<uint64_t> measuredBytes() const override {
     return startBytes - std::min(startBytes, freeBytes());
+  }
+  std::string keepPlans(const std::string &path) override {
+    if (library::Plans::get().keep(path))
+      return "";
+    return concat("the plans in ", path,
+                  " are of another GPU or library version: products and "
+                  "attention are planned anew, and results may differ in the "
+                  "last bits");
   }
   std::string describe() const override;
   int computeCapability() const override {
@@ -147,10 +155,11 @@ CudaDevice::CudaDevice() {
                 "use an Ada, Hopper or Blackwell GPU, or --target cpu");
   checkCuda(cudaStreamCreateWithFlags(&context.stream, cudaStreamNonBlocking),
             "cannot make a stream");
-  library::GemmPlans::get().use(planFile());
+  library::startGemm();
   library::startAttention();
   startBytes = freeBytes();
   growWorkspace(min_workspace_bytes);
+  library::Plans::get().use(planFile());
 }
 
 CudaDevice::~CudaDevice() {
@@ -240,7 +249,7 @@ void CudaDevice::plan(Fp8cFunction function, Prepared &state) {
   }
   context.planning = false;
   growWorkspace(context.workspace_needed);
-  library::GemmPlans::get().save();
+  library::Plans::get().save();
 }
 
 void CudaDevice::capture(Fp8cFunction function, Prepared &state) {

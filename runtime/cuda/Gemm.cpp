@@ -8,15 +8,14 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "cuda/Gemm.h"
+#include "kernels/cuda/library.h"
 
 #include "core/Error.h"
-#include "core/OutputFile.h"
+#include "cuda/Handles.h"
+#include "cuda/Plans.h"
 
-#include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <limits>
+#include <cublasLt.h>
+
 #include <memory>
 #include <sstream>
 #include <vector>
@@ -193,99 +192,61 @@ propose(cublasLtHandle_t handle, const Problem &p, int most) {
   return results;
 }
 
-/// The time of the fastest of a few runs.
-float timeOf(cublasLtHandle_t handle, const Problem &p, void *into,
-             const cublasLtMatmulAlgo_t &algorithm, const Stream &stream) {
-  cudaEvent_t start, stop;
-  check(cudaEventCreate(&start), "cannot make an event");
-  check(cudaEventCreate(&stop), "cannot make an event");
-  float best = std::numeric_limits<float>::infinity();
-  for (int i = 0; i < 5; ++i) {
-    cudaEventRecord(start, stream.handle());
-    if (p.run(handle, into, algorithm, stream) != CUBLAS_STATUS_SUCCESS)
-      break;
-    cudaEventRecord(stop, stream.handle());
-    check(cudaEventSynchronize(stop), "a matrix product failed");
-    float ms = 0;
-    cudaEventElapsedTime(&ms, start, stop);
-    if (i > 0) // the first loads code
-      best = std::min(best, ms);
+std::string textOf(const cublasLtMatmulAlgo_t &algorithm) {
+  std::string text;
+  for (uint64_t word : algorithm.data) {
+    char hex[17];
+    std::snprintf(hex, sizeof hex, "%016llx",
+                  static_cast<unsigned long long>(word));
+    text += hex;
   }
-  cudaEventDestroy(start);
-  cudaEventDestroy(stop);
-  return best;
+  return text;
+}
+
+/// Throws Error if it is no such text.
+cublasLtMatmulAlgo_t algorithmOf(const std::string &text) {
+  cublasLtMatmulAlgo_t algorithm;
+  if (text.size() != 16 * std::size(algorithm.data) ||
+      text.find_first_not_of("0123456789abcdef") != std::string::npos)
+    throw Error("\"" + text + "\" is no plan of a matrix product",
+                "delete the file of plans that it stands in");
+  for (size_t i = 0; i < std::size(algorithm.data); ++i)
+    algorithm.data[i] = std::stoull(text.substr(16 * i, 16), nullptr, 16);
+  return algorithm;
+}
+
+/// The fastest algorithm for a product, which may overwrite `into`.
+cublasLtMatmulAlgo_t choose(cublasLtHandle_t handle, const Problem &p,
+                            void *into, const Stream &stream,
+                            const std::string &key) {
+  const auto proposed = propose(handle, p, 16);
+  const int chosen = fastestOf(stream, int(proposed.size()), [&](int i) {
+    return p.run(handle, into, proposed[i].algo, stream) ==
+           CUBLAS_STATUS_SUCCESS;
+  });
+  if (chosen < 0)
+    throw Error("cuBLASLt has no kernel for the product " + key,
+                "dimensions of FP8 operands must be multiples of 16");
+  return proposed[chosen].algo;
+}
+
+cublasLtHandle_t handle() {
+  static cublasLtHandle_t handle = [] {
+    cublasLtHandle_t made;
+    checkLt(cublasLtCreate(&made), "start");
+    return made;
+  }();
+  return handle;
 }
 
 } // namespace
 
-GemmPlans &GemmPlans::get() {
-  static GemmPlans plans;
-  return plans;
-}
+void startGemm() { handle(); }
 
-GemmPlans::GemmPlans() { checkLt(cublasLtCreate(&handle), "start"); }
-
-std::string GemmPlans::header() const {
-  cudaDeviceProp properties;
-  int device = 0;
-  check(cudaGetDevice(&device), "no device");
-  check(cudaGetDeviceProperties(&properties, device), "no device");
-  return std::string("fp8c-gemm-plans 1, ") + properties.name + ", cuBLASLt " +
-         std::to_string(cublasLtGetVersion());
-}
-
-void GemmPlans::use(const std::string &path) {
-  save();
-  file = path;
-  changed = false;
-  algorithms.clear();
-  std::ifstream in(path);
-  std::string line;
-  if (!std::getline(in, line) || line != header())
-    return;
-  while (std::getline(in, line)) {
-    size_t tab = line.find('\t');
-    cublasLtMatmulAlgo_t algorithm;
-    if (tab == std::string::npos ||
-        line.size() != tab + 1 + 16 * std::size(algorithm.data))
-      continue;
-    for (size_t i = 0; i < std::size(algorithm.data); ++i)
-      algorithm.data[i] =
-          std::stoull(line.substr(tab + 1 + 16 * i, 16), nullptr, 16);
-    algorithms[line.substr(0, tab)] = algorithm;
-  }
-}
-
-void GemmPlans::save() {
-  if (!changed || file.empty())
-    return;
-  std::ostringstream text;
-  text << header() << "\n";
-  for (const auto &[key, algorithm] : algorithms) {
-    text << key << "\t";
-    for (uint64_t word : algorithm.data) {
-      char hex[17];
-      std::snprintf(hex, sizeof hex, "%016llx",
-                    static_cast<unsigned long long>(word));
-      text << hex;
-    }
-    text << "\n";
-  }
-  std::error_code ignored; // a cache that cannot be written is only slower
-  std::filesystem::create_directories(std::filesystem::path(file).parent_path(),
-                                      ignored);
-  try {
-    runtime::writeFile(file, text.str());
-    changed = false;
-  } catch (const Error &) {
-  }
-}
-
-void GemmPlans::run(const Stream &stream, const GemmShape &shape,
-                    Format a_format, const void *a, Format b_format,
-                    const void *b, Format c_format, void *c, bool accumulate,
-                    const float *scale_inv_a, const float *scale_inv_b,
-                    const void *bias) {
+void gemm(const Stream &stream, const GemmShape &shape, Format a_format,
+          const void *a, Format b_format, const void *b, Format c_format,
+          void *c, bool accumulate, const float *scale_inv_a,
+          const float *scale_inv_b, const void *bias) {
   const std::string key =
       keyOf(shape, a_format, b_format, c_format, accumulate, bias);
   if (isFP8(a_format) && (shape.transpose_a || !shape.transpose_b))
@@ -296,45 +257,25 @@ void GemmPlans::run(const Stream &stream, const GemmShape &shape,
                 "gives every operand the layout that it needs");
   const Problem p = describe(shape, a_format, a, b_format, b, c_format, c,
                              accumulate, scale_inv_a, scale_inv_b, bias);
-  auto found = algorithms.find(key);
-  if (stream.planning()) {
-    if (found != algorithms.end())
-      return;
-    // Gradients, which are variables, must not change in the trial.
-    constexpr int64_t largest_gradient = int64_t(2) << 30;
-    const int64_t bytes = shape.batch * shape.m * shape.n * 4;
-    void *into = c;
-    if (accumulate || (c_format == Format::f32 && bytes <= largest_gradient))
-      check(cudaMalloc(&into, bytes), "no memory to plan a product");
-    float best = std::numeric_limits<float>::infinity();
-    cublasLtMatmulAlgo_t chosen;
-    for (const auto &result : propose(handle, p, 16)) {
-      float ms = timeOf(handle, p, into, result.algo, stream);
-      if (ms < best) {
-        best = ms;
-        chosen = result.algo;
-      }
-    }
-    if (into != c)
-      cudaFree(into);
-    if (best == std::numeric_limits<float>::infinity())
-      throw Error("cuBLASLt has no kernel for the product " + key,
-                  "dimensions of FP8 operands must be multiples of 16");
-    algorithms[key] = chosen;
-    changed = true;
+  const std::string *plan = Plans::get().find(key);
+  if (!stream.planning()) {
+    if (!plan)
+      throw Error("the product " + key + " was not planned");
+    checkLt(p.run(handle(), c, algorithmOf(*plan), stream),
+            "run the product " + key);
     return;
   }
-  if (found == algorithms.end())
-    throw Error("the product " + key + " was not planned");
-  checkLt(p.run(handle, c, found->second, stream), "run the product " + key);
-}
-
-void gemm(const Stream &stream, const GemmShape &shape, Format a_format,
-          const void *a, Format b_format, const void *b, Format c_format,
-          void *c, bool accumulate, const float *scale_inv_a,
-          const float *scale_inv_b, const void *bias) {
-  GemmPlans::get().run(stream, shape, a_format, a, b_format, b, c_format, c,
-                       accumulate, scale_inv_a, scale_inv_b, bias);
+  if (plan)
+    return;
+  // Gradients, which are variables, must not change in the trial.
+  constexpr int64_t largest_gradient = int64_t(2) << 30;
+  const int64_t bytes = shape.batch * shape.m * shape.n * 4;
+  void *into = c;
+  if (accumulate || (c_format == Format::f32 && bytes <= largest_gradient))
+    check(cudaMalloc(&into, bytes), "no memory to plan a product");
+  Plans::get().add(key, textOf(choose(handle(), p, into, stream, key)));
+  if (into != c)
+    cudaFree(into);
 }
 
 } // namespace fp8c::library

@@ -83,7 +83,7 @@ __global__ void __launch_bounds__(loss_threads + warp_size)
                                   int64_t classes, int64_t ignore_index) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
   namespace ptx = cuda::ptx;
-  extern __shared__ __align__(16) unsigned char shared[];
+  extern __shared__ __align__(32) unsigned char shared[];
   __shared__ StreamBarriers barriers;
   T *const buffers[2] = {reinterpret_cast<T *>(shared),
                          reinterpret_cast<T *>(shared) + classes};
@@ -110,16 +110,20 @@ __global__ void __launch_bounds__(loss_threads + warp_size)
     wait(&barriers.here[b], turn / 2);
     if (counts(label, ignore_index)) {
       const float at_label = load(row, label);
+      // Not through load(), which takes the read-only path of global memory.
+      auto logits_at = [&](int64_t j) {
+        return decode(*reinterpret_cast<const Codes<T, N> *>(row + j));
+      };
       Softmax s;
       for (int64_t j = threadIdx.x * N; j < classes; j += loss_threads * N)
-        s.add(load(row, Index<N>{j}));
+        s.add(logits_at(j));
       const float lse = s.reduce();
       if (threadIdx.x == 0)
         losses[i] = lse - at_label;
       for (int64_t j = threadIdx.x * N; j < classes; j += loss_threads * N)
         store(row, Index<N>{j},
-              loss_gradient(Softmax::exponentials(load(row, Index<N>{j}), lse),
-                            j, label, factor));
+              loss_gradient(Softmax::exponentials(logits_at(j), lse), j, label,
+                            factor));
     } else {
       for (int64_t j = threadIdx.x * N; j < classes; j += loss_threads * N)
         store(row, Index<N>{j}, 0.0f);

@@ -12,6 +12,8 @@
 #include "kernels/common/types.h"
 #include "kernels/cuda/stream.h"
 
+#include <string>
+
 namespace fp8c {
 
 enum class Format { f32, bf16, f16, e4m3, e5m2 };
@@ -46,6 +48,9 @@ void gemm(const Stream &stream, const GemmShape &shape, Format a_format,
 
 /// Whether cuDNN does this attention on this device: bf16 or f16.
 bool has_attention(const AttentionShape &shape, Format format);
+
+/// cuDNN's version, or "none".
+std::string attention_version();
 
 /// lse is [batch, heads, seq].
 void attention(const Stream &stream, const AttentionShape &shape, Format format,

@@ -1,0 +1,148 @@
+//===- Plans.cpp - Which algorithm each library call takes ----------------===//
+
+#include "cuda/Plans.h"
+
+#include "core/Error.h"
+#include "core/OutputFile.h"
+#include "kernels/cuda/library.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cublasLt.h>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <sstream>
+#include <vector>
+
+namespace fp8c::library {
+namespace {
+
+/// What plans depend on.
+std::string header() {
+  cudaDeviceProp properties;
+  int device = 0;
+  check(cudaGetDevice(&device), "no device");
+  check(cudaGetDeviceProperties(&properties, device), "no device");
+  std::ostringstream text;
+  text << "fp8c-plans 1, " << properties.name << ", cuBLASLt "
+       << cublasLtGetVersion() << ", cuDNN " << attention_version();
+  return text.str();
+}
+
+void write(const std::string &path,
+           const std::map<std::string, std::string> &plans) {
+  std::string text = header() + "\n";
+  for (const auto &[call, plan] : plans)
+    text += call + "\t" + plan + "\n";
+  runtime::writeFile(path, text);
+}
+
+/// The time of the fastest of some runs in ms; infinity if it does not run.
+float timeOf(const Stream &stream, int runs, const std::function<bool()> &run) {
+  cudaEvent_t start, stop;
+  check(cudaEventCreate(&start), "cannot make an event");
+  check(cudaEventCreate(&stop), "cannot make an event");
+  float best = std::numeric_limits<float>::infinity();
+  for (int i = 0; i <= runs; ++i) {
+    cudaEventRecord(start, stream.handle());
+    if (!run())
+      break;
+    cudaEventRecord(stop, stream.handle());
+    check(cudaEventSynchronize(stop), "a library call failed");
+    float ms = 0;
+    cudaEventElapsedTime(&ms, start, stop);
+    if (i > 0) // the first loads code
+      best = std::min(best, ms);
+  }
+  cudaEventDestroy(start);
+  cudaEventDestroy(stop);
+  return best;
+}
+
+} // namespace
+
+int fastestOf(const Stream &stream, int count,
+              const std::function<bool(int)> &run) {
+  constexpr float worthAnotherLook = 1.1f;
+  constexpr int fewRuns = 4, moreRuns = 20;
+  auto time = [&](int i, int runs) {
+    return timeOf(stream, runs, [&] { return run(i); });
+  };
+  std::vector<float> times;
+  for (int i = 0; i < count; ++i)
+    times.push_back(time(i, fewRuns));
+  const auto least = std::min_element(times.begin(), times.end());
+  if (least == times.end() || std::isinf(*least))
+    return -1;
+  const float limit = *least * worthAnotherLook;
+  for (int i = 0; i < count; ++i)
+    times[i] = times[i] <= limit ? time(i, moreRuns)
+                                 : std::numeric_limits<float>::infinity();
+  return int(std::min_element(times.begin(), times.end()) - times.begin());
+}
+
+Plans &Plans::get() {
+  static Plans plans;
+  return plans;
+}
+
+bool Plans::read(const std::string &path) {
+  std::ifstream in(path);
+  std::string line;
+  if (!std::getline(in, line))
+    return true;
+  if (line != header())
+    return false;
+  while (std::getline(in, line))
+    if (size_t tab = line.find('\t'); tab != std::string::npos)
+      known[line.substr(0, tab)] = line.substr(tab + 1);
+  return true;
+}
+
+void Plans::use(const std::string &path) {
+  cache = path;
+  read(path);
+}
+
+bool Plans::keep(const std::string &path) {
+  runFile = path;
+  const bool usable = read(path);
+  usesMore = !used.empty();
+  save();
+  return usable;
+}
+
+void Plans::save() {
+  if (usesMore && !runFile.empty()) {
+    write(runFile, used);
+    usesMore = false;
+  }
+  if (!choseMore || cache.empty())
+    return;
+  std::error_code ignored; // a cache that cannot be written is only slower
+  std::filesystem::create_directories(
+      std::filesystem::path(cache).parent_path(), ignored);
+  try {
+    write(cache, known);
+    choseMore = false;
+  } catch (const runtime::Error &) {
+  }
+}
+
+const std::string *Plans::find(const std::string &call) {
+  const auto plan = known.find(call);
+  if (plan == known.end())
+    return nullptr;
+  usesMore |= used.insert(*plan).second;
+  return &plan->second;
+}
+
+const std::string &Plans::add(const std::string &call,
+                              const std::string &plan) {
+  known[call] = plan;
+  choseMore = true;
+  return *find(call);
+}
+
+} // namespace fp8c::library
