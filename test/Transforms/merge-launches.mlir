@@ -138,10 +138,10 @@ exec.kernel @partials rows (%x: memref<*xf32>, %p: memref<*xf32>) inputs 1 attri
   }
 }
 exec.kernel @total columns (%p: memref<*xf32>, %y: memref<*xf32>) inputs 1 attributes {arg_names = ["p", "y"]} {
-  exec.each {
+  exec.column_sum %y {
     %0 = exec.load %p full : memref<*xf32>
-    exec.sum_rows %0, %y : memref<*xf32>
-  }
+    exec.yield %0
+  } : memref<*xf32>
 }
 // CHECK-LABEL: func.func @sums(
 // CHECK: exec.launch @partials over[128, 64] (%arg0, %[[P:[^)]*]]) {phase = "dgrad"}
