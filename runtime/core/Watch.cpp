@@ -69,9 +69,12 @@ Watch::Watch(const Instance &theInstance, WatchOptions theOptions)
   }
   std::string example;
   for (const Variable &variable : instance.manifest().variables) {
-    if (variable.role != Role::Scale)
+    std::string name = withoutSuffix(variable.name, ".scale_inv");
+    bool ofTiles = !name.empty();
+    if (!ofTiles && variable.role != Role::Scale)
       continue;
-    std::string name = withoutSuffix(variable.name, ".scale");
+    if (!ofTiles)
+      name = withoutSuffix(variable.name, ".scale");
     bool matches = std::regex_search(name, pattern);
     if (!withoutSuffix(variable.name, ".clamps").empty())
       clamps.push_back(&variable);
@@ -79,7 +82,8 @@ Watch::Watch(const Instance &theInstance, WatchOptions theOptions)
       continue;
     example = example.empty() ? name : example;
     if (matches)
-      tensors.push_back({instance.manifest().findVariable(name), &variable});
+      tensors.push_back({name, instance.manifest().findVariable(name),
+                         ofTiles ? nullptr : &variable});
   }
   if (tensors.empty())
     throw Error(example.empty()
@@ -108,14 +112,16 @@ void Watch::observe(int64_t step,
   };
   std::vector<unsigned char> bytes;
   for (const Tensor &tensor : tensors) {
-    std::vector<float> scale(tensor.scale->elements());
-    instance.read(*tensor.scale, scale.data());
-    std::string name = withoutSuffix(tensor.scale->name, ".scale");
+    const std::string &name = tensor.name;
     OrderedJson &entry = entries[name];
-    entry["scale"] = scale[0];
-    if (!tensor.codes) { // delayed: a window stands behind the state's header
-      entry["amax"] = scale[sizeof(ScaleState) / sizeof(float)];
-      continue;
+    if (tensor.scale) {
+      std::vector<float> scale(tensor.scale->elements());
+      instance.read(*tensor.scale, scale.data());
+      entry["scale"] = scale[0];
+      if (!tensor.codes) { // delayed: a window stands behind the state's header
+        entry["amax"] = scale[sizeof(ScaleState) / sizeof(float)];
+        continue;
+      }
     }
     bytes.resize(tensor.codes->bytes());
     instance.read(*tensor.codes, bytes.data());

@@ -39,7 +39,11 @@ public:
 
 private:
   struct Tensor {
-    const Variable *codes = nullptr, *scale = nullptr;
+    std::string name;
+    /// Null for sites with delayed scaling.
+    const Variable *codes = nullptr;
+    /// Null where every tile has a scale of its own.
+    const Variable *scale = nullptr;
   };
 
   const Instance &instance;

@@ -52,6 +52,25 @@ const char *nameOf(Format format) {
   return names[int(format)];
 }
 
+cublasLtMatmulMatrixScale_t scaleModeOf(Granularity granularity) {
+  switch (granularity) {
+  case Granularity::tensor:
+    break;
+  case Granularity::row:
+    return CUBLASLT_MATMUL_MATRIX_SCALE_OUTER_VEC_32F;
+  case Granularity::block_1x128:
+    return CUBLASLT_MATMUL_MATRIX_SCALE_VEC128_32F;
+  case Granularity::block_128x128:
+    return CUBLASLT_MATMUL_MATRIX_SCALE_BLK128x128_32F;
+  }
+  return CUBLASLT_MATMUL_MATRIX_SCALE_SCALAR_32F;
+}
+
+const char *nameOf(Granularity granularity) {
+  const char *names[] = {"tensor", "row", "1x128", "128x128"};
+  return names[int(granularity)];
+}
+
 bool isFP8(Format format) {
   return format == Format::e4m3 || format == Format::e5m2;
 }
@@ -129,6 +148,12 @@ Problem describe(const GemmShape &s, Format a_format, const void *a,
     set(p, CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, scale_inv_b);
   if (scale_inv_a)
     set(p, CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, scale_inv_a);
+  if (s.granularity_b != Granularity::tensor)
+    set(p, CUBLASLT_MATMUL_DESC_A_SCALE_MODE,
+        int32_t(scaleModeOf(s.granularity_b)));
+  if (s.granularity_a != Granularity::tensor)
+    set(p, CUBLASLT_MATMUL_DESC_B_SCALE_MODE,
+        int32_t(scaleModeOf(s.granularity_a)));
   if (isFP8(a_format))
     set(p, CUBLASLT_MATMUL_DESC_FAST_ACCUM, int8_t(s.fast_accum));
   if (bias) {
@@ -161,6 +186,10 @@ std::string keyOf(const GemmShape &s, Format a, Format b, Format c,
     text << " +=";
   if (bias)
     text << " bias";
+  if (s.granularity_a != Granularity::tensor ||
+      s.granularity_b != Granularity::tensor)
+    text << " scales " << nameOf(s.granularity_a) << "*"
+         << nameOf(s.granularity_b);
   if (isFP8(a) && s.fast_accum)
     text << " fast";
   return text.str();

@@ -157,3 +157,59 @@ func.func @key(%x: tensor<4xf32>, %s: tensor<f32>) -> !fp8.scaled<4xf8E4M3FN> {
   %q, %k = fp8.quantize %x, %s key %s : tensor<4xf32> -> !fp8.scaled<4xf8E4M3FN>
   return %q : !fp8.scaled<4xf8E4M3FN>
 }
+
+// -----
+
+func.func @quantize_tiles_none(%x: tensor<16x128xf32>) {
+  // expected-error@+1 {{makes one scale per tile, but '!fp8.scaled<16x128xf8E4M3FN>' has no tiles: use fp8.quantize}}
+  %q = fp8.quantize_tiles %x : tensor<16x128xf32> -> !fp8.scaled<16x128xf8E4M3FN>
+  return
+}
+
+// -----
+
+func.func @quantize_tiles_storage(%x: tensor<16x128xf32>) {
+  // expected-error@+1 {{quantises to FP8, but the storage is f16}}
+  %q = fp8.quantize_tiles %x contracting [1] : tensor<16x128xf32> -> !fp8.scaled<16x128xf16, tile<[1, ?]>>
+  return
+}
+
+// -----
+
+func.func @quantize_tiles_shape(%x: tensor<16x128xf32>) {
+  // expected-error@+1 {{expects operand and result of one shape}}
+  %q = fp8.quantize_tiles %x contracting [1] : tensor<16x128xf32> -> !fp8.scaled<128x16xf8E4M3FN, tile<[1, ?]>>
+  return
+}
+
+// -----
+
+func.func @quantize_tiles_margin(%x: tensor<16x128xf32>) {
+  // expected-error@+1 {{margin must not be negative}}
+  %q = fp8.quantize_tiles %x contracting [1] {margin = -1} : tensor<16x128xf32> -> !fp8.scaled<16x128xf8E4M3FN, tile<[1, ?]>>
+  return
+}
+
+// -----
+
+func.func @quantize_tiles_unsaid(%x: tensor<16x128xf32>) {
+  // expected-error@+1 {{must say 'contracting' which dimensions its tiles lie along}}
+  %q = fp8.quantize_tiles %x : tensor<16x128xf32> -> !fp8.scaled<16x128xf8E4M3FN, tile<[1, ?]>>
+  return
+}
+
+// -----
+
+func.func @quantize_tiles_gap(%x: tensor<16x128x2xf32>) {
+  // expected-error@+1 {{contracted dimensions must stand together, ascending}}
+  %q = fp8.quantize_tiles %x contracting [0, 2] : tensor<16x128x2xf32> -> !fp8.scaled<16x128x2xf8E4M3FN, tile<[?, 1, ?]>>
+  return
+}
+
+// -----
+
+func.func @quantize_tiles_middle(%x: tensor<16x128x2xf32>) {
+  // expected-error@+1 {{contracted dimensions must be the first or the last of 3}}
+  %q = fp8.quantize_tiles %x contracting [1] : tensor<16x128x2xf32> -> !fp8.scaled<16x128x2xf8E4M3FN, tile<[1, ?, 1]>>
+  return
+}

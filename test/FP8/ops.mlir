@@ -54,6 +54,17 @@ func.func @matmul(%x: !fp8.scaled<2x16x32xf8E4M3FN>, %w: !fp8.scaled<32x64xf8E4M
   return %y, %dx, %dw : tensor<2x16x64xbf16>, tensor<2x16x32xbf16>, tensor<32x64xf32>
 }
 
+// CHECK-LABEL: func.func @quantize_tiles(
+func.func @quantize_tiles(%x: tensor<2x128x256xbf16>, %w: tensor<256x384xf32>) {
+  // CHECK: fp8.quantize_tiles %{{.*}} contracting [2] {margin = 1 : i64, pow2} : tensor<2x128x256xbf16> -> !fp8.scaled<2x128x256xf8E4M3FN, tile<[1, 1, 128]>>
+  %0 = fp8.quantize_tiles %x contracting [2] {margin = 1, pow2} : tensor<2x128x256xbf16> -> !fp8.scaled<2x128x256xf8E4M3FN, tile<[1, 1, 128]>>
+  // CHECK: fp8.quantize_tiles %{{.*}} contracting [0, 1] : tensor<2x128x256xbf16> -> !fp8.scaled<2x128x256xf8E5M2, tile<[?, ?, 1]>>
+  %1 = fp8.quantize_tiles %x contracting [0, 1] : tensor<2x128x256xbf16> -> !fp8.scaled<2x128x256xf8E5M2, tile<[?, ?, 1]>>
+  // CHECK: fp8.quantize_tiles %{{.*}} {pow2} : tensor<256x384xf32> -> !fp8.scaled<256x384xf8E4M3FN, tile<[128, 128]>>
+  %2 = fp8.quantize_tiles %w {pow2} : tensor<256x384xf32> -> !fp8.scaled<256x384xf8E4M3FN, tile<[128, 128]>>
+  return
+}
+
 // Rows scaled each by its own maximum stay rows when both operands' are contracted.
 // CHECK-LABEL: func.func @tiles(
 func.func @tiles(%x: !fp8.scaled<16x32xf8E4M3FN, tile<[1, ?]>>, %w: !fp8.scaled<64x32xf8E4M3FN, tile<[1, ?]>>)

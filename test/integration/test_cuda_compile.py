@@ -10,7 +10,8 @@ from support import run
 NVCC = shutil.which("nvcc") or shutil.which("nvcc", path="/usr/local/cuda/bin")
 needs_nvcc = pytest.mark.skipif(not NVCC, reason="no CUDA toolkit on this machine")
 
-SHAPE = ["--layers", 1, "--d-model", 64, "--heads", 2, "--vocab", 128, "--seq", 32]
+# Multiples of 128, which the blocks of fp8-block need.
+SHAPE = ["--layers", 1, "--d-model", 128, "--heads", 2, "--vocab", 128, "--seq", 64]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def has_gpu():
 
 
 @needs_nvcc
-@pytest.mark.parametrize("family, recipe", [("gpt2", "f32"), ("gpt2", "fp8-delayed"), ("gpt2", "fp8-lm"), ("llama", "bf16"), ("llama", "fp8-current")])
+@pytest.mark.parametrize("family, recipe", [("gpt2", "f32"), ("gpt2", "fp8-delayed"), ("gpt2", "fp8-lm"), ("gpt2", "fp8-block"), ("llama", "bf16"), ("llama", "fp8-current"), ("llama", "fp8-rowwise")])
 def test_compiles(models, tmp_path, family, recipe):
     program = tmp_path / "program.fp8x"
     run("fp8c", "compile", models / f"{family}.onnx", "--recipe", recipe, "--batch", 2, "--target", "cuda", "-o", program)

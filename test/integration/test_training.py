@@ -15,8 +15,8 @@ import pytest
 
 from support import BIN, call, read_safetensors, run, start
 
-RECIPES = ["f32", "bf16", "fp8-delayed", "fp8-current"]
-FP8_RECIPES = RECIPES[2:]
+RECIPES = ["f32", "bf16", "fp8-delayed", "fp8-current", "fp8-rowwise"]
+FP8_RECIPES = ["fp8-delayed", "fp8-current"]  # with one scale per tensor; others: test_tiles.py
 LAYERS, WIDTH, SEQ, BATCH, VOCAB = 2, 32, 32, 4, 256
 SIZES = ["--layers", LAYERS, "--d-model", WIDTH, "--heads", 2, "--vocab", VOCAB, "--seq", SEQ]
 FAMILIES = {"gpt2": SIZES, "llama": [*SIZES, "--kv-heads", 1, "--ffn", 64]}

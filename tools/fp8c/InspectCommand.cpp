@@ -31,6 +31,12 @@ static std::string getText(Type type) {
   return text;
 }
 
+/// "f8E4M3FN/1x128"; the granularity is left out where a scale is of the
+/// tensor.
+static std::string getText(Type type, std::optional<StringRef> granularity) {
+  return getText(type) + (granularity ? "/" + granularity->str() : "");
+}
+
 static std::string getReason(Operation *op) {
   auto why = op->getAttrOfType<StringAttr>(train::kWhyKey);
   return why ? why.str() : "";
@@ -46,10 +52,13 @@ static void printVariables(ModuleOp module, llvm::raw_ostream &os) {
   int64_t parameters = 0, state = 0;
   for (auto variable : module.getOps<exec::VariableOp>()) {
     MemRefType type = variable.getBufferType();
-    bool isScaled =
-        module.lookupSymbol((variable.getSymName() + ".scale").str());
+    auto has = [&](StringRef suffix) {
+      return module.lookupSymbol((variable.getSymName() + suffix).str());
+    };
     Class &entry = classes[{variable.getRole(),
-                            getText(type) + (isScaled ? " scaled" : ""),
+                            getText(type) + (has(".scale")       ? " scaled"
+                                             : has(".scale_inv") ? " tiled"
+                                                                 : ""),
                             getReason(variable)}];
     if (++entry.count == 1)
       entry.example = variable.getSymName();
@@ -105,18 +114,20 @@ static void printFunctions(ModuleOp module, llvm::raw_ostream &os) {
 
 static void printContractions(func::FuncOp function, llvm::raw_ostream &os) {
   os << "\ncontraction of @" << function.getName()
-     << "      phase        m       n       k  a         b         c     why\n";
+     << "      phase        m       n       k  a                 "
+        "b                 c     why\n";
   for (auto gemm : function.getOps<exec::GemmOp>())
-    os << llvm::format("%-26s %-6s %7lld %7lld %7lld  %-9s %-9s %-4s%s",
-                       train::getName(gemm).str().c_str(),
-                       train::getPhase(gemm).str().c_str(),
-                       static_cast<long long>(gemm.getM()),
-                       static_cast<long long>(gemm.getN()),
-                       static_cast<long long>(gemm.getK()),
-                       getText(gemm.getA().getType()).c_str(),
-                       getText(gemm.getB().getType()).c_str(),
-                       getText(gemm.getC().getType()).c_str(),
-                       gemm.getAccumulate() ? " +=" : "")
+    os << llvm::format(
+              "%-26s %-6s %7lld %7lld %7lld  %-17s %-17s %-4s%s",
+              train::getName(gemm).str().c_str(),
+              train::getPhase(gemm).str().c_str(),
+              static_cast<long long>(gemm.getM()),
+              static_cast<long long>(gemm.getN()),
+              static_cast<long long>(gemm.getK()),
+              getText(gemm.getA().getType(), gemm.getGranularityA()).c_str(),
+              getText(gemm.getB().getType(), gemm.getGranularityB()).c_str(),
+              getText(gemm.getC().getType()).c_str(),
+              gemm.getAccumulate() ? " +=" : "")
        << "  " << getReason(gemm) << "\n";
 }
 

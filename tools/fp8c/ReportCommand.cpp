@@ -54,6 +54,8 @@ static OrderedJson describe(const std::string &path) {
     std::string format = nameOf(variable.type);
     if (manifest.findVariable(variable.name + ".scale"))
       format += " with scale";
+    else if (manifest.findVariable(variable.name + ".scale_inv"))
+      format += " with scales of tiles";
     auto &[count, elements] = formats[{nameOf(variable.role), format}];
     ++count;
     elements += variable.elements();

@@ -120,6 +120,17 @@ LogicalResult GemmOp::verify() {
   if (isFP8(getA()) != static_cast<bool>(getScaleA()) ||
       isFP8(getB()) != static_cast<bool>(getScaleB()))
     return emitOpError("FP8 operands need scales, and only they");
+  for (auto [word, scale] : {std::pair(getGranularityA(), getScaleA()),
+                             {getGranularityB(), getScaleB()}}) {
+    if (!word)
+      continue;
+    auto granularity = fp8::symbolizeGranularity(*word);
+    if (!granularity || *granularity == fp8::Granularity::Tensor)
+      return emitOpError("granularity must be row, 1x128 or 128x128, but is ")
+             << *word;
+    if (!scale || batch != 1)
+      return emitOpError("only FP8 operands have a granularity, without batch");
+  }
   return success();
 }
 

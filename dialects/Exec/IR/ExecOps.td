@@ -87,7 +87,8 @@ def Exec_GemmOp : Exec_Op<"gemm"> {
   let description = [{
     Per batch entry `c[m, n] (+)= scale_inv_a * scale_inv_b * sum_k a[m, k] * b[k, n]`, row-major. `transpose_a`: a is stored [k, m];
     `transpose_b`: b is stored [n, k]. `accumulate` adds to c, with
-    `unless_first` only from the second micro-batch of a step on (see Fp8cCall), while the first one overwrites c. The scale operands, pairs (scale, inverse), stand for FP8 operands only.
+    `unless_first` only from the second micro-batch of a step on (see Fp8cCall), while the first one overwrites c. The scale operands stand for FP8 operands only: pairs
+    (scale, inverse), or with a granularity (`row`, `1x128` or `128x128`) the inverses of all tiles as `kernels/common/tiles.h` lays them out; the inverses are then inside the sum.
     `workspace` holds f32 copies where the target's library multiplies f32 only. `bias` [n], of c's type, is added to every row, before c is rounded.
 
     Example:
@@ -99,7 +100,7 @@ def Exec_GemmOp : Exec_Op<"gemm"> {
                        Optional<AnyMemRef>:$scale_a, Optional<AnyMemRef>:$scale_b, Optional<AnyMemRef>:$workspace,
                        Optional<AnyMemRef>:$bias, I64Attr:$m, I64Attr:$n, I64Attr:$k, DefaultValuedAttr<I64Attr, "1">:$batch,
                        UnitAttr:$transpose_a, UnitAttr:$transpose_b, UnitAttr:$accumulate, UnitAttr:$fast_accum,
-                       UnitAttr:$unless_first);
+                       UnitAttr:$unless_first, OptionalAttr<StrAttr>:$granularity_a, OptionalAttr<StrAttr>:$granularity_b);
   let assemblyFormat = [{
     $a `,` $b `into` $c (`scales` $scale_a^ `,` $scale_b)? (`workspace` $workspace^)? (`bias` $bias^)? attr-dict
     `:` type($a) `,` type($b) `,` type($c) (`scales` type($scale_a)^ `,` type($scale_b))? (`workspace` type($workspace)^)?

@@ -106,6 +106,8 @@ static std::string collect(Head &head) {
     auto gemm = dyn_cast<GemmOp>(user);
     if (!gemm || gemm.getBatch() != 1)
       return "an op that is neither the loss nor a matrix product uses them";
+    if (gemm.getGranularityA() || gemm.getGranularityB())
+      return "a matrix product has scales of rows or blocks, which are not cut";
     if (isLogits(gemm.getC())) {
       if (head.producer || gemm.getAccumulate() || gemm.getTransposeA() ||
           !gemm->isBeforeInBlock(head.loss))
@@ -250,7 +252,8 @@ private:
         workspace, whole.getBias(), sums ? whole.getM() : size, whole.getN(),
         sums ? size : whole.getK(), /*batch=*/1, whole.getTransposeA(),
         whole.getTransposeB(), whole.getAccumulate() || (sums && first > 0),
-        whole.getFastAccum(), whole.getUnlessFirst() && !(sums && first > 0));
+        whole.getFastAccum(), whole.getUnlessFirst() && !(sums && first > 0),
+        /*granularity_a=*/StringAttr(), /*granularity_b=*/StringAttr());
     op->setDiscardableAttrs(whole->getDiscardableAttrDictionary());
   }
 

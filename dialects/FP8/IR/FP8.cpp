@@ -44,6 +44,73 @@ ArrayRef<int64_t> fp8::getShape(Type type) {
 }
 
 //===----------------------------------------------------------------------===//
+// Granularity
+//===----------------------------------------------------------------------===//
+
+static constexpr std::pair<Granularity, llvm::StringLiteral> kGranularities[] =
+    {{Granularity::Tensor, "tensor"},
+     {Granularity::Row, "row"},
+     {Granularity::Block1x128, "1x128"},
+     {Granularity::Block128x128, "128x128"}};
+
+StringRef fp8::stringifyGranularity(Granularity granularity) {
+  return llvm::find_if(kGranularities,
+                       [&](auto &entry) { return entry.first == granularity; })
+      ->second;
+}
+
+std::optional<Granularity> fp8::symbolizeGranularity(StringRef word) {
+  for (auto &[granularity, name] : kGranularities)
+    if (name == word)
+      return granularity;
+  return std::nullopt;
+}
+
+/// Tile sizes that cut `size` consecutive elements out of the dimensions, seen
+/// as one; false if a block would cross the end of a dimension.
+static bool cut(ArrayRef<int64_t> shape, MutableArrayRef<int64_t> tile,
+                int64_t size) {
+  for (auto [dim, tileSize] :
+       llvm::zip(llvm::reverse(shape), llvm::reverse(tile))) {
+    tileSize = std::min(dim, size);
+    if (std::max(dim, size) % std::max<int64_t>(tileSize, 1))
+      return false;
+    size /= std::max<int64_t>(tileSize, 1);
+  }
+  return size == 1;
+}
+
+std::optional<SmallVector<int64_t>>
+fp8::getTile(Granularity granularity, ArrayRef<int64_t> shape,
+             ArrayRef<int64_t> contracting) {
+  if (granularity == Granularity::Tensor)
+    return SmallVector<int64_t>();
+  SmallVector<int64_t> tile(shape.size(), 1);
+  if (granularity == Granularity::Block128x128) {
+    if (shape.size() != 2)
+      return std::nullopt;
+    return SmallVector<int64_t>{kBlockSize, kBlockSize};
+  }
+  MutableArrayRef<int64_t> along = MutableArrayRef<int64_t>(tile).slice(
+      contracting.front(), contracting.size());
+  if (granularity == Granularity::Row)
+    llvm::fill(along, ShapedType::kDynamic);
+  else if (!cut(shape.slice(contracting.front(), contracting.size()), along,
+                kBlockSize))
+    return std::nullopt;
+  return tile;
+}
+
+std::optional<Granularity> fp8::getGranularity(ScaledType type,
+                                               ArrayRef<int64_t> contracting) {
+  for (auto &[granularity, name] : kGranularities)
+    if (auto tile = getTile(granularity, type.getShape(), contracting);
+        tile && ArrayRef<int64_t>(*tile) == type.getTile())
+      return granularity;
+  return std::nullopt;
+}
+
+//===----------------------------------------------------------------------===//
 // !fp8.scaled
 //===----------------------------------------------------------------------===//
 
@@ -199,6 +266,35 @@ LogicalResult QuantizeOp::verify() {
   if (getKey() && !getStochasticAttr())
     return emitOpError("has a key, which only stochastic rounding uses");
   return verifySameShape(*this, getInput().getType(), getOutput().getType());
+}
+
+LogicalResult QuantizeTilesOp::verify() {
+  ScaledType output = getOutput().getType();
+  if (output.isPerTensor())
+    return emitOpError("makes one scale per tile, but ")
+           << output << " has no tiles: use fp8.quantize";
+  if (isa<Float16Type>(output.getStorage()))
+    return emitOpError("quantises to FP8, but the storage is f16");
+  if (failed(verifySameShape(*this, getInput().getType(), output)) ||
+      failed(verifyMargin(*this, getMargin())))
+    return failure();
+  std::optional<ArrayRef<int64_t>> dims = getContracting();
+  int64_t rank = output.getRank();
+  if (!dims)
+    return llvm::is_contained(output.getTile(), 1)
+               ? emitOpError("must say 'contracting' which dimensions its "
+                             "tiles lie along")
+               : success();
+  for (size_t i = 1; i < dims->size(); ++i)
+    if ((*dims)[i] != (*dims)[i - 1] + 1)
+      return emitOpError(
+          "contracted dimensions must stand together, ascending");
+  if (dims->empty() || dims->front() < 0 || dims->back() >= rank ||
+      (dims->front() != 0 && dims->back() != rank - 1))
+    return emitOpError(
+               "contracted dimensions must be the first or the last of ")
+           << rank;
+  return success();
 }
 
 LogicalResult DequantizeOp::verify() {

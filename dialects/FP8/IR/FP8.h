@@ -32,6 +32,35 @@ double maxFinite(mlir::FloatType format);
 /// Shape of a ranked tensor or of a scaled tensor.
 llvm::ArrayRef<int64_t> getShape(mlir::Type type);
 
+/// Which elements of a contraction's operand share a scale: all of them, those
+/// that one result sums over (a row), 128 neighbours of these, or those of 128
+/// neighbouring rows.
+enum class Granularity { Tensor, Row, Block1x128, Block128x128 };
+
+inline bool isBlock(Granularity granularity) {
+  return granularity == Granularity::Block1x128 ||
+         granularity == Granularity::Block128x128;
+}
+
+/// The words of recipes: "tensor", "row", "1x128", "128x128".
+llvm::StringRef stringifyGranularity(Granularity granularity);
+std::optional<Granularity> symbolizeGranularity(llvm::StringRef word);
+
+/// Elements along the contracted dimension that share a scale in blocks.
+constexpr int64_t kBlockSize = 128;
+
+/// The tile of an operand of a granularity that is contracted over the given
+/// dimensions, which stand together at the start or at the end; empty for
+/// `Tensor`. None if tiles cannot say it: if blocks would cross the end of a
+/// dimension, or square ones are wanted of what has not two.
+std::optional<llvm::SmallVector<int64_t>>
+getTile(Granularity granularity, llvm::ArrayRef<int64_t> shape,
+        llvm::ArrayRef<int64_t> contracting);
+
+/// The granularity whose tile an operand has; none if there is none.
+std::optional<Granularity> getGranularity(ScaledType type,
+                                          llvm::ArrayRef<int64_t> contracting);
+
 /// What is wrong with a contraction; none if nothing is. `lhs` and `rhs`
 /// contracted over the given dimensions must give `result`, and the contracted
 /// dimensions must stand together, in order, at the start or at the end of the

@@ -88,6 +88,30 @@ def FP8_QuantizeOp : FP8_Op<"quantize"> {
   let hasVerifier = 1;
 }
 
+def FP8_QuantizeTilesOp : FP8_Op<"quantize_tiles"> {
+  let summary = "Quantise every tile with the scale of its own amax";
+  let description = [{
+    Per tile of the result's type `scale = max(format) * 2^-margin / amax`, floored to a power of two if `pow2`, 1 if the amax is 0; then
+    `data = saturate(round(x * scale))`. The amax is of the tile's finite elements; infinities saturate, NaN stays NaN.
+
+    Tiles as training uses them are a row along the contracted dimensions ("row-wise" scaling), 128 elements of one, or 128 x 128 elements
+    (the scheme of DeepSeek-V3, arXiv 2412.19437, section 3.3.2). `contracting` names the dimensions that products with the result sum over, the first or
+    the last ones; square tiles serve either, and need not say.
+
+    Example:
+    ```mlir
+    %q = fp8.quantize_tiles %x contracting [2] {pow2} : tensor<8x1024x768xbf16> -> !fp8.scaled<8x1024x768xf8E4M3FN, tile<[1, 1, 128]>>
+    ```
+  }];
+  let arguments = (ins FP8_Tensor:$input, OptionalAttr<DenseI64ArrayAttr>:$contracting,
+                       DefaultValuedAttr<I64Attr, "0">:$margin, UnitAttr:$pow2);
+  let results = (outs FP8_ScaledType:$output);
+  let assemblyFormat = [{
+    $input (`contracting` $contracting^)? attr-dict `:` qualified(type($input)) `->` qualified(type($output))
+  }];
+  let hasVerifier = 1;
+}
+
 def FP8_ClampOp : FP8_Op<"clamp", [AllTypesMatch<["input", "output"]>]> {
   let summary = "Limit magnitudes, and count how many were beyond the limit";
   let description = [{
@@ -132,7 +156,7 @@ def FP8_MatmulOp : FP8_Op<"matmul", [DeclareOpInterfaceMethods<FP8ContractionOpI
   let summary = "Contract two scaled tensors, accumulating in f32";
   let description = [{
     `y = scale_inv_lhs * scale_inv_rhs * sum(lhs * rhs)` over the contracted
-    dimensions, rounded to the result's type. Which dimensions are contracted is
+    dimensions, rounded to the result's type; with tiles the scales are those of each element's tile, inside the sum. Which dimensions are contracted is
     said as in `train.matmul`; the default is the last of `lhs` with the one
     before the last of `rhs`. `fast_accum` lets the hardware accumulate in fewer
     than 32 bits.

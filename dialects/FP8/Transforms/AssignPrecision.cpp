@@ -103,6 +103,10 @@ private:
   LogicalResult assignOperands(FP8ContractionOpInterface op,
                                const OpFacts &facts, const Settings &settings,
                                Decision &decision);
+  LogicalResult checkGranularities(FP8ContractionOpInterface op,
+                                   const OpFacts &facts,
+                                   const OperandSettings &lhs,
+                                   const OperandSettings &rhs);
   void assignResults(train::PrecisionOpInterface op, const Settings &settings,
                      const StorageFlow &flow, Decision &decision);
   OpFacts getFacts(Operation *op);
@@ -196,6 +200,40 @@ OpFacts Assigner::getFacts(Operation *op) {
   return facts;
 }
 
+/// Combinations that do not exist, whatever the shapes.
+LogicalResult Assigner::checkGranularities(FP8ContractionOpInterface op,
+                                           const OpFacts &facts,
+                                           const OperandSettings &lhs,
+                                           const OperandSettings &rhs) {
+  for (const OperandSettings *operand : {&lhs, &rhs}) {
+    Granularity granularity = operand->granularity->value;
+    if (granularity == Granularity::Tensor)
+      continue;
+    if (operand->scaling->value != Scaling::Current)
+      return emitError(operand->scaling->loc)
+             << "only one scale per tensor can be "
+             << (operand->scaling->value == Scaling::Delayed ? "delayed"
+                                                             : "bounded")
+             << ", but an operand of '" << facts.name << "' has granularity '"
+             << stringifyGranularity(granularity)
+             << "'; use 'scaling: current' or 'granularity: tensor'";
+  }
+  auto conflict =
+      getGranularityConflict(lhs.granularity->value, rhs.granularity->value);
+  if (!conflict)
+    return success();
+  // Of the two places the later one broke what was whole.
+  FileLineColLoc loc = std::max(lhs.granularity->loc, rhs.granularity->loc,
+                                [](FileLineColLoc a, FileLineColLoc b) {
+                                  return a.getLine() < b.getLine();
+                                });
+  InFlightDiagnostic diag = emitError(loc)
+                            << "no hardware contracts the operands of '"
+                            << facts.name << "' so: " << *conflict;
+  diag.attachNote(op.getLoc()) << "of this " << facts.gemm << " contraction";
+  return diag;
+}
+
 LogicalResult Assigner::assignOperands(FP8ContractionOpInterface op,
                                        const OpFacts &facts,
                                        const Settings &settings,
@@ -214,10 +252,14 @@ LogicalResult Assigner::assignOperands(FP8ContractionOpInterface op,
     return diag;
   }
 
+  if (lhsFP8 && rhsFP8 && failed(checkGranularities(op, facts, lhs, rhs)))
+    return failure();
+
   // What the recipe asks for and the hardware cannot do is said aloud.
   std::optional<std::string> obstacle;
   if (lhsFP8 && rhsFP8)
-    obstacle = getFP8Obstacle(op);
+    obstacle =
+        getFP8Obstacle(op, lhs.granularity->value, rhs.granularity->value);
   else if (lhsFP8 || rhsFP8)
     obstacle = "only one of its operands is to be FP8";
   bool ownsTypes = isa<train::PrecisionOpInterface>(op.getOperation());
@@ -255,6 +297,11 @@ LogicalResult Assigner::assignOperands(FP8ContractionOpInterface op,
                      scaling == Scaling::Delayed   ? train::kDelayed
                      : scaling == Scaling::Bounded ? train::kBounded
                                                    : train::kCurrent));
+    if (Granularity granularity = operand->granularity->value;
+        granularity != Granularity::Tensor)
+      decision.set(
+          key + train::kGranularityKey,
+          decision.builder.getStringAttr(stringifyGranularity(granularity)));
     if (scaling == Scaling::Delayed)
       decision.set(key + train::kWindowKey,
                    decision.builder.getI64IntegerAttr(operand->window->value));
@@ -264,7 +311,9 @@ LogicalResult Assigner::assignOperands(FP8ContractionOpInterface op,
     if (operand->pow2->value)
       decision.set(key + train::kPow2Key, decision.builder.getUnitAttr());
   }
-  if (isFP8 && settings.fastAccum->value)
+  // Hopper adds sums of blocks in 32 bits, whatever it is told.
+  bool isBlocked = isFP8 && isBlock(lhs.granularity->value);
+  if (isFP8 && settings.fastAccum->value && !isBlocked)
     decision.set(train::kFastAccumKey, decision.builder.getUnitAttr());
   return success();
 }

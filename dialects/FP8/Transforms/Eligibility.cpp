@@ -18,7 +18,43 @@ static bool isStaticFloatTensor(Type type) {
          train::isWide(tensor.getElementType());
 }
 
-std::optional<std::string> fp8::getFP8Obstacle(FP8ContractionOpInterface op) {
+std::optional<std::string> fp8::getGranularityConflict(Granularity lhs,
+                                                       Granularity rhs) {
+  if (isBlock(lhs) && isBlock(rhs)) {
+    if (lhs != rhs || lhs == Granularity::Block1x128)
+      return std::nullopt;
+    return "both operands would have 128x128 blocks; keep one '1x128'";
+  }
+  if (lhs == rhs)
+    return std::nullopt;
+  return llvm::formatv("one operand would be scaled by '{0}', the other by "
+                       "'{1}'; give both 'tensor', both 'row', or blocks",
+                       stringifyGranularity(lhs), stringifyGranularity(rhs))
+      .str();
+}
+
+/// Why an operand cannot be cut into its blocks; none if it can.
+static std::optional<std::string> getBlockObstacle(Value operand,
+                                                   Granularity granularity,
+                                                   ArrayRef<int64_t> dims) {
+  ArrayRef<int64_t> shape = getShape(operand.getType());
+  if (getTile(granularity, shape, dims))
+    return std::nullopt;
+  if (granularity == Granularity::Block128x128)
+    return llvm::formatv("an operand of rank {0} has no 128x128 blocks",
+                         shape.size())
+        .str();
+  return llvm::formatv(
+             "blocks of {0} would cross the dimensions {1:$[x]} that it "
+             "contracts",
+             kBlockSize,
+             llvm::iterator_range(shape.slice(dims.front(), dims.size())))
+      .str();
+}
+
+std::optional<std::string> fp8::getFP8Obstacle(FP8ContractionOpInterface op,
+                                               Granularity lhs,
+                                               Granularity rhs) {
   if (op->getNumOperands() != 2 || op->getNumResults() != 1 ||
       op->getNumRegions() != 0)
     return "it does more than contract two operands into one result";
@@ -41,5 +77,14 @@ std::optional<std::string> fp8::getFP8Obstacle(FP8ContractionOpInterface op) {
       return llvm::formatv("{0} = {1} is no multiple of {2}", name, size,
                            kFP8Multiple)
           .str();
-  return std::nullopt;
+  if ((isBlock(lhs) || isBlock(rhs)) && dims.k % kBlockSize)
+    return llvm::formatv(
+               "k = {0} is no multiple of the {1} elements of a block", dims.k,
+               kBlockSize)
+        .str();
+  if (auto obstacle = getBlockObstacle(op.getContractionLhs().get(), lhs,
+                                       op.getLhsContractingDims()))
+    return obstacle;
+  return getBlockObstacle(op.getContractionRhs().get(), rhs,
+                          op.getRhsContractingDims());
 }

@@ -9,9 +9,16 @@
 
 namespace fp8c::fp8 {
 
-/// Why a contraction cannot become an `fp8.matmul`, whatever its FP8 formats;
-/// none if it can.
-std::optional<std::string> getFP8Obstacle(FP8ContractionOpInterface op);
+/// Why a contraction cannot become an `fp8.matmul`, whatever its FP8 formats,
+/// with operands of these granularities; none if it can.
+std::optional<std::string> getFP8Obstacle(FP8ContractionOpInterface op,
+                                          Granularity lhs, Granularity rhs);
+
+/// Why no hardware contracts operands of these granularities with each other;
+/// none if Hopper does (cuBLAS documentation, "Narrow Precision Data Types
+/// Usage").
+std::optional<std::string> getGranularityConflict(Granularity lhs,
+                                                  Granularity rhs);
 
 } // namespace fp8c::fp8
 

@@ -60,6 +60,7 @@ private:
   struct Operand {
     Value value;
     ScalingSpec spec;
+    SmallVector<int64_t> contracting;
     /// What the site is called after the contraction's name: "x", "w" or "dy".
     StringRef suffix;
   };
@@ -69,6 +70,7 @@ private:
   };
   LogicalResult lower(const Contraction &contraction);
   Value quantize(Operation *consumer, const Operand &operand);
+  Value quantizeTiles(Operation *consumer, const Operand &operand);
   ScaleSite *getSite(Operation *consumer, const Operand &operand,
                      bool &isFirst);
   void keepStatistics(ScaleSite &site, Value state, Value stats,
@@ -155,7 +157,35 @@ void FunctionScaler::keepStatistics(ScaleSite &site, Value state, Value stats,
   create<train::AssignOp>(builder, consumer, site.variable.getSymName(), next);
 }
 
+/// Tiles lie along what a product sums over: a value that two products contract
+/// over different dimensions is quantised twice, unless its tiles are square.
+Value FunctionScaler::quantizeTiles(Operation *consumer,
+                                    const Operand &operand) {
+  const ScalingSpec &spec = operand.spec;
+  OpBuilder builder(function->getContext());
+  bool isSquare = spec.granularity == Granularity::Block128x128;
+  auto contracting = isSquare
+                         ? DenseI64ArrayAttr()
+                         : builder.getDenseI64ArrayAttr(operand.contracting);
+  Attribute key = spec.getKey();
+  if (contracting)
+    key = builder.getArrayAttr({key, contracting});
+  Value &result = quantized[{operand.value, key}];
+  if (result)
+    return result;
+  builder.setInsertionPointAfterValue(operand.value);
+  ArrayRef<int64_t> shape = getShape(operand.value.getType());
+  auto type =
+      ScaledType::get(shape, spec.format,
+                      *getTile(spec.granularity, shape, operand.contracting));
+  return result =
+             create<QuantizeTilesOp>(builder, consumer, type, operand.value,
+                                     contracting, spec.margin, spec.pow2);
+}
+
 Value FunctionScaler::quantize(Operation *consumer, const Operand &operand) {
+  if (operand.spec.granularity != Granularity::Tensor)
+    return quantizeTiles(consumer, operand);
   Value &result = quantized[{operand.value, operand.spec.getKey()}];
   auto remember = [&](ScaleSite *site) {
     siteOfValue[result] = site;
@@ -200,15 +230,21 @@ Value FunctionScaler::quantize(Operation *consumer, const Operand &operand) {
 
 LogicalResult FunctionScaler::lower(const Contraction &contraction) {
   FP8ContractionOpInterface op = contraction.op;
-  if (auto obstacle = getFP8Obstacle(op))
-    return op.emitOpError("cannot be done in FP8: ") << *obstacle;
   DictionaryAttr precision = train::getPrecision(op);
   Operand lhs{op.getContractionLhs().get(),
               ScalingSpec::get(precision, train::kLhsKey),
+              op.getLhsContractingDims(),
               {}};
   Operand rhs{op.getContractionRhs().get(),
               ScalingSpec::get(precision, train::kRhsKey),
+              op.getRhsContractingDims(),
               {}};
+  if (auto obstacle =
+          getFP8Obstacle(op, lhs.spec.granularity, rhs.spec.granularity))
+    return op.emitOpError("cannot be done in FP8: ") << *obstacle;
+  if (auto conflict =
+          getGranularityConflict(lhs.spec.granularity, rhs.spec.granularity))
+    return op.emitOpError("cannot be done in FP8: ") << *conflict;
   auto suffix = [&](StringRef role, StringRef side) -> StringRef {
     if (contraction.lhsRole == contraction.rhsRole)
       return side;

@@ -34,6 +34,9 @@ def InsertScaling : Pass<"fp8-insert-scaling", "::mlir::ModuleOp"> {
     Each value that some contraction wants in FP8 is quantised once per format. With current scaling `fp8.amax` and
     `fp8.compute_scale` stand before the quantisation; with delayed scaling the scale comes from a variable of
     type `!fp8.scale_state`, which records the statistics in `@micro`, advances in `@update`, and is seeded by `@calibrate`.
+
+    Of an operand with a granularity finer than the tensor `fp8.quantize_tiles` makes the scales as well. Its tiles lie along what the
+    contraction sums over: the forward pass and the weight gradient have tensors of their own, made from the same value.
   }];
   let dependentDialects = ["::fp8c::fp8::FP8Dialect", "::fp8c::train::TrainDialect"];
 }

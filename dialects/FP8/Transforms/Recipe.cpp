@@ -95,6 +95,7 @@ OperandSettings RecipeEvaluator::forOperand(const OpFacts &op, StringRef side,
     rememberWide(rule.settings);
     overlay(settings.format, rule.settings.format);
     overlay(settings.scaling, rule.settings.scaling);
+    overlay(settings.granularity, rule.settings.granularity);
     overlay(settings.window, rule.settings.window);
     overlay(settings.margin, rule.settings.margin);
     overlay(settings.pow2, rule.settings.pow2);

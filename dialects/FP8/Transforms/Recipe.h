@@ -9,6 +9,7 @@
 #ifndef FP8_TRANSFORMS_RECIPE_H
 #define FP8_TRANSFORMS_RECIPE_H
 
+#include "FP8/IR/FP8.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Location.h"
 #include "llvm/Support/GlobPattern.h"
@@ -42,6 +43,7 @@ struct Settings {
   // Of a contraction's operand.
   std::optional<Setting<mlir::FloatType>> format;
   std::optional<Setting<Scaling>> scaling;
+  std::optional<Setting<Granularity>> granularity;
   std::optional<Setting<int64_t>> window, margin;
   std::optional<Setting<bool>> pow2;
   // Of an op.
@@ -55,7 +57,7 @@ struct Settings {
   std::optional<Setting<bool>> stochastic;
 
   bool hasOperandSettings() const {
-    return format || scaling || window || margin || pow2;
+    return format || scaling || granularity || window || margin || pow2;
   }
   bool hasOpSettings() const { return result || fastAccum; }
   bool hasVariableSettings() const {

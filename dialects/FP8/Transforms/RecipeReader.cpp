@@ -31,8 +31,17 @@ SmallVector<StringRef> fp8::getBuiltinRecipes() {
 }
 
 /// "; did you mean 'x'?" if one of `words` is close to `word`, else all of
-/// them.
+/// them. Of MX formats, which some will look for, the reason why there are
+/// none.
 static std::string suggest(StringRef word, ArrayRef<StringRef> words) {
+  if (word.starts_with_insensitive("mx") || word == "1x32")
+    for (StringRef finest : {"fp8-block", "1x128"})
+      if (llvm::is_contained(words, finest))
+        return (": MX formats scale blocks of 32 by powers of two in hardware "
+                "that GPUs have from compute capability 10.0 on, and fp8c has "
+                "no target for; the nearest is '" +
+                finest + "'")
+            .str();
   auto distance = [&](StringRef other) { return word.edit_distance(other); };
   const StringRef *nearest =
       llvm::min_element(words, [&](StringRef a, StringRef b) {
@@ -331,6 +340,12 @@ SmallVector<Reader::Key> Reader::settingKeys(Settings &settings) {
                                                      : Scaling::Bounded,
                                locOf(node)};
        }},
+      {"granularity",
+       [&](auto *node) {
+         if (auto value = word(node, "granularity",
+                               {"tensor", "row", "1x128", "128x128"}))
+           settings.granularity = {*symbolizeGranularity(*value), locOf(node)};
+       }},
       {"window",
        [&](auto *node) {
          readInteger(node, "window", 1, 1024, settings.window);
@@ -418,6 +433,7 @@ void Reader::checkAgainst(const Rule &earlier, const Rule &rule) {
   const Settings &a = earlier.settings, &b = rule.settings;
   compare("format", a.format, b.format);
   compare("scaling", a.scaling, b.scaling);
+  compare("granularity", a.granularity, b.granularity);
   compare("window", a.window, b.window);
   compare("margin", a.margin, b.margin);
   compare("pow2", a.pow2, b.pow2);
@@ -462,6 +478,7 @@ static void complete(Settings &settings, FileLineColLoc loc) {
   fill(settings.squareRoot, false);
   fill(settings.stochastic, false);
   fill(settings.scaling, Scaling::Current);
+  fill(settings.granularity, Granularity::Tensor);
   fill(settings.window, 16);
   fill(settings.margin, 0);
   fill(settings.pow2, true);

@@ -19,6 +19,10 @@ ScalingSpec ScalingSpec::get(DictionaryAttr precision, StringRef side) {
   spec.delayed = scaling && scaling.getValue() == train::kDelayed;
   spec.bounded = scaling && scaling.getValue() == train::kBounded;
   spec.pow2 = precision.contains((side + train::kPow2Key).str());
+  if (auto word =
+          precision.getAs<StringAttr>((side + train::kGranularityKey).str()))
+    spec.granularity =
+        symbolizeGranularity(word.getValue()).value_or(Granularity::Tensor);
   spec.margin = integer(train::kMarginKey, spec.margin);
   // Current scaling has no window; all of its specs are one.
   if (spec.delayed)
@@ -35,6 +39,7 @@ Attribute ScalingSpec::getKey() const {
   return builder.getArrayAttr(
       {TypeAttr::get(format), builder.getBoolAttr(delayed),
        builder.getBoolAttr(bounded), builder.getBoolAttr(pow2),
+       builder.getStringAttr(stringifyGranularity(granularity)),
        builder.getI64IntegerAttr(window), builder.getI64IntegerAttr(margin)});
 }
 

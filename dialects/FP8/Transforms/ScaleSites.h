@@ -14,6 +14,7 @@ namespace fp8c::fp8 {
 struct ScalingSpec {
   mlir::FloatType format;
   bool delayed = false, bounded = false, pow2 = false;
+  Granularity granularity = Granularity::Tensor;
   int64_t window = 16, margin = 0;
 
   /// Reads the entries of `side` ("lhs" or "rhs").

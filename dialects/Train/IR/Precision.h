@@ -27,7 +27,8 @@ constexpr llvm::StringLiteral kResultKey = "result", kStorageKey = "storage",
                               kFastAccumKey = "fast_accum", kWhyKey = "why",
                               kLhsKey = "lhs", kRhsKey = "rhs",
                               kScalingKey = "_scaling", kWindowKey = "_window",
-                              kMarginKey = "_margin", kPow2Key = "_pow2";
+                              kMarginKey = "_margin", kPow2Key = "_pow2",
+                              kGranularityKey = "_granularity";
 constexpr llvm::StringLiteral kDelayed = "delayed", kCurrent = "current",
                               kBounded = "bounded";
 /// Of a variable with scaled storage; the last two only where they hold.

@@ -82,6 +82,10 @@ classify(Operation *op) {
     });
     return {{byElement ? Skeleton::map : Skeleton::rows, result.getShape()}};
   }
+  // Kernels know one scale per tensor.
+  if (auto dequantize = dyn_cast<fp8::DequantizeOp>(op);
+      dequantize && !dequantize.getInput().getType().isPerTensor())
+    return {};
   if (isa<fp8::QuantizeOp, fp8::AmaxOp, fp8::DequantizeOp, fp8::ClampOp>(op))
     return {{Skeleton::map, shape(op->getOperand(0))}};
   if (isa<ReduceSumOp, ReduceMaxOp>(op)) {

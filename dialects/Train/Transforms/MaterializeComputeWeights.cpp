@@ -77,7 +77,7 @@ static bool isConversion(Operation *op) {
   // A kernel that reads a scaled parameter in f32 can do so from its storage.
   if (auto dequantize = dyn_cast<fp8::DequantizeOp>(op))
     return !dequantize.getOutput().getType().getElementType().isF32();
-  return isa<CastOp, fp8::QuantizeOp>(op);
+  return isa<CastOp, fp8::QuantizeOp, fp8::QuantizeTilesOp>(op);
 }
 static bool isChainOp(Operation *op) {
   return isConversion(op) ||

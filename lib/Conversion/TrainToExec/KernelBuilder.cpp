@@ -152,6 +152,7 @@ static std::string shortName(Value value) {
     if (isBackward(op))
       prefix = "d_";
   }
+  name.consume_back(".bf16"); // the format of a compute weight
   if (name.empty())
     return prefix + "x";
   size_t start = name.size();

@@ -3,6 +3,7 @@
 #include "Conversion/TrainToExec/KernelBuilder.h"
 #include "Conversion/TrainToExec/Passes.h"
 #include "Conversion/TrainToExec/SharedScales.h"
+#include "Conversion/TrainToExec/TileScales.h"
 #include "Train/IR/Precision.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
@@ -63,6 +64,7 @@ private:
   LogicalResult lower(FusionOp op);
   LogicalResult lower(func::ReturnOp op);
   LogicalResult lowerContraction(Operation *op);
+  LogicalResult lowerQuantizeTiles(fp8::QuantizeTilesOp op);
   void lowerTranspose(Operation *op, ArrayRef<int64_t> permutation);
   CrossEntropyVJPOp getFusableVJP(CrossEntropyOp loss);
   LogicalResult lowerRowByRow(CrossEntropyOp loss, CrossEntropyVJPOp vjp);
@@ -93,7 +95,12 @@ private:
   Value alloc(MemRefType type, Operation *op, StringRef name = "");
   Value view(Value source, MemRefType type, int64_t offset = 0);
   Value getVariable(StringAttr name);
-  /// The scale pair of an FP8 variable.
+  /// The scales of an FP8 variable of this type.
+  Value getScaleOf(StringAttr variable, fp8::ScaledType type) {
+    return getVariable(StringAttr::get(
+        variable.getContext(), getScaleName(type, variable.getValue())));
+  }
+  /// The scale pair of an FP8 variable with one scale.
   Value getScaleOf(StringAttr variable) {
     return getVariable(
         StringAttr::get(variable.getContext(), variable.getValue() + ".scale"));
@@ -433,6 +440,21 @@ LogicalResult FunctionLowering::lowerContraction(Operation *op) {
   Value result = op->getResult(0);
   Value a = dense(lhs), b = dense(rhs);
   Accumulator sum = accumulator(result);
+  SmallVector<StringAttr> granularities;
+  for (auto [operand, dims] :
+       {std::pair(lhs, contraction.getLhsContractingDims()),
+        {rhs, contraction.getRhsContractingDims()}}) {
+    StringAttr &granularity = granularities.emplace_back();
+    auto type = dyn_cast<fp8::ScaledType>(operand.getType());
+    if (!type || type.isPerTensor())
+      continue;
+    auto known = fp8::getGranularity(type, dims);
+    if (!known)
+      return op->emitOpError("contracts ")
+             << type << ", whose tiles no GEMM library knows: they are rows "
+             << "along the contracted dimensions, 1 x 128 or 128 x 128";
+    granularity = builder.getStringAttr(fp8::stringifyGranularity(*known));
+  }
   FusionOp biasSum = gemmBias ? findBiasSum(result) : FusionOp();
   Value bias;
   if (biasSum) {
@@ -463,12 +485,56 @@ LogicalResult FunctionLowering::lowerContraction(Operation *op) {
       builder, op->getLoc(), a, b, c, scaleA, scaleB, workspace, bias, dims.m,
       dims.n, dims.k, dims.batch, dims.transposeA, dims.transposeB,
       sum.accumulation != Accumulation::Never, fast,
-      sum.accumulation == Accumulation::UnlessFirst);
+      sum.accumulation == Accumulation::UnlessFirst, granularities[0],
+      granularities[1]);
   keepName(op, gemm);
   DictionaryAttr precision = getPrecision(op);
   if (Attribute why =
           precision ? precision.get(kWhyKey) : op->getDiscardableAttr(kWhyKey))
     gemm->setDiscardableAttr(kWhyKey, why);
+  return success();
+}
+
+/// One call per copy that somebody reads: as the tensor is, or transposed.
+LogicalResult FunctionLowering::lowerQuantizeTiles(fp8::QuantizeTilesOp op) {
+  TiledMatrix matrix(op);
+  if (!matrix.isKnown())
+    return op.emitOpError("makes tiles of ")
+           << matrix.tileRows << " x " << matrix.tileCols
+           << ", which the kernel library does not know: they are whole rows "
+              "or columns, 1 x 128, 128 x 1 or 128 x 128";
+  auto quantize = [&](Value result, bool transposed) {
+    auto type = cast<fp8::ScaledType>(result.getType());
+    Value codes = destination(result), scales;
+    for (Operation *user : result.getUsers())
+      if (auto assign = dyn_cast<AssignOp>(user); assign && !scales)
+        scales = getScaleOf(assign.getVariableAttr().getAttr(), type);
+    if (!scales)
+      scales =
+          alloc(getScaleBuffer(type), op, (getName(op) + ".scale_inv").str());
+    pairs[result] = scales;
+    SmallVector<NamedAttribute> attrs = {
+        number("rows", matrix.rows), number("cols", matrix.cols),
+        number("tile_rows", matrix.tileRows),
+        number("tile_cols", matrix.tileCols), number("margin", op.getMargin())};
+    if (op.getPow2())
+      attrs.push_back(builder.getNamedAttr("pow2", builder.getUnitAttr()));
+    if (transposed)
+      attrs.push_back(
+          builder.getNamedAttr("transposed", builder.getUnitAttr()));
+    call("quantize_tiles", dense(op.getInput()), {codes, scales}, op, attrs);
+  };
+  bool isRead = false;
+  for (Operation *user : op->getUsers()) {
+    auto transpose = dyn_cast<fp8::TransposeOp>(user);
+    if (!transpose || !matrix.isTransposedBy(transpose.getPermutation())) {
+      isRead = true;
+    } else if (done.insert(transpose).second) {
+      quantize(transpose.getOutput(), /*transposed=*/true);
+    }
+  }
+  if (isRead)
+    quantize(op.getOutput(), /*transposed=*/false);
   return success();
 }
 
@@ -608,7 +674,8 @@ void FunctionLowering::lowerUpdateScales(UpdateScalesOp op) {
 void FunctionLowering::lowerAssign(AssignOp op) {
   if (isa<fp8::ScaledType>(op.getValue().getType())) {
     Value scale = scalePair(op.getValue()),
-          target = getScaleOf(op.getVariableAttr().getAttr());
+          target = getScaleOf(op.getVariableAttr().getAttr(),
+                              cast<fp8::ScaledType>(op.getValue().getType()));
     if (scale != target)
       copiesAtExit.push_back({scale, target});
   }
@@ -753,9 +820,9 @@ LogicalResult FunctionLowering::lower(Operation *op) {
     if (read.getAccumulated() && (!add || add.getLhs() != read))
       call("clear_if_first", {}, buffers[read], op,
            {number("n", count(shapeOf(read)))});
-    if (isa<fp8::ScaledType>(read.getType())) {
+    if (auto type = dyn_cast<fp8::ScaledType>(read.getType())) {
       Value previous = previousPairs.lookup(name);
-      pairs[read] = previous ? previous : getScaleOf(name);
+      pairs[read] = previous ? previous : getScaleOf(name, type);
     }
   } else if (auto hyper = dyn_cast<HyperOp>(op)) {
     if (done.contains(op))
@@ -779,7 +846,14 @@ LogicalResult FunctionLowering::lower(Operation *op) {
     lowerConcat(concat);
   } else if (auto transpose = dyn_cast<TransposeOp>(op)) {
     lowerTranspose(op, transpose.getPermutation());
+  } else if (auto quantize = dyn_cast<fp8::QuantizeTilesOp>(op)) {
+    return lowerQuantizeTiles(quantize);
   } else if (auto transpose = dyn_cast<fp8::TransposeOp>(op)) {
+    if (done.contains(op))
+      return success(); // with its quantisation
+    if (!transpose.getInput().getType().isPerTensor())
+      return op->emitOpError("permutes tiles after they were made, which only "
+                             "a transpose of an fp8.quantize_tiles can");
     lowerTranspose(op, transpose.getPermutation());
     pairs[transpose] = scalePair(transpose.getInput());
   } else if (auto broadcast = dyn_cast<BroadcastToOp>(op)) {
@@ -1044,8 +1118,12 @@ struct ConvertToExec : fp8c::impl::ConvertToExecBase<ConvertToExec> {
       // The first scale comes from the first values: of the variable, or of the
       // parameter that a compute weight copies.
       bool isCopy = variable.getRole() == Role::compute_weight;
-      if (isa<fp8::ScaledType>(variable.getType()) &&
-          !sharedScales.contains(name))
+      auto scaled = dyn_cast<fp8::ScaledType>(variable.getType());
+      if (scaled && !scaled.isPerTensor())
+        add(variable, getScaleName(scaled, name.getValue()),
+            getScaleBuffer(scaled), variable.getRole(),
+            ConstantInitAttr::get(&getContext(), 1.0), variable.getOfAttr());
+      else if (scaled && !sharedScales.contains(name))
         add(variable, (name.getValue() + ".scale").str(),
             scalePairType(&getContext()), Role::scale,
             ConstantInitAttr::get(&getContext(), 1.0),

@@ -174,6 +174,13 @@ static StringRef getAccumulate(bool accumulate, bool unlessFirst) {
   return !accumulate ? "false" : unlessFirst ? "call->accumulate != 0" : "true";
 }
 
+/// The enumerator of kernels/common/tiles.h.
+static std::string getGranularityName(StringRef granularity) {
+  bool isBlock = granularity.contains('x');
+  return ("Granularity::" + (isBlock ? "block_" + granularity : granularity))
+      .str();
+}
+
 void FunctionPrinter::print(GemmOp op) {
   printComment(op, "[" + Twine(op.getM()) + ", " + Twine(op.getK()) + "] x [" +
                        Twine(op.getK()) + ", " + Twine(op.getN()) + "]");
@@ -190,10 +197,16 @@ void FunctionPrinter::print(GemmOp op) {
        << ", .stride_c = " << op.getM() * op.getN();
   if (isCUDA && op.getFastAccum())
     os << ", .fast_accum = true";
+  if (auto granularity = op.getGranularityA())
+    os << ",\n        .granularity_a = " << getGranularityName(*granularity);
+  if (auto granularity = op.getGranularityB())
+    os << ", .granularity_b = " << getGranularityName(*granularity);
   os << "}, " << use(op.getA()) << ", " << use(op.getB()) << ", "
      << use(op.getC());
-  auto scale = [&](Value pair) {
-    return pair ? "scale_inv(" + use(pair) + ")" : "nullptr";
+  auto scale = [&](Value scales, std::optional<StringRef> granularity) {
+    return granularity ? use(scales)
+           : scales    ? "scale_inv(" + use(scales) + ")"
+                       : "nullptr";
   };
   if (op.getAccumulate() || op.getScaleA() || op.getScaleB() ||
       op.getWorkspace() || op.getBias())
@@ -201,7 +214,8 @@ void FunctionPrinter::print(GemmOp op) {
        << getAccumulate(op.getAccumulate(), op.getUnlessFirst());
   if (op.getScaleA() || op.getScaleB() || op.getWorkspace() || op.getBias())
     os << ",\n       " << (op.getScaleA() ? "" : "/*scale_inv=*/")
-       << scale(op.getScaleA()) << ", " << scale(op.getScaleB());
+       << scale(op.getScaleA(), op.getGranularityA()) << ", "
+       << scale(op.getScaleB(), op.getGranularityB());
   if (op.getWorkspace())
     os << ", " << use(op.getWorkspace());
   if (op.getBias())
@@ -483,6 +497,18 @@ LogicalResult FunctionPrinter::print(CallOp op) {
        << "amaxes, pairs, " << out.size() << ", /*margin=*/"
        << integer("margin") << ", /*pow2=*/" << flag("pow2") << ", /*poison=*/"
        << flag("poison") << ");\n  }\n";
+  } else if (callee == "quantize_tiles") {
+    os << "  quantize_tiles(" << first
+       << "{.matrix = {.rows = " << integer("rows")
+       << ", .cols = " << integer("cols")
+       << ", .tile_rows = " << integer("tile_rows")
+       << ", .tile_cols = " << integer("tile_cols") << "}";
+    if (integer("margin"))
+      os << ", .margin = " << integer("margin");
+    os << ", .pow2 = " << flag("pow2");
+    if (op->hasAttr("transposed"))
+      os << ", .transposed = true";
+    os << "},\n                 " << arguments << ");\n";
   } else if (callee == "update_scales") {
     printUpdateScales(op);
   } else if (callee == "record_stats") {

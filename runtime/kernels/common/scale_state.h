@@ -44,12 +44,27 @@ static_assert(offsetof(ScaleState, scale_inv) == 4 * scale_inverse_word, "");
 
 namespace detail {
 
-/// max(T) * 2^-margin / amax, bounded so that its inverse is a normal number.
+/// What an amax is scaled to: max(T) * 2^-margin.
+template <class T> FP8C_FN float scaled_max(float margin) {
+  return max_finite<T>() * pow(2.0f, -margin);
+}
+
+/// largest / amax, bounded so that its inverse is a normal number.
+FP8C_FN float scale_to(float largest, float amax, bool power_of_two) {
+  const float scale = min(largest / amax, 0x1p126f);
+  return power_of_two ? from_bits(bits_of(scale) & 0xff800000u) : scale;
+}
+
 template <class T>
 FP8C_FN float scale_for(float amax, float margin, bool power_of_two) {
-  float scale = max_finite<T>() * pow(2.0f, -margin) / amax;
-  scale = min(scale, 0x1p126f);
-  return power_of_two ? from_bits(bits_of(scale) & 0xff800000u) : scale;
+  return scale_to(scaled_max<T>(margin), amax, power_of_two);
+}
+
+/// The scale of values whose largest finite magnitude is known: 1 if it is 0.
+FP8C_FN float current_scale(uint32_t amax_bits, float largest,
+                            bool power_of_two) {
+  const float amax = from_bits(amax_bits);
+  return amax > 0.0f ? scale_to(largest, amax, power_of_two) : 1.0f;
 }
 
 } // namespace detail
@@ -92,9 +107,8 @@ template <class T>
 FP8C_FN void compute_scale(const Stats *stats, float *scale_and_inverse,
                            float margin, bool power_of_two,
                            bool poison = false) {
-  const float amax = from_bits(stats->amax_bits);
-  float scale =
-      amax > 0.0f ? detail::scale_for<T>(amax, margin, power_of_two) : 1.0f;
+  float scale = detail::current_scale(
+      stats->amax_bits, detail::scaled_max<T>(margin), power_of_two);
   if (poison && stats->nonfinite)
     scale = from_bits(0x7fc00000u);
   scale_and_inverse[0] = scale;

@@ -3,8 +3,9 @@
 //   c = scale_inv_a * scale_inv_b * op(a) op(b) (+ c)
 //
 // All matrices are row-major. The products run in float (OpenBLAS): an operand
-// in another format is widened first, which is exact, and the scales of FP8
-// data are applied once, as the product's factor.
+// in another format is widened first, which is exact. The scale of FP8 data is
+// applied once, as the product's factor; scales of rows and blocks are applied
+// as the operand is widened, which is exact for powers of two.
 //
 // Workspace, which the compiler plans into the arena: one dense float copy of
 // each of a, b, c that is not float, in this order, each rounded up to 64
@@ -18,10 +19,12 @@
 #ifndef FP8C_KERNELS_CPU_GEMM_H
 #define FP8C_KERNELS_CPU_GEMM_H
 
+#include "kernels/common/tiles.h"
 #include "kernels/common/types.h"
 #include "kernels/cpu/blas.h"
 #include "kernels/cpu/convert.h"
 
+#include <algorithm>
 #include <type_traits>
 
 namespace fp8c {
@@ -35,6 +38,8 @@ struct GemmShape {
   bool transpose_a = false, transpose_b = false;
   int64_t batch = 1, stride_a = 0, stride_b = 0, stride_c = 0;
   int64_t lda = 0, ldb = 0, ldc = 0;
+  Granularity granularity_a = Granularity::tensor,
+              granularity_b = Granularity::tensor;
 };
 
 namespace detail {
@@ -81,6 +86,52 @@ const float *widened(const T *x, Layout &layout, float *copy) {
 }
 inline const float *widened(const float *x, Layout &, float *) { return x; }
 
+/// The values of one matrix, scaled back.
+template <class T>
+const float *dequantized(const T *x, const TiledMatrix &m,
+                         const float *scale_inv, float *copy) {
+  const int64_t width =
+      std::min(m.cols, m.tile_cols == 1 ? m.cols : m.tile_cols);
+#pragma omp parallel for schedule(static) if (m.rows * m.cols >=               \
+                                              parallel_threshold)
+  for (int64_t i = 0; i < m.rows; ++i)
+    for (int64_t j0 = 0; j0 < m.cols; j0 += width) {
+      const T *from = x + i * m.cols + j0;
+      float *to = copy + i * m.cols + j0;
+      const float *inverse = scale_inv + m.scale_of(i, j0);
+      const int64_t count = std::min(width, m.cols - j0);
+      if (m.tile_cols == 1)
+#pragma GCC ivdep
+        for (int64_t j = 0; j < count; ++j)
+          to[j] = load(from, j) * inverse[j];
+      else
+#pragma GCC ivdep
+        for (int64_t j = 0; j < count; ++j)
+          to[j] = load(from, j) * *inverse;
+    }
+  return copy;
+}
+/// Floats have no scales.
+inline const float *dequantized(const float *x, const TiledMatrix &,
+                                const float *, float *) {
+  return x;
+}
+
+/// An operand as float, and what is left of its scale for the product's factor.
+template <class T>
+const float *widened(const T *x, Layout &layout, float *copy,
+                     Granularity granularity, bool down, const float *scale_inv,
+                     float &factor) {
+  assert((granularity == Granularity::tensor || layout.ld == layout.cols) &&
+         "tiled matrices are dense");
+  if (granularity != Granularity::tensor)
+    return dequantized(x, tiled(granularity, layout.rows, layout.cols, down),
+                       scale_inv, copy);
+  if (scale_inv)
+    factor *= *scale_inv;
+  return widened(x, layout, copy);
+}
+
 inline void sgemm_batch(const GemmShape &s, float alpha, const float *a,
                         const Layout &la, const float *b, const Layout &lb,
                         float beta, float *c, const Layout &lc) {
@@ -114,16 +165,21 @@ void gemm(const GemmShape &s, const A *a, const B *b, C *c,
   assert((workspace || gemm_workspace_bytes<A, B, C>(s) == 0) &&
          "operands that are not float need a workspace");
   assert((s.batch == 1 || s.stride_c) && "the results of a batch overlap");
-  const float alpha =
-      (scale_inv_a ? *scale_inv_a : 1.0f) * (scale_inv_b ? *scale_inv_b : 1.0f);
+  assert((s.batch == 1 || (s.granularity_a == Granularity::tensor &&
+                           s.granularity_b == Granularity::tensor)) &&
+         "no batches of tiled matrices");
+  float alpha = 1.0f;
   const float beta = accumulate ? 1.0f : 0.0f;
 
   Layout la = layout_a(s), lb = layout_b(s), lc = layout_c(s);
   char *copy_a = static_cast<char *>(workspace);
   char *copy_b = copy_a + copy_bytes<A>(la);
   char *copy_c = copy_b + copy_bytes<B>(lb);
-  const float *fa = widened(a, la, reinterpret_cast<float *>(copy_a));
-  const float *fb = widened(b, lb, reinterpret_cast<float *>(copy_b));
+  const float *fa = widened(a, la, reinterpret_cast<float *>(copy_a),
+                            s.granularity_a, s.transpose_a, scale_inv_a, alpha);
+  const float *fb =
+      widened(b, lb, reinterpret_cast<float *>(copy_b), s.granularity_b,
+              !s.transpose_b, scale_inv_b, alpha);
 
   if constexpr (std::is_same<C, float>::value) {
     sgemm_batch(s, alpha, fa, la, fb, lb, beta, c, lc);

@@ -9,6 +9,7 @@
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/attention_backward.h"
 #include "kernels/cpu/gemm.h"
+#include "kernels/cpu/quantize_tiles.h"
 #include "kernels/cpu/skeletons.h"
 #include "kernels/cpu/tensor_ops.h"
 

@@ -6,6 +6,7 @@
 #include "kernels/common/buffers.h"
 #include "kernels/cuda/library.h"
 #include "kernels/cuda/multi.cuh"
+#include "kernels/cuda/quantize_tiles.cuh"
 #include "kernels/cuda/rows_tiled.cuh"
 #include "kernels/cuda/skeletons.cuh"
 #include "kernels/cuda/tensor_ops.cuh"

@@ -9,6 +9,7 @@
 #define FP8C_KERNELS_CUDA_LIBRARY_H
 
 #include "kernels/common/shapes.h"
+#include "kernels/common/tiles.h"
 #include "kernels/common/types.h"
 #include "kernels/cuda/stream.h"
 
@@ -33,6 +34,8 @@ struct GemmShape {
   bool transpose_a = false, transpose_b = false;
   int64_t batch = 1, stride_a = 0, stride_b = 0, stride_c = 0;
   bool fast_accum = false; ///< FP8 only: accumulate in fewer than 32 bits
+  Granularity granularity_a = Granularity::tensor,
+              granularity_b = Granularity::tensor;
 };
 
 namespace library {
@@ -40,7 +43,9 @@ namespace library {
 /// c = scale_inv_a * scale_inv_b * op(a) op(b) (+ c) (+ bias), by cuBLASLt. The
 /// bias, n numbers of c's format, is added to every row. FP8 operands
 /// must have their contracted dimension last (Hopper multiplies no others).
-/// The scales are device pointers. Throws if cuBLASLt has no kernel for it.
+/// The scales are device pointers, to one number or to those of the operand as
+/// `tiled` gives it, and stand inside the sum then. Throws if cuBLASLt has no
+/// kernel for it.
 void gemm(const Stream &stream, const GemmShape &shape, Format a_format,
           const void *a, Format b_format, const void *b, Format c_format,
           void *c, bool accumulate, const float *scale_inv_a,

@@ -1,0 +1,74 @@
+// Scales finer than one per tensor. A value is quantised once for each dimension that a product sums over.
+// RUN: fp8c-opt %s -split-input-file --fp8-insert-scaling -verify-diagnostics | FileCheck %s
+
+#fwd = {fast_accum, lhs = f8E4M3FN, lhs_granularity = "row", lhs_pow2, lhs_scaling = "current",
+        rhs = f8E4M3FN, rhs_granularity = "row", rhs_pow2, rhs_scaling = "current", why = ""}
+#bwd = {lhs = f8E4M3FN, lhs_granularity = "row", lhs_margin = 1 : i64, lhs_scaling = "current",
+        rhs = f8E4M3FN, rhs_granularity = "row", rhs_pow2, rhs_scaling = "current", why = ""}
+
+// CHECK-LABEL: func.func @rows(
+func.func @rows(%x: tensor<2x16x32xbf16>, %w: tensor<32x64xf32>, %dy: tensor<2x16x64xbf16>)
+    -> (tensor<2x16x64xbf16>, tensor<2x16x32xbf16>, tensor<32x64xf32>) {
+  // CHECK-DAG: %[[X:.*]] = fp8.quantize_tiles %arg0 contracting [2] {name = "fc", phase = "fwd", pow2} : tensor<2x16x32xbf16> -> !fp8.scaled<2x16x32xf8E4M3FN, tile<[1, 1, ?]>>
+  // CHECK-DAG: %[[W:.*]] = fp8.quantize_tiles %arg1 contracting [0] {name = "fc", phase = "fwd", pow2} : tensor<32x64xf32> -> !fp8.scaled<32x64xf8E4M3FN, tile<[?, 1]>>
+  // CHECK-DAG: %[[DY:.*]] = fp8.quantize_tiles %arg2 contracting [2] {margin = 1 : i64, name = "fc", phase = "dgrad"} : {{.*}} -> !fp8.scaled<2x16x64xf8E4M3FN, tile<[1, 1, ?]>>
+  // CHECK-DAG: %[[WN:.*]] = fp8.quantize_tiles %arg1 contracting [1] {{.*}} -> !fp8.scaled<32x64xf8E4M3FN, tile<[1, ?]>>
+  // CHECK-DAG: %[[XT:.*]] = fp8.quantize_tiles %arg0 contracting [0, 1] {{.*}} -> !fp8.scaled<2x16x32xf8E4M3FN, tile<[?, ?, 1]>>
+  // CHECK-DAG: %[[DYT:.*]] = fp8.quantize_tiles %arg2 contracting [0, 1] {{.*}} -> !fp8.scaled<2x16x64xf8E4M3FN, tile<[?, ?, 1]>>
+  // CHECK: fp8.matmul %[[X]], %[[W]] {fast_accum, name = "fc", phase = "fwd"}
+  // CHECK: fp8.matmul %[[DY]], %[[WN]] contracting [2] x [1] {name = "fc", phase = "dgrad"}
+  // CHECK: fp8.matmul %[[XT]], %[[DYT]] contracting [0, 1] x [0, 1] {name = "fc", phase = "wgrad"}
+  %y = train.matmul %x, %w {name = "fc", phase = "fwd", precision = #fwd} : tensor<2x16x32xbf16>, tensor<32x64xf32> -> tensor<2x16x64xbf16>
+  %dx = train.matmul %dy, %w contracting [2] x [1] {name = "fc", phase = "dgrad", precision = #bwd} : tensor<2x16x64xbf16>, tensor<32x64xf32> -> tensor<2x16x32xbf16>
+  %dw = train.matmul %x, %dy contracting [0, 1] x [0, 1] {name = "fc", phase = "wgrad", precision = #bwd} : tensor<2x16x32xbf16>, tensor<2x16x64xbf16> -> tensor<32x64xf32>
+  return %y, %dx, %dw : tensor<2x16x64xbf16>, tensor<2x16x32xbf16>, tensor<32x64xf32>
+}
+
+// -----
+
+// Square tiles serve both products of a weight. Blocks of 128 tokens are cut out of [4, 64].
+
+#fwd = {lhs = f8E4M3FN, lhs_granularity = "1x128", lhs_pow2, lhs_scaling = "current",
+        rhs = f8E4M3FN, rhs_granularity = "128x128", rhs_pow2, rhs_scaling = "current", why = ""}
+#wgrad = {lhs = f8E4M3FN, lhs_granularity = "1x128", lhs_pow2, lhs_scaling = "current",
+          rhs = f8E4M3FN, rhs_granularity = "1x128", rhs_pow2, rhs_scaling = "current", why = ""}
+
+// CHECK-LABEL: func.func @blocks(
+func.func @blocks(%x: tensor<4x64x128xbf16>, %w: tensor<128x256xf32>, %dy: tensor<4x64x256xbf16>)
+    -> (tensor<4x64x256xbf16>, tensor<4x64x128xbf16>, tensor<128x256xf32>) {
+  // CHECK-DAG: %[[X:.*]] = fp8.quantize_tiles %arg0 contracting [2] {{.*}} -> !fp8.scaled<4x64x128xf8E4M3FN, tile<[1, 1, 128]>>
+  // CHECK-DAG: %[[W:.*]] = fp8.quantize_tiles %arg1 {name = "fc", phase = "fwd", pow2} : tensor<128x256xf32> -> !fp8.scaled<128x256xf8E4M3FN, tile<[128, 128]>>
+  // CHECK-DAG: %[[DY:.*]] = fp8.quantize_tiles %arg2 contracting [2] {{.*}} -> !fp8.scaled<4x64x256xf8E4M3FN, tile<[1, 1, 128]>>
+  // CHECK-DAG: %[[XT:.*]] = fp8.quantize_tiles %arg0 contracting [0, 1] {{.*}} -> !fp8.scaled<4x64x128xf8E4M3FN, tile<[2, 64, 1]>>
+  // CHECK-DAG: %[[DYT:.*]] = fp8.quantize_tiles %arg2 contracting [0, 1] {{.*}} -> !fp8.scaled<4x64x256xf8E4M3FN, tile<[2, 64, 1]>>
+  // CHECK-NOT: fp8.quantize_tiles
+  // CHECK: fp8.matmul %[[X]], %[[W]] {
+  // CHECK: fp8.matmul %[[DY]], %[[W]] contracting [2] x [1]
+  // CHECK: fp8.matmul %[[XT]], %[[DYT]] contracting [0, 1] x [0, 1]
+  %y = train.matmul %x, %w {name = "fc", phase = "fwd", precision = #fwd} : tensor<4x64x128xbf16>, tensor<128x256xf32> -> tensor<4x64x256xbf16>
+  %dx = train.matmul %dy, %w contracting [2] x [1] {name = "fc", phase = "dgrad", precision = #fwd} : tensor<4x64x256xbf16>, tensor<128x256xf32> -> tensor<4x64x128xbf16>
+  %dw = train.matmul %x, %dy contracting [0, 1] x [0, 1] {name = "fc", phase = "wgrad", precision = #wgrad} : tensor<4x64x128xbf16>, tensor<4x64x256xbf16> -> tensor<128x256xf32>
+  return %y, %dx, %dw : tensor<4x64x256xbf16>, tensor<4x64x128xbf16>, tensor<128x256xf32>
+}
+
+// -----
+
+// What a recipe's reader would not let through.
+
+#square = {lhs = f8E4M3FN, lhs_granularity = "128x128", lhs_scaling = "current", rhs = f8E4M3FN, rhs_granularity = "128x128", rhs_scaling = "current", why = ""}
+
+func.func @conflict(%x: tensor<128x128xbf16>, %w: tensor<128x128xbf16>) -> tensor<128x128xbf16> {
+  // expected-error@+1 {{cannot be done in FP8: both operands would have 128x128 blocks; keep one '1x128'}}
+  %y = train.matmul %x, %w {precision = #square} : tensor<128x128xbf16>, tensor<128x128xbf16> -> tensor<128x128xbf16>
+  return %y : tensor<128x128xbf16>
+}
+
+// -----
+
+#blocks = {lhs = f8E4M3FN, lhs_granularity = "1x128", lhs_scaling = "current", rhs = f8E4M3FN, rhs_granularity = "1x128", rhs_scaling = "current", why = ""}
+
+func.func @obstacle(%x: tensor<128x64xbf16>, %w: tensor<64x128xbf16>) -> tensor<128x128xbf16> {
+  // expected-error@+1 {{cannot be done in FP8: k = 64 is no multiple of the 128 elements of a block}}
+  %y = train.matmul %x, %w {precision = #blocks} : tensor<128x64xbf16>, tensor<64x128xbf16> -> tensor<128x128xbf16>
+  return %y : tensor<128x128xbf16>
+}
