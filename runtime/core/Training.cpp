@@ -226,7 +226,7 @@ int Training::loop(const RunFolder &folder, RunState state) {
     if (evaluator && isDue(options.evalEvery, state.step))
       metrics.valLoss = evaluator->run(options.evalBatches).loss;
     metricsFile.append(metrics);
-    watch.observe(state.step, [](const std::string &text) {
+    watch.observe(state.step, trainer, [](const std::string &text) {
       print("warning: " + text + "\n");
     });
 
