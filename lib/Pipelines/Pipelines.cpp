@@ -27,6 +27,8 @@ void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options,
     optimizer.accumulate = !options.oneMicroBatch;
     passes.addPass(train::createAddOptimizer(optimizer));
     passes.addPass(createCSEPass());
+    if (options.exposeOperands)
+      passes.addPass(fp8::createExposeOperands());
     if (!options.recompute.empty()) {
       train::RecomputeOptions recompute;
       llvm::append_range(recompute.values, options.recompute);

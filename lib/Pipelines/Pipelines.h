@@ -32,6 +32,8 @@ struct PipelineOptions {
   std::vector<std::string> recompute;
   /// Gradients are not summed over micro-batches.
   bool oneMicroBatch = false;
+  /// Run fp8-expose-operands.
+  bool exposeOperands = false;
   /// Run fp8-choose-layouts; by default where the target needs it.
   std::optional<bool> fp8TN = {};
   /// See train-form-fusions; by default 32 on cuda, 0 on cpu.

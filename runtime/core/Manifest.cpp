@@ -43,6 +43,28 @@ TensorSpec parseTensor(const JsonField &field) {
   return tensor;
 }
 
+OutputSpec parseOutput(const JsonField &field) {
+  OutputSpec output;
+  static_cast<TensorSpec &>(output) = parseTensor(field);
+  output.role = field.string("role", "");
+  if (!field.has("uses"))
+    return output;
+  for (const JsonField &entry : field.at("uses").items()) {
+    OperandUse use = {entry.at("op").string(),
+                      entry.at("gemm").string(),
+                      entry.at("operand").string(),
+                      {}};
+    for (const JsonField &dim : entry.at("contracting").items()) {
+      use.contracting.push_back(dim.integer());
+      if (dim.integer() < 0 ||
+          dim.integer() >= static_cast<int64_t>(output.shape.size()))
+        throw dim.error("is no dimension of " + shapeText(output.shape));
+    }
+    output.uses.push_back(use);
+  }
+  return output;
+}
+
 Initializer parseInitializer(const JsonField &field) {
   Initializer init;
   std::string kind = field.at("kind").string();
@@ -111,6 +133,14 @@ Variable parseVariable(const JsonField &field, uint64_t blockBytes) {
                  " f32 values take ", variable.elements() * sizeof(float)));
     if (variable.init.values.size() > variable.elements())
       throw init.at("values").error("has more values than the variable");
+  }
+  if (field.has("site")) {
+    JsonField site = field.at("site");
+    std::optional<DataType> format =
+        dataTypeFromName(site.at("format").string());
+    if (!format)
+      throw site.at("format").error("unknown dtype");
+    variable.site = ScaleSite{*format, site.at("values").size()};
   }
   return variable;
 }
@@ -201,7 +231,7 @@ Manifest Manifest::read(const std::string &path) {
     for (const JsonField &input : function.at("inputs").items())
       spec.inputs.push_back(parseTensor(input));
     for (const JsonField &output : function.at("outputs").items())
-      spec.outputs.push_back(parseTensor(output));
+      spec.outputs.push_back(parseOutput(output));
   }
   return manifest;
 }

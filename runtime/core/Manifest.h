@@ -62,17 +62,40 @@ const char *nameOf(Role role);
 /// each step and `init` recomputes the compute weights.
 bool isCheckpointed(Role role);
 
+/// A place where values are quantised with delayed scaling.
+struct ScaleSite {
+  DataType format;
+  uint64_t values; ///< how many a micro-batch has
+};
+
 /// A range of the variables block.
 struct Variable : TensorSpec {
   uint64_t offset = 0; ///< bytes from the start of the block
   Role role = Role::Parameter;
   std::string of; ///< the parameter it belongs to; may be empty
   Initializer init;
+  std::optional<ScaleSite> site; ///< whose state it is
+};
+
+/// A contraction that reads an operand.
+struct OperandUse {
+  std::string op;   ///< its name: "h.0/mlp/fc"
+  std::string gemm; ///< what it computes: "fwd", "dgrad" or "wgrad"
+  std::string
+      operand; ///< what it is called there: "x", "w", "dy", "lhs", "rhs"
+  std::vector<int64_t> contracting; ///< the operand's dimensions it sums over
+};
+
+/// An output; of `observe`, the operand of contractions.
+struct OutputSpec : TensorSpec {
+  std::string role; ///< "weight", "gradient" or "activation"; else empty
+  std::vector<OperandUse> uses;
 };
 
 /// Signature of one program function.
 struct FunctionSpec {
-  std::vector<TensorSpec> inputs, outputs;
+  std::vector<TensorSpec> inputs;
+  std::vector<OutputSpec> outputs;
 };
 
 /// Facts about the model, for people and for checking data; 0 if not a

@@ -28,9 +28,14 @@ void Trainer::calibrate() {
   if (!instance.program().has("calibrate"))
     return;
   Function function(instance, "calibrate");
-  batches.fill(1, 0, function.input("tokens", DataType::I64).as<int64_t>(),
-               function.input("targets", DataType::I64).as<int64_t>());
+  fill(function, 1, 0);
   function.run();
+}
+
+void Trainer::fill(Function &function, int64_t step, int64_t microBatch) const {
+  batches.fill(step, microBatch,
+               function.input("tokens", DataType::I64).as<int64_t>(),
+               function.input("targets", DataType::I64).as<int64_t>());
 }
 
 Trainer::StepResult Trainer::step(int64_t step) {
@@ -39,11 +44,9 @@ Trainer::StepResult Trainer::step(int64_t step) {
   instance.setHyper("lr", result.lr);
   instance.setHyper("step", static_cast<float>(step));
 
-  auto *tokens = micro.input("tokens", DataType::I64).as<int64_t>();
-  auto *targets = micro.input("targets", DataType::I64).as<int64_t>();
   double loss = 0;
   for (int64_t i = 0; i < options.accumulate; ++i) {
-    batches.fill(step, i, tokens, targets);
+    fill(micro, step, i);
     instance.setAccumulate(i > 0);
     micro.run();
     loss += *micro.output("loss").as<float>();

@@ -30,8 +30,14 @@ public:
   /// Step `step`, counted from 1: every micro-batch, then the update.
   StepResult step(int64_t step);
 
+  /// Gives a function that takes tokens and targets, as `micro` and `observe`,
+  /// those of a micro-batch: of step `step`, counted from 1, number
+  /// `microBatch`, counted from 0.
+  void fill(Function &function, int64_t step, int64_t microBatch) const;
+
   BatchShape batchShape() const { return shape; }
   int64_t tokensPerStep() const;
+  int64_t microBatches() const { return options.accumulate; }
 
 private:
   Instance &instance;

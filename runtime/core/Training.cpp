@@ -238,7 +238,7 @@ int Training::loop(const RunFolder &folder, RunState state) {
       if (std::optional<uint64_t> measured = instance.device().measuredBytes())
         metrics.memory = {instance.manifest().plannedBytes(), *measured};
     metricsFile.append(metrics);
-    watch.observe(state.step, [](const std::string &text) {
+    watch.observe(state.step, trainer, [](const std::string &text) {
       print("warning: " + text + "\n");
     });
 

@@ -3,9 +3,11 @@
 #include "core/Watch.h"
 
 #include "core/Error.h"
+#include "core/FormatStats.h"
 #include "core/Json.h"
 #include "core/Metrics.h"
 #include "core/Text.h"
+#include "core/Trainer.h"
 #include "kernels/common/scale_state.h"
 
 #include <cmath>
@@ -55,7 +57,17 @@ std::string withoutSuffix(const std::string &name, const std::string &suffix) {
 
 } // namespace
 
-Watch::Watch(const Instance &theInstance, WatchOptions theOptions)
+/// The output of `observe` that a site quantises.
+int64_t Watch::findOutput(const std::string &site) const {
+  const auto &outputs = instance.program().signature("observe").outputs;
+  for (size_t i = 0; i < outputs.size(); ++i)
+    for (const OperandUse &use : outputs[i].uses)
+      if (use.op + "." + use.operand == site)
+        return static_cast<int64_t>(i);
+  return -1;
+}
+
+Watch::Watch(Instance &theInstance, WatchOptions theOptions)
     : instance(theInstance), options(std::move(theOptions)) {
   if (options.every <= 0)
     return;
@@ -81,9 +93,14 @@ Watch::Watch(const Instance &theInstance, WatchOptions theOptions)
     if (name.empty())
       continue;
     example = example.empty() ? name : example;
-    if (matches)
-      tensors.push_back({name, instance.manifest().findVariable(name),
-                         ofTiles ? nullptr : &variable});
+    if (!matches)
+      continue;
+    tensors.push_back({name, instance.manifest().findVariable(name),
+                       ofTiles ? nullptr : &variable});
+    if (variable.site && instance.program().has("observe"))
+      tensors.back().output = findOutput(name);
+    if (tensors.back().output >= 0 && !operands)
+      operands.emplace(instance, "observe");
   }
   if (tensors.empty())
     throw Error(example.empty()
@@ -98,7 +115,7 @@ void Watch::open(const std::string &path, int64_t lastStep) {
     file.emplace(keepLinesUpTo(path, lastStep), OutputFile::Mode::Append);
 }
 
-void Watch::observe(int64_t step,
+void Watch::observe(int64_t step, const Trainer &trainer,
                     const std::function<void(std::string)> &warn) {
   if (options.every <= 0 || step % options.every != 0)
     return;
@@ -110,6 +127,10 @@ void Watch::observe(int64_t step,
                   " % of ", name, " are ", what, " (more than ",
                   numberText("%.3g", 100 * most), " %)"));
   };
+  if (operands) {
+    trainer.fill(*operands, step + 1, 0);
+    operands->run();
+  }
   std::vector<unsigned char> bytes;
   for (const Tensor &tensor : tensors) {
     const std::string &name = tensor.name;
@@ -118,8 +139,23 @@ void Watch::observe(int64_t step,
       std::vector<float> scale(tensor.scale->elements());
       instance.read(*tensor.scale, scale.data());
       entry["scale"] = scale[0];
-      if (!tensor.codes) { // delayed: a window stands behind the state's header
-        entry["amax"] = scale[sizeof(ScaleState) / sizeof(float)];
+      if (const auto &site = tensor.scale->site) {
+        ScaleState state;
+        std::memcpy(&state, scale.data(), sizeof(state));
+        double counted = static_cast<double>(site->values) *
+                         static_cast<double>(trainer.microBatches());
+        double saturated = state.last.saturated / counted;
+        entry["amax"] = from_bits(state.last.amax_bits);
+        entry["saturated"] = saturated;
+        entry["nonfinite"] = state.last.nonfinite;
+        check(name, saturated, options.saturation, "saturated");
+        if (tensor.output < 0)
+          continue;
+        const HostTensor &values = operands->outputs()[tensor.output];
+        double underflow = underflowAt(site->format, values.as<float>(),
+                                       values.spec().elements(), state.scale);
+        entry["underflow"] = underflow;
+        check(name, underflow, options.underflow, "too small for its scale");
         continue;
       }
     }

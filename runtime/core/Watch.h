@@ -12,6 +12,8 @@
 
 namespace fp8c::runtime {
 
+class Trainer;
+
 /// What to watch, when, and what is too much.
 struct WatchOptions {
   int64_t every = 0;      ///< steps; 0: never
@@ -22,20 +24,29 @@ struct WatchOptions {
 
 /// Writes a line of JSON per watched step: of every scaled tensor that is kept
 /// (parameters, gradients, moments, compute weights) its scale and the shares
-/// of codes that are 0 or +-max, of every site with delayed scaling its scale
-/// and last amax, and how many update quotients were limited. Nothing is added
-/// to the program: at a watched step the variables are read.
+/// of codes that are 0 or +-max, of every site with delayed scaling
+/// (activations and their gradients) its scale, the amax of the step, the share
+/// of its values that saturated and how many were not finite, and how many
+/// update quotients were limited. Nothing is added to the program: at a watched
+/// step the variables are read.
+///
+/// Of a program that has the function `observe` also the share of a site's
+/// values, zeros aside, that become 0: of the first micro-batch of the next
+/// step, with the scales that it will use. That costs a forward and backward
+/// pass and the copy of all operands to the host.
 class Watch {
 public:
   /// Throws Error if the pattern is no regular expression or matches no tensor,
   /// naming one that can be watched.
-  Watch(const Instance &instance, WatchOptions options);
+  Watch(Instance &instance, WatchOptions options);
 
   /// Where the lines go; those up to `lastStep` stay.
   void open(const std::string &path, int64_t lastStep);
 
-  /// `warn` is told what passes a threshold, once per tensor.
-  void observe(int64_t step, const std::function<void(std::string)> &warn);
+  /// `trainer` has just made step `step`. `warn` is told what passes a
+  /// threshold, once per tensor.
+  void observe(int64_t step, const Trainer &trainer,
+               const std::function<void(std::string)> &warn);
 
 private:
   struct Tensor {
@@ -44,12 +55,16 @@ private:
     const Variable *codes = nullptr;
     /// Null where every tile has a scale of its own.
     const Variable *scale = nullptr;
+    /// Of a site: output of `operands`; -1: none.
+    int64_t output = -1;
   };
+  int64_t findOutput(const std::string &site) const;
 
-  const Instance &instance;
+  Instance &instance;
   WatchOptions options;
   std::vector<Tensor> tensors;
   std::vector<const Variable *> clamps;
+  std::optional<Function> operands; ///< `observe`, if a site is watched
   std::optional<OutputFile> file;
   std::set<std::string> warned;
 };

@@ -13,8 +13,8 @@ module {
   train.variable @fc.weight : tensor<32x64xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
   // CHECK: train.variable @fc.weight.grad
   train.variable @fc.weight.grad : tensor<32x64xf32> {init = #train.constant<0.0>, of = @fc.weight, role = #train.role<gradient>}
-  // CHECK-NEXT: train.variable @fc.x.scale : !fp8.scale_state<f8E4M3FN, 16> {init = #train.constant<1.000000e+00>, role = #train.role<scale>}
-  // CHECK-NEXT: train.variable @fc.dy.scale : !fp8.scale_state<f8E5M2, 4> {init = #train.constant<1.000000e+00>, role = #train.role<scale>}
+  // CHECK-NEXT: train.variable @fc.x.scale : !fp8.scale_state<f8E4M3FN, 16> {fp8.counted = 512 : i64, init = #train.constant<1.000000e+00>, role = #train.role<scale>}
+  // CHECK-NEXT: train.variable @fc.dy.scale : !fp8.scale_state<f8E5M2, 4> {fp8.counted = 1024 : i64, init = #train.constant<1.000000e+00>, role = #train.role<scale>}
 
   // Evaluation reads the states by the name of the op, and records nothing.
   // CHECK-LABEL: func.func @eval(

@@ -42,6 +42,12 @@ def test_compiles(models, tmp_path, family, recipe):
     assert not (tmp_path / "run").exists()
 
 
+@needs_nvcc
+def test_operands_are_exposed(models, tmp_path):
+    run("fp8c", "compile", models / "gpt2.onnx", "--batch", 2, "--target", "cuda", "--expose-operands", "-o", tmp_path / "program.fp8x")
+    assert "@observe " in run("fp8c-run", "info", tmp_path / "program.fp8x")
+
+
 def test_says_what_is_missing(models, tmp_path):
     program = tmp_path / "program.fp8x"
     said = run("fp8c", "compile", models / "gpt2.onnx", "--batch", 2, "--target", "cuda", "--cuda-compiler", "/no/nvcc", "-o", program, status=1)

@@ -43,7 +43,7 @@ def test_page_draws_itself(folder):
     page = f"file://{folder / 'report.html'}"
     dom = subprocess.run([*command, "--dump-dom", page], capture_output=True, text=True, timeout=60).stdout
     assert len(re.findall(r'<path [^>]*class="curve"', dom)) == 2
-    assert dom.count('class="heat"') == 3
+    assert dom.count('class="heat"') == 4
     assert dom.count("<rect ") > 100
     assert "f8E4M3FN with scale" in dom and "NaN" not in dom and "undefined" not in dom.split("<script")[0]
     subprocess.run([*command, f"--screenshot={folder / 'report.png'}", "--window-size=1000,2400", page], capture_output=True, timeout=60)

@@ -2,10 +2,11 @@
 
 import json
 
+import ml_dtypes
 import numpy as np
 import pytest
 
-from support import compile_model, read_safetensors, run
+from support import call, compile_model, read_safetensors, run
 
 STEPS = 12
 
@@ -39,7 +40,46 @@ def test_lines_say_what_is_stored(workshop):
         assert watched[name]["scale"] == tensors[f"{name}.scale"][0]
         assert watched[name]["zero"] == pytest.approx(np.mean(tensors[name].astype(np.float32) == 0))
     state = tensors["h.0/mlp/fc.dy.scale"]
-    assert watched["h.0/mlp/fc.dy"] == {"scale": state[0], "amax": pytest.approx(state[9])}
+    saturated, nonfinite = state[2:4].view(np.uint32)
+    values = 4 * 32 * 128
+    assert watched["h.0/mlp/fc.dy"] == {"scale": state[0], "amax": state[9], "saturated": saturated / values, "nonfinite": nonfinite}
+    assert state[1] == state[9]
+
+
+def test_saturation_of_a_step_is_counted(workshop):
+    """A learning rate that is too large makes gradients grow faster than a window of amaxes follows."""
+    output = train(workshop, "wild", "--watch-every", 1, "--watch", r"\.(x|dy)$", "--lr", 0.1, "--warmup", 0, "--clip", 0)
+    shares = {(record["step"], name): entry["saturated"] for record in lines(workshop, "wild") for name, entry in record["tensors"].items()}
+    assert max(shares.values()) > 1e-3
+    worst = max(shares, key=shares.get)
+    assert f"% of {worst[1]} are saturated (more than 0.1 %)" in output
+
+
+def test_underflow_of_operands_is_counted_by_observing_them(workshop):
+    """One window of data: the next micro-batch is known, and so is what it quantises."""
+    tokens = np.random.default_rng(1).integers(0, 64, 33).astype(np.uint16)
+    tokens.tofile(workshop / "window.bin")
+    command = ["--recipe", "fp8-delayed", "--batch", 1, "--expose-operands"]
+    program = compile_model(workshop / "model.onnx", workshop / "observed.fp8x", *command)
+    train_window = lambda out, *options: run(
+        "fp8c-run", "train", program, "--data", workshop / "window.bin", "--steps", STEPS, *options, "--out", workshop / out
+    )
+    output = train_window("observed", "--watch-every", STEPS, "--watch-underflow", 1e-4)
+    train_window("unobserved")
+    states = [workshop / out / f"checkpoints/step-{STEPS:06}/model.safetensors" for out in ("observed", "unobserved")]
+    assert states[0].read_bytes() == states[1].read_bytes()
+
+    states = read_safetensors(states[0])
+    batch = {"tokens": tokens[None, :-1].astype(np.int64), "targets": tokens[None, 1:].astype(np.int64)}
+    values = call(program, "observe", {**states, **batch}, folder=workshop)
+    sites = {name: entry for name, entry in lines(workshop, "observed")[-1]["tensors"].items() if "underflow" in entry}
+    assert {"h.0/mlp/fc.x", "h.1/attn/qkv.dy"} <= sites.keys() and len(sites) == 16
+    for name, entry in sites.items():
+        value = values[name]
+        dtype = ml_dtypes.float8_e5m2 if name.endswith(".dy") else ml_dtypes.float8_e4m3fn
+        zero = (value * np.float32(entry["scale"])).astype(dtype).astype(np.float32) == 0
+        assert entry["underflow"] == pytest.approx((zero & (value != 0)).sum() / (value != 0).sum())
+        assert (entry["underflow"] > 1e-4) == (f"% of {name} are too small for its scale" in output)
 
 
 def test_watching_changes_no_bit(workshop):

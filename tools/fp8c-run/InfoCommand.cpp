@@ -16,8 +16,10 @@ namespace {
 using namespace runtime;
 
 std::string signatureText(const FunctionSpec &function) {
-  auto list = [](const std::vector<TensorSpec> &tensors) {
+  auto list = [](const auto &tensors) {
     std::string text;
+    if (tensors.size() > 8) // the operands that `observe` gives
+      return concat("(", tensors.size(), " tensors)");
     for (const TensorSpec &tensor : tensors)
       text += (text.empty() ? "" : ", ") + tensor.name + " " +
               nameOf(tensor.type) + "[" +

@@ -11,6 +11,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cmath>
 #include <cstdio>
 
 namespace fp8c::run {
@@ -20,6 +21,7 @@ using namespace runtime;
 
 struct ProfileArguments {
   std::string program, data, output = "stats.json";
+  int64_t batches = 2;
   TrainOptions options;
 };
 
@@ -32,6 +34,42 @@ std::vector<float> read(const Instance &instance, const Variable &variable) {
 bool isState(const Variable &variable) {
   return variable.role == Role::Parameter || variable.role == Role::Gradient ||
          variable.role == Role::Moment1 || variable.role == Role::Moment2;
+}
+
+OrderedJson useAsJson(const OperandUse &use) {
+  return {{"op", use.op},
+          {"gemm", use.gemm},
+          {"operand", use.operand},
+          {"contracting", use.contracting}};
+}
+
+/// What formats would do to the operands of contractions in the next step.
+OrderedJson measureOperands(Instance &instance, const Trainer &trainer,
+                            const ProfileArguments &arguments) {
+  Function observe(instance, "observe");
+  const std::vector<OutputSpec> &specs =
+      instance.program().signature("observe").outputs;
+  std::vector<FormatSurvey> surveys;
+  for (const OutputSpec &spec : specs)
+    surveys.emplace_back(operandFormats(), spec.shape);
+  for (int64_t batch = 0; batch < arguments.batches; ++batch) {
+    trainer.fill(observe, arguments.options.steps + 1, batch);
+    observe.run();
+    for (size_t i = 0; i < specs.size(); ++i)
+      surveys[i].add(observe.output(specs[i].name).as<float>());
+  }
+  OrderedJson operands = OrderedJson::array();
+  for (size_t i = 0; i < specs.size(); ++i) {
+    OrderedJson entry = {{"name", specs[i].name},
+                         {"role", specs[i].role},
+                         {"shape", specs[i].shape},
+                         {"uses", OrderedJson::array()}};
+    for (const OperandUse &use : specs[i].uses)
+      entry["uses"].push_back(useAsJson(use));
+    surveys[i].writeTo(entry);
+    operands.push_back(entry);
+  }
+  return operands;
 }
 
 int profile(const ProfileArguments &arguments) {
@@ -57,28 +95,29 @@ int profile(const ProfileArguments &arguments) {
     if (variable.role == Role::Parameter)
       before[variable.name] = read(instance, variable);
   float loss = trainer.step(arguments.options.steps).loss;
+  if (!std::isfinite(loss))
+    throw Error(concat("the loss is not finite after ", arguments.options.steps,
+                       " steps: there is nothing to measure"),
+                "lower --lr");
 
   OrderedJson variables = OrderedJson::array();
   for (const Variable &variable : manifest.variables) {
     if (!isState(variable))
       continue;
     std::vector<float> values = read(instance, variable);
-    OrderedJson formats = OrderedJson::object();
-    for (const std::string &format : stateFormats()) {
-      bool isRoot = format == "e4m3-sqrt";
-      if (isRoot && variable.role != Role::Moment2)
-        continue;
-      const std::vector<float> &old = before[variable.name];
-      formats[format] =
-          toJson(measureFormat(format, values, old), !old.empty());
-    }
-    OrderedJson entry = {
-        {"name", variable.name},  {"role", nameOf(variable.role)},
-        {"of", variable.of},      {"shape", variable.shape},
-        {"amax", amaxOf(values)}, {"formats", formats}};
+    FormatSurvey survey(stateFormats(variable.role == Role::Moment2),
+                        variable.shape);
+    auto old = before.find(variable.name);
+    survey.add(values.data(),
+               old == before.end() ? nullptr : old->second.data());
+    OrderedJson entry = {{"name", variable.name},
+                         {"role", nameOf(variable.role)},
+                         {"of", variable.of},
+                         {"shape", variable.shape}};
+    survey.writeTo(entry);
     variables.push_back(entry);
   }
-  OrderedJson document = {{"format", 1},
+  OrderedJson document = {{"format", 2},
                           {"model", manifest.model.name},
                           {"parameters", manifest.model.parameters},
                           {"recipe", manifest.recipe},
@@ -86,11 +125,19 @@ int profile(const ProfileArguments &arguments) {
                           {"lr", arguments.options.lr},
                           {"loss", loss},
                           {"variables", variables}};
+  bool hasOperands = instance.program().has("observe");
+  if (hasOperands)
+    document["operands"] = measureOperands(instance, trainer, arguments);
   writeFile(arguments.output, document.dump(1) + "\n");
-  std::printf("%s: %zu variables after %lld steps, loss %.4f\n",
-              arguments.output.c_str(), variables.size(),
-              static_cast<long long>(arguments.options.steps),
-              static_cast<double>(loss));
+  std::printf(
+      "%s: %zu variables and %zu operands after %lld steps, loss %.4f\n",
+      arguments.output.c_str(), variables.size(),
+      hasOperands ? document["operands"].size() : 0,
+      static_cast<long long>(arguments.options.steps),
+      static_cast<double>(loss));
+  if (!hasOperands)
+    std::printf("hint: to measure the operands of products too, compile the "
+                "program with --expose-operands\n");
   return 0;
 }
 
@@ -98,8 +145,11 @@ int profile(const ProfileArguments &arguments) {
 
 void addProfileCommand(CLI::App &tool, Action &action) {
   auto *command = tool.add_subcommand(
-      "profile", "Train some steps and measure what each format would do to "
-                 "parameters, gradients and moments.");
+      "profile",
+      "Train some steps and measure what each format and granularity "
+      "would do to parameters, gradients and moments, and to the "
+      "operands of products if the program was compiled with "
+      "--expose-operands.");
   auto arguments = std::make_shared<ProfileArguments>();
   TrainOptions &options = arguments->options;
   options.steps = 200;
@@ -111,6 +161,11 @@ void addProfileCommand(CLI::App &tool, Action &action) {
   command->add_option("-o", arguments->output, "statistics to write")
       ->capture_default_str();
   command->add_option("--steps", options.steps, "optimizer steps before")
+      ->capture_default_str();
+  command
+      ->add_option("--batches", arguments->batches,
+                   "micro-batches in which operands are measured")
+      ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->add_option("--lr", options.lr, "learning rate, constant")
       ->capture_default_str();

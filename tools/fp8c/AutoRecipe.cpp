@@ -2,6 +2,7 @@
 
 #include "AutoRecipe.h"
 
+#include "AutoProducts.h"
 #include "Train/IR/Train.h"
 #include "core/Error.h"
 #include "core/Json.h"
@@ -36,6 +37,8 @@ struct Role {
 };
 } // namespace
 
+/// Of the file that fp8c-run profile writes.
+static constexpr int64_t kStatisticsFormat = 2;
 static constexpr double kLeastSNR = 20, kMostUnderflow = 1e-3, kMostLost = 0.1;
 
 static SmallVector<Role> getRoles() {
@@ -80,7 +83,7 @@ static Verdict judge(const Role &role, StringRef format,
     if (variable.at("role").string() != role.name ||
         variable.at("shape").items().size() < 2)
       continue;
-    JsonField stats = variable.at("formats").at(format.str());
+    JsonField stats = variable.at("formats").at(format.str()).at("tensor");
     double miss;
     std::string text;
     llvm::raw_string_ostream os(text);
@@ -145,7 +148,7 @@ static LogicalResult checkModel(ModuleOp module, StringRef path,
   return success();
 }
 
-static constexpr StringLiteral kProducts = R"(defaults:
+static constexpr StringLiteral kDefaults = R"(defaults:
   result: bf16
   format: bf16
   storage: f32
@@ -154,23 +157,6 @@ static constexpr StringLiteral kProducts = R"(defaults:
   pow2: true
 
 rules:
-  # Matrix products as in fp8-lm.yaml: products were not measured.
-  - match: { gemm: fwd }
-    format: e4m3
-    fast_accum: true
-  - match: { gemm: [dgrad, wgrad] }
-    optional: true
-    format: e4m3
-    fast_accum: false
-  - match: { gemm: [dgrad, wgrad], operand: gradient }
-    optional: true
-    format: e5m2
-  - match: { name: "*lm_head*" }
-    optional: true
-    format: bf16
-  - match: { operand: weight }
-    optional: true
-    scaling: bounded
 )";
 
 /// Of all choices the one that misses the criteria by least, and of those the
@@ -203,6 +189,10 @@ static LogicalResult write(ModuleOp module, StringRef path, double budget,
                            StringRef output) {
   runtime::Json document = runtime::readJson(path.str());
   JsonField root(document, path.str());
+  if (root.at("format").integer() != kStatisticsFormat)
+    throw root.at("format").error(
+        "is not " + std::to_string(kStatisticsFormat),
+        "measure again with the fp8c-run of this installation");
   std::vector<JsonField> variables = root.at("variables").items();
   if (failed(checkModel(module, path, variables)))
     return failure();
@@ -228,9 +218,10 @@ static LogicalResult write(ModuleOp module, StringRef path, double budget,
      << root.at("steps").integer()
      << " steps. Read it, edit it, give it to --recipe.\n"
      << "# Bytes per parameter of a matrix: " << bytes
-     << ".\nname: auto\ndescription: States in the fewest bytes that the "
+     << ".\nname: auto\ndescription: The fewest bytes that the "
         "statistics allow\n\n"
-     << kProducts;
+     << kDefaults;
+  writeProducts(root, os);
   for (auto [role, i] : llvm::zip(roles, choice)) {
     os << "\n  # Criterion: " << role.criterion << ".\n";
     for (auto [j, candidate] : llvm::enumerate(role.candidates)) {
@@ -258,6 +249,9 @@ LogicalResult fp8c::writeAutoRecipe(ModuleOp module, StringRef stats,
   try {
     return write(module, stats, budget, output);
   } catch (const runtime::Error &error) {
-    return module.emitError() << error.what();
+    InFlightDiagnostic diagnostic = module.emitError() << error.what();
+    if (!error.hint().empty())
+      diagnostic.attachNote() << error.hint();
+    return diagnostic;
   }
 }

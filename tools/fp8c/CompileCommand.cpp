@@ -38,7 +38,8 @@ struct CompileArguments {
   std::optional<int64_t> maxLogits;
   std::optional<int64_t> sumRows;
   uint64_t memoryLimit = 0;
-  bool forwardOnly = false, remarks = false, saysRecompute = false;
+  bool forwardOnly = false, exposeOperands = false, remarks = false,
+       saysRecompute = false;
 };
 } // namespace
 
@@ -82,6 +83,7 @@ static int compile(const CompileArguments &args) {
   options.recipe = recipe;
   options.loss = args.loss;
   options.forwardOnly = args.forwardOnly;
+  options.exposeOperands = args.exposeOperands;
   options.target = args.target;
   options.oneMicroBatch = args.microBatches == 1;
   options.recompute = args.recompute;
@@ -213,8 +215,14 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
                    "Print a stage on stdout and build nothing")
       ->check(
           CLI::IsMember({"train", "grad", "fp8", "fusion", "exec", "source"}));
-  command->add_flag("--forward-only", args->forwardOnly,
-                    "Compile the forward pass alone");
+  auto *forwardOnly = command->add_flag("--forward-only", args->forwardOnly,
+                                        "Compile the forward pass alone");
+  command
+      ->add_flag("--expose-operands", args->exposeOperands,
+                 "Add the function @observe, which gives what products read: "
+                 "fp8c-run profile measures it, fp8c-run train --watch-every "
+                 "watches it")
+      ->excludes(forwardOnly);
   command->add_flag("--remarks", args->remarks,
                     "Tell of every decision a pass remarks on");
   command

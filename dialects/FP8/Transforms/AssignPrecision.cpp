@@ -188,12 +188,7 @@ OpFacts Assigner::getFacts(Operation *op) {
   facts.name = train::getName(op);
   facts.layer = train::getLayer(facts.name);
   if (auto contraction = dyn_cast<FP8ContractionOpInterface>(op)) {
-    // Another compiler's ops have no phase: they are forward ops. So are those
-    // that backward does anew: their results must be the same.
-    StringRef phase = train::getPhase(op);
-    facts.gemm = phase.empty() || phase == train::kPhaseRecompute
-                     ? StringRef(train::kPhaseForward)
-                     : phase;
+    facts.gemm = getGemm(op);
     facts.lhsRole = roles.get(contraction.getContractionLhs().get());
     facts.rhsRole = roles.get(contraction.getContractionRhs().get());
   }

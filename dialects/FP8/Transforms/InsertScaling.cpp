@@ -17,6 +17,7 @@
 #include "FP8/Transforms/ScaleSites.h"
 #include "FP8/Transforms/ValueRoles.h"
 #include "Train/IR/Precision.h"
+#include "Train/Transforms/BuildUtils.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/StringSet.h"
 
@@ -155,6 +156,10 @@ void FunctionScaler::keepStatistics(ScaleSite &site, Value state, Value stats,
     next = create<AdvanceOp>(builder, consumer, next, site.spec.margin,
                              site.spec.pow2);
   create<train::AssignOp>(builder, consumer, site.variable.getSymName(), next);
+  auto counted =
+      cast<ShapedType>(stats.getDefiningOp()->getOperand(0).getType());
+  site.variable->setDiscardableAttr(
+      kCountedAttr, builder.getI64IntegerAttr(counted.getNumElements()));
 }
 
 /// Tiles lie along what a product sums over: a value that two products contract
@@ -245,13 +250,10 @@ LogicalResult FunctionScaler::lower(const Contraction &contraction) {
   if (auto conflict =
           getGranularityConflict(lhs.spec.granularity, rhs.spec.granularity))
     return op.emitOpError("cannot be done in FP8: ") << *conflict;
-  auto suffix = [&](StringRef role, StringRef side) -> StringRef {
-    if (contraction.lhsRole == contraction.rhsRole)
-      return side;
-    return role == kWeight ? "w" : role == kGradient ? "dy" : "x";
-  };
-  lhs.suffix = suffix(contraction.lhsRole, "lhs");
-  rhs.suffix = suffix(contraction.rhsRole, "rhs");
+  lhs.suffix = getOperandSuffix(contraction.lhsRole, contraction.rhsRole,
+                                train::kLhsKey);
+  rhs.suffix = getOperandSuffix(contraction.rhsRole, contraction.lhsRole,
+                                train::kRhsKey);
 
   Value lhsQuantized = quantize(op, lhs), rhsQuantized = quantize(op, rhs);
   OpBuilder builder(op);
@@ -302,31 +304,6 @@ static bool hasDelayedScaling(func::FuncOp function) {
       .wasInterrupted();
 }
 
-/// @calibrate runs the forward and backward pass of @micro, for their
-/// statistics alone.
-static func::FuncOp cloneForCalibration(func::FuncOp micro) {
-  auto calibrate = cast<func::FuncOp>(micro->clone());
-  calibrate.setName("calibrate");
-  calibrate.setFunctionType(
-      FunctionType::get(micro.getContext(), micro.getArgumentTypes(), {}));
-  calibrate.removeResAttrsAttr();
-  for (Operation &op : llvm::make_early_inc_range(calibrate.front()))
-    if (isa<train::AssignOp>(op))
-      op.erase();
-  calibrate.front().getTerminator()->setOperands({});
-  micro->getParentOfType<ModuleOp>().getBody()->getOperations().insertAfter(
-      micro->getIterator(), calibrate);
-  return calibrate;
-}
-
-/// What only served results and gradients is dead in @calibrate.
-static void eraseDeadOps(func::FuncOp function) {
-  for (Operation &op :
-       llvm::make_early_inc_range(llvm::reverse(function.front())))
-    if (isOpTriviallyDead(&op))
-      op.erase();
-}
-
 static void advanceStates(func::FuncOp update, ScaleSites &sites) {
   OpBuilder builder(update.front().getTerminator());
   for (ScaleSite &site : sites.getAll()) {
@@ -356,13 +333,14 @@ static LogicalResult insertScaling(ModuleOp module) {
     if (!update)
       return micro.emitError(
           "delayed scaling needs a function @update, in which scales change");
-    func::FuncOp calibrate = cloneForCalibration(micro);
+    // Forward and backward pass for their statistics alone.
+    func::FuncOp calibrate = train::cloneForValues(micro, "calibrate");
     done = {micro, calibrate};
     if (failed(FunctionScaler(micro, StateUse::Record, sites, roles).run()) ||
         failed(
             FunctionScaler(calibrate, StateUse::Calibrate, sites, roles).run()))
       return failure();
-    eraseDeadOps(calibrate);
+    train::eraseDeadOps(calibrate.front());
     advanceStates(update, sites);
     otherUse = StateUse::ReadOnly;
     if (sites.getAll().empty())

@@ -83,12 +83,13 @@ Value StateLowering::quantize(OpBuilder &builder, Operation *served,
 void StateLowering::dequantizeUses(Value scaled, Operation *served,
                                    ArrayRef<OpOperand *> uses) {
   OpBuilder builder(served->getContext());
-  builder.setInsertionPointAfterValue(scaled);
   DenseMap<Type, Value> values;
   auto get = [&](Type element) {
     Value &value = values[element];
     if (value)
       return value;
+    // Anew each time: the op that follows may be a cast that is erased below.
+    builder.setInsertionPointAfterValue(scaled);
     value = create<DequantizeOp>(
         builder, served, RankedTensorType::get(type.getShape(), element),
         scaled);

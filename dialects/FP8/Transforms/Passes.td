@@ -5,6 +5,19 @@
 
 include "mlir/Pass/PassBase.td"
 
+def ExposeOperands : Pass<"fp8-expose-operands", "::mlir::ModuleOp"> {
+  let summary = "Make @observe, which returns what the contractions of @micro read";
+  let description = [{
+    `@observe` takes what `@micro` takes, assigns no variable, and returns every operand of a contraction once,
+    however many read it: as it is before quantisation. A result's `train.name` is the operand's, as that of a scale
+    site (`h.0/mlp/fc.x`); `fp8.role` says what it is (weight, gradient, activation), `fp8.uses` for each contraction that
+    reads it `{op, gemm, operand, contracting}`: its name, `fwd`, `dgrad` or `wgrad`, what the operand is called there
+    (`x`, `w`, `dy`; `lhs` or `rhs` where both have one role), and its dimensions that are summed over. Runs after `train-add-optimizer` and before `fp8-assign-precision`. No `@micro`, or one without
+    contractions, is an error.
+  }];
+  let dependentDialects = ["::fp8c::train::TrainDialect"];
+}
+
 def AssignPrecision : Pass<"fp8-assign-precision", "::mlir::ModuleOp"> {
   let summary = "Give every variable, value and contraction operand a format, by a recipe";
   let description = [{

@@ -24,6 +24,12 @@ struct ScalingSpec {
   mlir::Attribute getKey() const;
 };
 
+/// Of the variable: how many values a micro-batch counts in its statistics.
+constexpr llvm::StringLiteral kCountedAttr = "fp8.counted";
+/// Of the variable, where its type is lost: the format that the site scales
+/// for.
+constexpr llvm::StringLiteral kFormatAttr = "fp8.format";
+
 /// A place where values are quantised with delayed scaling. Its state is the
 /// variable
 /// @"<name>.scale".

@@ -43,3 +43,19 @@ StringRef ValueRoles::get(Value value) const {
   auto it = roles.find(value);
   return it == roles.end() ? StringRef(kActivation) : it->second;
 }
+
+StringRef fp8::getGemm(Operation *contraction) {
+  // Another compiler's ops have no phase: they are forward ops. So are those
+  // that backward does anew: their results must be the same.
+  StringRef phase = train::getPhase(contraction);
+  return phase.empty() || phase == train::kPhaseRecompute
+             ? StringRef(train::kPhaseForward)
+             : phase;
+}
+
+StringRef fp8::getOperandSuffix(StringRef role, StringRef otherRole,
+                                StringRef side) {
+  if (role == otherRole)
+    return side;
+  return role == kWeight ? "w" : role == kGradient ? "dy" : "x";
+}

@@ -22,6 +22,21 @@ private:
   llvm::DenseMap<mlir::Value, llvm::StringRef> roles;
 };
 
+/// What a contraction computes, as the words of `gemm:` in a recipe.
+llvm::StringRef getGemm(mlir::Operation *contraction);
+
+/// What an operand of a contraction is called after the contraction's name:
+/// "x", "w" or "dy" by its role, or its side ("lhs" or "rhs") if both have one
+/// role.
+llvm::StringRef getOperandSuffix(llvm::StringRef role,
+                                 llvm::StringRef otherRole,
+                                 llvm::StringRef side);
+
+/// Attributes of the results of @observe: the role of the operand, and an array
+/// of the contractions that read it, each {op, gemm, operand, contracting}.
+constexpr llvm::StringLiteral kOperandRoleAttr = "fp8.role",
+                              kOperandUsesAttr = "fp8.uses";
+
 } // namespace fp8c::fp8
 
 #endif // FP8_TRANSFORMS_VALUEROLES_H

@@ -5,6 +5,7 @@
 #define TRAIN_TRANSFORMS_BUILDUTILS_H
 
 #include "Train/IR/Train.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 
 namespace fp8c::train {
 
@@ -31,6 +32,24 @@ inline void eraseDeadOps(mlir::Block &block) {
   for (mlir::Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
     if (mlir::isOpTriviallyDead(&op))
       op.erase();
+}
+
+/// A copy of `function`, after it, that assigns no variable and returns
+/// nothing. What only served that is still there: see eraseDeadOps.
+inline mlir::func::FuncOp cloneForValues(mlir::func::FuncOp function,
+                                         llvm::StringRef name) {
+  auto clone = mlir::cast<mlir::func::FuncOp>(function->clone());
+  clone.setName(name);
+  clone.setFunctionType(mlir::FunctionType::get(
+      function.getContext(), function.getArgumentTypes(), {}));
+  clone.removeResAttrsAttr();
+  for (mlir::Operation &op : llvm::make_early_inc_range(clone.front()))
+    if (mlir::isa<AssignOp>(op))
+      op.erase();
+  clone.front().getTerminator()->setOperands({});
+  function->getBlock()->getOperations().insertAfter(function->getIterator(),
+                                                    clone);
+  return clone;
 }
 
 } // namespace fp8c::train

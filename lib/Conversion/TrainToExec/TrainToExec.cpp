@@ -4,6 +4,7 @@
 #include "Conversion/TrainToExec/Passes.h"
 #include "Conversion/TrainToExec/SharedScales.h"
 #include "Conversion/TrainToExec/TileScales.h"
+#include "FP8/Transforms/ScaleSites.h"
 #include "Train/IR/Precision.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
@@ -1107,6 +1108,12 @@ struct ConvertToExec : fp8c::impl::ConvertToExecBase<ConvertToExec> {
       if (Attribute why = variable->getDiscardableAttr(kWhyKey);
           why && role == variable.getRole())
         lowered->setDiscardableAttr(kWhyKey, why);
+      if (auto state = dyn_cast<fp8::ScaleStateType>(variable.getType())) {
+        lowered->setDiscardableAttr(fp8::kFormatAttr,
+                                    TypeAttr::get(state.getStorage()));
+        if (Attribute counted = variable->getDiscardableAttr(fp8::kCountedAttr))
+          lowered->setDiscardableAttr(fp8::kCountedAttr, counted);
+      }
       variables[lowered.getSymNameAttr()] = lowered;
       offset += llvm::alignTo(exec::getByteSize(type), exec::kAlignment);
     };

@@ -3,6 +3,8 @@
 #include "Target/Common/Manifest.h"
 
 #include "Exec/IR/Exec.h"
+#include "FP8/Transforms/ScaleSites.h"
+#include "FP8/Transforms/ValueRoles.h"
 #include "Target/Common/Hyper.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/Support/SHA256.h"
@@ -66,6 +68,24 @@ static Json getInit(exec::VariableOp variable, ModuleOp module,
   return {{"kind", "values"}, {"values", {1, 0, 0, 0, 1}}};
 }
 
+/// What an output of @observe is an operand of.
+static void addUses(Json &output, func::FuncOp function, unsigned index) {
+  auto uses =
+      function.getArgAttrOfType<ArrayAttr>(index, fp8::kOperandUsesAttr);
+  if (!uses)
+    return;
+  output["role"] =
+      function.getArgAttrOfType<StringAttr>(index, fp8::kOperandRoleAttr).str();
+  for (auto use : uses.getAsRange<DictionaryAttr>()) {
+    Json entry;
+    for (StringRef key : {"op", "gemm", "operand"})
+      entry[key.str()] = use.getAs<StringAttr>(key).str();
+    ArrayRef<int64_t> dims = use.getAs<DenseI64ArrayAttr>("contracting");
+    entry["contracting"] = std::vector<int64_t>(dims.begin(), dims.end());
+    output["uses"].push_back(entry);
+  }
+}
+
 static Json getFunction(func::FuncOp function) {
   Json inputs = Json::array(), outputs = Json::array();
   int64_t count = function->getAttrOfType<IntegerAttr>("exec.inputs").getInt();
@@ -74,8 +94,9 @@ static Json getFunction(func::FuncOp function) {
     auto attr = function.getArgAttrOfType<StringAttr>(index, "train.name");
     std::string name =
         attr ? attr.str() : (isInput ? "in" : "out") + std::to_string(index);
-    (isInput ? inputs : outputs)
-        .push_back(getBuffer(name, cast<MemRefType>(type)));
+    Json buffer = getBuffer(name, cast<MemRefType>(type));
+    addUses(buffer, function, index);
+    (isInput ? inputs : outputs).push_back(buffer);
   }
   return {{"inputs", inputs}, {"outputs", outputs}};
 }
@@ -102,6 +123,12 @@ std::string fp8c::target::getManifest(ModuleOp module, StringRef target,
         of && variable.getRole() != train::Role::scale)
       entry["of"] = of->str();
     entry["init"] = getInit(variable, module, data);
+    if (auto counted = variable->getAttrOfType<IntegerAttr>(fp8::kCountedAttr))
+      entry["site"] = {
+          {"format",
+           getTypeName(
+               variable->getAttrOfType<TypeAttr>(fp8::kFormatAttr).getValue())},
+          {"values", counted.getInt()}};
     variables.push_back(entry);
     if (variable.getRole() == train::Role::parameter)
       parameters += type.getNumElements();

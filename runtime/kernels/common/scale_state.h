@@ -25,7 +25,7 @@ namespace fp8c {
 /// `window` floats of amax history, newest first.
 struct ScaleState {
   float scale;
-  float unused[3];
+  Stats last;      ///< of the step that the last advance ended
   float scale_inv; ///< 16 bytes on: cuBLASLt wants it aligned
   Stats pending;   ///< of the micro-batches since the last advance
   uint32_t filled;
@@ -97,6 +97,7 @@ FP8C_FN void advance_scale(ScaleState *state, int64_t window, float margin,
     state->scale = detail::scale_for<T>(amax, margin, power_of_two);
     state->scale_inv = 1.0f / state->scale;
   }
+  state->last = state->pending;
   state->pending = Stats{0, 0, 0};
 }
 

@@ -81,6 +81,10 @@ TEST(ScaleState, RecordsTheMaximumOfMicroBatches) {
   EXPECT_EQ(state.header.pending.saturated, 11u);
   EXPECT_EQ(state.header.pending.nonfinite, 22u);
   EXPECT_EQ(state.header.scale, 1.0f) << "until the step ends";
+  advance_scale<e4m3>(&state.header, window, 0.0f, false);
+  EXPECT_EQ(from_bits(state.header.last.amax_bits), 7.0f);
+  EXPECT_EQ(state.header.last.saturated, 11u);
+  EXPECT_EQ(state.header.last.nonfinite, 22u);
 }
 
 TEST(ScaleState, TakesTheMaximumOfTheWindow) {

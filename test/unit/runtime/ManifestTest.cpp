@@ -87,6 +87,34 @@ TEST(Manifest, SaysWhatIsWrong) {
          Json::object());
 }
 
+TEST(Manifest, ReadsSitesAndOperands) {
+  Json json = valid();
+  json["variables"][1]["site"] = {{"format", "f8E5M2"}, {"values", 6}};
+  Json &output = json["functions"]["f"]["outputs"][0];
+  output["shape"] = {1, 2};
+  output["role"] = "gradient";
+  output["uses"] = {{{"op", "fc"},
+                     {"gemm", "wgrad"},
+                     {"operand", "dy"},
+                     {"contracting", {0}}}};
+  Manifest manifest = read(json);
+  EXPECT_FALSE(manifest.variables[0].site);
+  ASSERT_TRUE(manifest.variables[1].site);
+  EXPECT_EQ(manifest.variables[1].site->format, DataType::F8E5M2);
+  EXPECT_EQ(manifest.variables[1].site->values, 6u);
+  const OutputSpec &operand = manifest.functions.at("f").outputs[0];
+  EXPECT_EQ(operand.role, "gradient");
+  ASSERT_EQ(operand.uses.size(), 1u);
+  EXPECT_EQ(operand.uses[0].op + "." + operand.uses[0].operand, "fc.dy");
+  EXPECT_EQ(operand.uses[0].contracting, std::vector<int64_t>{0});
+
+  output["uses"][0]["contracting"] = {2};
+  EXPECT_ERROR("contracting[0]: is no dimension", read(json));
+  output.erase("uses");
+  json["variables"][1]["site"]["format"] = "f8";
+  EXPECT_ERROR("variables[1].site.format: unknown dtype", read(json));
+}
+
 TEST(Manifest, ChecksInitialData) {
   Json json = valid();
   Json &init = json["variables"][0]["init"];

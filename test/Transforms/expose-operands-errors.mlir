@@ -1,0 +1,27 @@
+// RUN: fp8c-opt %s -split-input-file -verify-diagnostics --fp8-expose-operands
+
+// expected-error@below {{needs a function @micro of one block: run train-autodiff before fp8-expose-operands}}
+module {
+}
+
+// -----
+
+// expected-error@below {{has a symbol @observe already: were operands exposed before?}}
+module {
+  func.func @micro() {
+    return
+  }
+  func.func @observe() {
+    return
+  }
+}
+
+// -----
+
+module {
+  // expected-error@below {{@micro contracts nothing: there are no operands to expose}}
+  func.func @micro(%x: tensor<4xf32>) -> tensor<4xf32> {
+    %y = train.exp %x : tensor<4xf32> -> tensor<4xf32>
+    return %y : tensor<4xf32>
+  }
+}

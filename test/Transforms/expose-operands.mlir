@@ -1,0 +1,58 @@
+// RUN: fp8c-opt %s --fp8-expose-operands | FileCheck %s
+// RUN: fp8c-opt %s --fp8-expose-operands --fp8-assign-precision=recipe=fp8-delayed --train-apply-precision --fp8-insert-scaling | FileCheck %s --check-prefix=SCALED
+
+// A linear layer and a product of two activations, with their gradients.
+
+train.variable @"h.0/fc.weight" : tensor<32x64xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+train.variable @"h.0/fc.weight.grad" : tensor<32x64xf32> {init = #train.constant<0.0>, of = @"h.0/fc.weight", role = #train.role<gradient>}
+
+// @micro stays as it is.
+// CHECK-LABEL: func.func @micro(
+// CHECK: train.assign @"h.0/fc.weight.grad"
+// CHECK: return %{{.*}} : tensor<16x16xf32>
+
+// What several contractions read is there once, with all of them; what served
+// the assignment and the results alone is gone.
+// CHECK-LABEL: func.func @observe(
+// CHECK-SAME:    %[[X:[^:]*]]: tensor<16x32xf32> {train.name = "x"}, %[[DY0:[^:]*]]: tensor<16x64xf32>)
+// CHECK-SAME:  -> (tensor<16x32xf32> {fp8.role = "activation", fp8.uses = [
+// CHECK-SAME:        {contracting = array<i64: 1>, gemm = "fwd", op = "h.0/fc", operand = "x"},
+// CHECK-SAME:        {contracting = array<i64: 0>, gemm = "wgrad", op = "h.0/fc", operand = "x"}], train.name = "h.0/fc.x"},
+// CHECK-SAME:      tensor<32x64xf32> {fp8.role = "weight", fp8.uses = [
+// CHECK-SAME:        {contracting = array<i64: 0>, gemm = "fwd", op = "h.0/fc", operand = "w"},
+// CHECK-SAME:        {contracting = array<i64: 1>, gemm = "dgrad", op = "h.0/fc", operand = "w"}], train.name = "h.0/fc.w"},
+// CHECK-SAME:      tensor<16x64xf32> {fp8.role = "activation", fp8.uses = [
+// CHECK-SAME:        {contracting = array<i64: 1>, gemm = "fwd", op = "h.0/scores", operand = "lhs"},
+// CHECK-SAME:        {contracting = array<i64: 1>, gemm = "fwd", op = "h.0/scores", operand = "rhs"}], train.name = "h.0/scores.lhs"},
+// CHECK-SAME:      tensor<16x64xf32> {fp8.role = "gradient", fp8.uses = [
+// CHECK-SAME:        {contracting = array<i64: 1>, gemm = "dgrad", op = "h.0/fc", operand = "dy"},
+// CHECK-SAME:        {contracting = array<i64: 0>, gemm = "wgrad", op = "h.0/fc", operand = "dy"}], train.name = "h.0/fc.dy"})
+// CHECK-NEXT:  %[[W:.*]] = train.read @"h.0/fc.weight"
+// CHECK-NEXT:  %[[Y:.*]] = train.matmul %[[X]], %[[W]]
+// CHECK-NEXT:  %[[DY:.*]] = train.mul %[[DY0]], %[[Y]]
+// CHECK-NEXT:  return %[[X]], %[[W]], %[[Y]], %[[DY]]
+
+// Whatever the recipe, results are values before they are quantised; scales
+// are read, and no statistics kept.
+// SCALED-LABEL: func.func @observe(
+// SCALED:         %[[STATE:.*]] = train.read @"h.0/fc.x.scale"
+// SCALED:         %[[SCALE:.*]] = fp8.current_scale %[[STATE]]
+// SCALED:         fp8.quantize %arg0, %[[SCALE]]
+// SCALED:         %[[Y:.*]] = fp8.matmul {{.*}} -> tensor<16x64xbf16>
+// SCALED-NOT:     fp8.record
+// SCALED-NOT:     train.assign
+// SCALED:         return %arg0, %{{.*}} : tensor<16x32xf32>, tensor<32x64xf32>, tensor<16x64xf32>, tensor<16x64xf32>
+func.func @micro(%x: tensor<16x32xf32> {train.name = "x"}, %dy0: tensor<16x64xf32>) -> tensor<16x16xf32> {
+  %w = train.read @"h.0/fc.weight" : tensor<32x64xf32>
+  %y = train.matmul %x, %w {name = "h.0/fc", phase = "fwd"} : tensor<16x32xf32>, tensor<32x64xf32> -> tensor<16x64xf32>
+  %scores = train.matmul %y, %y contracting [1] x [1] {name = "h.0/scores", phase = "fwd"} : tensor<16x64xf32>, tensor<16x64xf32> -> tensor<16x16xf32>
+  %dy = train.mul %dy0, %y {name = "h.0/act", phase = "dgrad"} : tensor<16x64xf32>, tensor<16x64xf32> -> tensor<16x64xf32>
+  %dx = train.matmul %dy, %w contracting [1] x [1] {name = "h.0/fc", phase = "dgrad"} : tensor<16x64xf32>, tensor<32x64xf32> -> tensor<16x32xf32>
+  %dw = train.matmul %x, %dy contracting [0] x [0] {name = "h.0/fc", phase = "wgrad"} : tensor<16x32xf32>, tensor<16x64xf32> -> tensor<32x64xf32>
+  train.assign @"h.0/fc.weight.grad", %dw : tensor<32x64xf32>
+  return %scores : tensor<16x16xf32>
+}
+
+func.func @update() {
+  return
+}
