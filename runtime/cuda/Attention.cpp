@@ -190,51 +190,16 @@ Planned choose(const Stream &stream, const std::string &key,
   return plans[fastest];
 }
 
-/// What the pointers of a chunk are, from those of the one before.
-void advance(Pointers &pointers, const AttentionShape &s) {
-  const int64_t kv_seq = s.kv_seq ? s.kv_seq : s.seq, size = sizeof(bf16);
-  for (auto &[uid, pointer] : pointers) {
-    int64_t bytes = 0;
-    switch (uid) {
-    case Q:
-    case DQ:
-      bytes = s.seq * s.q_stride * size;
-      break;
-    case K:
-    case DK:
-      bytes = kv_seq * s.k_stride * size;
-      break;
-    case V:
-    case DV:
-      bytes = kv_seq * s.v_stride * size;
-      break;
-    case O:
-    case DO:
-      bytes = s.seq * s.o_stride * size;
-      break;
-    case Lse:
-      bytes = s.heads * s.seq * int64_t(sizeof(float));
-      break;
-    }
-    pointer = static_cast<unsigned char *>(pointer) + s.batch * bytes;
-  }
-}
-
-void run(const Stream &stream, bool backward, AttentionShape shape,
+void run(const Stream &stream, bool backward, const AttentionShape &shape,
          Format format, Pointers pointers) {
   static std::map<std::string, Planned> planned;
-  const int64_t chunks = shape.chunk ? shape.batch / shape.chunk : 1;
-  shape.batch /= chunks;
   const std::string key = keyOf(backward, shape, format);
   Planned &p = planned[key];
   if (!p.graph)
     p = choose(stream, key, build(backward, shape, format), pointers);
   void *workspace = stream.workspace<unsigned char>(p.bytes);
-  if (stream.planning())
-    return;
-  for (int64_t i = 0; i < chunks; ++i, advance(pointers, shape))
-    if (!p.execute(stream, pointers, workspace))
-      throw Error("cuDNN's attention failed: " + key);
+  if (!stream.planning() && !p.execute(stream, pointers, workspace))
+    throw Error("cuDNN's attention failed: " + key);
 }
 
 void *address(const void *p) { return const_cast<void *>(p); }

@@ -23,14 +23,9 @@ def PlanWorkspace : Pass<"exec-plan-workspace", "::mlir::ModuleOp"> {
   let description = [{
     Library calls on a GPU share one workspace outside the arena, as large as the largest asks for. The module's `exec.workspace_bytes`
     is that size as far as it is known beforehand: what the runtime has for cuBLASLt (32 MiB), the sort and the partial sums of
-    `embedding_backward`, and the gradients of all scores (2 · batch · heads · seq · kv_seq) for cuDNN's deterministic `attention_backward`. Where
-    those take more than `max-attention-bytes`, the call's attribute `chunk` says how many rows of the batch, a divisor of it, cuDNN gets at once. The
+    `embedding_backward`, and the gradients of all scores (2 · batch · heads · seq · kv_seq) for cuDNN's deterministic `attention_backward`. The
     runtime asks the libraries themselves on the first call of a function; `fp8c-run train` tells what was planned and what was taken.
   }];
-  let options = [
-    Option<"maxAttentionBytes", "max-attention-bytes", "int64_t", "int64_t(1) << 29",
-           "Largest workspace of a call of cuDNN's in bytes (but at least one row of the batch)">
-  ];
 }
 
 def ChunkLoss : Pass<"exec-chunk-loss", "::mlir::ModuleOp"> {

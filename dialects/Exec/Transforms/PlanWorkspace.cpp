@@ -41,46 +41,28 @@ static bool takesCudnn(exec::CallOp call, int64_t headDim) {
   return (type.isBF16() || type.isF16()) && headDim % 8 == 0 && headDim <= 128;
 }
 
-static int64_t getNumber(exec::CallOp call, StringRef name) {
-  return call->getAttrOfType<IntegerAttr>(name).getInt();
-}
-
-/// The most rows of a batch whose workspace is within `limit`: a divisor.
-static int64_t getChunk(int64_t batch, int64_t bytesPerRow, int64_t limit) {
-  int64_t chunk = batch;
-  while (chunk > 1 && (batch % chunk != 0 || chunk * bytesPerRow > limit))
-    --chunk;
-  return chunk;
+static int64_t getBytes(exec::CallOp call) {
+  auto number = [&](StringRef name) {
+    return call->getAttrOfType<IntegerAttr>(name).getInt();
+  };
+  if (call.getCallee() == "embedding_backward")
+    return getEmbeddingBackwardBytes(number("n"), number("width"));
+  if (call.getCallee() != "attention_backward" ||
+      !takesCudnn(call, number("head_dim")))
+    return 0;
+  return number("batch") * number("heads") *
+         getAttentionBackwardBytes(number("seq"), number("kv_seq"));
 }
 
 namespace {
 struct PlanWorkspace : exec::impl::PlanWorkspaceBase<PlanWorkspace> {
   using Base::Base;
-
   void runOnOperation() override {
     int64_t bytes = kLeast;
-    getOperation().walk([&](exec::CallOp call) {
-      if (call.getCallee() == "embedding_backward")
-        bytes = std::max(bytes,
-                         getEmbeddingBackwardBytes(getNumber(call, "n"),
-                                                   getNumber(call, "width")));
-      if (call.getCallee() == "attention_backward" &&
-          takesCudnn(call, getNumber(call, "head_dim")))
-        bytes = std::max(bytes, planAttentionBackward(call));
-    });
+    getOperation().walk(
+        [&](exec::CallOp call) { bytes = std::max(bytes, getBytes(call)); });
     getOperation()->setAttr(kWorkspaceAttr,
                             Builder(&getContext()).getI64IntegerAttr(bytes));
-  }
-
-  int64_t planAttentionBackward(exec::CallOp call) const {
-    int64_t batch = getNumber(call, "batch");
-    int64_t perRow = getNumber(call, "heads") *
-                     getAttentionBackwardBytes(getNumber(call, "seq"),
-                                               getNumber(call, "kv_seq"));
-    int64_t chunk = getChunk(batch, perRow, maxAttentionBytes);
-    if (chunk != batch)
-      call->setAttr("chunk", Builder(call).getI64IntegerAttr(chunk));
-    return chunk * perRow;
   }
 };
 } // namespace

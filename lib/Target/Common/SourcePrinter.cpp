@@ -440,8 +440,6 @@ LogicalResult FunctionPrinter::print(CallOp op) {
        << ", .kv_seq = " << integer("kv_seq");
     if (op->hasAttr("v_head_dim"))
       os << ", .v_head_dim = " << integer("v_head_dim");
-    if (op->hasAttr("chunk"))
-      os << ", .chunk = " << integer("chunk");
     os << "},\n            ";
     // The library takes q, k, v, o, lse, do.
     if (q)

@@ -19,8 +19,6 @@ struct AttentionShape {
   bool causal;
   int64_t kv_seq = 0;     ///< 0: as `seq`
   int64_t v_head_dim = 0; ///< 0: as `head_dim`
-  /// Rows of the batch that a library does at once, which divide it; 0: all.
-  int64_t chunk = 0;
 };
 
 /// x and y are [batch, seq, heads, head_dim] with a stride in elements from one
