@@ -40,10 +40,15 @@ FP8C_FN uint32_t magnitude_bits(float x) { return bits_of(x) & 0x7fffffffu; }
 
 constexpr uint32_t largest_finite_bits = 0x7f7fffffu;
 
-/// The magnitude of x if it is finite, else 0, as bits that order alike.
+/// The magnitude of x if it is finite, else 0, as bits that order alike. A GPU
+/// predicates; elsewhere see mask_above.
 FP8C_FN uint32_t finite_magnitude_bits(float x) {
   const uint32_t bits = magnitude_bits(x);
+#if defined(__CUDA_ARCH__)
+  return bits <= largest_finite_bits ? bits : 0u;
+#else
   return bits & ~mask_above(bits, largest_finite_bits);
+#endif
 }
 
 /// count + 1 if the condition holds. A GPU predicates; elsewhere see

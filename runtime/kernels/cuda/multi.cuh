@@ -85,6 +85,22 @@ template <class K> struct MatrixEntry {
   int64_t first;
 };
 
+/// The entries, and that last one. pieces(rows, cols): how many blocks or tiles
+/// a matrix has.
+template <class K, class Pieces>
+std::vector<MatrixEntry<K>> matrix_table(const K *k, const int64_t *rows,
+                                         const int64_t *cols, int64_t count,
+                                         const Pieces &pieces) {
+  std::vector<MatrixEntry<K>> table;
+  int64_t first = 0;
+  for (int64_t t = 0; t < count; ++t) {
+    table.push_back({k[t], rows[t], cols[t], first});
+    first += pieces(rows[t], cols[t]);
+  }
+  table.push_back({k[0], 0, 0, first});
+  return table;
+}
+
 template <class K>
 __global__ void columns_multi_kernel(const MatrixEntry<K> *table, int count) {
   const MatrixEntry<K> &entry = find_entry(table, count, blockIdx.x);
@@ -149,14 +165,11 @@ template <class K>
 void columns_multi(const Stream &stream, const K *k, const int64_t *rows,
                    const int64_t *cols, int64_t count) {
   using namespace detail;
-  std::vector<MatrixEntry<K>> entries;
-  int64_t blocks = 0;
-  for (int64_t t = 0; t < count; ++t) {
-    entries.push_back({k[t], rows[t], cols[t], blocks});
-    blocks += blocks_for(cols[t], column_lanes);
-  }
-  entries.push_back({k[0], 0, 0, blocks});
-  launch(stream, columns_multi_kernel<K>, unsigned(blocks),
+  const auto entries =
+      matrix_table(k, rows, cols, count, [](int64_t, int64_t cols) {
+        return int64_t(blocks_for(cols, column_lanes));
+      });
+  launch(stream, columns_multi_kernel<K>, unsigned(entries.back().first),
          dim3(column_lanes, few_row_lanes), 0, stream.table(entries),
          int(count));
 }

@@ -30,10 +30,8 @@ enum class Tiles { across, down, square, whole_rows, whole_columns };
 template <int N> FP8C_INLINE uint32_t finite_amax(const Pack<N> &x) {
   uint32_t m = 0;
 #pragma unroll
-  for (int i = 0; i < N; ++i) {
-    const uint32_t bits = magnitude_bits(x.v[i]);
-    m = bits <= largest_finite_bits ? ::max(m, bits) : m;
-  }
+  for (int i = 0; i < N; ++i)
+    m = ::max(m, finite_magnitude_bits(x.v[i]));
   return m;
 }
 
@@ -68,10 +66,8 @@ FP8C_INLINE void column_amaxes(const RegionPart<X> &part,
   for (int r = 0; r < 8; ++r) {
     const Pack<pack_size> values = part.values(r);
 #pragma unroll
-    for (int c = 0; c < pack_size; ++c) {
-      const uint32_t bits = magnitude_bits(values.v[c]);
-      m[c] = bits <= largest_finite_bits ? ::max(m[c], bits) : m[c];
-    }
+    for (int c = 0; c < pack_size; ++c)
+      m[c] = ::max(m[c], finite_magnitude_bits(values.v[c]));
   }
   __syncthreads();
 #pragma unroll

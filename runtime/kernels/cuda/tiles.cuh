@@ -181,19 +181,15 @@ template <int Copies, int BlockRows, class K>
 void tiles_multi(const Stream &stream, const K *k, const int64_t *rows,
                  const int64_t *cols, int64_t count) {
   using namespace detail;
-  std::vector<MatrixEntry<K>> entries;
-  int64_t tiles = 0;
-  for (int64_t t = 0; t < count; ++t) {
-    check_tile(Copies, rows[t], cols[t]);
-    entries.push_back({k[t], rows[t], cols[t], tiles});
-    tiles += int64_t(blocks_for(rows[t], BlockRows)) *
-             blocks_for(cols[t], tile_cols);
-  }
-  entries.push_back({k[0], 0, 0, tiles});
-  const MatrixEntry<K> *table = stream.table(entries);
+  const auto entries =
+      matrix_table(k, rows, cols, count, [](int64_t rows, int64_t cols) {
+        check_tile(Copies, rows, cols);
+        return int64_t(blocks_for(rows, BlockRows)) *
+               blocks_for(cols, tile_cols);
+      });
   launch(stream, tiles_multi_kernel<Copies, BlockRows, K>,
-         blocks_for(tiles, tiles_per_block), tile_threads, 0, table,
-         int(count));
+         blocks_for(entries.back().first, tiles_per_block), tile_threads, 0,
+         stream.table(entries), int(count));
 }
 
 } // namespace fp8c
