@@ -69,9 +69,9 @@ void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options,
   chunks.maxBytes = options.getMaxLogits();
   passes.addPass(exec::createChunkLoss(chunks));
   passes.addPass(exec::createMergeLaunches());
-  passes.addPass(exec::createPlanMemory());
   if (options.target == "cuda")
     passes.addPass(exec::createPlanWorkspace());
+  passes.addPass(exec::createPlanMemory());
 }
 
 void fp8c::registerDialects(DialectRegistry &registry) {

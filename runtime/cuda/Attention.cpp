@@ -191,13 +191,15 @@ Planned choose(const Stream &stream, const std::string &key,
 }
 
 void run(const Stream &stream, bool backward, const AttentionShape &shape,
-         Format format, Pointers pointers) {
+         Format format, Pointers pointers, void *workspace = nullptr,
+         uint64_t workspaceBytes = 0) {
   static std::map<std::string, Planned> planned;
   const std::string key = keyOf(backward, shape, format);
   Planned &p = planned[key];
   if (!p.graph)
     p = choose(stream, key, build(backward, shape, format), pointers);
-  void *workspace = stream.workspace<unsigned char>(p.bytes);
+  if (p.bytes > workspaceBytes)
+    workspace = stream.workspace<unsigned char>(p.bytes);
   if (!stream.planning() && !p.execute(stream, pointers, workspace))
     throw Error("cuDNN's attention failed: " + key);
 }
@@ -225,7 +227,8 @@ void attention(const Stream &stream, const AttentionShape &shape, Format format,
 void attention_backward(const Stream &stream, const AttentionShape &shape,
                         Format format, const void *q, const void *k,
                         const void *v, const void *o, const float *lse,
-                        const void *d_o, void *dq, void *dk, void *dv) {
+                        const void *d_o, void *dq, void *dk, void *dv,
+                        void *workspace, uint64_t workspaceBytes) {
   run(stream, /*backward=*/true, shape, format,
       {{Q, address(q)},
        {K, address(k)},
@@ -235,7 +238,8 @@ void attention_backward(const Stream &stream, const AttentionShape &shape,
        {DO, address(d_o)},
        {DQ, dq},
        {DK, dk},
-       {DV, dv}});
+       {DV, dv}},
+      workspace, workspaceBytes);
 }
 
 #else // without cuDNN: programs take their own kernels
@@ -247,7 +251,8 @@ void attention(const Stream &, const AttentionShape &, Format, const void *,
                const void *, const void *, void *, float *) {}
 void attention_backward(const Stream &, const AttentionShape &, Format,
                         const void *, const void *, const void *, const void *,
-                        const float *, const void *, void *, void *, void *) {}
+                        const float *, const void *, void *, void *, void *,
+                        void *, uint64_t) {}
 
 #endif
 

@@ -30,9 +30,13 @@ module {
 // -----
 
 // cuDNN keeps the gradients of all scores of all heads, in tiles of 64 x 64, and a
-// number a row: 16 * 12 * (1024 * 1024 * 2 + 1000 * 4). Functions share it too.
+// number a row, 16 * 12 * (1024 * 1024 * 2 + 1000 * 4), in scratch of the call.
 
-// CHECK: module attributes {exec.workspace_bytes = 403421184 : i64}
+// CHECK: module attributes {exec.workspace_bytes = 33554432 : i64}
+// CHECK: func.func @micro
+// CHECK: %[[SCRATCH:.*]] = exec.alloc {name = "h.0/attn.workspace", phase = "dgrad"} : memref<403421184xi8>
+// CHECK: exec.call "attention_backward"
+// CHECK-SAME: outs({{.*}}, %[[SCRATCH]] :
 module {
   func.func @eval(%x: memref<4x8xf32>, %y: memref<4x8xf32>) {
     exec.copy %x to %y : memref<4x8xf32> to memref<4x8xf32>
@@ -42,7 +46,7 @@ module {
     exec.call "attention_backward" ins(%x, %x, %x, %x, %x, %lse : memref<16x1000x768xbf16>, memref<16x1000x768xbf16>,
         memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x12x1000xf32>)
       outs(%dx, %dx, %dx : memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>)
-      {batch = 16 : i64, head_dim = 64 : i64, heads = 12 : i64, kv_heads = 12 : i64, kv_seq = 1000 : i64, seq = 1000 : i64}
+      {batch = 16 : i64, head_dim = 64 : i64, heads = 12 : i64, kv_heads = 12 : i64, kv_seq = 1000 : i64, name = "h.0/attn", phase = "dgrad", seq = 1000 : i64}
     return
   }
 }
@@ -52,6 +56,7 @@ module {
 // Attention in f32 has kernels of its own.
 
 // CHECK: module attributes {exec.workspace_bytes = 33554432 : i64}
+// CHECK-NOT: exec.alloc
 module {
   func.func @micro(%x: memref<16x1000x768xf32>, %lse: memref<16x12x1000xf32>, %dx: memref<16x1000x768xf32>) {
     exec.call "attention_backward" ins(%x, %x, %x, %x, %x, %lse : memref<16x1000x768xf32>, memref<16x1000x768xf32>,

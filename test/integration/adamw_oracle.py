@@ -52,6 +52,12 @@ def random_bits(key, index, stream):
         return h ^ (h >> u(16))
 
 
+def rounding_bits(key, index, stream):
+    """Two neighbours share a hash."""
+    both = random_bits(key, index >> 1, stream)
+    return both << (16 * (index & 1)).astype(np.uint32)
+
+
 def quantize(x, scale, dtype, bits=None):
     """Codes of x * scale, saturated; rounded to nearest even, or by random bits."""
     limit = MAX[name_of(dtype)]
@@ -59,10 +65,14 @@ def quantize(x, scale, dtype, bits=None):
     if bits is None:
         return y.astype(dtype)
     mantissa, bias = MANTISSA_AND_BIAS[name_of(dtype)]
-    exponent = np.maximum(np.frexp(np.abs(y))[1] - 1, 1 - bias)
-    unit = np.ldexp(np.ones_like(y), exponent - mantissa)
-    up = np.floor(np.abs(y) / unit + (bits >> np.uint32(20)).astype(y.dtype) / 4096)
-    return np.copysign(up * unit, y).astype(dtype)
+    # Beside the smallest normal number, what the format cannot normalise has the same unit.
+    normal = y.dtype.type(2.0 ** (1 - bias))
+    offset = np.where(np.abs(y) < normal, normal, y.dtype.type(0))
+    z = np.abs(y) + offset
+    unit = np.ldexp(np.ones_like(y), np.frexp(z)[1] - 1 - mantissa)
+    dropped = 23 - mantissa
+    up = np.floor(z / unit + (bits >> np.uint32(32 - dropped)).astype(y.dtype) / 2**dropped)
+    return np.copysign(up * unit - offset, y).astype(dtype)
 
 
 def dequantize(codes, pair, number):

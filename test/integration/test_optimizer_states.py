@@ -136,7 +136,7 @@ def expected_update(before, variables, coefficient, corrections, number):
             scale = oracle.next_scale(role, dtype, amax, coefficient * bound, HYPER, decays, root)
             bits = None
             if role == "moment1" or (role == "moment2" and root):
-                bits = oracle.random_bits(key, np.arange(value.size), stream).reshape(value.shape)
+                bits = oracle.rounding_bits(key, np.arange(value.size), stream).reshape(value.shape)
             after[state] = oracle.quantize(value, scale, dtype, bits)
             after[f"{state}.scale"] = np.array([scale, 0, 0, 0, 1 / scale], np.float32)
             after[f"{state}.amax"] = np.abs(value).max().astype(np.float32)

@@ -19,12 +19,14 @@ def PlanMemory : Pass<"exec-plan-memory", "::mlir::ModuleOp"> {
 }
 
 def PlanWorkspace : Pass<"exec-plan-workspace", "::mlir::ModuleOp"> {
-  let summary = "Say how much scratch the calls of a program for GPUs need";
+  let summary = "Give the library calls of a program for GPUs their scratch";
   let description = [{
-    Library calls on a GPU share one workspace outside the arena, as large as the largest asks for. The module's `exec.workspace_bytes`
+    cuDNN's deterministic `attention_backward` writes the gradients of all scores out (2 · batch · heads · seq · kv_seq bytes, and f32 sums of rows): each
+    such call gets one more output, a buffer of bytes. `exec-plan-memory`, which comes later, places it where the arena has room at that time.
+    All other calls share one workspace outside the arena, as large as the largest asks for. The module's `exec.workspace_bytes`
     is that size as far as it is known beforehand: what the runtime has for cuBLASLt (32 MiB), the sort and the partial sums of
-    `embedding_backward`, and the gradients of all scores (2 · batch · heads · seq · kv_seq) for cuDNN's deterministic `attention_backward`. The
-    runtime asks the libraries themselves on the first call of a function; `fp8c-run train` tells what was planned and what was taken.
+    `embedding_backward`. The runtime asks the libraries themselves on the first call of a function, and what finds its scratch too small
+    takes the shared workspace, enlarged; `fp8c-run train` tells what was planned and what was taken.
   }];
 }
 

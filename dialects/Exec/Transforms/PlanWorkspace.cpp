@@ -41,28 +41,39 @@ static bool takesCudnn(exec::CallOp call, int64_t headDim) {
   return (type.isBF16() || type.isF16()) && headDim % 8 == 0 && headDim <= 128;
 }
 
-static int64_t getBytes(exec::CallOp call) {
-  auto number = [&](StringRef name) {
-    return call->getAttrOfType<IntegerAttr>(name).getInt();
-  };
-  if (call.getCallee() == "embedding_backward")
-    return getEmbeddingBackwardBytes(number("n"), number("width"));
-  if (call.getCallee() != "attention_backward" ||
-      !takesCudnn(call, number("head_dim")))
-    return 0;
-  return number("batch") * number("heads") *
-         getAttentionBackwardBytes(number("seq"), number("kv_seq"));
+static int64_t getNumber(exec::CallOp call, StringRef name) {
+  return call->getAttrOfType<IntegerAttr>(name).getInt();
+}
+
+/// Gives the call a buffer that lives as long as it runs.
+static void addScratch(exec::CallOp call, int64_t bytes) {
+  OpBuilder builder(call);
+  auto scratch = AllocOp::create(builder, call.getLoc(),
+                                 MemRefType::get({bytes}, builder.getI8Type()),
+                                 IntegerAttr());
+  train::setName(scratch, (train::getName(call) + ".workspace").str());
+  train::setPhase(scratch, train::getPhase(call));
+  call.getOutputsMutable().append(scratch.getResult());
 }
 
 namespace {
 struct PlanWorkspace : exec::impl::PlanWorkspaceBase<PlanWorkspace> {
   using Base::Base;
   void runOnOperation() override {
-    int64_t bytes = kLeast;
-    getOperation().walk(
-        [&](exec::CallOp call) { bytes = std::max(bytes, getBytes(call)); });
+    int64_t shared = kLeast;
+    getOperation().walk([&](exec::CallOp call) {
+      auto number = [&](StringRef name) { return getNumber(call, name); };
+      if (call.getCallee() == "embedding_backward")
+        shared = std::max(
+            shared, getEmbeddingBackwardBytes(number("n"), number("width")));
+      if (call.getCallee() == "attention_backward" &&
+          takesCudnn(call, number("head_dim")))
+        addScratch(call, number("batch") * number("heads") *
+                             getAttentionBackwardBytes(number("seq"),
+                                                       number("kv_seq")));
+    });
     getOperation()->setAttr(kWorkspaceAttr,
-                            Builder(&getContext()).getI64IntegerAttr(bytes));
+                            Builder(&getContext()).getI64IntegerAttr(shared));
   }
 };
 } // namespace

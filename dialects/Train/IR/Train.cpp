@@ -106,8 +106,11 @@ bool train::isBackward(Operation *op) {
 
 std::optional<train::GradientSum> train::getGradientSum(AddOp add) {
   Value first = add.getLhs();
-  while (auto sum = first.getDefiningOp<AddOp>())
+  bool keepsType = true; // of the sum, from the first term on
+  while (auto sum = first.getDefiningOp<AddOp>()) {
+    keepsType &= sum.getType() == add.getType();
     first = sum.getLhs();
+  }
   Operation *last = add;
   while (isa<AddOp>(last)) {
     if (!last->hasOneUse())
@@ -124,9 +127,9 @@ std::optional<train::GradientSum> train::getGradientSum(AddOp add) {
     if (read.getVariableAttr() != assign.getVariableAttr())
       return std::nullopt;
   } else if (getPhase(add) != kPhaseUpdate || !first.hasOneUse() ||
-             first.getType() != assign.getValue().getType() ||
-             !getElementTypeOrSelf(first.getType()).isF32()) {
-    // Terms meet in the variable only if that loses nothing.
+             first.getType() != add.getType() || !keepsType ||
+             assign.getValue().getType() != add.getType()) {
+    // Terms meet in the variable only if they are rounded as often so.
     return std::nullopt;
   }
   return GradientSum{first, assign};

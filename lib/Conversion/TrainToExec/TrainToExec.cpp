@@ -934,10 +934,7 @@ LogicalResult FunctionLowering::lower(Operation *op) {
           number("width", shapeOf(embedding).back()),
           number("rows", shapeOf(embedding.getTable())[0])});
   } else if (auto vjp = dyn_cast<EmbeddingVJPOp>(op)) {
-    // It adds in f32 only.
-    Accumulator sum = sumType(vjp.getDtable()).isF32()
-                          ? accumulator(vjp.getDtable())
-                          : Accumulator();
+    Accumulator sum = accumulator(vjp.getDtable());
     Value target = sum.variable ? sum.variable : destination(vjp.getDtable());
     buffers[vjp.getDtable()] = target;
     SmallVector<NamedAttribute> attrs = {

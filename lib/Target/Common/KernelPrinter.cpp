@@ -279,7 +279,7 @@ void Printer::printOp(Operation &op, unsigned indent) {
     else
       code = "from_float<" + type + ">(" + value + " * " + scale;
     if (quantize.getKey())
-      code += ", random_bits(uint32_t(" + use(quantize.getKey()) + "), " +
+      code += ", rounding_bits(uint32_t(" + use(quantize.getKey()) + "), " +
               index + ", " + std::to_string(*quantize.getStochastic()) + ")";
     code += ")";
     // What is needed twice is converted once.

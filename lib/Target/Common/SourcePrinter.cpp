@@ -442,10 +442,12 @@ LogicalResult FunctionPrinter::print(CallOp op) {
       os << ", .v_head_dim = " << integer("v_head_dim");
     os << "},\n            ";
     // The library takes q, k, v, o, lse, do.
-    if (q)
-      os << list(in.drop_front()) << ", " << use(in[0]) << ", " << list(out);
-    else
+    if (!q)
       os << arguments;
+    else
+      os << list(in.drop_front()) << ", " << use(in[0]) << ", " << list(out);
+    if (q && out.size() > 3)
+      os << ", /*workspace_bytes=*/" << getByteSize(typeOf(out[3]));
     os << ");\n";
   } else if (callee == "rotary") {
     os << "  rotary(" << first << arguments

@@ -141,21 +141,36 @@ FP8C_FN uint32_t random_bits(uint32_t key, int64_t index, uint32_t stream) {
   return h;
 }
 
+/// Random bits for rounding element `index`. Two neighbours share a hash: of
+/// the second only the upper 16 bits are random.
+FP8C_FN uint32_t rounding_bits(uint32_t key, int64_t index, uint32_t stream) {
+  const uint32_t both = random_bits(key, int64_t(uint64_t(index) >> 1), stream);
+  return both << (16 * (uint32_t(index) & 1));
+}
+
+namespace detail {
+
+/// round_stochastic of a number, before it is converted. The upper bits of
+/// `random` are added below the last bit that T has; a carry rounds up.
+template <class T>
+FP8C_FN float stochastic_neighbour(float y, uint32_t random) {
+  using Format = typename FormatOf<T>::type;
+  // Beside the smallest normal number, what T cannot normalise has the same
+  // last bit as what it can.
+  const float normal = from_bits(uint32_t(127 + 1 - Format::bias) << 23);
+  const float offset = abs(y) < normal ? normal : 0.0f;
+  const uint32_t up =
+      bits_of(abs(y) + offset) + (random >> (32 - Format::shift));
+  const float rounded = from_bits(up & (~0u << Format::shift)) - offset;
+  return from_bits(bits_of(rounded) | (bits_of(y) & 0x80000000u));
+}
+
+} // namespace detail
+
 /// The value of T below or above y, the nearer the likelier; y is in T's range.
 /// What T can represent stays, whatever the random bits are.
 template <class T> FP8C_FN T round_stochastic(float y, uint32_t random) {
-  using Format = typename detail::FormatOf<T>::type;
-  const uint32_t lowest = uint32_t(127 + 1 - Format::bias) << 23;
-  uint32_t exponent = detail::magnitude_bits(y) & 0x7f800000u;
-  exponent = exponent > lowest ? exponent : lowest;
-  const uint32_t unit = exponent - (uint32_t(23 - Format::shift) << 23);
-  // |y| in units of T's last place: exact, and below 2^11.
-  float units = abs(y) * from_bits((254u << 23) - unit);
-  units = y != y ? 0.0f : units;
-  const float up = units + float(int32_t(random >> 20)) * 0x1p-12f;
-  const float rounded = float(int32_t(up)) * from_bits(unit);
-  const uint32_t sign = bits_of(y) & 0x80000000u; // of zeros, too
-  return from_float<T>(y != y ? y : from_bits(bits_of(rounded) | sign));
+  return from_float<T>(y != y ? y : detail::stochastic_neighbour<T>(y, random));
 }
 
 /// As quantize(x, scale, amax), rounded stochastically.

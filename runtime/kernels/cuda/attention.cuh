@@ -168,15 +168,19 @@ void attention(const Stream &stream, const AttentionShape &shape, const T *q,
          attention_threads, s.kv_seq * sizeof(float), s, q, k, v, o, lse);
 }
 
-/// dq, dk, dv are laid out as q, k, v; d_o as o.
+/// dq, dk, dv are laid out as q, k, v; d_o as o. `workspace` is as in
+/// library::attention_backward.
 template <class T>
 void attention_backward(const Stream &stream, const AttentionShape &shape,
                         const T *q, const T *k, const T *v, const T *o,
-                        const float *lse, const T *d_o, T *dq, T *dk, T *dv) {
+                        const float *lse, const T *d_o, T *dq, T *dk, T *dv,
+                        void *workspace = nullptr,
+                        uint64_t workspace_bytes = 0) {
   using namespace detail;
   if (library::has_attention(shape, format_of<T>()))
     return library::attention_backward(stream, shape, format_of<T>(), q, k, v,
-                                       o, lse, d_o, dq, dk, dv);
+                                       o, lse, d_o, dq, dk, dv, workspace,
+                                       workspace_bytes);
   const AttentionIndex s(shape);
   check_plain_attention(s);
   launch(stream, attention_dq_kernel<T>, dim3(s.seq, s.heads, s.batch),

@@ -56,15 +56,16 @@ template <int N> FP8C_INLINE void put(float *to, const Pack<N> &x) {
   for (int l = 0; l < N; ++l)
     to[l] = x.v[l];
 }
-template <int N> FP8C_INLINE void add(float *to, const Pack<N> &x) {
+template <int N, class Table>
+FP8C_INLINE void add(Table *to, const Pack<N> &x) {
 #pragma unroll
   for (int l = 0; l < N; ++l)
-    to[l] += x.v[l];
+    store(to, l, to_float(to[l]) + x.v[l]);
 }
 
-template <int N, class T>
+template <int N, class T, class Table>
 __global__ void __launch_bounds__(embedding_threads)
-    add_stretches_kernel(library::SortedIds sorted, const T *dy, float *dtable,
+    add_stretches_kernel(library::SortedIds sorted, const T *dy, Table *dtable,
                          StretchSums<N> partial, int64_t n, int64_t width) {
   const int64_t s = blockIdx.x, first = s * stretch;
   const int64_t j = (int64_t(blockIdx.y) * embedding_threads + threadIdx.x) * N;
@@ -107,9 +108,9 @@ FP8C_INLINE int64_t end_of_run(const int64_t *ids, int64_t first, int64_t n) {
 }
 
 /// For each stretch that a run begins in and leaves: the run's sum.
-template <int N>
+template <int N, class Table>
 __global__ void __launch_bounds__(embedding_threads)
-    add_partials_kernel(library::SortedIds sorted, float *dtable,
+    add_partials_kernel(library::SortedIds sorted, Table *dtable,
                         StretchSums<N> partial, int64_t n, int64_t width) {
   const int64_t s = blockIdx.x, end = (s + 1) * stretch;
   const int64_t j = (int64_t(blockIdx.y) * embedding_threads + threadIdx.x) * N;
@@ -127,9 +128,9 @@ __global__ void __launch_bounds__(embedding_threads)
   add(dtable + id * width + j, sum);
 }
 
-template <int N, class T>
+template <int N, class T, class Table>
 void add_rows(const Stream &stream, const library::SortedIds &sorted,
-              const T *dy, float *dtable, int64_t n, int64_t width) {
+              const T *dy, Table *dtable, int64_t n, int64_t width) {
   const int64_t stretches = (n + stretch - 1) / stretch;
   // Behind what the sorted ids take of the workspace.
   const uint64_t bytes = 2 * stretches * width * sizeof(float);
@@ -140,10 +141,10 @@ void add_rows(const Stream &stream, const library::SortedIds &sorted,
       width};
   const dim3 grid(unsigned(stretches),
                   blocks_for(width, embedding_threads * N));
-  launch(stream, add_stretches_kernel<N, T>, grid, embedding_threads, 0, sorted,
-         dy, dtable, partial, n, width);
-  launch(stream, add_partials_kernel<N>, grid, embedding_threads, 0, sorted,
-         dtable, partial, n, width);
+  launch(stream, add_stretches_kernel<N, T, Table>, grid, embedding_threads, 0,
+         sorted, dy, dtable, partial, n, width);
+  launch(stream, add_partials_kernel<N, Table>, grid, embedding_threads, 0,
+         sorted, dtable, partial, n, width);
 }
 
 } // namespace detail
@@ -163,10 +164,11 @@ void embedding(const Stream &stream, const T *table, const int64_t *ids,
 }
 
 /// dtable[ids[i]] += dy[i]; without `accumulate` dtable is cleared first. Equal
-/// ids add up in the order of their positions.
-template <class T>
+/// ids add up in the order of their positions, in f32, and are rounded to the
+/// table's format once.
+template <class T, class Table>
 void embedding_backward(const Stream &stream, const int64_t *ids, const T *dy,
-                        float *dtable, int64_t n, int64_t width, int64_t rows,
+                        Table *dtable, int64_t n, int64_t width, int64_t rows,
                         bool accumulate) {
   using namespace detail;
   if (!accumulate)

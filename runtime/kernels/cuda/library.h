@@ -62,11 +62,13 @@ void attention(const Stream &stream, const AttentionShape &shape, Format format,
                const void *q, const void *k, const void *v, void *o,
                float *lse);
 
-/// Deterministic. dq, dk, dv are laid out as q, k, v; d_o as o.
+/// Deterministic. dq, dk, dv are laid out as q, k, v; d_o as o. Where cuDNN
+/// needs more than the workspace that is given, it takes the stream's.
 void attention_backward(const Stream &stream, const AttentionShape &shape,
                         Format format, const void *q, const void *k,
                         const void *v, const void *o, const float *lse,
-                        const void *d_o, void *dq, void *dk, void *dv);
+                        const void *d_o, void *dq, void *dk, void *dv,
+                        void *workspace, uint64_t workspace_bytes);
 
 /// Token ids in ascending order, and where each stood; equal ids keep their
 /// order. They stay until the next call of anything that

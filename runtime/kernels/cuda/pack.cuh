@@ -315,19 +315,28 @@ FP8C_INLINE Codes<T, N> quantize(const Pack<N> &x, float scale, Amax &amax) {
 /// x limited to magnitudes up to `limit`; `amax` counts those beyond it.
 template <int N>
 FP8C_INLINE Pack<N> clamp(const Pack<N> &x, float limit, Amax &amax) {
+  const uint32_t m = detail::largest_magnitude(x);
+  if (m <= detail::largest_finite_bits && from_bits(m) <= limit) {
+    amax.amax_bits = ::max(amax.amax_bits, m);
+    return x;
+  }
   return detail::each_lane<N>(
       [&](int i) { return clamp(x.v[i], limit, amax); });
 }
 
-/// Random bits of N consecutive elements.
+/// Rounding bits of N consecutive elements, the first of which is even.
 template <int N> struct RandomBits { uint32_t v[N]; };
 template <int N>
-FP8C_INLINE RandomBits<N> random_bits(uint32_t key, Index<N> index,
-                                      uint32_t stream) {
+FP8C_INLINE RandomBits<N> rounding_bits(uint32_t key, Index<N> index,
+                                        uint32_t stream) {
+  static_assert(N % 2 == 0, "neighbours share a hash");
   RandomBits<N> r;
 #pragma unroll
-  for (int i = 0; i < N; ++i)
-    r.v[i] = random_bits(key, index.first + i, stream);
+  for (int i = 0; i < N; i += 2) {
+    const uint32_t both = random_bits(key, (index.first >> 1) + i / 2, stream);
+    r.v[i] = both;
+    r.v[i + 1] = both << 16;
+  }
   return r;
 }
 
@@ -335,6 +344,14 @@ FP8C_INLINE RandomBits<N> random_bits(uint32_t key, Index<N> index,
 template <class T, int N>
 FP8C_INLINE Codes<T, N> quantize(const Pack<N> &x, float scale, Amax &amax,
                                  const RandomBits<N> &random) {
+  constexpr float limit = max_finite<T>();
+  const uint32_t m = detail::largest_magnitude(x);
+  if (m <= detail::largest_finite_bits && from_bits(m) * scale <= limit) {
+    amax.amax_bits = ::max(amax.amax_bits, m);
+    return encode<T>(detail::each_lane<N>([&](int i) {
+      return detail::stochastic_neighbour<T>(x.v[i] * scale, random.v[i]);
+    }));
+  }
   Codes<T, N> r;
 #pragma unroll
   for (int i = 0; i < N; ++i)

@@ -62,6 +62,20 @@ TEST(Embedding, BackwardAddsUpRepeatedIds) {
   }
 }
 
+TEST(Embedding, BackwardRoundsANarrowTableOnce) {
+  const int64_t rows = 17, width = 100, n = 300;
+  const auto dy = random_values<bf16>(n * width, 2);
+  const auto ids = random_ids(n, rows);
+  auto table = random_values<bf16>(rows * width, 3);
+  std::vector<float> sums(rows * width);
+  for (int64_t i = 0; i < rows * width; ++i)
+    sums[i] = to_float(table[i]);
+  embedding_backward(ids.data(), dy.data(), sums.data(), n, width, rows, true);
+  embedding_backward(ids.data(), dy.data(), table.data(), n, width, rows, true);
+  for (int64_t i = 0; i < rows * width; ++i)
+    ASSERT_EQ(table[i].bits, from_float<bf16>(sums[i]).bits);
+}
+
 TEST(Embedding, BackwardDoesNotDependOnThreads) {
   const int64_t rows = 17, width = 200, n = 300;
   const auto dy = random_values<float>(n * width, 4);

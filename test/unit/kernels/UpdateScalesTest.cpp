@@ -25,11 +25,12 @@ TEST(StochasticRounding, KeepsWhatTheFormatHas) {
 }
 
 TEST(StochasticRounding, IsRightOnAverage) {
-  for (const float x : {1.03f, -3.3f, 0.0007f, 200.1f, 1e-4f}) {
+  for (const float x :
+       {1.03f, -3.3f, 0.0007f, 200.1f, 1e-4f, 0.0155f, 447.9f}) {
     double sum = 0;
     constexpr int n = 1 << 18;
     for (int i = 0; i < n; ++i)
-      sum += to_float(round_stochastic<e4m3>(x, random_bits(5, i, 0)));
+      sum += to_float(round_stochastic<e4m3>(x, rounding_bits(5, i, 0)));
     const double unit = std::max(std::abs(x) / 8, 0x1p-9f);
     EXPECT_NEAR(sum / n, x, unit * 4 / std::sqrt(double(n)));
   }
@@ -38,9 +39,28 @@ TEST(StochasticRounding, IsRightOnAverage) {
 TEST(StochasticRounding, StreamsAndKeysDiffer) {
   int same = 0;
   for (int i = 0; i < 4096; ++i)
-    same += (random_bits(1, i, 0) >> 24 == random_bits(1, i, 2) >> 24) +
-            (random_bits(1, i, 0) >> 24 == random_bits(2, i, 0) >> 24);
+    same += (rounding_bits(1, i, 0) >> 24 == rounding_bits(1, i, 2) >> 24) +
+            (rounding_bits(1, i, 0) >> 24 == rounding_bits(2, i, 0) >> 24);
   EXPECT_LT(same, 70);
+}
+
+TEST(StochasticRounding, NeighboursAreIndependent) {
+  // Of 4096 pairs of bytes one in 256 is equal, 16 +- 4; and a carry of one
+  // says nothing about the other's: 1024 +- 28 of 4096 round up both.
+  int same = 0, both = 0;
+  for (int i = 0; i < 8192; i += 2) {
+    const uint32_t a = rounding_bits(3, i, 0), b = rounding_bits(3, i + 1, 0);
+    same += a >> 24 == b >> 24;
+    both += a >> 31 && b >> 31;
+  }
+  EXPECT_NEAR(same, 16, 16);
+  EXPECT_NEAR(both, 1024, 4 * 28);
+}
+
+TEST(StochasticRounding, KeepsNaN) {
+  for (const uint32_t bits : {0x7f800001u, 0x7fc00000u, 0x7fffffffu})
+    EXPECT_TRUE(std::isnan(
+        to_float(round_stochastic<e4m3>(from_bits(bits), 0xffffffffu))));
 }
 
 TEST(Clamp, LimitsAndCounts) {
