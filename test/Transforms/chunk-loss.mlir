@@ -45,6 +45,39 @@ module {
 
 // -----
 
+// A weight gradient in bf16 adds up in f32 and is rounded once.
+module {
+  // CHECK-LABEL: func.func @narrow(
+  // CHECK: %[[SUM:.*]] = exec.alloc {name = "head.sum", phase = "wgrad"} : memref<128x32xf32>
+  // CHECK: exec.gemm {{.*}} into %[[SUM]] {k = 256
+  // CHECK: exec.gemm {{.*}} into %[[SUM]] {accumulate, k = 256
+  // CHECK-NEXT: exec.copy %[[SUM]] to %arg3 {name = "head.sum", phase = "wgrad"}
+  // CHECK-NEXT: return
+  func.func @narrow(%x: memref<512x32xbf16>, %w: memref<128x32xbf16>, %labels: memref<512xi64>, %dw: memref<128x32xbf16>, %scale: memref<f32>, %count: memref<i64>, %losses: memref<512xf32>) {
+    %logits = exec.alloc : memref<512x128xbf16>
+    exec.gemm %x, %w into %logits {m = 512, n = 128, k = 32, transpose_b} : memref<512x32xbf16>, memref<128x32xbf16>, memref<512x128xbf16>
+    exec.call "cross_entropy_fused" ins(%logits, %labels, %count, %scale : memref<512x128xbf16>, memref<512xi64>, memref<i64>, memref<f32>) outs(%losses, %logits : memref<512xf32>, memref<512x128xbf16>) {classes = 128, ignore_index = -100, rows = 512}
+    exec.gemm %logits, %x into %dw {m = 128, n = 32, k = 512, transpose_a, name = "head", phase = "wgrad"} : memref<512x128xbf16>, memref<512x32xbf16>, memref<128x32xbf16>
+    return
+  }
+}
+
+// -----
+
+// Not if it is added to what bf16 holds already.
+module {
+  func.func @added(%x: memref<512x32xbf16>, %w: memref<128x32xbf16>, %labels: memref<512xi64>, %dw: memref<128x32xbf16>, %scale: memref<f32>, %count: memref<i64>, %losses: memref<512xf32>) {
+    %logits = exec.alloc : memref<512x128xbf16>
+    exec.gemm %x, %w into %logits {m = 512, n = 128, k = 32, transpose_b} : memref<512x32xbf16>, memref<128x32xbf16>, memref<512x128xbf16>
+    // expected-remark @+1 {{a sum over the rows is added to one that is not kept in f32}}
+    exec.call "cross_entropy_fused" ins(%logits, %labels, %count, %scale : memref<512x128xbf16>, memref<512xi64>, memref<i64>, memref<f32>) outs(%losses, %logits : memref<512xf32>, memref<512x128xbf16>) {classes = 128, ignore_index = -100, rows = 512}
+    exec.gemm %logits, %x into %dw {accumulate, m = 128, n = 32, k = 512, transpose_a} : memref<512x128xbf16>, memref<512x32xbf16>, memref<128x32xbf16>
+    return
+  }
+}
+
+// -----
+
 // Without gradients, as for evaluation. The chunks are of one size, but for the last.
 module {
   // CHECK-LABEL: func.func @eval(

@@ -29,12 +29,12 @@ module {
 
 // -----
 
-// cuDNN keeps the gradients of all scores of all heads, in tiles of 64 x 64, and a
-// number a row, 16 * 12 * (1024 * 1024 * 2 + 1000 * 4), in scratch of the call.
+// cuDNN keeps the gradients of all scores of all heads, in tiles of 64 x 128, and a
+// number a row, 16 * 12 * (1024 * 1024 * 2 + 1000 * 4) + 1024, in scratch of the call.
 
 // CHECK: module attributes {exec.workspace_bytes = 33554432 : i64}
 // CHECK: func.func @micro
-// CHECK: %[[SCRATCH:.*]] = exec.alloc {name = "h.0/attn.workspace", phase = "dgrad"} : memref<403421184xi8>
+// CHECK: %[[SCRATCH:.*]] = exec.alloc {name = "h.0/attn.workspace", phase = "dgrad"} : memref<403422208xi8>
 // CHECK: exec.call "attention_backward"
 // CHECK-SAME: outs({{.*}}, %[[SCRATCH]] :
 module {
@@ -63,6 +63,21 @@ module {
         memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x12x1000xf32>)
       outs(%dx, %dx, %dx : memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x1000x768xf32>)
       {batch = 16 : i64, head_dim = 64 : i64, heads = 12 : i64, kv_heads = 12 : i64, kv_seq = 1000 : i64, seq = 1000 : i64}
+    return
+  }
+}
+
+// -----
+
+// Twelve heads share four keys and values: gradients of each head's, 2 * 1000 * 64 * 2 bytes, come first.
+
+// CHECK: exec.alloc {{.*}}memref<452574208xi8>
+module {
+  func.func @micro(%x: memref<16x1000x768xbf16>, %k: memref<16x1000x256xbf16>, %lse: memref<16x12x1000xf32>) {
+    exec.call "attention_backward" ins(%x, %x, %k, %k, %x, %lse : memref<16x1000x768xbf16>, memref<16x1000x768xbf16>,
+        memref<16x1000x256xbf16>, memref<16x1000x256xbf16>, memref<16x1000x768xbf16>, memref<16x12x1000xf32>)
+      outs(%x, %k, %k : memref<16x1000x768xbf16>, memref<16x1000x256xbf16>, memref<16x1000x256xbf16>)
+      {batch = 16 : i64, head_dim = 64 : i64, heads = 12 : i64, kv_heads = 4 : i64, kv_seq = 1000 : i64, name = "h.0/attn", seq = 1000 : i64}
     return
   }
 }

@@ -119,8 +119,9 @@ static std::string collect(Head &head) {
                     !isLogits(gemm.getB());
     if (!rowByRow && !sumsOverRows(gemm))
       return "a matrix product contracts them along the classes";
-    if (!rowByRow && !typeOf(gemm.getC()).getElementType().isF32())
-      return "a sum over the rows is not kept in f32";
+    if (!rowByRow && gemm.getAccumulate() &&
+        !typeOf(gemm.getC()).getElementType().isF32())
+      return "a sum over the rows is added to one that is not kept in f32";
     if (!head.loss->isBeforeInBlock(gemm))
       return "a matrix product reads them before the loss";
     head.consumers.push_back(gemm);
@@ -209,9 +210,19 @@ public:
     for (GemmOp consumer : head.consumers) {
       Value a = operandRows(consumer.getA()), b = consumer.getB();
       if (sumsOverRows(consumer))
-        gemm(consumer, a, operandRows(b), consumer.getC());
+        gemm(consumer, a, operandRows(b), sumOf(consumer));
       else
         gemm(consumer, a, b, rowsOf(consumer.getC()));
+    }
+  }
+
+  /// Rounds the sums over all chunks to what they are kept in.
+  void finish() {
+    for (auto &[consumer, sum] : sums) {
+      auto copy = CopyOp::create(builder, consumer.getLoc(), sum,
+                                 consumer.getC());
+      copy->setDiscardableAttrs(
+          getRoot(sum).getDefiningOp()->getDiscardableAttrDictionary());
     }
   }
 
@@ -220,6 +231,22 @@ private:
     auto op = AllocOp::create(builder, origin->getLoc(), type, IntegerAttr());
     op->setDiscardableAttrs(origin->getDiscardableAttrDictionary());
     return op;
+  }
+  /// Where chunks of a sum over rows add up: in f32.
+  Value sumOf(GemmOp consumer) {
+    MemRefType type = typeOf(consumer.getC());
+    if (type.getElementType().isF32())
+      return consumer.getC();
+    Value &sum = sums[consumer];
+    if (!sum) {
+      auto op = AllocOp::create(
+          builder, consumer.getLoc(),
+          MemRefType::get(type.getShape(), builder.getF32Type()), IntegerAttr());
+      train::setName(op, (train::getName(consumer) + ".sum").str());
+      train::setPhase(op, train::getPhase(consumer));
+      sum = op;
+    }
+    return sum;
   }
   /// The chunk's rows of a buffer of all rows.
   Value rowsOf(Value buffer) {
@@ -261,6 +288,7 @@ private:
   OpBuilder builder;
   Value logits;
   DenseMap<Operation *, Value> workspaces;
+  llvm::MapVector<GemmOp, Value> sums;
   int64_t first = 0, size;
 };
 } // namespace
@@ -293,6 +321,7 @@ void ChunkLoss::visit(CallOp loss) {
   ChunkBuilder builder(head, size);
   for (int64_t first = 0; first < head.rows; first += size)
     builder.build(first);
+  builder.finish();
   Block *block = loss->getBlock();
   for (Operation *op : head.getOps())
     op->erase();

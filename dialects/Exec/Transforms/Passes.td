@@ -36,7 +36,7 @@ def ChunkLoss : Pass<"exec-chunk-loss", "::mlir::ModuleOp"> {
     Where the logits of a loss take more than `max-bytes`, the GEMM that makes them, the loss, and the GEMMs that read their gradient run
     over chunks of rows, all in one buffer of at most `max-bytes` (but at least one row). The loss and the gradients of rows are the same
     bits as without chunks, if the GEMM library gives a row the same bits whatever rows are beside it. The weight gradient sums its chunks in f32, one
-    after another: in another order than one GEMM over all rows.
+    after another: in another order than one GEMM over all rows. A copy rounds it at the end where it is kept in another type.
     A remark says so where the ops around a loss are not of this form. Run it before `exec-plan-memory`.
   }];
   let options = [

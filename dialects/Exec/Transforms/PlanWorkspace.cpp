@@ -17,32 +17,41 @@ namespace fp8c::exec {
 /// runtime/kernels/cuda/stream.h.
 static constexpr int64_t kLeast = int64_t(32) << 20;
 
+static int64_t getNumber(exec::CallOp call, StringRef name) {
+  return call->getAttrOfType<IntegerAttr>(name).getInt();
+}
+
 /// Ids and positions with copies of both, twice because a radix sort moves them
 /// back and forth, then two f32 rows for every `stretch` sorted ids
 /// (runtime/kernels/cuda/embedding.cuh).
-static int64_t getEmbeddingBackwardBytes(int64_t ids, int64_t width) {
+static int64_t getEmbeddingBackwardBytes(exec::CallOp call) {
   constexpr int64_t stretch = 16;
-  return 3 * ids * 12 + 2 * llvm::divideCeil(ids, stretch) * width * 4;
+  int64_t ids = getNumber(call, "n");
+  return 3 * ids * 12 +
+         2 * llvm::divideCeil(ids, stretch) * getNumber(call, "width") * 4;
 }
 
-/// Of one head. On Hopper cuDNN's deterministic algorithm writes the gradients
-/// of all scores out in 16 bits, in tiles of 64 x 64 (`use_dp_workspace` in
-/// cudnn-frontend's scaled_dot_product_flash_attention.h), and f32 sums of
-/// dO * O over rows.
-static int64_t getAttentionBackwardBytes(int64_t seq, int64_t kvSeq) {
-  constexpr int64_t tile = 64;
-  return llvm::alignTo(seq, tile) * llvm::alignTo(kvSeq, tile) * 2 + seq * 4;
+/// On Hopper cuDNN's deterministic algorithm writes the gradients of all scores
+/// out in 16 bits, in tiles of 64 x 128, and f32 sums of dO * O over rows.
+/// Where query heads share keys and values, each has gradients of its own
+/// first. So cuDNN 9.14 says for 14 shapes, within 272 bytes.
+static int64_t getAttentionBackwardBytes(exec::CallOp call) {
+  constexpr int64_t slack = 1 << 10;
+  int64_t seq = getNumber(call, "seq"), kvSeq = getNumber(call, "kv_seq"),
+          heads = getNumber(call, "heads");
+  int64_t head =
+      llvm::alignTo(seq, 64) * llvm::alignTo(kvSeq, 128) * 2 + seq * 4;
+  if (heads != getNumber(call, "kv_heads"))
+    head += 2 * kvSeq * getNumber(call, "head_dim") * 2;
+  return getNumber(call, "batch") * heads * head + slack;
 }
 
 /// As library::has_attention() in runtime/cuda/Attention.cpp: all other
 /// attention has kernels of its own, without a workspace.
-static bool takesCudnn(exec::CallOp call, int64_t headDim) {
+static bool takesCudnn(exec::CallOp call) {
   Type type = cast<MemRefType>(call.getInputs()[0].getType()).getElementType();
+  int64_t headDim = getNumber(call, "head_dim");
   return (type.isBF16() || type.isF16()) && headDim % 8 == 0 && headDim <= 128;
-}
-
-static int64_t getNumber(exec::CallOp call, StringRef name) {
-  return call->getAttrOfType<IntegerAttr>(name).getInt();
 }
 
 /// Gives the call a buffer that lives as long as it runs.
@@ -62,15 +71,10 @@ struct PlanWorkspace : exec::impl::PlanWorkspaceBase<PlanWorkspace> {
   void runOnOperation() override {
     int64_t shared = kLeast;
     getOperation().walk([&](exec::CallOp call) {
-      auto number = [&](StringRef name) { return getNumber(call, name); };
       if (call.getCallee() == "embedding_backward")
-        shared = std::max(
-            shared, getEmbeddingBackwardBytes(number("n"), number("width")));
-      if (call.getCallee() == "attention_backward" &&
-          takesCudnn(call, number("head_dim")))
-        addScratch(call, number("batch") * number("heads") *
-                             getAttentionBackwardBytes(number("seq"),
-                                                       number("kv_seq")));
+        shared = std::max(shared, getEmbeddingBackwardBytes(call));
+      if (call.getCallee() == "attention_backward" && takesCudnn(call))
+        addScratch(call, getAttentionBackwardBytes(call));
     });
     getOperation()->setAttr(kWorkspaceAttr,
                             Builder(&getContext()).getI64IntegerAttr(shared));
