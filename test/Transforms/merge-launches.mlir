@@ -1,5 +1,5 @@
 // RUN: fp8c-opt %s --exec-merge-launches | FileCheck %s
-// RUN: fp8c-opt %s --exec-merge-launches=max-partial-bytes=1024 | FileCheck %s --check-prefix=LITTLE
+// RUN: fp8c-opt %s --exec-merge-launches=max-held-bytes=1024 | FileCheck %s --check-prefix=LITTLE
 
 exec.kernel @scale map (%x: memref<*xf32>, %y: memref<*xf32>) inputs 1 attributes {arg_names = ["x", "y"]} {
   exec.each {

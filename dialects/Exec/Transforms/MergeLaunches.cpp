@@ -48,8 +48,8 @@ struct Effects {
 struct Group {
   SmallVector<Operation *> ops;
   Effects effects;
-  /// Bytes of partial sums that live on for them.
-  int64_t partialBytes = 0;
+  /// Bytes of temporaries that live on for them.
+  int64_t heldBytes = 0;
   /// Keys of groups that must be done before.
   SmallVector<Attribute> after;
 };
@@ -142,8 +142,8 @@ namespace {
 /// What has been put off at a place of a block.
 class OpenGroups {
 public:
-  OpenGroups(const SymbolTable &symbols, int64_t maxPartialBytes)
-      : symbols(symbols), maxPartialBytes(maxPartialBytes) {}
+  OpenGroups(const SymbolTable &symbols, int64_t maxHeldBytes)
+      : symbols(symbols), maxHeldBytes(maxHeldBytes) {}
 
   void visit(Operation &op);
   /// Does all that has been put off, before `place`.
@@ -156,10 +156,10 @@ private:
   void close(Group &group, Operation *place);
   bool comesAfter(const Group &group, Attribute key) const;
   void findPartialSums(LaunchOp launch);
-  int64_t getPartialBytes(LaunchOp launch) const;
+  bool addsUpPartialSums(LaunchOp launch) const;
 
   const SymbolTable &symbols;
-  const int64_t maxPartialBytes;
+  const int64_t maxHeldBytes;
   DenseSet<Value> partialSums; ///< buffers that hold nothing else
   llvm::MapVector<Attribute, Group> groups;
 };
@@ -172,7 +172,7 @@ struct MergeLaunches : exec::impl::MergeLaunchesBase<MergeLaunches> {
       if (function.isExternal())
         continue;
       Block &block = function.getBody().front();
-      OpenGroups groups(symbols, maxPartialBytes);
+      OpenGroups groups(symbols, maxHeldBytes);
       for (Operation &op :
            llvm::make_early_inc_range(block.without_terminator()))
         groups.visit(op);
@@ -214,29 +214,32 @@ void OpenGroups::findPartialSums(LaunchOp launch) {
   });
 }
 
-/// Bytes of the partial sums that the launch adds up, if it does only that and
-/// the same in every micro-batch; else 0.
-int64_t OpenGroups::getPartialBytes(LaunchOp launch) const {
+/// Does the launch add up partial sums and nothing else, and the same in every
+/// micro-batch?
+bool OpenGroups::addsUpPartialSums(LaunchOp launch) const {
   auto kernel = symbols.lookup<KernelOp>(launch.getKernel());
-  if (kernel.getSkeleton() != train::Skeleton::columns ||
-      dependsOnMicroBatch(kernel))
-    return 0;
+  return kernel.getSkeleton() == train::Skeleton::columns &&
+         !dependsOnMicroBatch(kernel) &&
+         llvm::all_of(
+             launch.getBuffers().take_front(kernel.getInputs()),
+             [&](Value input) { return partialSums.contains(getRoot(input)); });
+}
+
+/// Bytes of the temporaries that are read, but for those that `held` reads too.
+static int64_t getTemporaryBytes(const Effects &effects, const Effects &held) {
   int64_t bytes = 0;
-  for (Value input : launch.getBuffers().take_front(kernel.getInputs())) {
-    if (!partialSums.contains(getRoot(input)))
-      return 0;
-    bytes += cast<MemRefType>(input.getType()).getNumElements() * 4; // f32
-  }
+  for (Value buffer : effects.reads)
+    if (buffer.getDefiningOp<AllocOp>() && !held.reads.contains(buffer))
+      bytes += getByteSize(cast<MemRefType>(buffer.getType()));
   return bytes;
 }
 
 void OpenGroups::visit(Operation &op) {
   Effects effects = getEffects(op, symbols);
   Attribute key = getKey(op, symbols);
-  int64_t partialBytes = 0;
   if (auto launch = dyn_cast<LaunchOp>(op)) {
     findPartialSums(launch);
-    if ((partialBytes = getPartialBytes(launch)))
+    if (addsUpPartialSums(launch))
       key = launch.getKernelAttr();
   }
   SmallVector<Attribute> before;
@@ -251,9 +254,12 @@ void OpenGroups::visit(Operation &op) {
   if (!key)
     return;
   Group &own = groups[key];
-  if (own.partialBytes + partialBytes > maxPartialBytes)
+  int64_t bytes = getTemporaryBytes(effects, own.effects);
+  if (own.heldBytes + bytes > maxHeldBytes) {
     close(own, &op);
-  own.partialBytes += partialBytes;
+    bytes = getTemporaryBytes(effects, own.effects);
+  }
+  own.heldBytes += bytes;
   own.ops.push_back(&op);
   own.effects.add(effects);
   for (Attribute other : before)

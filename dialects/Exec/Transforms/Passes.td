@@ -50,11 +50,11 @@ def MergeLaunches : Pass<"exec-merge-launches", "::mlir::ModuleOp"> {
     Launches of one kernel are put off until something else needs what they write, or writes what they read, and become one
     `exec.launch_multi` there. In the phase `update`, kernels of the skeletons `map` and `sum` merge, and those of `rows` that are
     element-wise and store a transposed copy; so do calls of `compute_scale` and `advance_scale` with the same settings. In every phase,
-    kernels that add up partial sums (`exec.partial_sum`) merge; those live on meanwhile, so that a launch has at most
-    `max-partial-bytes` of them. Run it before `exec-plan-memory`.
+    kernels that add up partial sums (`exec.partial_sum`) merge. What they read lives on until they run, gradients before
+    they are quantised above all: a launch reads at most `max-held-bytes` of temporaries. Run it before `exec-plan-memory`.
   }];
   let options = [
-    Option<"maxPartialBytes", "max-partial-bytes", "int64_t", "int64_t(1) << 26", "Most partial sums of one launch in bytes">
+    Option<"maxHeldBytes", "max-held-bytes", "int64_t", "int64_t(1) << 26", "Most temporaries that one launch reads in bytes">
   ];
 }
 
