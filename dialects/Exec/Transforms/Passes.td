@@ -54,7 +54,7 @@ def MergeLaunches : Pass<"exec-merge-launches", "::mlir::ModuleOp"> {
     they are quantised above all: a launch reads at most `max-held-bytes` of temporaries. Run it before `exec-plan-memory`.
   }];
   let options = [
-    Option<"maxHeldBytes", "max-held-bytes", "int64_t", "int64_t(1) << 26", "Most temporaries that one launch reads in bytes">
+    Option<"maxHeldBytes", "max-held-bytes", "int64_t", "int64_t(1) << 28", "Most temporaries that one launch reads in bytes">
   ];
 }
 
