@@ -113,6 +113,28 @@ def test_operands_are_measured_as_numpy_does(folder, tmp_path):
                 assert stats["overflow"] == 0
 
 
+def test_sums_over_ranks(folder, tmp_path):
+    """Of a real training's gradients: dividing before the sum underflows, after it overflows, mu does neither."""
+    arguments = ["--data", folder / "text.train.bin", "--steps", 60, "--lr", 1e-3, "--ranks", 64, "-o", tmp_path / "stats.json"]
+    output = run("fp8c-run", "profile", folder / "bf16.fp8x", *arguments)
+    assert "sums of E4M3 gradients over 64 ranks" in output
+    sums = json.loads((tmp_path / "stats.json").read_text())["sums"]
+    assert sums["ranks"] == 64 and 3 <= sums["steps"] <= 7
+    assert len(sums["gradients"]) == 10, "matrices only"
+
+    def mean(way, what):
+        sizes = [np.prod(gradient["shape"]) for gradient in sums["gradients"]]
+        return np.average([gradient[way][what] for gradient in sums["gradients"]], weights=sizes)
+
+    for gradient in sums["gradients"]:
+        assert 1 / 64 <= gradient["mu"] < 1
+        assert gradient["before"]["saturated"] == 0 and gradient["auto"]["saturated"] <= 1e-5
+        assert gradient["auto"]["underflow"] <= gradient["before"]["underflow"]
+    assert mean("after", "saturated") > 1e-3
+    assert mean("auto", "underflow") < 0.7 * mean("before", "underflow")
+    assert mean("auto", "snr_db") > mean("after", "snr_db")
+
+
 def test_operands_say_who_reads_them(folder):
     operands = {operand["name"]: operand for operand in json.loads((folder / "stats.json").read_text())["operands"]}
     x, dy, w = (operands[f"h.1/mlp/fc.{operand}"] for operand in ("x", "dy", "w"))

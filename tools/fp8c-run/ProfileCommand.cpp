@@ -6,6 +6,8 @@
 #include "core/FormatStats.h"
 #include "core/Initialize.h"
 #include "core/OutputFile.h"
+#include "core/ParallelFor.h"
+#include "core/RankSums.h"
 #include "core/Text.h"
 #include "core/Trainer.h"
 
@@ -22,6 +24,7 @@ using namespace runtime;
 struct ProfileArguments {
   std::string program, data, output = "stats.json";
   int64_t batches = 2;
+  int ranks = 0; ///< 0: no sums
   TrainOptions options;
 };
 
@@ -70,6 +73,75 @@ OrderedJson measureOperands(Instance &instance, const Trainer &trainer,
     operands.push_back(entry);
   }
   return operands;
+}
+
+/// What sums of FP8 gradients over ranks would lose in the next steps: a rank
+/// is a micro-batch, and weights stay. Goes on until no matrix's mu is halved.
+OrderedJson measureSums(Instance &instance, const Trainer &trainer,
+                        const ProfileArguments &arguments) {
+  std::vector<const Variable *> matrices;
+  std::vector<RankSums> sums;
+  for (const Variable &variable : instance.manifest().variables)
+    if (variable.role == Role::Gradient && variable.shape.size() > 1) {
+      matrices.push_back(&variable);
+      sums.emplace_back(variable.elements(), arguments.ranks);
+    }
+  Function micro(instance, "micro");
+  instance.setAccumulate(false);
+  auto forEachRank = [&](int64_t step, auto look) {
+    for (int rank = 0; rank < arguments.ranks; ++rank) {
+      trainer.fill(micro, step, rank);
+      micro.run();
+      parallelFor(sums.size(), 1, [&](uint64_t first, uint64_t last) {
+        for (uint64_t i = first; i < last; ++i)
+          look(sums[i], read(instance, *matrices[i]).data());
+      });
+    }
+  };
+  int64_t steps = 0;
+  for (bool rests = false; !rests;) {
+    const int64_t step = arguments.options.steps + ++steps;
+    forEachRank(step, [](RankSums &sum, const float *gradient) {
+      sum.findScale(gradient);
+    });
+    forEachRank(
+        step, [](RankSums &sum, const float *gradient) { sum.add(gradient); });
+    rests = true;
+    for (RankSums &sum : sums)
+      rests &= sum.finish();
+  }
+  OrderedJson json = {{"ranks", arguments.ranks},
+                      {"steps", steps},
+                      {"gradients", OrderedJson::array()}};
+  for (size_t i = 0; i < sums.size(); ++i) {
+    OrderedJson entry = {{"name", matrices[i]->name},
+                         {"shape", matrices[i]->shape}};
+    entry.update(sums[i].toJson());
+    json["gradients"].push_back(entry);
+  }
+  return json;
+}
+
+/// Means over all elements.
+void printSums(const OrderedJson &sums) {
+  std::printf("sums of E4M3 gradients over %d ranks, at rest after %d steps:\n"
+              "%-12s %22s %18s\n",
+              sums["ranks"].get<int>(), sums["steps"].get<int>(), "divided",
+              "terms that underflow", "sums that saturate");
+  for (const char *way : {"before", "after", "auto"}) {
+    double elements = 0, underflow = 0, saturated = 0;
+    for (const OrderedJson &gradient : sums["gradients"]) {
+      double size = 1;
+      for (int64_t extent : gradient["shape"])
+        size *= static_cast<double>(extent);
+      elements += size;
+      underflow += size * gradient[way]["underflow"].get<double>();
+      saturated += size * gradient[way]["saturated"].get<double>();
+    }
+    std::printf("%-12s %20.3f %% %16.5f %%\n",
+                way == std::string("auto") ? "by mu" : way,
+                100 * underflow / elements, 100 * saturated / elements);
+  }
 }
 
 int profile(const ProfileArguments &arguments) {
@@ -128,6 +200,8 @@ int profile(const ProfileArguments &arguments) {
   bool hasOperands = instance.program().has("observe");
   if (hasOperands)
     document["operands"] = measureOperands(instance, trainer, arguments);
+  if (arguments.ranks)
+    document["sums"] = measureSums(instance, trainer, arguments);
   writeFile(arguments.output, document.dump(1) + "\n");
   std::printf(
       "%s: %zu variables and %zu operands after %lld steps, loss %.4f\n",
@@ -135,6 +209,8 @@ int profile(const ProfileArguments &arguments) {
       hasOperands ? document["operands"].size() : 0,
       static_cast<long long>(arguments.options.steps),
       static_cast<double>(loss));
+  if (arguments.ranks)
+    printSums(document["sums"]);
   if (!hasOperands)
     std::printf("hint: to measure the operands of products too, compile the "
                 "program with --expose-operands\n");
@@ -167,6 +243,12 @@ void addProfileCommand(CLI::App &tool, Action &action) {
                    "micro-batches in which operands are measured")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  command
+      ->add_option("--ranks", arguments->ranks,
+                   "also add up E4M3 gradients of this many simulated "
+                   "data-parallel ranks, a micro-batch each: divided by their "
+                   "number before, after, or by automatic scaling")
+      ->check(CLI::Range(2, 4096));
   command->add_option("--lr", options.lr, "learning rate, constant")
       ->capture_default_str();
   command->add_option("--beta1", options.beta1)->capture_default_str();

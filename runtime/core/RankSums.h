@@ -1,0 +1,60 @@
+//===- RankSums.h - FP8 gradients summed over simulated ranks ---*- C++ -*-===//
+
+#ifndef FP8C_RUNTIME_CORE_RANKSUMS_H
+#define FP8C_RUNTIME_CORE_RANKSUMS_H
+
+#include "core/Json.h"
+#include "kernels/common/auto_scale.h"
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+namespace fp8c::runtime {
+
+/// What becomes of one gradient that data-parallel ranks quantise to E4M3 with
+/// one shared scale and add up, in three ways: divided by the number of ranks
+/// before, after, or in part before by the factor mu of automatic scaling
+/// (kernels/common/auto_scale.h). Terms are added in f32 and their sum is
+/// rounded and clamped to E4M3 once, the best that a reduction can do.
+///
+/// A step takes every rank's gradient twice: findScale() all of them, then
+/// add() all of them, then finish().
+class RankSums {
+public:
+  RankSums(uint64_t elements, int ranks);
+
+  void findScale(const float *gradient);
+  void add(const float *gradient);
+  /// Notes what the step's sums have lost, and moves mu. Returns whether mu
+  /// stayed or grew: then it has come to rest.
+  bool finish();
+
+  /// Of the last step: `mu`, and for "before", "after" and "auto" (with mu) the
+  /// shares of terms that underflow, zeros aside, and of sums that saturate,
+  /// and the signal to noise of the means in dB.
+  OrderedJson toJson() const;
+
+private:
+  enum Way { Before, After, Auto, Ways };
+  struct Loss {
+    uint64_t zeros = 0, saturated = 0;
+    double noise = 0;
+  };
+
+  float scaleOf(Way way) const;
+
+  const int ranks;
+  AutoScale state = {1, 0, 0};
+  float used = 1;        ///< the last step's mu
+  float sharedScale = 0; ///< 0: no rank has been seen
+  uint64_t nonzero = 0;
+  double signal = 0;
+  std::vector<double> exact;
+  std::array<std::vector<float>, Ways> sums;
+  std::array<Loss, Ways> losses;
+};
+
+} // namespace fp8c::runtime
+
+#endif // FP8C_RUNTIME_CORE_RANKSUMS_H
