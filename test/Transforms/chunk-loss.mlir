@@ -64,6 +64,87 @@ module {
 
 // -----
 
+// FP8 products read the gradient quantised, in two layouts: both are cut. The transposed codes of the other operand are
+// cut by a copy, because products want them one after the other.
+module {
+  exec.kernel @quantize rows (%x: memref<*xbf16>, %scale: memref<*xf32>, %q: memref<*xf8E5M2>, %stats: memref<*xui32>, %qt: memref<*xf8E5M2>) inputs 2 attributes {arg_names = ["x", "scale", "q", "stats", "qt"]} {
+    %0 = exec.load %scale scalar : memref<*xf32>
+    exec.each {
+      %1 = exec.load %x full : memref<*xbf16>
+      exec.quantize %1, %0 to %q : memref<*xf8E5M2> transposed %qt : memref<*xf8E5M2> stats %stats : memref<*xui32>
+    }
+  }
+  // CHECK-LABEL: func.func @fp8(
+  // CHECK: %[[LOGITS:.*]] = exec.alloc : memref<256x128xbf16>
+  // CHECK: %[[Q:.*]] = exec.alloc {name = "q"} : memref<256x128xf8E5M2>
+  // CHECK: %[[QT:.*]] = exec.alloc {name = "qt"} : memref<128x256xf8E5M2>
+  // CHECK: exec.call "cross_entropy_fused" ins(%[[LOGITS]]
+  // CHECK: exec.launch @quantize over[256, 128] (%[[LOGITS]], %arg3, %[[Q]], %arg4, %[[QT]])
+  // CHECK: exec.gemm %[[Q]], %{{.*}} {k = 128 : i64, m = 256 : i64, n = 32
+  // CHECK: %[[PART:.*]] = exec.view %arg2 : memref<32x512xf8E4M3FN> to memref<32x256xf8E4M3FN, strided<[512, 1]>>
+  // CHECK: %[[XT:.*]] = exec.alloc {name = "head.columns", phase = "wgrad"} : memref<32x256xf8E4M3FN>
+  // CHECK: exec.copy %[[PART]] to %[[XT]]
+  // CHECK: exec.gemm %[[QT]], %[[XT]] into %[[DW:[a-z0-9]*]] {{.*}}k = 256 : i64, m = 128 : i64, n = 32 : i64, name = "head", phase = "wgrad", transpose_b}
+  // CHECK: exec.launch @quantize
+  // CHECK: exec.view %arg2[256]
+  // CHECK: exec.gemm %[[QT]], {{.*}} into %[[DW]] {{.*}}{accumulate, k = 256
+  func.func @fp8(%x: memref<512x32xbf16>, %w: memref<128x32xbf16>, %xt: memref<32x512xf8E4M3FN>, %scale: memref<5xf32>, %stats: memref<3xui32>,
+                 %wt: memref<32x128xf8E4M3FN>, %labels: memref<512xi64>, %dx: memref<512x32xbf16>, %dw: memref<128x32xf32>,
+                 %one: memref<f32>, %count: memref<i64>, %losses: memref<512xf32>) {
+    %logits = exec.alloc : memref<512x128xbf16>
+    %q = exec.alloc {name = "q"} : memref<512x128xf8E5M2>
+    %qt = exec.alloc {name = "qt"} : memref<128x512xf8E5M2>
+    exec.gemm %x, %w into %logits {m = 512, n = 128, k = 32, transpose_b} : memref<512x32xbf16>, memref<128x32xbf16>, memref<512x128xbf16>
+    exec.call "cross_entropy_fused" ins(%logits, %labels, %count, %one : memref<512x128xbf16>, memref<512xi64>, memref<i64>, memref<f32>) outs(%losses, %logits : memref<512xf32>, memref<512x128xbf16>) {classes = 128, ignore_index = -100, rows = 512}
+    exec.launch @quantize over [512, 128] (%logits, %scale, %q, %stats, %qt) : memref<512x128xbf16>, memref<5xf32>, memref<512x128xf8E5M2>, memref<3xui32>, memref<128x512xf8E5M2>
+    exec.gemm %q, %wt into %dx scales %scale, %scale {m = 512, n = 32, k = 128, transpose_b} : memref<512x128xf8E5M2>, memref<32x128xf8E4M3FN>, memref<512x32xbf16> scales memref<5xf32>, memref<5xf32>
+    exec.gemm %qt, %xt into %dw scales %scale, %scale {m = 128, n = 32, k = 512, transpose_b, name = "head", phase = "wgrad"} : memref<128x512xf8E5M2>, memref<32x512xf8E4M3FN>, memref<128x32xf32> scales memref<5xf32>, memref<5xf32>
+    return
+  }
+}
+
+// -----
+
+// A scale that their own amax calls for needs all of them: chunks make them once to measure, and once more to quantise.
+module {
+  exec.kernel @amax map (%x: memref<*xbf16>, %stats: memref<*xui32>) inputs 1 attributes {arg_names = ["x", "stats"]} {
+    exec.each {
+      %0 = exec.load %x full : memref<*xbf16>
+      exec.amax %0, %stats : memref<*xui32>
+    }
+  }
+  exec.kernel @quantize map (%x: memref<*xbf16>, %scale: memref<*xf32>, %q: memref<*xf8E5M2>) inputs 2 attributes {arg_names = ["x", "scale", "q"]} {
+    %0 = exec.load %scale scalar : memref<*xf32>
+    exec.each {
+      %1 = exec.load %x full : memref<*xbf16>
+      exec.quantize %1, %0 to %q : memref<*xf8E5M2>
+    }
+  }
+  // CHECK-LABEL: func.func @current(
+  // CHECK: %[[FIRST:.*]] = exec.alloc : memref<256x128xbf16>
+  // CHECK: exec.launch @amax over[256, 128] (%[[FIRST]], %arg3)
+  // CHECK: exec.launch @amax over[256, 128] (%[[FIRST]], %arg3)
+  // CHECK: exec.call "compute_scale" ins(%arg3
+  // CHECK: %[[SECOND:.*]] = exec.alloc : memref<256x128xbf16>
+  // CHECK: exec.gemm {{.*}} into %[[SECOND]]
+  // CHECK: exec.call "cross_entropy_fused" ins(%[[SECOND]],
+  // CHECK: exec.launch @quantize over[256, 128] (%[[SECOND]], %arg4,
+  // CHECK: exec.launch @quantize over[256, 128] (%[[SECOND]], %arg4,
+  func.func @current(%x: memref<512x32xbf16>, %w: memref<128x32xbf16>, %wt: memref<128x32xf8E4M3FN>, %stats: memref<3xui32>, %scale: memref<5xf32>, %labels: memref<512xi64>, %one: memref<f32>, %count: memref<i64>, %losses: memref<512xf32>, %dx: memref<512x32xbf16>) {
+    %logits = exec.alloc : memref<512x128xbf16>
+    %q = exec.alloc {name = "q"} : memref<512x128xf8E5M2>
+    exec.gemm %x, %w into %logits {m = 512, n = 128, k = 32, transpose_b} : memref<512x32xbf16>, memref<128x32xbf16>, memref<512x128xbf16>
+    exec.call "cross_entropy_fused" ins(%logits, %labels, %count, %one : memref<512x128xbf16>, memref<512xi64>, memref<i64>, memref<f32>) outs(%losses, %logits : memref<512xf32>, memref<512x128xbf16>) {classes = 128, ignore_index = -100, rows = 512}
+    exec.launch @amax over [512, 128] (%logits, %stats) : memref<512x128xbf16>, memref<3xui32>
+    exec.call "compute_scale" ins(%stats : memref<3xui32>) outs(%scale : memref<5xf32>)
+    exec.launch @quantize over [512, 128] (%logits, %scale, %q) : memref<512x128xbf16>, memref<5xf32>, memref<512x128xf8E5M2>
+    exec.gemm %q, %wt into %dx scales %scale, %scale {m = 512, n = 32, k = 128} : memref<512x128xf8E5M2>, memref<128x32xf8E4M3FN>, memref<512x32xbf16> scales memref<5xf32>, memref<5xf32>
+    return
+  }
+}
+
+// -----
+
 // Not if it is added to what bf16 holds already.
 module {
   func.func @added(%x: memref<512x32xbf16>, %w: memref<128x32xbf16>, %labels: memref<512xi64>, %dw: memref<128x32xbf16>, %scale: memref<f32>, %count: memref<i64>, %losses: memref<512xf32>) {

@@ -81,6 +81,28 @@ def test_in_narrow_formats(models, tmp_path, batch, recipe):
     assert len(losses) == 1
 
 
+@pytest.mark.parametrize("layouts", ["any", "tn"])
+def test_an_fp8_head(models, tmp_path, batch, layouts):
+    """The gradient of the logits is quantised chunk by chunk, with one scale: its amax and all that follows are the
+    same bits, but for the weight gradient, which is a sum over chunks. In the layout of GPUs that product reads
+    columns of what is transposed."""
+    results = []
+    for limit in (0, 48 * VOCAB * 2):
+        program = tmp_path / f"{limit}.fp8x"
+        options = ["--recipe", "fp8-head", "--batch", BATCH, "--max-logits", limit, "--fp8-layouts", layouts]
+        compile_model(models / "gpt2.onnx", program, *options)
+        micro = (program / "step.cpp").read_text().split("fp8c_micro(")[1].split('extern "C"')[0]
+        results.append((micro.count("cross_entropy_fused("), call(program, "init,calibrate,micro", batch, folder=tmp_path)))
+    (once, whole), (chunks, chunked) = results
+    assert (once, chunks) == (1, 3)
+    for name, value in whole.items():
+        if name == "wte.weight.grad":
+            np.testing.assert_allclose(chunked[name], value, rtol=0, atol=1e-5 * np.abs(value).max())
+            assert value.any()
+        else:
+            assert chunked[name].tobytes() == value.tobytes(), name
+
+
 def test_cuda_chunks_by_itself(models):
     """The default there is 1 GiB."""
     big = "--layers 1 --d-model 64 --heads 2 --vocab 50304 --seq 1024 --no-weights -o".split()

@@ -27,7 +27,7 @@ def has_gpu():
 
 
 @needs_nvcc
-@pytest.mark.parametrize("family, recipe", [("gpt2", "f32"), ("gpt2", "fp8-delayed"), ("gpt2", "fp8-lm"), ("gpt2", "fp8-block"), ("llama", "bf16"), ("llama", "fp8-current"), ("llama", "fp8-rowwise")])
+@pytest.mark.parametrize("family, recipe", [("gpt2", "f32"), ("gpt2", "fp8-delayed"), ("gpt2", "fp8-lm"), ("gpt2", "fp8-head"), ("gpt2", "fp8-block"), ("llama", "bf16"), ("llama", "fp8-current"), ("llama", "fp8-rowwise")])
 def test_compiles(models, tmp_path, family, recipe):
     program = tmp_path / "program.fp8x"
     run("fp8c", "compile", models / f"{family}.onnx", "--recipe", recipe, "--batch", 2, "--target", "cuda", "-o", program)

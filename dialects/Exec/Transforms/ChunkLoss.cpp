@@ -6,7 +6,10 @@
 // a time needs memory for those rows only.
 //
 // Rows do not depend on each other, but for the weight gradient, which is a sum
-// over rows. It is added up in f32, as over micro-batches.
+// over rows. It is added up in f32, as over micro-batches. Where the head's
+// products are FP8, the gradient is quantised in between, with a scale that is
+// known beforehand: row by row as well. A scale that its own amax calls for
+// needs all of it first: then chunks make the gradient twice.
 //
 //===----------------------------------------------------------------------===//
 
@@ -14,6 +17,7 @@
 #include "Exec/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/IRMapping.h"
 
 using namespace mlir;
 using namespace fp8c;
@@ -26,25 +30,36 @@ namespace fp8c::exec {
 
 /// Rows of a chunk are a multiple of this where there are enough: GEMMs work on
 /// tiles, and FP8 wants multiples of 16.
-static constexpr int64_t kRowMultiple = 128;
+static constexpr int64_t kRowMultiple = 128, kFP8RowMultiple = 16;
 
 static MemRefType typeOf(Value buffer) {
   return cast<MemRefType>(buffer.getType());
 }
 
 namespace {
+/// The dimension of a buffer that is cut.
+enum class Cut { Rows, Columns };
+
 /// The ops that make and use logits.
 struct Head {
   AllocOp logits;
   int64_t rows, classes;
   GemmOp producer;
   CallOp loss;
+  SmallVector<LaunchOp> launches; ///< that measure or quantise the gradient
   SmallVector<GemmOp> consumers;
+  /// The logits, and the codes of their gradient.
+  llvm::MapVector<Value, Cut> cuts;
 
   SmallVector<Operation *> getOps() const {
     SmallVector<Operation *> ops{producer, loss};
+    ops.append(launches.begin(), launches.end());
     ops.append(consumers.begin(), consumers.end());
     return ops;
+  }
+  std::optional<Cut> getCut(Value buffer) const {
+    auto found = cuts.find(getRoot(buffer));
+    return found == cuts.end() ? std::nullopt : std::optional(found->second);
   }
 };
 
@@ -71,62 +86,159 @@ struct ChunkLoss : exec::impl::ChunkLossBase<ChunkLoss> {
 // Which ops there are
 //===----------------------------------------------------------------------===//
 
-/// Does `gemm` sum over the rows of both its operands, so that chunks of rows
-/// give terms of the sum?
-static bool sumsOverRows(GemmOp gemm) {
-  return gemm.getTransposeA() && !gemm.getTransposeB();
+/// Does `gemm` sum over the rows of its first operand, which is cut, so that
+/// chunks give terms of the sum?
+static bool sumsOverRows(GemmOp gemm, Cut cut) {
+  return cut == Cut::Rows ? gemm.getTransposeA() && !gemm.getTransposeB()
+                          : !gemm.getTransposeA() && gemm.getTransposeB();
 }
 
-/// Why the ops around `head.loss` cannot go chunk by chunk; empty if they can,
-/// and then `head` is complete.
-static std::string collect(Head &head) {
-  Block *block = head.loss->getBlock();
+/// Does `launch` quantise the logits with a scale that is there, or gather
+/// their statistics, and nothing else? Then notes where their codes are.
+static bool findCodes(LaunchOp launch, Head &head) {
+  auto kernel = SymbolTable::lookupNearestSymbolFrom<KernelOp>(
+      launch, launch.getKernelAttr());
+  if (!isElementwise(kernel))
+    return false;
+  auto bufferOf = [&](Value argument) {
+    return launch.getBuffers()[cast<BlockArgument>(argument).getArgNumber()];
+  };
+  WalkResult result = kernel.walk([&](Operation *op) {
+    if (auto load = dyn_cast<LoadOp>(op))
+      return load.getAccess() == Access::scalar ||
+                     head.getCut(bufferOf(load.getBuffer()))
+                 ? WalkResult::advance()
+                 : WalkResult::interrupt();
+    auto quantize = dyn_cast<QuantizeOp>(op);
+    if (!quantize)
+      return isa<StoreOp, PartialSumOp>(op) ? WalkResult::interrupt()
+                                            : WalkResult::advance();
+    for (auto [codes, cut] : {std::pair(quantize.getBuffer(), Cut::Rows),
+                              {quantize.getTransposed(), Cut::Columns}})
+      if (codes && getRoot(bufferOf(codes)).getDefiningOp<AllocOp>())
+        head.cuts[getRoot(bufferOf(codes))] = cut;
+      else if (codes)
+        return WalkResult::interrupt();
+    return WalkResult::advance();
+  });
+  return !result.wasInterrupted();
+}
+
+/// The ops of the loss's block that use a buffer or a view of all of it, in
+/// order; none if something is used on its own, or elsewhere.
+static std::optional<SmallVector<Operation *>> getUsers(Value root,
+                                                        Block *block) {
   SmallVector<Operation *> users;
-  SmallVector<Value> buffers{head.logits};
+  SmallVector<Value> buffers{root};
   for (unsigned i = 0; i < buffers.size(); ++i)
     for (Operation *user : buffers[i].getUsers())
       if (auto view = dyn_cast<ViewOp>(user)) {
         MemRefType type = typeOf(view.getResult());
         if (view.getOffset() != 0 || !isContiguous(type) ||
-            type.getElementType() != typeOf(head.logits).getElementType() ||
-            type.getNumElements() != typeOf(head.logits).getNumElements())
-          return "a part of them is used on its own";
+            type.getElementType() != typeOf(root).getElementType() ||
+            type.getNumElements() != typeOf(root).getNumElements())
+          return std::nullopt;
         buffers.push_back(view);
+      } else if (user->getBlock() != block) {
+        return std::nullopt;
       } else if (!llvm::is_contained(users, user)) {
         users.push_back(user);
       }
-  llvm::sort(users, [&](Operation *a, Operation *b) {
-    return a->getBlock() == block && b->getBlock() == block &&
-           a->isBeforeInBlock(b);
-  });
-  auto isLogits = [&](Value buffer) { return getRoot(buffer) == head.logits; };
-  for (Operation *user : users) {
-    if (user == head.loss)
-      continue;
-    auto gemm = dyn_cast<GemmOp>(user);
-    if (!gemm || gemm.getBatch() != 1)
-      return "an op that is neither the loss nor a matrix product uses them";
-    if (gemm.getGranularityA() || gemm.getGranularityB())
-      return "a matrix product has scales of rows or blocks, which are not cut";
-    if (isLogits(gemm.getC())) {
-      if (head.producer || gemm.getAccumulate() || gemm.getTransposeA() ||
-          !gemm->isBeforeInBlock(head.loss))
-        return "no single matrix product makes them row by row";
-      head.producer = gemm;
-      continue;
+  llvm::sort(users,
+             [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+  return users;
+}
+
+/// Why the product that reads the logits' gradient cannot go chunk by chunk;
+/// empty if it can.
+static std::string addConsumer(GemmOp gemm, Head &head) {
+  std::optional<Cut> a = head.getCut(gemm.getA());
+  bool rowByRow =
+      a == Cut::Rows && !gemm.getTransposeA() && !head.getCut(gemm.getB());
+  if (!rowByRow && (!a || !sumsOverRows(gemm, *a)))
+    return "a matrix product contracts them along the classes";
+  if (!rowByRow && gemm.getAccumulate() &&
+      !typeOf(gemm.getC()).getElementType().isF32())
+    return "a sum over the rows is added to one that is not kept in f32";
+  if (!head.loss->isBeforeInBlock(gemm))
+    return "a matrix product reads them before the loss";
+  head.consumers.push_back(gemm);
+  return "";
+}
+
+/// Why the ops around `head.loss` cannot go chunk by chunk; empty if they can,
+/// and then `head` is complete.
+static std::string collect(Head &head) {
+  head.cuts[head.logits] = Cut::Rows;
+  for (unsigned i = 0; i < head.cuts.size(); ++i) {
+    auto [root, cut] = *(head.cuts.begin() + i);
+    auto users = getUsers(root, head.loss->getBlock());
+    if (!users)
+      return "a part of them is used on its own";
+    for (Operation *user : *users) {
+      if (user == head.loss || llvm::is_contained(head.launches, user))
+        continue;
+      if (auto launch = dyn_cast<LaunchOp>(user);
+          launch && head.loss->isBeforeInBlock(launch) &&
+          findCodes(launch, head)) {
+        head.launches.push_back(launch);
+        continue;
+      }
+      auto gemm = dyn_cast<GemmOp>(user);
+      if (!gemm || gemm.getBatch() != 1)
+        return "an op that is neither the loss nor a matrix product uses them";
+      if (gemm.getGranularityA() || gemm.getGranularityB())
+        return "a matrix product has scales of rows or blocks, which are not "
+               "cut";
+      if (getRoot(gemm.getC()) == head.logits) {
+        if (head.producer || gemm.getAccumulate() || gemm.getTransposeA() ||
+            !gemm->isBeforeInBlock(head.loss))
+          return "no single matrix product makes them row by row";
+        head.producer = gemm;
+        continue;
+      }
+      if (std::string obstacle = addConsumer(gemm, head); !obstacle.empty())
+        return obstacle;
     }
-    bool rowByRow = isLogits(gemm.getA()) && !gemm.getTransposeA() &&
-                    !isLogits(gemm.getB());
-    if (!rowByRow && !sumsOverRows(gemm))
-      return "a matrix product contracts them along the classes";
-    if (!rowByRow && gemm.getAccumulate() &&
-        !typeOf(gemm.getC()).getElementType().isF32())
-      return "a sum over the rows is added to one that is not kept in f32";
-    if (!head.loss->isBeforeInBlock(gemm))
-      return "a matrix product reads them before the loss";
-    head.consumers.push_back(gemm);
   }
+  llvm::sort(head.consumers,
+             [](GemmOp a, GemmOp b) { return a->isBeforeInBlock(b); });
   return head.producer ? "" : "no matrix product makes them";
+}
+
+/// Is the first that is done with the logits' gradient to find its amax, for
+/// what comes after?
+static bool measuresFirst(const Head &head) {
+  if (head.launches.size() < 2)
+    return false;
+  LaunchOp first = head.launches.front();
+  auto kernel = SymbolTable::lookupNearestSymbolFrom<KernelOp>(
+      first, first.getKernelAttr());
+  return !kernel.walk([](QuantizeOp) { return WalkResult::interrupt(); })
+              .wasInterrupted();
+}
+
+/// Makes the logits and their gradient a second time, for all but the first
+/// launch; returns the second loss.
+static CallOp computeTwice(Head &head) {
+  OpBuilder builder(head.launches[1]);
+  SmallVector<Value> buffers{head.logits};
+  IRMapping again;
+  builder.clone(*head.logits, again);
+  for (unsigned i = 0; i < buffers.size(); ++i)
+    for (Operation *user : buffers[i].getUsers())
+      if (auto view = dyn_cast<ViewOp>(user)) {
+        builder.clone(*view, again);
+        buffers.push_back(view);
+      }
+  SmallVector<Operation *> later(head.launches.begin() + 1,
+                                 head.launches.end());
+  later.append(head.consumers.begin(), head.consumers.end());
+  for (Operation *op : later)
+    for (Value buffer : buffers)
+      op->replaceUsesOfWith(buffer, again.lookup(buffer));
+  builder.clone(*head.producer, again);
+  return cast<CallOp>(builder.clone(*head.loss, again));
 }
 
 /// Moves what stands between the ops of `head` out of the way, or says why that
@@ -180,23 +292,22 @@ namespace {
 class ChunkBuilder {
 public:
   ChunkBuilder(Head &head, int64_t chunkRows)
-      : head(head), builder(head.getOps().back()) {
-    MemRefType type = MemRefType::get({chunkRows, head.classes},
-                                      typeOf(head.logits).getElementType());
-    logits = alloc(type, head.logits);
-    size = chunkRows;
+      : head(head), builder(head.getOps().back()), size(chunkRows) {
+    for (auto [root, cut] : head.cuts)
+      chunks[root] = alloc(cutType(root, cut), root.getDefiningOp<AllocOp>());
   }
 
   void build(int64_t firstRow) {
     first = firstRow;
     size = std::min(size, head.rows - first);
     GemmOp producer = head.producer;
-    gemm(producer, rowsOf(producer.getA()), producer.getB(), chunk());
+    gemm(producer, rowsOf(producer.getA()), producer.getB(),
+         chunkOf(producer.getC()));
 
     CallOp loss = head.loss;
     auto operandRows = [&](Value buffer) {
-      if (getRoot(buffer) == head.logits)
-        return chunk();
+      if (head.getCut(buffer))
+        return chunkOf(buffer);
       return typeOf(buffer).getRank() ? rowsOf(buffer) : buffer;
     };
     SmallVector<Value> ins = llvm::map_to_vector(loss.getInputs(), operandRows);
@@ -207,23 +318,32 @@ public:
     call->setDiscardableAttrs(loss->getDiscardableAttrDictionary());
     call->setDiscardableAttr("rows", builder.getI64IntegerAttr(size));
 
+    for (LaunchOp whole : head.launches) {
+      SmallVector<Value> buffers =
+          llvm::map_to_vector(whole.getBuffers(), [&](Value buffer) {
+            return head.getCut(buffer) ? chunkOf(buffer) : buffer;
+          });
+      auto launch = LaunchOp::create(builder, whole.getLoc(), whole.getKernel(),
+                                     size, whole.getCols(), buffers);
+      launch->setDiscardableAttrs(whole->getDiscardableAttrDictionary());
+    }
+
     for (GemmOp consumer : head.consumers) {
-      Value a = operandRows(consumer.getA()), b = consumer.getB();
-      if (sumsOverRows(consumer))
-        gemm(consumer, a, operandRows(b), sumOf(consumer));
-      else
+      Value a = chunkOf(consumer.getA()), b = consumer.getB();
+      Cut cut = *head.getCut(consumer.getA());
+      if (!sumsOverRows(consumer, cut))
         gemm(consumer, a, b, rowsOf(consumer.getC()));
+      else
+        gemm(consumer, a,
+             cut == Cut::Rows ? operandRows(b) : columnsOf(consumer),
+             sumOf(consumer));
     }
   }
 
   /// Rounds the sums over all chunks to what they are kept in.
   void finish() {
-    for (auto &[consumer, sum] : sums) {
-      auto copy = CopyOp::create(builder, consumer.getLoc(), sum,
-                                 consumer.getC());
-      copy->setDiscardableAttrs(
-          getRoot(sum).getDefiningOp()->getDiscardableAttrDictionary());
-    }
+    for (auto &[consumer, sum] : sums)
+      copy(sum, consumer.getC(), sum);
   }
 
 private:
@@ -232,20 +352,22 @@ private:
     op->setDiscardableAttrs(origin->getDiscardableAttrDictionary());
     return op;
   }
+  /// What `consumer` needs besides.
+  Value alloc(MemRefType type, GemmOp consumer, StringRef suffix) {
+    auto op = AllocOp::create(builder, consumer.getLoc(), type, IntegerAttr());
+    train::setName(op, (train::getName(consumer) + suffix).str());
+    train::setPhase(op, train::getPhase(consumer));
+    return op;
+  }
   /// Where chunks of a sum over rows add up: in f32.
   Value sumOf(GemmOp consumer) {
     MemRefType type = typeOf(consumer.getC());
     if (type.getElementType().isF32())
       return consumer.getC();
     Value &sum = sums[consumer];
-    if (!sum) {
-      auto op = AllocOp::create(
-          builder, consumer.getLoc(),
-          MemRefType::get(type.getShape(), builder.getF32Type()), IntegerAttr());
-      train::setName(op, (train::getName(consumer) + ".sum").str());
-      train::setPhase(op, train::getPhase(consumer));
-      sum = op;
-    }
+    if (!sum)
+      sum = alloc(MemRefType::get(type.getShape(), builder.getF32Type()),
+                  consumer, ".sum");
     return sum;
   }
   /// The chunk's rows of a buffer of all rows.
@@ -254,13 +376,41 @@ private:
     auto type = MemRefType::get({size, cols}, typeOf(buffer).getElementType());
     return ViewOp::create(builder, buffer.getLoc(), type, buffer, first * cols);
   }
-  /// The logits of the chunk; the last chunk may be smaller.
-  Value chunk() {
-    auto type =
-        MemRefType::get({size, head.classes}, typeOf(logits).getElementType());
-    if (type == logits.getType())
-      return logits;
-    return ViewOp::create(builder, logits.getLoc(), type, logits, 0);
+  /// The chunk's columns of the second operand, which has a column for every
+  /// row, one after the other: a copy.
+  Value columnsOf(GemmOp consumer) {
+    Value buffer = consumer.getB();
+    Type element = typeOf(buffer).getElementType();
+    int64_t rows = typeOf(buffer).getNumElements() / head.rows;
+    auto strides =
+        StridedLayoutAttr::get(builder.getContext(), 0, {head.rows, 1});
+    auto part = ViewOp::create(builder, buffer.getLoc(),
+                               MemRefType::get({rows, size}, element, strides),
+                               buffer, first);
+    Value columns =
+        alloc(MemRefType::get({rows, size}, element), consumer, ".columns");
+    copy(part, columns, columns);
+    return columns;
+  }
+  /// Copies to or from `temporary`, under its name.
+  void copy(Value from, Value to, Value temporary) {
+    auto op = CopyOp::create(builder, from.getLoc(), from, to);
+    op->setDiscardableAttrs(
+        temporary.getDefiningOp()->getDiscardableAttrDictionary());
+  }
+  MemRefType cutType(Value root, Cut cut) {
+    SmallVector<int64_t> shape = {size, head.classes};
+    if (cut == Cut::Columns)
+      std::swap(shape[0], shape[1]);
+    return MemRefType::get(shape, typeOf(root).getElementType());
+  }
+  /// What the chunk has of a buffer that is cut; the last chunk may be smaller.
+  Value chunkOf(Value buffer) {
+    Value root = getRoot(buffer), chunk = chunks.lookup(root);
+    MemRefType type = cutType(root, *head.getCut(root));
+    if (type == chunk.getType())
+      return chunk;
+    return ViewOp::create(builder, chunk.getLoc(), type, chunk, 0);
   }
   void gemm(GemmOp whole, Value a, Value b, Value c) {
     Value workspace;
@@ -273,7 +423,8 @@ private:
       }
       workspace = known;
     }
-    bool sums = sumsOverRows(whole);
+    bool sums = whole != head.producer &&
+                sumsOverRows(whole, *head.getCut(whole.getA()));
     auto op = GemmOp::create(
         builder, whole.getLoc(), a, b, c, whole.getScaleA(), whole.getScaleB(),
         workspace, whole.getBias(), sums ? whole.getM() : size, whole.getN(),
@@ -286,7 +437,7 @@ private:
 
   Head &head;
   OpBuilder builder;
-  Value logits;
+  DenseMap<Value, Value> chunks; ///< by what is cut
   DenseMap<Operation *, Value> workspaces;
   llvm::MapVector<GemmOp, Value> sums;
   int64_t first = 0, size;
@@ -304,6 +455,11 @@ void ChunkLoss::visit(CallOp loss) {
   head.rows = loss->getAttrOfType<IntegerAttr>("rows").getInt();
   head.classes = loss->getAttrOfType<IntegerAttr>("classes").getInt();
   std::string obstacle = head.logits ? collect(head) : "they are a result";
+  if (obstacle.empty() && measuresFirst(head)) {
+    CallOp again = computeTwice(head);
+    visit(loss);
+    return visit(again);
+  }
   if (obstacle.empty())
     obstacle = gather(head);
   if (!obstacle.empty()) {
@@ -314,7 +470,9 @@ void ChunkLoss::visit(CallOp loss) {
 
   // As few chunks as fit, all but the last of one size.
   int64_t most = std::max<int64_t>(maxBytes / (bytes / head.rows), 1);
-  int64_t multiple = most >= kRowMultiple ? kRowMultiple : 1;
+  int64_t least = head.cuts.size() > 1 ? kFP8RowMultiple : 1;
+  most = std::max(most, least);
+  int64_t multiple = most >= kRowMultiple ? kRowMultiple : least;
   most = most / multiple * multiple;
   int64_t chunks = llvm::divideCeil(head.rows, most);
   int64_t size = llvm::alignTo(llvm::divideCeil(head.rows, chunks), multiple);

@@ -37,6 +37,8 @@ def ChunkLoss : Pass<"exec-chunk-loss", "::mlir::ModuleOp"> {
     over chunks of rows, all in one buffer of at most `max-bytes` (but at least one row). The loss and the gradients of rows are the same
     bits as without chunks, if the GEMM library gives a row the same bits whatever rows are beside it. The weight gradient sums its chunks in f32, one
     after another: in another order than one GEMM over all rows. A copy rounds it at the end where it is kept in another type.
+    A gradient that one kernel quantises with a scale known beforehand, for FP8 products, is quantised by chunks as well;
+    where the scale comes from its amax, chunks make it twice, once to measure it.
     A remark says so where the ops around a loss are not of this form. Run it before `exec-plan-memory`.
   }];
   let options = [
