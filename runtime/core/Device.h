@@ -68,6 +68,10 @@ public:
     return "";
   }
 
+  /// Takes those choices, as keepPlans(), and stores nothing: the run's weights
+  /// are used, it does not go on.
+  virtual void preferPlans(const std::string &path) { (void)path; }
+
   /// One line for the start-up table: "CPU, 2 threads".
   virtual std::string describe() const = 0;
 

@@ -4,7 +4,6 @@
 
 #include "core/Error.h"
 #include "core/FormatStats.h"
-#include "core/Json.h"
 #include "core/Metrics.h"
 #include "core/Text.h"
 #include "core/Trainer.h"
@@ -115,57 +114,65 @@ void Watch::open(const std::string &path, int64_t lastStep) {
     file.emplace(keepLinesUpTo(path, lastStep), OutputFile::Mode::Append);
 }
 
+void Watch::observeSite(const Tensor &tensor, int64_t microBatches,
+                        OrderedJson &entry, const Check &check) {
+  const auto &site = *tensor.scale->site;
+  ScaleState state;
+  std::vector<float> bytes(tensor.scale->elements());
+  instance.read(*tensor.scale, bytes.data());
+  std::memcpy(&state, bytes.data(), sizeof(state));
+  double saturated = state.last.saturated / (static_cast<double>(site.values) *
+                                             static_cast<double>(microBatches));
+  entry["amax"] = from_bits(state.last.amax_bits);
+  entry["saturated"] = saturated;
+  entry["nonfinite"] = state.last.nonfinite;
+  check(saturated, options.saturation, "saturated");
+  if (tensor.output < 0)
+    return;
+  const HostTensor &values = operands->outputs()[tensor.output];
+  double underflow = underflowAt(site.format, values.as<float>(),
+                                 values.spec().elements(), state.scale);
+  entry["underflow"] = underflow;
+  check(underflow, options.underflow, "too small for its scale");
+}
+
+void Watch::observeCodes(const Tensor &tensor, OrderedJson &entry,
+                         const Check &check) {
+  std::vector<unsigned char> bytes(tensor.codes->bytes());
+  instance.read(*tensor.codes, bytes.data());
+  CodeShares shares = sharesOf(tensor.codes->type, bytes);
+  entry["zero"] = shares.zero;
+  entry["saturated"] = shares.saturated;
+  check(shares.zero, options.underflow, "0");
+  check(shares.saturated, options.saturation, "the largest code");
+}
+
 void Watch::observe(int64_t step, const Trainer &trainer,
                     const std::function<void(std::string)> &warn) {
   if (options.every <= 0 || step % options.every != 0)
     return;
-  OrderedJson entries = OrderedJson::object();
-  auto check = [&](const std::string &name, double share, double most,
-                   const char *what) {
-    if (share > most && warned.insert(name + what).second)
-      warn(concat("step ", step, ": ", numberText("%.3g", 100 * share),
-                  " % of ", name, " are ", what, " (more than ",
-                  numberText("%.3g", 100 * most), " %)"));
-  };
   if (operands) {
     trainer.fill(*operands, step + 1, 0);
     operands->run();
   }
-  std::vector<unsigned char> bytes;
+  OrderedJson entries = OrderedJson::object();
   for (const Tensor &tensor : tensors) {
-    const std::string &name = tensor.name;
-    OrderedJson &entry = entries[name];
+    OrderedJson &entry = entries[tensor.name];
+    Check check = [&](double share, double most, const char *what) {
+      if (share > most && warned.insert(tensor.name + what).second)
+        warn(concat("step ", step, ": ", numberText("%.3g", 100 * share),
+                    " % of ", tensor.name, " are ", what, " (more than ",
+                    numberText("%.3g", 100 * most), " %)"));
+    };
     if (tensor.scale) {
       std::vector<float> scale(tensor.scale->elements());
       instance.read(*tensor.scale, scale.data());
       entry["scale"] = scale[0];
-      if (const auto &site = tensor.scale->site) {
-        ScaleState state;
-        std::memcpy(&state, scale.data(), sizeof(state));
-        double counted = static_cast<double>(site->values) *
-                         static_cast<double>(trainer.microBatches());
-        double saturated = state.last.saturated / counted;
-        entry["amax"] = from_bits(state.last.amax_bits);
-        entry["saturated"] = saturated;
-        entry["nonfinite"] = state.last.nonfinite;
-        check(name, saturated, options.saturation, "saturated");
-        if (tensor.output < 0)
-          continue;
-        const HostTensor &values = operands->outputs()[tensor.output];
-        double underflow = underflowAt(site->format, values.as<float>(),
-                                       values.spec().elements(), state.scale);
-        entry["underflow"] = underflow;
-        check(name, underflow, options.underflow, "too small for its scale");
-        continue;
-      }
     }
-    bytes.resize(tensor.codes->bytes());
-    instance.read(*tensor.codes, bytes.data());
-    CodeShares shares = sharesOf(tensor.codes->type, bytes);
-    entry["zero"] = shares.zero;
-    entry["saturated"] = shares.saturated;
-    check(name, shares.zero, options.underflow, "0");
-    check(name, shares.saturated, options.saturation, "the largest code");
+    if (tensor.scale && tensor.scale->site)
+      observeSite(tensor, trainer.microBatches(), entry, check);
+    else
+      observeCodes(tensor, entry, check);
   }
   uint64_t limited = 0;
   for (const Variable *variable : clamps) {

@@ -4,6 +4,7 @@
 #define FP8C_RUNTIME_CORE_WATCH_H
 
 #include "core/Instance.h"
+#include "core/Json.h"
 #include "core/OutputFile.h"
 
 #include <functional>
@@ -58,7 +59,14 @@ private:
     /// Of a site: output of `operands`; -1: none.
     int64_t output = -1;
   };
+  /// Told of a share of a tensor's values that must not pass a threshold.
+  using Check =
+      std::function<void(double share, double most, const char *what)>;
   int64_t findOutput(const std::string &site) const;
+  void observeSite(const Tensor &tensor, int64_t microBatches,
+                   OrderedJson &entry, const Check &check);
+  void observeCodes(const Tensor &tensor, OrderedJson &entry,
+                    const Check &check);
 
   Instance &instance;
   WatchOptions options;

@@ -88,6 +88,9 @@ public:
                   "attention are planned anew, and results may differ in the "
                   "last bits");
   }
+  void preferPlans(const std::string &path) override {
+    library::Plans::get().prefer(path);
+  }
   std::string describe() const override;
   int computeCapability() const override {
     return properties.major * 10 + properties.minor;

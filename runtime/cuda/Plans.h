@@ -31,10 +31,12 @@ public:
   /// added to it. One of another GPU or library version is replaced. "": none.
   void use(const std::string &path);
 
-  /// Prefers the plans in `path`, those of a run that goes on, and from now on
-  /// keeps there all that are used. Returns false if they are of another GPU or
-  /// library version, where they cannot be taken. Throws Error if the file
-  /// cannot be written.
+  /// Prefers the plans in `path`, those of a run. Returns false if they are of
+  /// another GPU or library version, where they cannot be taken.
+  bool prefer(const std::string &path) { return read(path); }
+
+  /// As prefer(), and from now on keeps there all that are used: the run goes
+  /// on. Throws Error if the file cannot be written.
   bool keep(const std::string &path);
 
   /// Writes what was chosen or used since use() and keep(), if anything.

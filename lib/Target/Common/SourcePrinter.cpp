@@ -198,11 +198,14 @@ void FunctionPrinter::print(GemmOp op) {
   if (isCUDA && op.getFastAccum())
     os << ", .fast_accum = true";
   if (auto granularity = op.getGranularityA())
-    os << ",\n        .granularity_a = " << getGranularityName(*granularity);
+    os << (isCUDA ? ",\n                .granularity_a = "
+                  : ",\n        .granularity_a = ")
+       << getGranularityName(*granularity);
   if (auto granularity = op.getGranularityB())
     os << ", .granularity_b = " << getGranularityName(*granularity);
-  os << "}, " << use(op.getA()) << ", " << use(op.getB()) << ", "
-     << use(op.getC());
+  bool isLong = op.getGranularityA() || op.getGranularityB();
+  os << (isLong ? "},\n       " : "}, ") << use(op.getA()) << ", "
+     << use(op.getB()) << ", " << use(op.getC());
   auto scale = [&](Value scales, std::optional<StringRef> granularity) {
     return granularity ? use(scales)
            : scales    ? "scale_inv(" + use(scales) + ")"
