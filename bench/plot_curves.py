@@ -13,7 +13,6 @@ from pathlib import Path
 
 COLORS = ["#444444", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#7f3c8d", "#3969ac"]
 LEFT, RIGHT, TOP, BOTTOM = 62, 520, 44, 380  # of the plot; names stand on the right
-TOKENS_PER_STEP = 65536
 
 
 class Plot:
@@ -68,9 +67,9 @@ class Plot:
         Path(path).write_text("\n".join([*self.marks, "</svg>", ""]))
 
 
-def read(path):
+def read(path, tokens_per_step):
     rows = [json.loads(line) for line in Path(path).read_text().splitlines()]
-    million = {row["step"]: row["step"] * TOKENS_PER_STEP / 1e6 for row in rows}
+    million = {row["step"]: row["step"] * tokens_per_step / 1e6 for row in rows}
     training = [(million[row["step"]], row["loss"]) for row in rows]
     return training, [(million[row["step"]], row["val_loss"]) for row in rows if row["val_loss"] is not None]
 
@@ -80,16 +79,19 @@ def main():
     parser.add_argument("out")
     parser.add_argument("runs", nargs="+")
     parser.add_argument("--against")
+    parser.add_argument("--tokens-per-step", type=int, default=65536)
     parser.add_argument("--limits", type=float, nargs=2, default=[-0.6, 1.2])
     arguments = parser.parse_args()
-    runs = {name: read(path) for name, path in (run.split("=", 1) for run in arguments.runs)}
+    runs = {name: read(path, arguments.tokens_per_step) for name, path in (run.split("=", 1) for run in arguments.runs)}
     colors = dict(zip(runs, COLORS * (len(runs) // len(COLORS) + 1)))
     longest = max(training[-1][0] for training, _ in runs.values())
     if not arguments.against:
-        plot = Plot((0, longest), (3.5, 7), "Training loss, nats per token (circles: validation)")
+        least = min(loss for training, _ in runs.values() for _, loss in training)
+        low = int(2 * least) / 2
+        plot = Plot((0, longest), (low, low + 3.5), "Training loss, nats per token (circles: validation)")
         plot.grid(0.5, "")
         for name, (training, validation) in runs.items():
-            plot.line([point for point in training if point[1] <= 7], colors[name])
+            plot.line([point for point in training if point[1] <= low + 3.5], colors[name])
             plot.circles(validation, colors[name])
         plot.names([(validation[-1][1], f"{name} {validation[-1][1]:.4f}", colors[name]) for name, (_, validation) in runs.items()])
     else:

@@ -68,9 +68,12 @@ public:
     return "";
   }
 
-  /// Takes those choices, as keepPlans(), and stores nothing: the run's weights
-  /// are used, it does not go on.
-  virtual void preferPlans(const std::string &path) { (void)path; }
+  /// Takes those choices, as keepPlans(), and stores nothing there: the run's
+  /// weights are used, it does not go on.
+  virtual std::string preferPlans(const std::string &path) {
+    (void)path;
+    return "";
+  }
 
   /// One line for the start-up table: "CPU, 2 threads".
   virtual std::string describe() const = 0;

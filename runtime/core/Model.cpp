@@ -43,7 +43,7 @@ Model Model::open(const std::string &path) {
   }
   model.instance =
       std::make_unique<Instance>(Program::open(model.run->program));
-  model.instance->device().preferPlans(folder.plansPath());
+  model.note = model.instance->device().preferPlans(folder.plansPath());
   loadCheckpoint(*model.instance, model.weights);
   return model;
 }

@@ -18,6 +18,7 @@ struct Model {
   std::unique_ptr<Instance> instance;
   std::optional<RunConfig> run; ///< nothing if `path` was a program
   std::string weights;          ///< where they come from, for people
+  std::string note;             ///< what the user should know besides, or ""
 
   /// `path` is a run folder (its newest checkpoint), a checkpoint folder, or a
   /// program (initial weights). Throws Error if it is none of them.

@@ -24,7 +24,7 @@ float RankSums::scaleOf(Way way) const {
   }
 }
 
-void RankSums::findScale(const float *gradient) {
+bool RankSums::findScale(const float *gradient) {
   if (sharedScale == 0) { // a new step
     nonzero = 0;
     losses = {};
@@ -40,6 +40,7 @@ void RankSums::findScale(const float *gradient) {
     sharedScale = std::min(
         sharedScale,
         fp8c::detail::scale_for<e4m3>(from_bits(amax.amax_bits), 0, true));
+  return amax.nonfinite == 0;
 }
 
 void RankSums::add(const float *gradient) {

@@ -24,7 +24,8 @@ class RankSums {
 public:
   RankSums(uint64_t elements, int ranks);
 
-  void findScale(const float *gradient);
+  /// Returns whether all of it is finite; else nothing can be said of its sums.
+  bool findScale(const float *gradient);
   void add(const float *gradient);
   /// Notes what the step's sums have lost, and moves mu. Returns whether mu
   /// stayed or grew: then it has come to rest.

@@ -7,7 +7,6 @@
 #include "core/Metrics.h"
 #include "core/Text.h"
 #include "core/Trainer.h"
-#include "kernels/common/scale_state.h"
 
 #include <cmath>
 #include <cstring>
@@ -114,13 +113,10 @@ void Watch::open(const std::string &path, int64_t lastStep) {
     file.emplace(keepLinesUpTo(path, lastStep), OutputFile::Mode::Append);
 }
 
-void Watch::observeSite(const Tensor &tensor, int64_t microBatches,
-                        OrderedJson &entry, const Check &check) {
+void Watch::observeSite(const Tensor &tensor, const ScaleState &state,
+                        int64_t microBatches, OrderedJson &entry,
+                        const Check &check) {
   const auto &site = *tensor.scale->site;
-  ScaleState state;
-  std::vector<float> bytes(tensor.scale->elements());
-  instance.read(*tensor.scale, bytes.data());
-  std::memcpy(&state, bytes.data(), sizeof(state));
   double saturated = state.last.saturated / (static_cast<double>(site.values) *
                                              static_cast<double>(microBatches));
   entry["amax"] = from_bits(state.last.amax_bits);
@@ -168,11 +164,14 @@ void Watch::observe(int64_t step, const Trainer &trainer,
       std::vector<float> scale(tensor.scale->elements());
       instance.read(*tensor.scale, scale.data());
       entry["scale"] = scale[0];
+      if (tensor.scale->site) {
+        ScaleState state;
+        std::memcpy(&state, scale.data(), sizeof(state));
+        observeSite(tensor, state, trainer.microBatches(), entry, check);
+        continue;
+      }
     }
-    if (tensor.scale && tensor.scale->site)
-      observeSite(tensor, trainer.microBatches(), entry, check);
-    else
-      observeCodes(tensor, entry, check);
+    observeCodes(tensor, entry, check);
   }
   uint64_t limited = 0;
   for (const Variable *variable : clamps) {

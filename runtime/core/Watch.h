@@ -6,6 +6,7 @@
 #include "core/Instance.h"
 #include "core/Json.h"
 #include "core/OutputFile.h"
+#include "kernels/common/scale_state.h"
 
 #include <functional>
 #include <optional>
@@ -63,8 +64,9 @@ private:
   using Check =
       std::function<void(double share, double most, const char *what)>;
   int64_t findOutput(const std::string &site) const;
-  void observeSite(const Tensor &tensor, int64_t microBatches,
-                   OrderedJson &entry, const Check &check);
+  void observeSite(const Tensor &tensor, const ScaleState &state,
+                   int64_t microBatches, OrderedJson &entry,
+                   const Check &check);
   void observeCodes(const Tensor &tensor, OrderedJson &entry,
                     const Check &check);
 

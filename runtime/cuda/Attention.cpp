@@ -198,7 +198,9 @@ void run(const Stream &stream, bool backward, const AttentionShape &shape,
   Planned &p = planned[key];
   if (!p.graph)
     p = choose(stream, key, build(backward, shape, format), pointers);
-  if (p.bytes > workspaceBytes)
+  // As cudaMalloc would align it; a planned buffer has bytes to spare.
+  size_t room = workspaceBytes;
+  if (!std::align(256, p.bytes, workspace, room))
     workspace = stream.workspace<unsigned char>(p.bytes);
   if (!stream.planning() && !p.execute(stream, pointers, workspace))
     throw Error("cuDNN's attention failed: " + key);

@@ -49,6 +49,13 @@ uint64_t freeBytes() {
   return free;
 }
 
+std::string unusablePlans(const std::string &path) {
+  return concat("the plans in ", path,
+                " are of another GPU or library version: products and "
+                "attention are planned anew, and results may differ in the "
+                "last bits");
+}
+
 class CudaDevice final : public Device {
 public:
   CudaDevice();
@@ -81,15 +88,10 @@ public:
     return startBytes - std::min(startBytes, freeBytes());
   }
   std::string keepPlans(const std::string &path) override {
-    if (library::Plans::get().keep(path))
-      return "";
-    return concat("the plans in ", path,
-                  " are of another GPU or library version: products and "
-                  "attention are planned anew, and results may differ in the "
-                  "last bits");
+    return library::Plans::get().keep(path) ? "" : unusablePlans(path);
   }
-  void preferPlans(const std::string &path) override {
-    library::Plans::get().prefer(path);
+  std::string preferPlans(const std::string &path) override {
+    return library::Plans::get().prefer(path) ? "" : unusablePlans(path);
   }
   std::string describe() const override;
   int computeCapability() const override {

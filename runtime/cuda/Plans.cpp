@@ -87,7 +87,7 @@ Plans &Plans::get() {
   return plans;
 }
 
-bool Plans::read(const std::string &path) {
+bool Plans::read(const std::string &path, Lines &lines) {
   std::ifstream in(path);
   std::string line;
   if (!std::getline(in, line))
@@ -96,18 +96,18 @@ bool Plans::read(const std::string &path) {
     return false;
   while (std::getline(in, line))
     if (size_t tab = line.find('\t'); tab != std::string::npos)
-      known[line.substr(0, tab)] = line.substr(tab + 1);
+      lines[line.substr(0, tab)] = line.substr(tab + 1);
   return true;
 }
 
 void Plans::use(const std::string &path) {
   cache = path;
-  read(path);
+  read(path, known);
 }
 
 bool Plans::keep(const std::string &path) {
   runFile = path;
-  const bool usable = read(path);
+  const bool usable = prefer(path);
   usesMore = !used.empty();
   save();
   return usable;
@@ -131,15 +131,17 @@ void Plans::save() {
 }
 
 const std::string *Plans::find(const std::string &call) {
-  const auto plan = known.find(call);
-  if (plan == known.end())
-    return nullptr;
-  usesMore |= used.insert(*plan).second;
-  return &plan->second;
+  for (const Lines *lines : {&preferred, &known})
+    if (const auto plan = lines->find(call); plan != lines->end()) {
+      usesMore |= used.insert(*plan).second;
+      return &plan->second;
+    }
+  return nullptr;
 }
 
 const std::string &Plans::add(const std::string &call,
                               const std::string &plan) {
+  preferred.erase(call);
   known[call] = plan;
   choseMore = true;
   return *find(call);

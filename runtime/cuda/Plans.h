@@ -33,7 +33,7 @@ public:
 
   /// Prefers the plans in `path`, those of a run. Returns false if they are of
   /// another GPU or library version, where they cannot be taken.
-  bool prefer(const std::string &path) { return read(path); }
+  bool prefer(const std::string &path) { return read(path, preferred); }
 
   /// As prefer(), and from now on keeps there all that are used: the run goes
   /// on. Throws Error if the file cannot be written.
@@ -50,9 +50,9 @@ private:
   using Lines = std::map<std::string, std::string>;
 
   Plans() = default;
-  bool read(const std::string &path);
+  bool read(const std::string &path, Lines &lines);
 
-  Lines known, used;
+  Lines known, preferred, used;
   std::string cache, runFile;
   bool choseMore = false, usesMore = false;
 };

@@ -105,6 +105,26 @@ module {
 
 // -----
 
+// A bias's gradient is a sum over all rows, which a kernel would begin anew for each chunk.
+module {
+  exec.kernel @bias_grad columns (%x: memref<*xbf16>, %sum: memref<*xf32>) inputs 1 attributes {arg_names = ["x", "sum"]} {
+    exec.column_sum %sum {
+      %0 = exec.load %x full : memref<*xbf16>
+      exec.yield %0
+    } : memref<*xf32>
+  }
+  func.func @bias(%x: memref<512x32xbf16>, %w: memref<128x32xbf16>, %labels: memref<512xi64>, %one: memref<f32>, %count: memref<i64>, %losses: memref<512xf32>, %db: memref<128xf32>) {
+    %logits = exec.alloc : memref<512x128xbf16>
+    exec.gemm %x, %w into %logits {m = 512, n = 128, k = 32, transpose_b} : memref<512x32xbf16>, memref<128x32xbf16>, memref<512x128xbf16>
+    // expected-remark @+1 {{an op that is neither the loss nor a matrix product uses them}}
+    exec.call "cross_entropy_fused" ins(%logits, %labels, %count, %one : memref<512x128xbf16>, memref<512xi64>, memref<i64>, memref<f32>) outs(%losses, %logits : memref<512xf32>, memref<512x128xbf16>) {classes = 128, ignore_index = -100, rows = 512}
+    exec.launch @bias_grad over [512, 128] (%logits, %db) : memref<512x128xbf16>, memref<128xf32>
+    return
+  }
+}
+
+// -----
+
 // A scale that their own amax calls for needs all of them: chunks make them once to measure, and once more to quantise.
 module {
   exec.kernel @amax map (%x: memref<*xbf16>, %stats: memref<*xui32>) inputs 1 attributes {arg_names = ["x", "stats"]} {

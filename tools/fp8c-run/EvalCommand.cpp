@@ -37,6 +37,8 @@ int evaluate(EvalArguments arguments) {
   table.row("tokens", withThousands(static_cast<int64_t>(result.targets)));
   table.row("loss", numberText("%.6f nats per token", result.loss));
   table.row("perplexity", numberText("%.6g", std::exp(result.loss)));
+  if (!model.note.empty())
+    table.row("note", model.note);
   std::fputs(table.str().c_str(), stdout);
   return 0;
 }

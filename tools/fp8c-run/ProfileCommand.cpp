@@ -13,6 +13,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <atomic>
 #include <cmath>
 #include <cstdio>
 
@@ -88,22 +89,32 @@ OrderedJson measureSums(Instance &instance, const Trainer &trainer,
     }
   Function micro(instance, "micro");
   instance.setAccumulate(false);
+  std::vector<std::vector<float>> gradients(matrices.size());
   auto forEachRank = [&](int64_t step, auto look) {
     for (int rank = 0; rank < arguments.ranks; ++rank) {
       trainer.fill(micro, step, rank);
       micro.run();
+      for (size_t i = 0; i < matrices.size(); ++i)
+        gradients[i] = read(instance, *matrices[i]);
       parallelFor(sums.size(), 1, [&](uint64_t first, uint64_t last) {
         for (uint64_t i = first; i < last; ++i)
-          look(sums[i], read(instance, *matrices[i]).data());
+          look(sums[i], gradients[i].data());
       });
     }
   };
   int64_t steps = 0;
   for (bool rests = false; !rests;) {
     const int64_t step = arguments.options.steps + ++steps;
-    forEachRank(step, [](RankSums &sum, const float *gradient) {
-      sum.findScale(gradient);
+    std::atomic<bool> finite = true;
+    forEachRank(step, [&](RankSums &sum, const float *gradient) {
+      if (!sum.findScale(gradient))
+        finite = false;
     });
+    if (!finite)
+      throw Error(concat("gradients are not finite after ",
+                         arguments.options.steps,
+                         " steps: their sums say nothing"),
+                  "lower --lr");
     forEachRank(
         step, [](RankSums &sum, const float *gradient) { sum.add(gradient); });
     rests = true;

@@ -51,10 +51,13 @@ struct Head {
   /// The logits, and the codes of their gradient.
   llvm::MapVector<Value, Cut> cuts;
 
+  /// In the order of their block.
   SmallVector<Operation *> getOps() const {
     SmallVector<Operation *> ops{producer, loss};
     ops.append(launches.begin(), launches.end());
     ops.append(consumers.begin(), consumers.end());
+    llvm::sort(
+        ops, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
     return ops;
   }
   std::optional<Cut> getCut(Value buffer) const {
@@ -98,27 +101,28 @@ static bool sumsOverRows(GemmOp gemm, Cut cut) {
 static bool findCodes(LaunchOp launch, Head &head) {
   auto kernel = SymbolTable::lookupNearestSymbolFrom<KernelOp>(
       launch, launch.getKernelAttr());
-  if (!isElementwise(kernel))
+  if (!isElementwise(kernel) || int64_t(launch.getRows()) != head.rows ||
+      int64_t(launch.getCols()) != head.classes)
     return false;
   auto bufferOf = [&](Value argument) {
     return launch.getBuffers()[cast<BlockArgument>(argument).getArgNumber()];
   };
   WalkResult result = kernel.walk([&](Operation *op) {
-    if (auto load = dyn_cast<LoadOp>(op))
-      return load.getAccess() == Access::scalar ||
-                     head.getCut(bufferOf(load.getBuffer()))
-                 ? WalkResult::advance()
-                 : WalkResult::interrupt();
-    auto quantize = dyn_cast<QuantizeOp>(op);
-    if (!quantize)
-      return isa<StoreOp, PartialSumOp>(op) ? WalkResult::interrupt()
-                                            : WalkResult::advance();
-    for (auto [codes, cut] : {std::pair(quantize.getBuffer(), Cut::Rows),
-                              {quantize.getTransposed(), Cut::Columns}})
-      if (codes && getRoot(bufferOf(codes)).getDefiningOp<AllocOp>())
-        head.cuts[getRoot(bufferOf(codes))] = cut;
-      else if (codes)
+    if (auto load = dyn_cast<LoadOp>(op)) {
+      if (load.getAccess() != Access::scalar &&
+          head.getCut(bufferOf(load.getBuffer())) != Cut::Rows)
         return WalkResult::interrupt();
+    } else if (auto quantize = dyn_cast<QuantizeOp>(op)) {
+      for (auto [codes, cut] : {std::pair(quantize.getBuffer(), Cut::Rows),
+                                {quantize.getTransposed(), Cut::Columns}})
+        if (codes && getRoot(bufferOf(codes)).getDefiningOp<AllocOp>())
+          head.cuts[getRoot(bufferOf(codes))] = cut;
+        else if (codes)
+          return WalkResult::interrupt();
+    } else if (isa<ExecDialect>(op->getDialect()) &&
+               !isa<KernelOp, EachOp, AmaxOp>(op)) {
+      return WalkResult::interrupt();
+    }
     return WalkResult::advance();
   });
   return !result.wasInterrupted();
@@ -156,7 +160,9 @@ static std::string addConsumer(GemmOp gemm, Head &head) {
   bool rowByRow =
       a == Cut::Rows && !gemm.getTransposeA() && !head.getCut(gemm.getB());
   if (!rowByRow && (!a || !sumsOverRows(gemm, *a)))
-    return "a matrix product contracts them along the classes";
+    return "a matrix product contracts them along the classes, or reads them "
+           "in "
+           "a layout that is not cut";
   if (!rowByRow && gemm.getAccumulate() &&
       !typeOf(gemm.getC()).getElementType().isF32())
     return "a sum over the rows is added to one that is not kept in f32";
@@ -206,10 +212,10 @@ static std::string collect(Head &head) {
   return head.producer ? "" : "no matrix product makes them";
 }
 
-/// Is the first that is done with the logits' gradient to find its amax, for
-/// what comes after?
+/// Is the first that is done with the logits' gradient to gather statistics,
+/// for the one that quantises it?
 static bool measuresFirst(const Head &head) {
-  if (head.launches.size() < 2)
+  if (head.launches.size() != 2)
     return false;
   LaunchOp first = head.launches.front();
   auto kernel = SymbolTable::lookupNearestSymbolFrom<KernelOp>(
@@ -218,8 +224,8 @@ static bool measuresFirst(const Head &head) {
               .wasInterrupted();
 }
 
-/// Makes the logits and their gradient a second time, for all but the first
-/// launch; returns the second loss.
+/// Makes the logits and their gradient a second time, for the second launch and
+/// all that follows; returns the second loss.
 static CallOp computeTwice(Head &head) {
   OpBuilder builder(head.launches[1]);
   SmallVector<Value> buffers{head.logits};
@@ -231,12 +237,11 @@ static CallOp computeTwice(Head &head) {
         builder.clone(*view, again);
         buffers.push_back(view);
       }
-  SmallVector<Operation *> later(head.launches.begin() + 1,
-                                 head.launches.end());
-  later.append(head.consumers.begin(), head.consumers.end());
-  for (Operation *op : later)
-    for (Value buffer : buffers)
-      op->replaceUsesOfWith(buffer, again.lookup(buffer));
+  SmallVector<Operation *> ops = head.getOps();
+  for (Operation *op : ops)
+    if (!op->isBeforeInBlock(head.launches[1]))
+      for (Value buffer : buffers)
+        op->replaceUsesOfWith(buffer, again.lookup(buffer));
   builder.clone(*head.producer, again);
   return cast<CallOp>(builder.clone(*head.loss, again));
 }
@@ -247,7 +252,7 @@ static CallOp computeTwice(Head &head) {
 static std::string gather(Head &head) {
   SmallVector<Operation *> ops = head.getOps();
   Operation *last = ops.back();
-  DenseSet<Value> reads, writes, writesAfter;
+  DenseSet<Value> reads, writes, readsAfter, writesAfter;
   SmallVector<Operation *> after;
   for (Operation *op = head.producer; op; op = op->getNextNode()) {
     if (isa<AllocOp, ViewOp, GetOp, HyperOp, ConstantOp>(op))
@@ -262,7 +267,8 @@ static std::string gather(Head &head) {
       return [&](Value value) { return set.contains(value); };
     };
     if (isMember && (llvm::any_of(read, in(writesAfter)) ||
-                     llvm::any_of(written, in(writesAfter))))
+                     llvm::any_of(written, in(writesAfter)) ||
+                     llvm::any_of(written, in(readsAfter))))
       return "what depends on the loss is needed for its gradient";
     bool depends = llvm::any_of(read, in(writes)) ||
                    llvm::any_of(written, in(writes)) ||
@@ -272,6 +278,7 @@ static std::string gather(Head &head) {
       writes.insert(written.begin(), written.end());
     }
     if (!isMember && depends) {
+      readsAfter.insert(read.begin(), read.end());
       writesAfter.insert(written.begin(), written.end());
       after.push_back(op);
     }
@@ -455,13 +462,14 @@ void ChunkLoss::visit(CallOp loss) {
   head.rows = loss->getAttrOfType<IntegerAttr>("rows").getInt();
   head.classes = loss->getAttrOfType<IntegerAttr>("classes").getInt();
   std::string obstacle = head.logits ? collect(head) : "they are a result";
-  if (obstacle.empty() && measuresFirst(head)) {
-    CallOp again = computeTwice(head);
-    visit(loss);
-    return visit(again);
-  }
-  if (obstacle.empty())
+  if (obstacle.empty()) {
     obstacle = gather(head);
+    if (!obstacle.empty() && measuresFirst(head)) {
+      CallOp again = computeTwice(head);
+      visit(loss);
+      return visit(again);
+    }
+  }
   if (!obstacle.empty()) {
     loss.emitRemark() << "all logits, " << bytes
                       << " bytes, are in memory at once: " << obstacle;
@@ -470,7 +478,8 @@ void ChunkLoss::visit(CallOp loss) {
 
   // As few chunks as fit, all but the last of one size.
   int64_t most = std::max<int64_t>(maxBytes / (bytes / head.rows), 1);
-  int64_t least = head.cuts.size() > 1 ? kFP8RowMultiple : 1;
+  bool isFP8 = head.cuts.size() > 1 || head.producer.getScaleA();
+  int64_t least = isFP8 ? kFP8RowMultiple : 1;
   most = std::max(most, least);
   int64_t multiple = most >= kRowMultiple ? kRowMultiple : least;
   most = most / multiple * multiple;

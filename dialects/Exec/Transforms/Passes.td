@@ -34,11 +34,11 @@ def ChunkLoss : Pass<"exec-chunk-loss", "::mlir::ModuleOp"> {
   let summary = "Compute large logits, their loss and its gradients by chunks of rows";
   let description = [{
     Where the logits of a loss take more than `max-bytes`, the GEMM that makes them, the loss, and the GEMMs that read their gradient run
-    over chunks of rows, all in one buffer of at most `max-bytes` (but at least one row). The loss and the gradients of rows are the same
+    over chunks of rows, all logits in one buffer of at most `max-bytes` (but at least one row, or 16 of FP8 products). The loss and the gradients of rows are the same
     bits as without chunks, if the GEMM library gives a row the same bits whatever rows are beside it. The weight gradient sums its chunks in f32, one
     after another: in another order than one GEMM over all rows. A copy rounds it at the end where it is kept in another type.
     A gradient that one kernel quantises with a scale known beforehand, for FP8 products, is quantised by chunks as well;
-    where the scale comes from its amax, chunks make it twice, once to measure it.
+    where the scale comes from its amax, chunks make it twice, once to measure it. The codes of a chunk, in one or two layouts, take room besides.
     A remark says so where the ops around a loss are not of this form. Run it before `exec-plan-memory`.
   }];
   let options = [
@@ -53,7 +53,7 @@ def MergeLaunches : Pass<"exec-merge-launches", "::mlir::ModuleOp"> {
     `exec.launch_multi` there. In the phase `update`, kernels of the skeletons `map` and `sum` merge, and those of `rows` that are
     element-wise and store a transposed copy; so do calls of `compute_scale` and `advance_scale` with the same settings. In every phase,
     kernels that add up partial sums (`exec.partial_sum`) merge. What they read lives on until they run, gradients before
-    they are quantised above all: a launch reads at most `max-held-bytes` of temporaries. Run it before `exec-plan-memory`.
+    they are quantised above all: what is merged reads at most `max-held-bytes` of temporaries. Run it before `exec-plan-memory`.
   }];
   let options = [
     Option<"maxHeldBytes", "max-held-bytes", "int64_t", "int64_t(1) << 28", "Most temporaries that one launch reads in bytes">

@@ -34,7 +34,8 @@ static int64_t getEmbeddingBackwardBytes(exec::CallOp call) {
 /// On Hopper cuDNN's deterministic algorithm writes the gradients of all scores
 /// out in 16 bits, in tiles of 64 x 128, and f32 sums of dO * O over rows.
 /// Where query heads share keys and values, each has gradients of its own
-/// first. So cuDNN 9.14 says for 14 shapes, within 272 bytes.
+/// first. So cuDNN 9.14 says for 14 shapes, within 272 bytes; the rest is for
+/// alignment.
 static int64_t getAttentionBackwardBytes(exec::CallOp call) {
   constexpr int64_t slack = 1 << 10;
   int64_t seq = getNumber(call, "seq"), kvSeq = getNumber(call, "kv_seq"),

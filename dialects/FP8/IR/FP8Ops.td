@@ -69,8 +69,8 @@ def FP8_QuantizeOp : FP8_Op<"quantize"> {
     input's shape. The statistics are of the input before scaling: its amax, how
     many values saturated, how many were infinite or NaN.
 
-    With `stochastic` a value is rounded up with the probability of its distance from the value below: the remainder is compared
-    with a hash of `key` (an integer below 2^24, from `train.update_scales`), the element's index and the attribute, which tells
+    With `stochastic` a value is rounded up with the probability of its distance from the value below: added to the remainder is
+    a hash of `key` (an integer below 2^24, from `train.update_scales`), the element's index and the attribute, which tells
     the quantisations of one kernel apart.
 
     Example:

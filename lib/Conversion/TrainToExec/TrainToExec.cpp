@@ -201,13 +201,6 @@ exec::CallOp FunctionLowering::call(StringRef callee, ValueRange inputs,
 // Destinations
 //===----------------------------------------------------------------------===//
 
-/// The element type of the sum that a value is added to; its own if there is
-/// none.
-static Type sumType(Value term) {
-  auto add = term.hasOneUse() ? dyn_cast<AddOp>(*term.user_begin()) : AddOp();
-  return getElementTypeOrSelf(add ? add.getType() : term.getType());
-}
-
 /// May an op write over its operand as it goes? Kernels touch an element only
 /// when they compute it, if they read it at the position they write.
 static bool isElementwiseIn(Operation *op, Value operand) {

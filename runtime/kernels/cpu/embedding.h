@@ -64,12 +64,12 @@ void embedding_backward(const int64_t *ids, const T *dy, Table *dtable,
     const int64_t cols = width - first < block ? width - first : block;
     for (int64_t i = 0; i < n;) {
       const int64_t row = row_of(ids[positions[i]], rows);
+      assert(row >= 0 && row < rows && "id outside of the table");
       Table *to = dtable + row * width + first;
       float sums[block];
       for (int64_t j = 0; j < cols; ++j)
         sums[j] = load(to, j);
       for (; i < n && row_of(ids[positions[i]], rows) == row; ++i) {
-        assert(row >= 0 && row < rows && "id outside of the table");
         const T *from = dy + positions[i] * width + first;
 #pragma GCC ivdep
         for (int64_t j = 0; j < cols; ++j)

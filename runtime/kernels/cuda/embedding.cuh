@@ -164,8 +164,8 @@ void embedding(const Stream &stream, const T *table, const int64_t *ids,
 }
 
 /// dtable[ids[i]] += dy[i]; without `accumulate` dtable is cleared first. Equal
-/// ids add up in the order of their positions, in f32, and are rounded to the
-/// table's format once.
+/// ids add up in the order of their positions, in f32; their sum is added to
+/// the table's row and rounded to its format once.
 template <class T, class Table>
 void embedding_backward(const Stream &stream, const int64_t *ids, const T *dy,
                         Table *dtable, int64_t n, int64_t width, int64_t rows,

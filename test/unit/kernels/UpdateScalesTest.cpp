@@ -14,9 +14,10 @@ namespace {
 TEST(StochasticRounding, KeepsWhatTheFormatHas) {
   for (int code = 0; code < 256; ++code) {
     const float value = to_float(e4m3{uint8_t(code)});
+    if (value != value)
+      continue;
     for (const uint32_t random : {0u, 0x7fffffffu, 0xffffffffu})
-      if (value == value)
-        EXPECT_EQ(to_float(round_stochastic<e4m3>(value, random)), value);
+      EXPECT_EQ(to_float(round_stochastic<e4m3>(value, random)), value);
   }
   for (int code = 0; code < 0x7c00; ++code) {
     const float value = to_float(f16{uint16_t(code)});
@@ -53,7 +54,7 @@ TEST(StochasticRounding, NeighboursAreIndependent) {
     same += a >> 24 == b >> 24;
     both += a >> 31 && b >> 31;
   }
-  EXPECT_NEAR(same, 16, 16);
+  EXPECT_NEAR(same, 16, 14);
   EXPECT_NEAR(both, 1024, 4 * 28);
 }
 

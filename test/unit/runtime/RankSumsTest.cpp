@@ -55,6 +55,13 @@ TEST(RankSums, TakesTheSmallestScaleOfAllRanks) {
   EXPECT_GT(sums.toJson()["after"]["snr_db"], 40);
 }
 
+TEST(RankSums, TellsWhatIsNotFinite) {
+  RankSums sums(2, 2);
+  const float infinite[] = {1, INFINITY}, finite[] = {1, 2};
+  EXPECT_FALSE(sums.findScale(infinite));
+  EXPECT_TRUE(sums.findScale(finite));
+}
+
 TEST(RankSums, OfZerosLoseNothing) {
   RankSums sums(2, 4);
   EXPECT_TRUE(step(sums, {{0, 0}, {0, 0}, {0, 0}, {0, 0}}));
