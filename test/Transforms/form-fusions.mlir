@@ -2,7 +2,7 @@
 
 // The transposed copy is a second output of the kernel that quantises, which then runs over rows.
 // CHECK-LABEL: func.func @transposed_copy(
-// CHECK-NEXT: %[[F:.*]]:3 = train.fusion rows({{.*}} {name = "gelu + fc", phase = "fwd", result_names = ["fc", "fc.stats", "fc.t"]} {
+// CHECK-NEXT: %[[F:.*]]:3 = train.fusion rows({{.*}} {name = "gelu + fc", phase = "fwd", result_names = ["fc", "fc.stats", "fc.t"], saved_bytes = 5120 : i64} {
 // CHECK-NEXT:   %[[G:.*]] = train.gelu
 // CHECK-NEXT:   %[[Q:.*]], %[[K:.*]] = fp8.quantize %[[G]]
 // CHECK-NEXT:   %[[T:.*]] = fp8.transpose %[[Q]] [2, 0, 1]
@@ -60,4 +60,39 @@ func.func @siblings(%x: tensor<32x16xbf16>, %dy: tensor<32x16xbf16>, %scale: ten
   %qt = fp8.transpose %q [1, 0] : !fp8.scaled<32x16xf8E4M3FN> -> !fp8.scaled<16x32xf8E4M3FN>
   %dx = train.gelu_vjp %x, %dy {tanh} : tensor<32x16xbf16>, tensor<32x16xbf16> -> tensor<32x16xbf16>
   return %qt, %dx : !fp8.scaled<16x32xf8E4M3FN>, tensor<32x16xbf16>
+}
+
+// One kernel takes no more time than two. A norm goes over its row three times, so that GELU in front would be computed three times: more instructions
+// than its result has bytes.
+// CHECK-LABEL: func.func @gelu_norm(
+// CHECK: train.fusion map(
+// CHECK-NEXT: train.gelu
+// CHECK: train.fusion rows(
+// CHECK-NEXT: train.layer_norm
+func.func @gelu_norm(%x: tensor<32x64xbf16>, %w: tensor<64xf32>, %b: tensor<64xf32>) -> tensor<32x64xbf16> {
+  %g = train.gelu %x : tensor<32x64xbf16> -> tensor<32x64xbf16>
+  %y, %mean, %rstd = train.layer_norm %g, %w, %b {epsilon = 1.0e-05 : f32} : tensor<32x64xbf16>, tensor<64xf32>, tensor<64xf32> -> tensor<32x64xbf16>, tensor<32x1xf32>, tensor<32x1xf32>
+  return %y : tensor<32x64xbf16>
+}
+
+// An addition costs next to nothing. What is saved: the sum, written and read once each, 2 * 32 * 64 * 2 bytes.
+// CHECK-LABEL: func.func @add_norm(
+// CHECK: train.fusion rows({{.*}} {result_names = [""], saved_bytes = 8192 : i64}
+// CHECK-NEXT: train.add
+// CHECK-NEXT: train.layer_norm
+func.func @add_norm(%x: tensor<32x64xbf16>, %z: tensor<32x64xbf16>, %w: tensor<64xf32>, %b: tensor<64xf32>) -> tensor<32x64xbf16> {
+  %g = train.add %x, %z : tensor<32x64xbf16>, tensor<32x64xbf16> -> tensor<32x64xbf16>
+  %y, %mean, %rstd = train.layer_norm %g, %w, %b {epsilon = 1.0e-05 : f32} : tensor<32x64xbf16>, tensor<64xf32>, tensor<64xf32> -> tensor<32x64xbf16>, tensor<32x1xf32>, tensor<32x1xf32>
+  return %y : tensor<32x64xbf16>
+}
+
+// One more pass costs an exponential less than its result in memory.
+// CHECK-LABEL: func.func @exp_sum(
+// CHECK: train.fusion rows(
+// CHECK-NEXT: train.exp
+// CHECK-NEXT: train.reduce_sum
+func.func @exp_sum(%x: tensor<32x64xf32>) -> tensor<32x1xf32> {
+  %e = train.exp %x : tensor<32x64xf32> -> tensor<32x64xf32>
+  %s = train.reduce_sum %e axes [1] {keepdims} : tensor<32x64xf32> -> tensor<32x1xf32>
+  return %s : tensor<32x1xf32>
 }

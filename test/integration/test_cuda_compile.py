@@ -30,7 +30,9 @@ def has_gpu():
 @pytest.mark.parametrize("family, recipe", [("gpt2", "f32"), ("gpt2", "fp8-delayed"), ("gpt2", "fp8-lm"), ("gpt2", "fp8-head"), ("gpt2", "fp8-block"), ("llama", "bf16"), ("llama", "fp8-current"), ("llama", "fp8-rowwise")])
 def test_compiles(models, tmp_path, family, recipe):
     program = tmp_path / "program.fp8x"
-    run("fp8c", "compile", models / f"{family}.onnx", "--recipe", recipe, "--batch", 2, "--target", "cuda", "-o", program)
+    # A chunk is half of the 128 rows of 128 logits.
+    command = ["--recipe", recipe, "--batch", 2, "--target", "cuda", "--max-logits", 64 * 128 * 2]
+    run("fp8c", "compile", models / f"{family}.onnx", *command, "-o", program)
     symbols = subprocess.run(["nm", "-D", "--defined-only", program / "program.so"], check=True, capture_output=True, text=True).stdout
     for function in ("micro", "update", "eval", "infer"):
         assert f" T fp8c_{function}\n" in symbols

@@ -1,10 +1,11 @@
 //===- FormFusions.cpp - train-form-fusions -------------------------------===//
 //
 // One forward scan over each function. An op joins the group of a producer if
-// both run over the same shape, the skeletons agree, and nothing between them
-// outside the group already waits for the group: the fusion stands where its
-// last op stood. Fusing never changes a bit, because every value is rounded to
-// its type inside a kernel as it would be outside.
+// both run over the same shape, the skeletons agree, nothing between them
+// outside the group already waits for the group, and one kernel takes no more
+// time than two: the fusion stands where its last op stood. Fusing never
+// changes a bit, because every value is rounded to its type inside a kernel as
+// it would be outside.
 //
 //===----------------------------------------------------------------------===//
 
@@ -16,6 +17,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace fp8c;
@@ -117,12 +119,6 @@ static bool isElementwise(Skeleton skeleton) {
   return skeleton == Skeleton::map || skeleton == Skeleton::rows;
 }
 
-/// Worth more than reading its result from memory again? A kernel with
-/// reductions over a row computes what they need once more for each of them.
-static bool isExpensive(Operation *op) {
-  return isa<GeluOp, GeluVJPOp, ExpOp, LogOp, TanhOp, SigmoidOp, ErfOp, PowOp>(
-      op);
-}
 static bool reduces(Operation *op) {
   return isa<DecomposableOpInterface, ReduceSumOp, ReduceMaxOp>(op) &&
          !isa<AdamWOp, LayerNormApplyOp, RMSNormApplyOp>(op);
@@ -150,6 +146,84 @@ static Value behindBarriers(Value value) {
   while (auto barrier = value.getDefiningOp<BarrierOp>())
     value = barrier.getInput();
   return value;
+}
+
+//===----------------------------------------------------------------------===//
+// What a kernel costs
+//===----------------------------------------------------------------------===//
+
+/// An H100 executes about as many f32 instructions in the time of a byte: 132
+/// multiprocessors of 128 at 1.7 GHz, by 3 TB/s.
+constexpr int64_t kInstructionsPerByte = 10;
+
+/// Instructions for an element in one pass, by and large.
+static int64_t getInstructions(Operation *op) {
+  return TypeSwitch<Operation *, int64_t>(op)
+      .Case<GeluVJPOp>([](auto) { return 45; })
+      .Case<PowOp>([](auto) { return 40; })
+      .Case<GeluOp, ErfOp>([](auto) { return 30; })
+      .Case<TanhOp, SigmoidOp>([](auto) { return 12; })
+      .Case<ExpOp, LogOp>([](auto) { return 8; })
+      .Default([](Operation *op) { return reduces(op) ? 10 : 1; });
+}
+
+/// Passes over a row that must be done before its results are known: of a mean
+/// and of what is about it.
+static int64_t getPasses(Operation *op) {
+  return !reduces(op) ? 0 : isa<DecomposableOpInterface>(op) ? 2 : 1;
+}
+
+static int64_t getBytes(Value value) {
+  Type element = getElementTypeOrSelf(value.getType());
+  if (auto scaled = dyn_cast<fp8::ScaledType>(value.getType()))
+    element = scaled.getStorage();
+  return element.isIntOrFloat()
+             ? ShapedType::getNumElements(fp8::getShape(value.getType())) *
+                   llvm::divideCeil(element.getIntOrFloatBitWidth(), 8)
+             : 0;
+}
+
+/// Bytes that one kernel of these ops moves: what it reads, each tensor once,
+/// and what others read of it.
+static int64_t getBytes(ArrayRef<Operation *> ops) {
+  SmallPtrSet<Value, 16> inputs;
+  int64_t bytes = 0;
+  for (Operation *op : ops) {
+    for (Value operand : op->getOperands()) {
+      operand = behindBarriers(operand);
+      if (!llvm::is_contained(ops, operand.getDefiningOp()) &&
+          inputs.insert(operand).second)
+        bytes += getBytes(operand);
+    }
+    for (Value result : op->getResults())
+      if (llvm::any_of(result.getUsers(), [&](Operation *user) {
+            return !llvm::is_contained(ops, user);
+          }))
+        bytes += getBytes(result);
+  }
+  return bytes;
+}
+
+/// The time of one kernel of these ops over `elements`, in instructions: it
+/// waits for its bytes or for arithmetic. What comes before a reduction over a
+/// row is computed anew in each pass.
+static int64_t getTime(ArrayRef<Operation *> ops, int64_t elements) {
+  int64_t instructions = 0, passes = 1;
+  for (Operation *op : ops) {
+    instructions += getInstructions(op);
+    passes += getPasses(op);
+  }
+  return std::max(getBytes(ops) * kInstructionsPerByte,
+                  instructions * passes * elements);
+}
+
+/// Does one kernel take no more time than two?
+static bool isWorthIt(const Group &a, const Group &b) {
+  SmallVector<Operation *> both(a.ops);
+  both.append(b.ops);
+  int64_t elements = ShapedType::getNumElements(a.shape);
+  return getTime(both, elements) <=
+         getTime(a.ops, elements) + getTime(b.ops, elements);
 }
 
 /// Does `other` read all the whole tensors that `group` reads?
@@ -259,10 +333,9 @@ void FormFusions::fuse(Block &block) {
       own = groupOf[&op];
       return group && group != own && isElementwise(group->skeleton) &&
              group->shape == own->shape &&
-             !(llvm::any_of(group->ops, isExpensive) &&
-               llvm::any_of(own->ops, reduces)) &&
              fitsSharedMemory(*group, *own, /*more=*/0) &&
-             mayExtend(*group, &op, *own) && mayExtend(*own, &op, *group);
+             mayExtend(*group, &op, *own) && mayExtend(*own, &op, *group) &&
+             isWorthIt(*group, *own);
     };
     for (Value operand : op.getOperands()) {
       Operation *producer = operand.getDefiningOp();
@@ -485,6 +558,9 @@ void FormFusions::outline(Group &group) {
          {StringRef(kNameAttr), StringRef(kPhaseAttr), StringRef("precision")})
       clone->removeDiscardableAttr(attr);
   }
+  int64_t saved = -getBytes(all);
+  for (Operation *op : all)
+    saved += getBytes(ArrayRef(op));
   SmallVector<Value> yielded, sums;
   for (Value output : outputs)
     yielded.push_back(mapping.lookup(output));
@@ -507,6 +583,8 @@ void FormFusions::outline(Group &group) {
     setName(fusion, name);
   if (StringRef phase = getPhase(last); !phase.empty())
     setPhase(fusion, phase);
+  if (saved > 0)
+    fusion->setDiscardableAttr("saved_bytes", builder.getI64IntegerAttr(saved));
   // One name per result: the op's own says what the kernel does.
   SmallVector<Attribute> resultNames;
   for (Value output : outputs)
