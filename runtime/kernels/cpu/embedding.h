@@ -7,9 +7,7 @@
 #include "kernels/common/types.h"
 #include "kernels/cpu/parallel.h"
 
-#include <algorithm>
 #include <cassert>
-#include <numeric>
 #include <vector>
 
 namespace fp8c {
@@ -28,27 +26,11 @@ void embedding(const T *table, const int64_t *ids, Out *out, int64_t n,
   }
 }
 
-namespace detail {
-
-/// Positions of ids by the row they name; equal ids keep their order.
-inline std::vector<int64_t> sort_positions(const int64_t *ids, int64_t n,
-                                           int64_t rows) {
-  std::vector<int64_t> positions(n);
-  std::iota(positions.begin(), positions.end(), 0);
-  std::stable_sort(positions.begin(), positions.end(),
-                   [&](int64_t a, int64_t b) {
-                     return row_of(ids[a], rows) < row_of(ids[b], rows);
-                   });
-  return positions;
-}
-
-} // namespace detail
-
-/// dtable[ids[i]] += dy[i]; without `accumulate` dtable is cleared first. Equal
-/// ids add up in the order of their positions, in f32, and are rounded to the
-/// table's format once. Threads take columns, so that nobody adds atomically.
-template <class T, class Table>
-void embedding_backward(const int64_t *ids, const T *dy, Table *dtable,
+/// dtable[ids[i]] += dy[i]; without `accumulate` dtable is cleared first.
+/// Threads take columns and walk all ids in order, so repeated ids need no
+/// atomic additions and always add up in the same order.
+template <class T>
+void embedding_backward(const int64_t *ids, const T *dy, float *dtable,
                         int64_t n, int64_t width, int64_t rows,
                         bool accumulate) {
   constexpr int64_t block = 64;
@@ -56,29 +38,54 @@ void embedding_backward(const int64_t *ids, const T *dy, Table *dtable,
 #pragma omp parallel for schedule(static) if (rows * width >=                  \
                                               parallel_threshold)
     for (int64_t i = 0; i < rows * width; ++i)
-      store(dtable, i, 0.0f);
+      dtable[i] = 0.0f;
   }
-  const std::vector<int64_t> positions = detail::sort_positions(ids, n, rows);
 #pragma omp parallel for schedule(static) if (n * width >= parallel_threshold)
   for (int64_t first = 0; first < width; first += block) {
     const int64_t cols = width - first < block ? width - first : block;
-    for (int64_t i = 0; i < n;) {
-      const int64_t row = row_of(ids[positions[i]], rows);
-      assert(row >= 0 && row < rows && "id outside of the table");
-      Table *to = dtable + row * width + first;
-      float sums[block];
-      for (int64_t j = 0; j < cols; ++j)
-        sums[j] = load(to, j);
-      for (; i < n && row_of(ids[positions[i]], rows) == row; ++i) {
-        const T *from = dy + positions[i] * width + first;
+    for (int64_t i = 0; i < n; ++i) {
+      assert(ids[i] >= -rows && ids[i] < rows && "id outside of the table");
+      const T *from = dy + i * width + first;
+      float *to = dtable + row_of(ids[i], rows) * width + first;
 #pragma GCC ivdep
-        for (int64_t j = 0; j < cols; ++j)
-          sums[j] += load(from, j);
-      }
       for (int64_t j = 0; j < cols; ++j)
-        store(to, j, sums[j]);
+        to[j] += load(from, j);
     }
   }
+}
+
+/// As above for a narrow table: the rows that are named are added to in f32,
+/// and rounded to the table's format once.
+template <class T, class Table>
+void embedding_backward(const int64_t *ids, const T *dy, Table *dtable,
+                        int64_t n, int64_t width, int64_t rows,
+                        bool accumulate) {
+  if (!accumulate) {
+#pragma omp parallel for schedule(static) if (rows * width >=                  \
+                                              parallel_threshold)
+    for (int64_t i = 0; i < rows * width; ++i)
+      store(dtable, i, 0.0f);
+  }
+  std::vector<int64_t> places(rows, -1), named, place_of_id(n);
+  for (int64_t i = 0; i < n; ++i) {
+    assert(ids[i] >= -rows && ids[i] < rows && "id outside of the table");
+    int64_t &place = places[row_of(ids[i], rows)];
+    if (place < 0) {
+      place = int64_t(named.size());
+      named.push_back(row_of(ids[i], rows));
+    }
+    place_of_id[i] = place;
+  }
+  const int64_t count = int64_t(named.size());
+  std::vector<float> sums(count * width);
+  embedding(dtable, named.data(), sums.data(), count, width, rows);
+  embedding_backward(place_of_id.data(), dy, sums.data(), n, width, count,
+                     /*accumulate=*/true);
+#pragma omp parallel for schedule(static) if (count * width >=                 \
+                                              parallel_threshold)
+  for (int64_t i = 0; i < count; ++i)
+    for (int64_t j = 0; j < width; ++j)
+      store(dtable, named[i] * width + j, sums[i * width + j]);
 }
 
 } // namespace fp8c
