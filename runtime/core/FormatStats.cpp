@@ -178,8 +178,7 @@ double underflowAt(DataType format, const float *values, uint64_t count,
         (format == DataType::F8E5M2 ? to_float(from_float<e5m2>(stored))
                                     : to_float(from_float<e4m3>(stored))) == 0;
   }
-  return nonzero ? static_cast<double>(zeros) / static_cast<double>(nonzero)
-                 : 0;
+  return FormatStats::share(zeros, nonzero);
 }
 
 void FormatSurvey::writeTo(OrderedJson &entry) const {

@@ -47,7 +47,6 @@ struct FormatStats {
   /// became 0.
   double snr() const;
 
-private:
   static double share(uint64_t part, uint64_t whole) {
     return whole ? static_cast<double>(part) / static_cast<double>(whole) : 0;
   }

@@ -26,8 +26,7 @@ float RankSums::scaleOf(Way way) const {
 
 bool RankSums::findScale(const float *gradient) {
   if (sharedScale == 0) { // a new step
-    nonzero = 0;
-    losses = {};
+    stats = {};
     std::fill(exact.begin(), exact.end(), 0);
     for (std::vector<float> &sum : sums)
       std::fill(sum.begin(), sum.end(), 0.0f);
@@ -46,56 +45,45 @@ bool RankSums::findScale(const float *gradient) {
 void RankSums::add(const float *gradient) {
   if (std::isinf(sharedScale)) // no rank has anything but zeros
     sharedScale = 1;
-  for (size_t i = 0; i < exact.size(); ++i) {
-    nonzero += gradient[i] != 0;
+  for (size_t i = 0; i < exact.size(); ++i)
     exact[i] += gradient[i];
-  }
   for (Way way : {Before, After, Auto}) {
     const float scale = scaleOf(way);
     for (size_t i = 0; i < exact.size(); ++i) {
       const float term = round_to<e4m3>(gradient[i] * scale);
-      losses[way].zeros += term == 0 && gradient[i] != 0;
+      stats[way].nonzero += gradient[i] != 0;
+      stats[way].zeros += term == 0 && gradient[i] != 0;
       sums[way][i] += term;
     }
   }
 }
 
 bool RankSums::finish() {
-  signal = 0;
-  for (double value : exact)
-    signal += value * value;
   for (Way way : {Before, After, Auto}) {
-    Loss &loss = losses[way];
     const double inverse = 1.0 / scaleOf(way);
     for (size_t i = 0; i < exact.size(); ++i) {
       const e4m3 sum = from_float<e4m3>(sums[way][i]);
       const double error = to_float(sum) * inverse - exact[i];
-      loss.saturated += is_saturated(sum);
-      loss.noise += error * error;
+      stats[way].beyond += is_saturated(sum);
+      stats[way].signal += exact[i] * exact[i];
+      stats[way].noise += error * error;
     }
   }
   used = state.mu;
   const uint32_t halvings = state.halvings;
-  advance_auto_scale(&state, losses[Auto].saturated, exact.size(), ranks);
+  advance_auto_scale(&state, stats[Auto].beyond, exact.size(), ranks);
   sharedScale = 0;
   return state.halvings == halvings;
 }
 
 OrderedJson RankSums::toJson() const {
-  auto share = [](uint64_t part, uint64_t whole) {
-    return whole ? double(part) / double(whole) : 0.0;
-  };
   OrderedJson json = {{"mu", used}};
   const char *names[] = {"before", "after", "auto"};
-  for (Way way : {Before, After, Auto}) {
-    const Loss &loss = losses[way];
-    const double snr =
-        loss.noise > 0 ? std::min(10 * std::log10(signal / loss.noise), 200.0)
-                       : 200.0;
-    json[names[way]] = {{"underflow", share(loss.zeros, nonzero)},
-                        {"saturated", share(loss.saturated, exact.size())},
-                        {"snr_db", std::round(snr * 100) / 100}};
-  }
+  for (Way way : {Before, After, Auto})
+    json[names[way]] = {
+        {"underflow", stats[way].underflow()},
+        {"saturated", FormatStats::share(stats[way].beyond, exact.size())},
+        {"snr_db", std::round(stats[way].snr() * 100) / 100}};
   return json;
 }
 

@@ -3,6 +3,7 @@
 #ifndef FP8C_RUNTIME_CORE_RANKSUMS_H
 #define FP8C_RUNTIME_CORE_RANKSUMS_H
 
+#include "core/FormatStats.h"
 #include "core/Json.h"
 #include "kernels/common/auto_scale.h"
 
@@ -38,10 +39,6 @@ public:
 
 private:
   enum Way { Before, After, Auto, Ways };
-  struct Loss {
-    uint64_t zeros = 0, saturated = 0;
-    double noise = 0;
-  };
 
   float scaleOf(Way way) const;
 
@@ -49,11 +46,10 @@ private:
   AutoScale state = {1, 0, 0};
   float used = 1;        ///< the last step's mu
   float sharedScale = 0; ///< 0: no rank has been seen
-  uint64_t nonzero = 0;
-  double signal = 0;
   std::vector<double> exact;
   std::array<std::vector<float>, Ways> sums;
-  std::array<Loss, Ways> losses;
+  /// Zeros among the terms; sums beyond the format, their signal and noise.
+  std::array<FormatStats, Ways> stats;
 };
 
 } // namespace fp8c::runtime

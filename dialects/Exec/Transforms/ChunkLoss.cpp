@@ -128,26 +128,34 @@ static bool findCodes(LaunchOp launch, Head &head) {
   return !result.wasInterrupted();
 }
 
+/// A buffer and all views of it, of views as well.
+static SmallVector<Value> withViews(Value root) {
+  SmallVector<Value> buffers{root};
+  for (unsigned i = 0; i < buffers.size(); ++i)
+    for (Operation *user : buffers[i].getUsers())
+      if (isa<ViewOp>(user))
+        buffers.push_back(user->getResult(0));
+  return buffers;
+}
+
 /// The ops of the loss's block that use a buffer or a view of all of it, in
 /// order; none if something is used on its own, or elsewhere.
 static std::optional<SmallVector<Operation *>> getUsers(Value root,
                                                         Block *block) {
   SmallVector<Operation *> users;
-  SmallVector<Value> buffers{root};
-  for (unsigned i = 0; i < buffers.size(); ++i)
-    for (Operation *user : buffers[i].getUsers())
-      if (auto view = dyn_cast<ViewOp>(user)) {
-        MemRefType type = typeOf(view.getResult());
-        if (view.getOffset() != 0 || !isContiguous(type) ||
-            type.getElementType() != typeOf(root).getElementType() ||
-            type.getNumElements() != typeOf(root).getNumElements())
-          return std::nullopt;
-        buffers.push_back(view);
-      } else if (user->getBlock() != block) {
+  for (Value buffer : withViews(root)) {
+    MemRefType type = typeOf(buffer), whole = typeOf(root);
+    auto view = buffer.getDefiningOp<ViewOp>();
+    if (view && (view.getOffset() != 0 || !isContiguous(type) ||
+                 type.getElementType() != whole.getElementType() ||
+                 type.getNumElements() != whole.getNumElements()))
+      return std::nullopt;
+    for (Operation *user : buffer.getUsers())
+      if (user->getBlock() != block)
         return std::nullopt;
-      } else if (!llvm::is_contained(users, user)) {
+      else if (!isa<ViewOp>(user) && !llvm::is_contained(users, user))
         users.push_back(user);
-      }
+  }
   llvm::sort(users,
              [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
   return users;
@@ -160,9 +168,8 @@ static std::string addConsumer(GemmOp gemm, Head &head) {
   bool rowByRow =
       a == Cut::Rows && !gemm.getTransposeA() && !head.getCut(gemm.getB());
   if (!rowByRow && (!a || !sumsOverRows(gemm, *a)))
-    return "a matrix product contracts them along the classes, or reads them "
-           "in "
-           "a layout that is not cut";
+    return "a matrix product contracts them along the classes, or reads "
+           "them in a layout that is not cut";
   if (!rowByRow && gemm.getAccumulate() &&
       !typeOf(gemm.getC()).getElementType().isF32())
     return "a sum over the rows is added to one that is not kept in f32";
@@ -228,17 +235,11 @@ static bool measuresFirst(const Head &head) {
 /// all that follows; returns the second loss.
 static CallOp computeTwice(Head &head) {
   OpBuilder builder(head.launches[1]);
-  SmallVector<Value> buffers{head.logits};
   IRMapping again;
-  builder.clone(*head.logits, again);
-  for (unsigned i = 0; i < buffers.size(); ++i)
-    for (Operation *user : buffers[i].getUsers())
-      if (auto view = dyn_cast<ViewOp>(user)) {
-        builder.clone(*view, again);
-        buffers.push_back(view);
-      }
-  SmallVector<Operation *> ops = head.getOps();
-  for (Operation *op : ops)
+  SmallVector<Value> buffers = withViews(head.logits);
+  for (Value buffer : buffers)
+    builder.clone(*buffer.getDefiningOp(), again);
+  for (Operation *op : head.getOps())
     if (!op->isBeforeInBlock(head.launches[1]))
       for (Value buffer : buffers)
         op->replaceUsesOfWith(buffer, again.lookup(buffer));
@@ -343,7 +344,7 @@ public:
       else
         gemm(consumer, a,
              cut == Cut::Rows ? operandRows(b) : columnsOf(consumer),
-             sumOf(consumer));
+             sumOf(consumer), /*addsUp=*/true);
     }
   }
 
@@ -419,7 +420,7 @@ private:
       return chunk;
     return ViewOp::create(builder, chunk.getLoc(), type, chunk, 0);
   }
-  void gemm(GemmOp whole, Value a, Value b, Value c) {
+  void gemm(GemmOp whole, Value a, Value b, Value c, bool addsUp = false) {
     Value workspace;
     if (whole.getWorkspace()) {
       Value &known = workspaces[whole]; // the first chunk is the largest
@@ -430,14 +431,12 @@ private:
       }
       workspace = known;
     }
-    bool sums = whole != head.producer &&
-                sumsOverRows(whole, *head.getCut(whole.getA()));
     auto op = GemmOp::create(
         builder, whole.getLoc(), a, b, c, whole.getScaleA(), whole.getScaleB(),
-        workspace, whole.getBias(), sums ? whole.getM() : size, whole.getN(),
-        sums ? size : whole.getK(), /*batch=*/1, whole.getTransposeA(),
-        whole.getTransposeB(), whole.getAccumulate() || (sums && first > 0),
-        whole.getFastAccum(), whole.getUnlessFirst() && !(sums && first > 0),
+        workspace, whole.getBias(), addsUp ? whole.getM() : size, whole.getN(),
+        addsUp ? size : whole.getK(), /*batch=*/1, whole.getTransposeA(),
+        whole.getTransposeB(), whole.getAccumulate() || (addsUp && first > 0),
+        whole.getFastAccum(), whole.getUnlessFirst() && !(addsUp && first > 0),
         /*granularity_a=*/StringAttr(), /*granularity_b=*/StringAttr());
     op->setDiscardableAttrs(whole->getDiscardableAttrDictionary());
   }

@@ -445,11 +445,11 @@ LogicalResult FunctionPrinter::print(CallOp op) {
       os << ", .v_head_dim = " << integer("v_head_dim");
     os << "},\n            ";
     // The library takes q, k, v, o, lse, do.
-    if (!q)
-      os << arguments;
-    else
+    if (q)
       os << list(in.drop_front()) << ", " << use(in[0]) << ", " << list(out);
-    if (q && out.size() > 3)
+    else
+      os << arguments;
+    if (q && out.size() > 3) // and a workspace
       os << ", /*workspace_bytes=*/" << getByteSize(typeOf(out[3]));
     os << ");\n";
   } else if (callee == "rotary") {

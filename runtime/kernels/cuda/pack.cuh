@@ -100,8 +100,8 @@ FP8C_UNARY(erf, erf(x))
 
 namespace detail {
 
-/// The root of x from 2^-101 up, correctly rounded: two steps of Newton's
-/// method, of which the compiler makes the same for one number.
+/// The root of x from 2^-101 up, correctly rounded: an approximation and one
+/// step of Newton's method, as the compiler makes it for one number.
 FP8C_INLINE float sqrt_of_normal(float x) {
   float inverse;
   asm("rsqrt.approx.ftz.f32 %0, %1;" : "=f"(inverse) : "f"(x));
@@ -306,6 +306,18 @@ template <int N> FP8C_INLINE uint32_t largest_magnitude(const Pack<N> &x) {
   return m;
 }
 
+/// Counts x into `amax` if, scaled, all of it is within `limit`; else does
+/// nothing. NaN compares false: the bits, which it has most of, decide.
+template <int N>
+FP8C_INLINE bool count_within(Amax &amax, const Pack<N> &x, float scale,
+                              float limit) {
+  const uint32_t m = largest_magnitude(x);
+  if (m > largest_finite_bits || !(from_bits(m) * scale <= limit))
+    return false;
+  amax.amax_bits = ::max(amax.amax_bits, m);
+  return true;
+}
+
 } // namespace detail
 
 /// Adds a pack. What is rare, infinities and NaN, is looked at one by one only
@@ -325,12 +337,8 @@ template <int N> FP8C_INLINE void count(Amax &amax, const Pack<N> &x) {
 template <class T, int N>
 FP8C_INLINE Codes<T, N> quantize(const Pack<N> &x, float scale, Amax &amax) {
   constexpr float limit = max_finite<T>();
-  const uint32_t m = detail::largest_magnitude(x);
-  // NaN compares false: the bits, which it has most of, decide.
-  if (m <= detail::largest_finite_bits && from_bits(m) * scale <= limit) {
-    amax.amax_bits = ::max(amax.amax_bits, m);
+  if (detail::count_within(amax, x, scale, limit))
     return encode<T>(x * scale);
-  }
   Codes<T, N> r;
 #pragma unroll
   for (int i = 0; i < N; ++i)
@@ -341,11 +349,8 @@ FP8C_INLINE Codes<T, N> quantize(const Pack<N> &x, float scale, Amax &amax) {
 /// x limited to magnitudes up to `limit`; `amax` counts those beyond it.
 template <int N>
 FP8C_INLINE Pack<N> clamp(const Pack<N> &x, float limit, Amax &amax) {
-  const uint32_t m = detail::largest_magnitude(x);
-  if (m <= detail::largest_finite_bits && from_bits(m) <= limit) {
-    amax.amax_bits = ::max(amax.amax_bits, m);
+  if (detail::count_within(amax, x, 1.0f, limit))
     return x;
-  }
   return detail::each_lane<N>(
       [&](int i) { return clamp(x.v[i], limit, amax); });
 }
@@ -371,13 +376,10 @@ template <class T, int N>
 FP8C_INLINE Codes<T, N> quantize(const Pack<N> &x, float scale, Amax &amax,
                                  const RandomBits<N> &random) {
   constexpr float limit = max_finite<T>();
-  const uint32_t m = detail::largest_magnitude(x);
-  if (m <= detail::largest_finite_bits && from_bits(m) * scale <= limit) {
-    amax.amax_bits = ::max(amax.amax_bits, m);
+  if (detail::count_within(amax, x, scale, limit))
     return encode<T>(detail::each_lane<N>([&](int i) {
       return detail::stochastic_neighbour<T>(x.v[i] * scale, random.v[i]);
     }));
-  }
   Codes<T, N> r;
 #pragma unroll
   for (int i = 0; i < N; ++i)
