@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Loss and gradients of compiled GPT-2 programs against PyTorch, on the same weights and batch.
 
-The programs are PREFIX-RECIPE.fp8x for f32 and any of bf16, fp8-delayed and
-fp8-current, of one model and batch, for either target. The f32 program trains for
+The programs are PREFIX-RECIPE.fp8x for f32 and any of bf16, fp8-delayed,
+fp8-current and fp8-slow, of one model and batch, for either target. The f32 program trains for
 some steps, so that the weights mean something (see test/integration/test_gradients.py);
 then every program's `micro` is compared with GPT-2 in plain PyTorch, f32 without
 TF32. FP8 programs are also compared with that model under emulation: values and their
 gradients rounded to bf16, operands of the blocks' products cast by PyTorch to e4m3,
 gradients to e5m2, at the program's scales. What is left then is the order of sums,
-their width in the hardware, and codes that fall on the other side of a tie.
+their width in the hardware, and codes that fall on the other side of a tie. The width
+counts for most where GPUs accumulate fast: fp8-slow is a recipe that never does.
 
 Prints a table of differences of losses (nats) and of cosines over all parameters;
 exits with 1 where one is out of bounds. Needs PyTorch and NumPy; FP8C_BIN names the
@@ -47,8 +48,10 @@ class Bounds:
 BOUNDS = {
     "f32": Bounds(1e-4, 0.99999, 0.99999),
     "bf16": Bounds(1e-3, 0.999, 0.999),
-    "fp8-delayed": Bounds(5e-3, 0.985, 0.993, emulated=0.998),
-    "fp8-current": Bounds(5e-3, 0.985, 0.993, emulated=0.998),
+    "fp8-slow": Bounds(5e-3, 0.985, 0.993, emulated=0.998),
+    # Fast accumulation drops bits of forward sums, as many as the casts do.
+    "fp8-delayed": Bounds(5e-3, 0.985, 0.993, emulated=0.985),
+    "fp8-current": Bounds(5e-3, 0.985, 0.993, emulated=0.985),
 }
 
 # ------------------------------------------------------------------------------

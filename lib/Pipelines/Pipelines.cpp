@@ -69,8 +69,11 @@ void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options,
   chunks.maxBytes = options.getMaxLogits();
   passes.addPass(exec::createChunkLoss(chunks));
   passes.addPass(exec::createMergeLaunches());
-  if (options.target == "cuda")
-    passes.addPass(exec::createPlanWorkspace());
+  if (options.target == "cuda") {
+    exec::PlanWorkspaceOptions workspace;
+    workspace.maxScratchBytes = options.maxScratch;
+    passes.addPass(exec::createPlanWorkspace(workspace));
+  }
   passes.addPass(exec::createPlanMemory());
 }
 

@@ -40,6 +40,8 @@ struct PipelineOptions {
   std::optional<int64_t> sumRows = {};
   /// See exec-chunk-loss; by default 1 GiB on cuda, no limit on cpu.
   std::optional<int64_t> maxLogits = {};
+  /// See exec-plan-workspace; 0: no limit.
+  int64_t maxScratch = 0;
 
   /// What to compute anew if nobody says. On GPUs norms and activations cost
   /// next to nothing: kernels that wait for memory compute them by the way.

@@ -35,10 +35,6 @@ void fillNormal(const Variable &variable, uint64_t seed, unsigned char *data) {
 
 void fillConstant(const Variable &variable, unsigned char *data) {
   uint64_t size = sizeOf(variable.type), count = variable.elements();
-  if (variable.init.value == 0) { // most of a program's bytes
-    std::memset(data, 0, variable.bytes());
-    return;
-  }
   for (uint64_t i = 0; i < count; ++i)
     storeElement(variable.type, variable.init.value, data + i * size);
 }
@@ -143,6 +139,11 @@ void initializeVariables(Instance &instance, uint64_t seed, Which which) {
   for (const Variable &variable : program.manifest().variables) {
     if (!isWanted(variable) || !variable.init.of.empty())
       continue;
+    if (variable.init.kind == Initializer::Kind::Constant &&
+        variable.init.value == 0) { // most bytes; whatever their scale
+      instance.clear(variable);
+      continue;
+    }
     staging.resize(variable.bytes());
     if (!amaxes.count(variable.name)) {
       fill(variable, staging.data());

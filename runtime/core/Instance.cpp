@@ -63,6 +63,10 @@ void Instance::write(const Variable &variable, const void *source) {
   theDevice->upload(variables + variable.offset, source, variable.bytes());
 }
 
+void Instance::clear(const Variable &variable) {
+  theDevice->fill(variables + variable.offset, 0, variable.bytes());
+}
+
 void Instance::setHyper(const std::string &name, float value) {
   for (size_t i = 0; i < hyper.size(); ++i)
     if (manifest().hyper[i] == name)

@@ -51,6 +51,7 @@ public:
 
   void read(const Variable &variable, void *destination) const;
   void write(const Variable &variable, const void *source);
+  void clear(const Variable &variable); ///< to zeros
 
   /// Sets a hyperparameter; one that the program does not use is ignored.
   void setHyper(const std::string &name, float value);

@@ -15,7 +15,7 @@
 #define FP8C_RUNTIME_CORE_PROGRAMABI_H
 
 /* Raised whenever Fp8cCall or the meaning of one of its fields changes. */
-#define FP8C_PROGRAM_ABI 5
+#define FP8C_PROGRAM_ABI 6
 
 #ifdef __cplusplus
 extern "C" {

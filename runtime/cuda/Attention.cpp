@@ -141,7 +141,8 @@ struct Planned {
   int64_t plan = -1;
   uint64_t bytes = 0; ///< of workspace
 
-  bool execute(const Stream &stream, Pointers &pointers, void *workspace) {
+  /// cuDNN adds pointers into the workspace to those it is given.
+  bool execute(const Stream &stream, Pointers pointers, void *workspace) {
     cudnnSetStream(handle(), stream.handle());
     return graph->execute_plan_at_index(handle(), pointers, workspace, plan)
         .is_good();
@@ -166,10 +167,17 @@ std::vector<Planned> proposed(const std::shared_ptr<Graph> &graph) {
   return plans;
 }
 
+/// The `bytes` of workspace that are given, aligned as cudaMalloc would do, or
+/// null if they are not enough for what the plan needs.
+void *aligned(const Planned &p, void *workspace, size_t bytes) {
+  return std::align(256, p.bytes, workspace, bytes);
+}
+
 /// The plan stored under `key`, or else the fastest of those that need no more
-/// workspace than the first.
+/// workspace than the first. They run in `given` if that is enough.
 Planned choose(const Stream &stream, const std::string &key,
-               const std::shared_ptr<Graph> &graph, Pointers &pointers) {
+               const std::shared_ptr<Graph> &graph, const Pointers &pointers,
+               void *given, uint64_t givenBytes) {
   std::vector<Planned> plans = proposed(graph);
   if (const std::string *stored = Plans::get().find(key))
     for (const Planned &p : plans)
@@ -177,30 +185,31 @@ Planned choose(const Stream &stream, const std::string &key,
         return p;
   const uint64_t bytes = plans.front().bytes;
   int fastest = 0;
-  void *workspace = nullptr;
-  if (!bytes || cudaMalloc(&workspace, bytes) == cudaSuccess)
+  void *own = nullptr, *workspace = aligned(plans.front(), given, givenBytes);
+  if (workspace || !bytes || cudaMalloc(&own, bytes) == cudaSuccess)
     fastest = std::max(0, fastestOf(stream, int(plans.size()), [&](int i) {
                          return plans[i].bytes <= bytes &&
-                                plans[i].execute(stream, pointers, workspace);
+                                plans[i].execute(stream, pointers,
+                                                 own ? own : workspace);
                        }));
   else
     cudaGetLastError(); // or the next call would report it
-  cudaFree(workspace);
+  cudaFree(own);
   Plans::get().add(key, nameOf(plans[fastest]));
   return plans[fastest];
 }
 
 void run(const Stream &stream, bool backward, const AttentionShape &shape,
-         Format format, Pointers pointers, void *workspace = nullptr,
+         Format format, const Pointers &pointers, void *workspace = nullptr,
          uint64_t workspaceBytes = 0) {
   static std::map<std::string, Planned> planned;
   const std::string key = keyOf(backward, shape, format);
   Planned &p = planned[key];
   if (!p.graph)
-    p = choose(stream, key, build(backward, shape, format), pointers);
-  // As cudaMalloc would align it; a planned buffer has bytes to spare.
-  size_t room = workspaceBytes;
-  if (!std::align(256, p.bytes, workspace, room))
+    p = choose(stream, key, build(backward, shape, format), pointers, workspace,
+               workspaceBytes);
+  workspace = aligned(p, workspace, workspaceBytes);
+  if (!workspace)
     workspace = stream.workspace<unsigned char>(p.bytes);
   if (!stream.planning() && !p.execute(stream, pointers, workspace))
     throw Error("cuDNN's attention failed: " + key);
@@ -231,17 +240,27 @@ void attention_backward(const Stream &stream, const AttentionShape &shape,
                         const void *v, const void *o, const float *lse,
                         const void *d_o, void *dq, void *dk, void *dv,
                         void *workspace, uint64_t workspaceBytes) {
-  run(stream, /*backward=*/true, shape, format,
-      {{Q, address(q)},
-       {K, address(k)},
-       {V, address(v)},
-       {O, address(o)},
-       {Lse, address(lse)},
-       {DO, address(d_o)},
-       {DQ, dq},
-       {DK, dk},
-       {DV, dv}},
-      workspace, workspaceBytes);
+  AttentionShape s = shape;
+  s.batch /= s.parts;
+  const int64_t kv_seq = s.kv_seq ? s.kv_seq : s.seq;
+  for (int64_t part = 0; part < s.parts; ++part) {
+    const int64_t first = part * s.batch;
+    // Rows of 16-bit numbers.
+    auto at = [&](const void *p, int64_t tokens, int64_t stride) {
+      return static_cast<uint16_t *>(address(p)) + first * tokens * stride;
+    };
+    run(stream, /*backward=*/true, s, format,
+        {{Q, at(q, s.seq, s.q_stride)},
+         {K, at(k, kv_seq, s.k_stride)},
+         {V, at(v, kv_seq, s.v_stride)},
+         {O, at(o, s.seq, s.o_stride)},
+         {Lse, address(lse + first * s.heads * s.seq)},
+         {DO, at(d_o, s.seq, s.o_stride)},
+         {DQ, at(dq, s.seq, s.q_stride)},
+         {DK, at(dk, kv_seq, s.k_stride)},
+         {DV, at(dv, kv_seq, s.v_stride)}},
+        workspace, workspaceBytes);
+  }
 }
 
 #else // without cuDNN: programs take their own kernels

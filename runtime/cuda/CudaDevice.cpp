@@ -74,8 +74,10 @@ public:
   }
   void fill(unsigned char *destination, unsigned char value,
             uint64_t bytes) override {
-    checkCuda(cudaMemset(destination, value, bytes),
-              "cannot write to the device");
+    cudaError_t status = cudaMemset(destination, value, bytes);
+    if (status == cudaSuccess) // programs' streams do not wait for this one
+      status = cudaStreamSynchronize(cudaStreamLegacy);
+    checkCuda(status, "cannot write to the device");
   }
   void run(const std::string &name, Fp8cFunction function,
            const FunctionSpec &spec, const Fp8cCall &call,

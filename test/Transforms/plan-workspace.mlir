@@ -1,4 +1,5 @@
 // RUN: fp8c-opt %s -split-input-file --exec-plan-workspace | FileCheck %s
+// RUN: fp8c-opt %s -split-input-file --exec-plan-workspace="max-scratch-bytes=110000000" | FileCheck %s --check-prefix=PARTS
 
 // Whatever the program calls, the runtime has 32 MiB for cuBLASLt.
 
@@ -35,8 +36,15 @@ module {
 // CHECK: module attributes {exec.workspace_bytes = 33554432 : i64}
 // CHECK: func.func @micro
 // CHECK: %[[SCRATCH:.*]] = exec.alloc {name = "h.0/attn.workspace", phase = "dgrad"} : memref<403422208xi8>
+// CHECK-NOT: parts
 // CHECK: exec.call "attention_backward"
 // CHECK-SAME: outs({{.*}}, %[[SCRATCH]] :
+
+// Within 110 MB four sequences of the sixteen have room at a time.
+
+// PARTS: exec.alloc {name = "h.0/attn.workspace", phase = "dgrad"} : memref<100856320xi8>
+// PARTS: exec.call "attention_backward"
+// PARTS-SAME: parts = 4 : i64
 module {
   func.func @eval(%x: memref<4x8xf32>, %y: memref<4x8xf32>) {
     exec.copy %x to %y : memref<4x8xf32> to memref<4x8xf32>

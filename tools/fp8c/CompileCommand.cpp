@@ -37,6 +37,7 @@ struct CompileArguments {
   int64_t batch = 0, seq = 0, microBatches = 0;
   std::optional<int64_t> maxLogits;
   std::optional<int64_t> sumRows;
+  int64_t maxScratch = 0;
   uint64_t memoryLimit = 0;
   bool forwardOnly = false, exposeOperands = false, remarks = false,
        saysRecompute = false;
@@ -90,6 +91,7 @@ static int compile(const CompileArguments &args) {
   if (!args.fp8Layouts.empty())
     options.fp8TN = args.fp8Layouts == "tn";
   options.maxLogits = args.maxLogits;
+  options.maxScratch = args.maxScratch;
   options.sumRows = args.sumRows;
   if (!args.saysRecompute && !args.memoryLimit)
     options.recompute = options.getDefaultRecompute();
@@ -181,6 +183,13 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
           "--max-logits", args->maxLogits,
           "Bytes of the largest logits buffer, as 512M: beyond, head and loss "
           "run by chunks of rows; 0: no limit (default: 1G on cuda, 0 on cpu)")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))
+      ->check(CLI::NonNegativeNumber);
+  command
+      ->add_option("--max-scratch", args->maxScratch,
+                   "Bytes of the most scratch that attention's backward may "
+                   "take on cuda, as 1G: beyond, it runs by parts of the "
+                   "batch; 0: no limit (default)")
       ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))
       ->check(CLI::NonNegativeNumber);
   command

@@ -36,7 +36,7 @@ static int64_t getEmbeddingBackwardBytes(exec::CallOp call) {
 /// Where query heads share keys and values, each has gradients of its own
 /// first. So cuDNN 9.14 says for 14 shapes, within 272 bytes; the rest is for
 /// alignment.
-static int64_t getAttentionBackwardBytes(exec::CallOp call) {
+static int64_t getAttentionBackwardBytes(exec::CallOp call, int64_t batch) {
   constexpr int64_t slack = 1 << 10;
   int64_t seq = getNumber(call, "seq"), kvSeq = getNumber(call, "kv_seq"),
           heads = getNumber(call, "heads");
@@ -44,7 +44,17 @@ static int64_t getAttentionBackwardBytes(exec::CallOp call) {
       llvm::alignTo(seq, 64) * llvm::alignTo(kvSeq, 128) * 2 + seq * 4;
   if (heads != getNumber(call, "kv_heads"))
     head += 2 * kvSeq * getNumber(call, "head_dim") * 2;
-  return getNumber(call, "batch") * heads * head + slack;
+  return batch * heads * head + slack;
+}
+
+/// As few parts of the batch as keep the scratch within `most` bytes: the
+/// smaller they are, the less they fill the device.
+static int64_t getAttentionParts(exec::CallOp call, int64_t most) {
+  int64_t batch = getNumber(call, "batch"), parts = 1;
+  while (parts < batch && (batch % parts || getAttentionBackwardBytes(
+                                                call, batch / parts) > most))
+    ++parts;
+  return parts;
 }
 
 /// As library::has_attention() in runtime/cuda/Attention.cpp: all other
@@ -74,8 +84,14 @@ struct PlanWorkspace : exec::impl::PlanWorkspaceBase<PlanWorkspace> {
     getOperation().walk([&](exec::CallOp call) {
       if (call.getCallee() == "embedding_backward")
         shared = std::max(shared, getEmbeddingBackwardBytes(call));
-      if (call.getCallee() == "attention_backward" && takesCudnn(call))
-        addScratch(call, getAttentionBackwardBytes(call));
+      if (call.getCallee() != "attention_backward" || !takesCudnn(call))
+        return;
+      int64_t parts = maxScratchBytes ? getAttentionParts(call, maxScratchBytes)
+                                      : int64_t(1);
+      if (parts > 1)
+        call->setAttr("parts", Builder(call).getI64IntegerAttr(parts));
+      addScratch(call, getAttentionBackwardBytes(
+                           call, getNumber(call, "batch") / parts));
     });
     getOperation()->setAttr(kWorkspaceAttr,
                             Builder(&getContext()).getI64IntegerAttr(shared));

@@ -23,7 +23,13 @@
 
 namespace fp8c {
 
-FP8C_FN float abs(float x) { return from_bits(bits_of(x) & 0x7fffffffu); }
+FP8C_FN float abs(float x) {
+#if defined(__CUDA_ARCH__)
+  return fabsf(x); // part of the instruction that reads it
+#else
+  return from_bits(bits_of(x) & 0x7fffffffu);
+#endif
+}
 FP8C_FN float max(float a, float b) { return a > b || a != a ? a : b; }
 FP8C_FN float min(float a, float b) { return a < b || a != a ? a : b; }
 FP8C_FN float rsqrt(float x) { return 1.0f / sqrt(x); }

@@ -19,6 +19,7 @@ struct AttentionShape {
   bool causal;
   int64_t kv_seq = 0;     ///< 0: as `seq`
   int64_t v_head_dim = 0; ///< 0: as `head_dim`
+  int64_t parts = 1;      ///< of the batch, backward: one after the other
 };
 
 /// x and y are [batch, seq, heads, head_dim] with a stride in elements from one

@@ -54,7 +54,7 @@ __global__ void __launch_bounds__(loss_threads)
                                const int64_t *count, const float *dloss,
                                float *losses, Out *dlogits, int64_t classes,
                                int64_t ignore_index) {
-  extern __shared__ __align__(16) unsigned char shared[];
+  extern __shared__ __align__(32) unsigned char shared[];
   const int64_t i = blockIdx.x, label = labels[i];
   const T *x = logits + i * classes;
   Out *dx = dlogits + i * classes;
@@ -72,7 +72,7 @@ __global__ void __launch_bounds__(loss_threads)
     if constexpr (N > 1) {
       const auto codes = load_codes<T, N>(x + j);
       if constexpr (Keep)
-        store_codes(kept + j, codes);
+        *reinterpret_cast<Codes<T, N> *>(kept + j) = codes;
       s.add(decode(codes));
     } else {
       s.add(load(x, j));

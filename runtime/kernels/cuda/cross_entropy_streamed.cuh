@@ -110,10 +110,11 @@ __global__ void __launch_bounds__(loss_threads + warp_size)
     wait(&barriers.here[b], turn / 2);
     if (counts(label, ignore_index)) {
       const float at_label = load(row, label);
-      // Not through load(), which takes the read-only path of global memory.
-      auto logits_at = [&](int64_t j) {
-        return decode(*reinterpret_cast<const Codes<T, N> *>(row + j));
+      // Not through load() and store(), which are for global memory.
+      auto codes_at = [&](int64_t j) -> Codes<T, N> & {
+        return *reinterpret_cast<Codes<T, N> *>(row + j);
       };
+      auto logits_at = [&](int64_t j) { return decode(codes_at(j)); };
       Softmax s;
       for (int64_t j = threadIdx.x * N; j < classes; j += loss_threads * N)
         s.add(logits_at(j));
@@ -121,12 +122,11 @@ __global__ void __launch_bounds__(loss_threads + warp_size)
       if (threadIdx.x == 0)
         losses[i] = lse - at_label;
       for (int64_t j = threadIdx.x * N; j < classes; j += loss_threads * N)
-        store(row, Index<N>{j},
-              loss_gradient(Softmax::exponentials(logits_at(j), lse), j, label,
-                            factor));
+        codes_at(j) = encode<T>(loss_gradient(
+            Softmax::exponentials(logits_at(j), lse), j, label, factor));
     } else {
       for (int64_t j = threadIdx.x * N; j < classes; j += loss_threads * N)
-        store(row, Index<N>{j}, 0.0f);
+        *reinterpret_cast<Codes<T, N> *>(row + j) = {};
       if (threadIdx.x == 0)
         losses[i] = 0.0f;
     }

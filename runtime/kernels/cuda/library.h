@@ -62,8 +62,9 @@ void attention(const Stream &stream, const AttentionShape &shape, Format format,
                const void *q, const void *k, const void *v, void *o,
                float *lse);
 
-/// Deterministic. dq, dk, dv are laid out as q, k, v; d_o as o. Where cuDNN
-/// needs more than the workspace that is given, it takes the stream's.
+/// Deterministic. dq, dk, dv are laid out as q, k, v; d_o as o. All parts of
+/// the batch take the workspace that is given, or where cuDNN needs more, the
+/// stream's.
 void attention_backward(const Stream &stream, const AttentionShape &shape,
                         Format format, const void *q, const void *k,
                         const void *v, const void *o, const float *lse,

@@ -31,8 +31,26 @@ template <int N> FP8C_INLINE Index<N> operator+(int64_t a, Index<N> b) {
 template <int N> struct Pack { float v[N]; };
 template <int N> struct Mask { bool v[N]; };
 
-/// N consecutive values of T, converted already.
-template <class T, int N> struct alignas(N * sizeof(T)) Codes { T v[N]; };
+/// N consecutive values of T, converted already. In words, since of bytes the
+/// compiler would put every word together again, one by one.
+template <class T, int N> struct alignas(N * sizeof(T)) Codes {
+  static constexpr int per_word = sizeof(uint32_t) / sizeof(T);
+  static_assert(N % per_word == 0, "whole words");
+  uint32_t words[N / per_word];
+
+  /// The i-th, and how to set it if it is zero so far.
+  FP8C_INLINE T operator[](int i) const {
+    T x;
+    x.bits = decltype(x.bits)(words[i / per_word] >> shift(i));
+    return x;
+  }
+  FP8C_INLINE void set(int i, T x) {
+    words[i / per_word] |= uint32_t(x.bits) << shift(i);
+  }
+
+private:
+  static FP8C_INLINE int shift(int i) { return i % per_word * sizeof(T) * 8; }
+};
 
 //===----------------------------------------------------------------------===//
 // Arithmetic
@@ -161,73 +179,83 @@ template <int N> FP8C_INLINE Pack<N> select(bool c, Pack<N> a, float b) {
 
 namespace detail {
 
-template <class T> struct PairOf; // two T in a register
-template <> struct PairOf<float> {
-  static FP8C_INLINE float2 encode(float a, float b) { return {a, b}; }
-  static FP8C_INLINE float2 decode(float2 p) { return p; }
+/// As many T as a word has, as floats at v.
+template <class T> struct WordOf;
+template <> struct WordOf<float> {
+  static FP8C_INLINE uint32_t encode(const float *v) { return bits_of(*v); }
+  static FP8C_INLINE void decode(uint32_t word, float *v) {
+    *v = from_bits(word);
+  }
 };
-template <> struct PairOf<bf16> {
-  static FP8C_INLINE uint32_t encode(float a, float b) {
-    const __nv_bfloat162 p = __floats2bfloat162_rn(a, b);
+template <> struct WordOf<bf16> {
+  static FP8C_INLINE uint32_t encode(const float *v) {
+    const __nv_bfloat162 p = __floats2bfloat162_rn(v[0], v[1]);
     return reinterpret_cast<const uint32_t &>(p);
   }
-  static FP8C_INLINE float2 decode(uint32_t p) {
-    return {__uint_as_float(p << 16), __uint_as_float(p & 0xffff0000u)};
+  static FP8C_INLINE void decode(uint32_t word, float *v) {
+    v[0] = from_bits(word << 16);
+    v[1] = from_bits(word & 0xffff0000u);
   }
 };
-template <> struct PairOf<f16> {
-  static FP8C_INLINE uint32_t encode(float a, float b) {
-    const __half2 p = __floats2half2_rn(a, b);
+template <> struct WordOf<f16> {
+  static FP8C_INLINE uint32_t encode(const float *v) {
+    const __half2 p = __floats2half2_rn(v[0], v[1]);
     return reinterpret_cast<const uint32_t &>(p);
   }
-  static FP8C_INLINE float2 decode(uint32_t p) {
-    return __half22float2(reinterpret_cast<const __half2 &>(p));
+  static FP8C_INLINE void decode(uint32_t word, float *v) {
+    const float2 p = __half22float2(reinterpret_cast<const __half2 &>(word));
+    v[0] = p.x;
+    v[1] = p.y;
   }
 };
-template <__nv_fp8_interpretation_t Kind> struct FP8Pair {
-  static FP8C_INLINE uint16_t encode(float a, float b) {
-    return __nv_cvt_float2_to_fp8x2({a, b}, __NV_SATFINITE, Kind);
+#define FP8C_WORD_OF_FP8(T, NAME)                                              \
+  template <> struct WordOf<T> {                                               \
+    static FP8C_INLINE uint32_t encode(const float *v) {                       \
+      uint32_t word;                                                           \
+      asm("{ .reg .b16 low, high;\n"                                           \
+          "cvt.rn.satfinite." NAME "x2.f32 low, %2, %1;\n"                     \
+          "cvt.rn.satfinite." NAME "x2.f32 high, %4, %3;\n"                    \
+          "mov.b32 %0, {low, high}; }"                                         \
+          : "=r"(word)                                                         \
+          : "f"(v[0]), "f"(v[1]), "f"(v[2]), "f"(v[3]));                       \
+      return word;                                                             \
+    }                                                                          \
+    static FP8C_INLINE void decode(uint32_t word, float *v) {                  \
+      uint32_t low, high;                                                      \
+      asm("{ .reg .b16 low, high;\n"                                           \
+          "mov.b32 {low, high}, %2;\n"                                         \
+          "cvt.rn.f16x2." NAME "x2 %0, low;\n"                                 \
+          "cvt.rn.f16x2." NAME "x2 %1, high; }"                                \
+          : "=r"(low), "=r"(high)                                              \
+          : "r"(word));                                                        \
+      WordOf<f16>::decode(low, v);                                             \
+      WordOf<f16>::decode(high, v + 2);                                        \
+    }                                                                          \
   }
-  static FP8C_INLINE float2 decode(uint16_t p) {
-    return __half22float2(__half2(__nv_cvt_fp8x2_to_halfraw2(p, Kind)));
-  }
-};
-template <> struct PairOf<e4m3> : FP8Pair<__NV_E4M3> {};
-template <> struct PairOf<e5m2> : FP8Pair<__NV_E5M2> {};
+FP8C_WORD_OF_FP8(e4m3, "e4m3");
+FP8C_WORD_OF_FP8(e5m2, "e5m2");
+#undef FP8C_WORD_OF_FP8
 
 } // namespace detail
 
 template <class T, int N> FP8C_INLINE Codes<T, N> encode(const Pack<N> &x) {
-  using Pair = decltype(detail::PairOf<T>::encode(0.0f, 0.0f));
-  union {
-    Codes<T, N> codes;
-    Pair pairs[N / 2];
-  } r;
+  Codes<T, N> codes;
 #pragma unroll
-  for (int i = 0; i < N / 2; ++i)
-    r.pairs[i] = detail::PairOf<T>::encode(x.v[2 * i], x.v[2 * i + 1]);
-  return r.codes;
+  for (int i = 0; i < N / codes.per_word; ++i)
+    codes.words[i] = detail::WordOf<T>::encode(x.v + i * codes.per_word);
+  return codes;
 }
 
 template <class T, int N> FP8C_INLINE Codes<T, N> from_float(const Pack<N> &x) {
   return encode<T>(x);
 }
 
-template <class T, int N> FP8C_INLINE Pack<N> decode(const Codes<T, N> &x) {
-  using Pair = decltype(detail::PairOf<T>::encode(0.0f, 0.0f));
-  union {
-    Codes<T, N> codes;
-    Pair pairs[N / 2];
-  } r;
-  r.codes = x;
-  Pack<N> p;
+template <class T, int N> FP8C_INLINE Pack<N> decode(const Codes<T, N> &codes) {
+  Pack<N> x;
 #pragma unroll
-  for (int i = 0; i < N / 2; ++i) {
-    const float2 two = detail::PairOf<T>::decode(r.pairs[i]);
-    p.v[2 * i] = two.x;
-    p.v[2 * i + 1] = two.y;
-  }
-  return p;
+  for (int i = 0; i < N / codes.per_word; ++i)
+    detail::WordOf<T>::decode(codes.words[i], x.v + i * codes.per_word);
+  return x;
 }
 
 template <class T, int N> FP8C_INLINE Pack<N> round_to(const Pack<N> &x) {
@@ -240,39 +268,44 @@ template <class T, int N> FP8C_INLINE Pack<N> round_to(const Pack<N> &x) {
 
 namespace detail {
 
-/// The widest register that divides `Bytes`.
-template <int Bytes> struct WordOf { using type = uint4; };
-template <> struct WordOf<8> { using type = uint2; };
-template <> struct WordOf<4> { using type = uint32_t; };
-template <> struct WordOf<2> { using type = uint16_t; };
+/// The widest type that `Words` words can be moved as.
+template <int Words>
+using Wide =
+    std::conditional_t<Words % 4 == 0, uint4,
+                       std::conditional_t<Words % 2 == 0, uint2, uint32_t>>;
 
 /// Through the read-only path: a kernel never reads what it wrote, so a value
 /// that several loops over a row load may stay in a register.
 template <class T, int N> FP8C_INLINE Codes<T, N> load_codes(const T *p) {
-  using Word = typename WordOf<N * sizeof(T)>::type;
-  constexpr int words = N * sizeof(T) / sizeof(Word);
-  union {
-    Codes<T, N> codes;
-    Word words[words];
-  } r;
+  Codes<T, N> x;
+  using Word = Wide<sizeof(x) / sizeof(uint32_t)>;
 #pragma unroll
-  for (int i = 0; i < words; ++i)
-    r.words[i] = __ldg(reinterpret_cast<const Word *>(p) + i);
-  return r.codes;
+  for (int i = 0; i < int(sizeof(x) / sizeof(Word)); ++i)
+    reinterpret_cast<Word *>(x.words)[i] =
+        __ldg(reinterpret_cast<const Word *>(p) + i);
+  return x;
 }
+
+/// To global memory, in one instruction: where two branches lead to a store the
+/// compiler would write each register on its own.
+FP8C_INLINE void store_word(uint4 *p, uint4 x) {
+  asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(p), "r"(x.x),
+               "r"(x.y), "r"(x.z), "r"(x.w)
+               : "memory");
+}
+FP8C_INLINE void store_word(uint2 *p, uint2 x) {
+  asm volatile("st.global.v2.u32 [%0], {%1, %2};" ::"l"(p), "r"(x.x), "r"(x.y)
+               : "memory");
+}
+FP8C_INLINE void store_word(uint32_t *p, uint32_t x) { *p = x; }
 
 template <class T, int N>
 FP8C_INLINE void store_codes(T *p, const Codes<T, N> &x) {
-  using Word = typename WordOf<N * sizeof(T)>::type;
-  constexpr int words = N * sizeof(T) / sizeof(Word);
-  union {
-    Codes<T, N> codes;
-    Word words[words];
-  } r;
-  r.codes = x;
+  using Word = Wide<sizeof(x) / sizeof(uint32_t)>;
 #pragma unroll
-  for (int i = 0; i < words; ++i)
-    reinterpret_cast<Word *>(p)[i] = r.words[i];
+  for (int i = 0; i < int(sizeof(x) / sizeof(Word)); ++i)
+    store_word(reinterpret_cast<Word *>(p) + i,
+               reinterpret_cast<const Word *>(x.words)[i]);
 }
 
 } // namespace detail
@@ -298,23 +331,24 @@ template <class T, int N> FP8C_INLINE void store(T *p, Index<N> i, float x) {
 
 namespace detail {
 
-template <int N> FP8C_INLINE uint32_t largest_magnitude(const Pack<N> &x) {
-  uint32_t m = 0;
+/// NaN if any of x is.
+template <int N> FP8C_INLINE float largest_magnitude(const Pack<N> &x) {
+  float m = fabsf(x.v[0]);
 #pragma unroll
-  for (int i = 0; i < N; ++i)
-    m = ::max(m, magnitude_bits(x.v[i]));
+  for (int i = 1; i < N; ++i)
+    asm("max.NaN.f32 %0, %0, %1;" : "+f"(m) : "f"(fabsf(x.v[i])));
   return m;
 }
 
-/// Counts x into `amax` if, scaled, all of it is within `limit`; else does
-/// nothing. NaN compares false: the bits, which it has most of, decide.
+/// Counts x into `amax` if, scaled, all of it is within the finite `limit`;
+/// else does nothing.
 template <int N>
 FP8C_INLINE bool count_within(Amax &amax, const Pack<N> &x, float scale,
                               float limit) {
-  const uint32_t m = largest_magnitude(x);
-  if (m > largest_finite_bits || !(from_bits(m) * scale <= limit))
+  const float m = largest_magnitude(x);
+  if (!(m * scale <= limit)) // nor is NaN
     return false;
-  amax.amax_bits = ::max(amax.amax_bits, m);
+  amax.amax_bits = ::max(amax.amax_bits, bits_of(m));
   return true;
 }
 
@@ -323,11 +357,8 @@ FP8C_INLINE bool count_within(Amax &amax, const Pack<N> &x, float scale,
 /// Adds a pack. What is rare, infinities and NaN, is looked at one by one only
 /// when it is there.
 template <int N> FP8C_INLINE void count(Amax &amax, const Pack<N> &x) {
-  const uint32_t m = detail::largest_magnitude(x);
-  if (m <= detail::largest_finite_bits) {
-    amax.amax_bits = ::max(amax.amax_bits, m);
+  if (detail::count_within(amax, x, 1.0f, max_finite<float>()))
     return;
-  }
 #pragma unroll
   for (int i = 0; i < N; ++i)
     amax.add(x.v[i]);
@@ -339,10 +370,10 @@ FP8C_INLINE Codes<T, N> quantize(const Pack<N> &x, float scale, Amax &amax) {
   constexpr float limit = max_finite<T>();
   if (detail::count_within(amax, x, scale, limit))
     return encode<T>(x * scale);
-  Codes<T, N> r;
+  Codes<T, N> r = {};
 #pragma unroll
   for (int i = 0; i < N; ++i)
-    r.v[i] = quantize<T>(x.v[i], scale, amax);
+    r.set(i, quantize<T>(x.v[i], scale, amax));
   return r;
 }
 
@@ -380,10 +411,10 @@ FP8C_INLINE Codes<T, N> quantize(const Pack<N> &x, float scale, Amax &amax,
     return encode<T>(detail::each_lane<N>([&](int i) {
       return detail::stochastic_neighbour<T>(x.v[i] * scale, random.v[i]);
     }));
-  Codes<T, N> r;
+  Codes<T, N> r = {};
 #pragma unroll
   for (int i = 0; i < N; ++i)
-    r.v[i] = quantize<T>(x.v[i], scale, amax, random.v[i]);
+    r.set(i, quantize<T>(x.v[i], scale, amax, random.v[i]));
   return r;
 }
 

@@ -13,7 +13,7 @@
 
 #include "kernels/common/scale_state.h"
 #include "kernels/common/tiles.h"
-#include "kernels/cuda/skeletons.cuh"
+#include "kernels/cuda/tile.cuh"
 
 #include <type_traits>
 
@@ -117,14 +117,18 @@ FP8C_INLINE void store_transposed(const RegionPart<X> &part,
                                   const Codes<T, pack_size> (&codes)[8], T *q) {
   __shared__ uint32_t turned[region][region / 4 + 1];
 #pragma unroll
-  for (int c = 0; c < pack_size; ++c)
+  for (int half = 0; half < 2; ++half)
 #pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      uint32_t word = 0;
+    for (int w = 0; w < 2; ++w) {
+      uint32_t rows[4], columns[4];
 #pragma unroll
       for (int r = 0; r < 4; ++r)
-        word |= uint32_t(codes[4 * half + r].v[c].bits) << (8 * r);
-      turned[part.pack * pack_size + c][2 * part.group + half] = word;
+        rows[r] = codes[4 * half + r].words[w];
+      transpose4(rows, columns);
+#pragma unroll
+      for (int c = 0; c < 4; ++c)
+        turned[part.pack * pack_size + 4 * w + c][2 * part.group + half] =
+            columns[c];
     }
   __syncthreads();
   const int64_t row0 = int64_t(blockIdx.y) * region,

@@ -52,14 +52,9 @@ template <class T>
 FP8C_INLINE void put_codes(unsigned char *to,
                            const Codes<T, pack_size> &codes) {
   static_assert(sizeof(T) == 1, "FP8 codes");
-  union {
-    Codes<T, pack_size> codes;
-    uint32_t words[2];
-  } u;
-  u.codes = codes;
   auto *words = reinterpret_cast<uint32_t *>(to);
-  words[0] = u.words[0];
-  words[1] = u.words[1];
+  words[0] = codes.words[0];
+  words[1] = codes.words[1];
 }
 
 /// Four words, byte by byte: word i of the result has byte i of each.

@@ -85,7 +85,7 @@ template <class T> struct Quantizes {
     Amax packed, single;
     const auto codes = quantize<T>(x, 64.0f, packed);
     for (int i = 0; i < width; ++i)
-      if (!same(codes.v[i], quantize<T>(x.v[i], 64.0f, single)))
+      if (!same(codes[i], quantize<T>(x.v[i], 64.0f, single)))
         report(x.v[i]);
     if (!same(packed, single))
       report(x.v[0]);
@@ -103,9 +103,8 @@ template <class T> struct RoundsStochastically {
     const auto random = rounding_bits(5, Index<width>{int64_t(first)}, 2);
     const auto codes = quantize<T>(x, 64.0f, packed, random);
     for (int i = 0; i < width; ++i)
-      if (!same(codes.v[i],
-                quantize<T>(x.v[i], 64.0f, single,
-                            rounding_bits(5, int64_t(first) + i, 2))))
+      if (!same(codes[i], quantize<T>(x.v[i], 64.0f, single,
+                                      rounding_bits(5, int64_t(first) + i, 2))))
         report(x.v[i]);
     if (!same(packed, single))
       report(x.v[0]);
