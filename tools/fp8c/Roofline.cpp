@@ -132,13 +132,16 @@ static std::string describe(Operation *op) {
   } else if (auto launch = dyn_cast<LaunchOp>(op)) {
     os << launch.getKernel() << " " << launch.getRows() << "x"
        << launch.getCols();
+  } else if (auto launch = dyn_cast<LaunchMultiOp>(op)) {
+    os << launch.getKernel() << " " << launch.getNumMatrices() << " matrices";
   } else if (auto call = dyn_cast<CallOp>(op)) {
     os << call.getCallee();
   } else {
     os << op->getName().stripDialect();
   }
   StringRef phase = train::getPhase(op);
-  os << "  " << withoutLayers(train::getName(op));
+  if (StringRef name = train::getName(op); !name.empty())
+    os << "  " << withoutLayers(name);
   if (!phase.empty() && phase != train::kPhaseForward)
     os << " (" << phase << ")";
   return text;

@@ -59,15 +59,29 @@ static double countArithmetic(Block &block) {
   });
 }
 
-static Cost getCost(LaunchOp op, const SymbolTable &symbols) {
-  Cost cost;
-  auto kernel = symbols.lookup<KernelOp>(op.getKernel());
+/// Arithmetic of a kernel on a matrix.
+static double countArithmetic(KernelOp kernel, double rows, double cols) {
   Block &body = kernel.getBody().front();
-  cost.flops = op.getRows() * countArithmetic(body);
+  double count = rows * countArithmetic(body);
   for (Operation &inner : body)
     if (inner.getNumRegions())
-      cost.flops += static_cast<double>(op.getRows()) * op.getCols() *
-                    countArithmetic(inner.getRegion(0).front());
+      count += rows * cols * countArithmetic(inner.getRegion(0).front());
+  return count;
+}
+
+static Cost getCost(LaunchOp op, const SymbolTable &symbols) {
+  Cost cost;
+  cost.flops = countArithmetic(symbols.lookup<KernelOp>(op.getKernel()),
+                               op.getRows(), op.getCols());
+  cost.bytes = bytesOf(op.getBuffers());
+  return cost;
+}
+
+static Cost getCost(LaunchMultiOp op, const SymbolTable &symbols) {
+  Cost cost;
+  auto kernel = symbols.lookup<KernelOp>(op.getKernel());
+  for (auto [rows, cols] : llvm::zip(op.getRows(), op.getCols()))
+    cost.flops += countArithmetic(kernel, rows, cols);
   cost.bytes = bytesOf(op.getBuffers());
   return cost;
 }
@@ -107,6 +121,8 @@ Cost target::getCost(Operation *op, const SymbolTable &symbols) {
   if (auto gemm = dyn_cast<GemmOp>(op))
     return ::getCost(gemm);
   if (auto launch = dyn_cast<LaunchOp>(op))
+    return ::getCost(launch, symbols);
+  if (auto launch = dyn_cast<LaunchMultiOp>(op))
     return ::getCost(launch, symbols);
   if (auto call = dyn_cast<CallOp>(op))
     return ::getCost(call);

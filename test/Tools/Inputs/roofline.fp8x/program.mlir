@@ -55,6 +55,9 @@ module attributes {train.model = "layer", fp8.recipe = "by hand", exec.variables
     %w = exec.get @fc : memref<1024x4096xf32>
     %dw = exec.get @fc.grad : memref<1024x4096xf32>
     exec.launch @step over [1024, 4096] (%w, %dw, %w) {name = "fc", phase = "update"} : memref<1024x4096xf32>, memref<1024x4096xf32>, memref<1024x4096xf32>
+    %b = exec.get @bias : memref<4096xf32>
+    exec.launch_multi @step over [1024, 1] x [4096, 4096] (%w, %dw, %w, %b, %b, %b) {phase = "update"} : memref<1024x4096xf32>, memref<1024x4096xf32>, memref<1024x4096xf32>,
+      memref<4096xf32>, memref<4096xf32>, memref<4096xf32>
     return
   }
 }
