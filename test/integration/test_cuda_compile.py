@@ -50,6 +50,19 @@ def test_operands_are_exposed(models, tmp_path):
     assert "@observe " in run("fp8c-run", "info", tmp_path / "program.fp8x")
 
 
+def test_attention_backward_in_parts(models):
+    """Two heads of 64 tokens keep 2 * (64 * 128 * 2 + 64 * 4) bytes for each sequence."""
+
+    def emit(stage, limit):
+        command = ["--batch", 4, "--target", "cuda", "--max-scratch", limit, f"--emit={stage}"]
+        return run("fp8c", "compile", models / "gpt2.onnx", *command)
+
+    sequence = 2 * (64 * 128 * 2 + 64 * 4)
+    for limit, parts in ((0, 1), (4 * sequence + 1024, 1), (4 * sequence, 2), (2 * sequence, 4), (1, 4)):
+        assert f"memref<{4 // parts * sequence + 1024}xi8>" in emit("exec", limit)
+        assert (f".parts = {parts}}}" in emit("source", limit)) == (parts > 1)
+
+
 def test_says_what_is_missing(models, tmp_path):
     program = tmp_path / "program.fp8x"
     said = run("fp8c", "compile", models / "gpt2.onnx", "--batch", 2, "--target", "cuda", "--cuda-compiler", "/no/nvcc", "-o", program, status=1)
