@@ -50,9 +50,13 @@ def save(path, results):
     """Writes results as JSON, numbers with six digits, with what they were measured by and on."""
     if not path:
         return
+    arguments = sys.argv[1:]
+    if "--save" in arguments:  # where it is kept does not matter
+        at = arguments.index("--save")
+        del arguments[at : at + 2]
     cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
     record = {
-        "command": " ".join(["bench/" + pathlib.Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": " ".join(["bench/" + pathlib.Path(sys.argv[0]).name, *arguments]),
         "date": datetime.date.today().isoformat(),
         "cpu": cpu[1] if cpu else "unknown",
         "cores": len(os.sched_getaffinity(0)),
