@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Loss and gradients of compiled GPT-2 programs against PyTorch, on the same weights and batch.
+"""Loss and gradients of compiled GPT-2 and Llama programs against PyTorch, on the same weights and batch.
 
 The programs are PREFIX-RECIPE.fp8x for f32 and any of bf16, fp8-delayed,
-fp8-current and fp8-slow, of one model and batch, for either target. The f32 program trains for
+fp8-current, fp8-lm and fp8-slow, of one model and batch, for either target. The f32 program trains for
 some steps, so that the weights mean something (see test/integration/test_gradients.py);
-then every program's `micro` is compared with GPT-2 in plain PyTorch, f32 without
-TF32. FP8 programs are also compared with that model under emulation: values and their
+then every program's `micro` is compared with the model in plain PyTorch, f32 without
+TF32. FP8 programs with f32 parameters are also compared with that model under emulation: values and their
 gradients rounded to bf16, operands of the blocks' products cast by PyTorch to e4m3,
 gradients to e5m2, at the program's scales. What is left then is the order of sums,
 their width in the hardware, and codes that fall on the other side of a tie. The width
@@ -52,6 +52,7 @@ BOUNDS = {
     # Fast accumulation drops bits of forward sums, as many as the casts do.
     "fp8-delayed": Bounds(5e-3, 0.985, 0.993, emulated=0.985),
     "fp8-current": Bounds(5e-3, 0.985, 0.993, emulated=0.985),
+    "fp8-lm": Bounds(5e-3, 0.985, 0.993),
 }
 
 # ------------------------------------------------------------------------------
@@ -131,13 +132,23 @@ class Emulated:
 
 
 # ------------------------------------------------------------------------------
-# GPT-2, with the names and the roundings of `fp8c model gpt2`
+# The models, with the names and the roundings of `fp8c model`
 # ------------------------------------------------------------------------------
 
 
-def gpt2_loss(weights, tokens, targets, heads, arithmetic):
-    """The mean cross-entropy, in nats per token; tokens and targets are [batch, seq]."""
-    round, seq = arithmetic.round, tokens.shape[1]
+def attention(query, key, value, heads, arithmetic):
+    """[batch, seq, heads * head] -> the same, causal; keys and values may have fewer heads."""
+    seq, head = query.shape[1], query.shape[-1] // heads
+    query, key, value = (x.unflatten(-1, (-1, head)).transpose(1, 2) for x in (query, key, value))
+    key, value = (x.repeat_interleave(heads // x.shape[1], dim=1) for x in (key, value))
+    hidden = torch.ones(seq, seq, dtype=torch.bool, device=query.device).triu(1)
+    scores = query @ key.transpose(-1, -2) * head**-0.5
+    probabilities = scores.masked_fill(hidden, -torch.inf).softmax(-1)
+    return arithmetic.round((probabilities @ value).transpose(1, 2).flatten(2))
+
+
+def gpt2_logits(weights, tokens, heads, arithmetic):
+    round = arithmetic.round
 
     def norm(name, x):
         return round(F.layer_norm(x, x.shape[-1:], weights[f"{name}.weight"], weights[f"{name}.bias"], eps=1e-5))
@@ -145,30 +156,63 @@ def gpt2_loss(weights, tokens, targets, heads, arithmetic):
     def linear(name, x):
         return round(arithmetic.product(name, x, weights[f"{name}.weight"]) + weights[f"{name}.bias"])
 
-    hidden = torch.ones(seq, seq, dtype=torch.bool, device=tokens.device).triu(1)
-
-    def attention(qkv):  # [batch, seq, 3 width] -> [batch, seq, width]
-        query, key, value = qkv.unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4)  # [batch, heads, seq, head]
-        scores = query @ key.transpose(-1, -2) * key.shape[-1] ** -0.5
-        probabilities = scores.masked_fill(hidden, -torch.inf).softmax(-1)
-        return round((probabilities @ value).transpose(1, 2).flatten(2))
-
     x = round(round(weights["wte.weight"][tokens]) + weights["wpe.weight"])
-    layer = 0
-    while f"h.{layer}/ln_1.weight" in weights:
-        h = f"h.{layer}"
-        x = round(x + linear(f"{h}/attn/proj", attention(linear(f"{h}/attn/qkv", norm(f"{h}/ln_1", x)))))
+    for h in layers(weights):
+        qkv = linear(f"{h}/attn/qkv", norm(f"{h}/ln_1", x))
+        x = round(x + linear(f"{h}/attn/proj", attention(*qkv.chunk(3, -1), heads, arithmetic)))
         y = round(F.gelu(linear(f"{h}/mlp/fc", norm(f"{h}/ln_2", x)), approximate="tanh"))
         x = round(x + linear(f"{h}/mlp/proj", y))
-        layer += 1
-    logits = arithmetic.product("lm_head", norm("ln_f", x), weights["wte.weight"].T)
-    return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+    return arithmetic.product("lm_head", norm("ln_f", x), weights["wte.weight"].T)
+
+
+def llama_logits(weights, tokens, heads, arithmetic):
+    round = arithmetic.round
+
+    def norm(name, x):
+        return round(F.rms_norm(x, x.shape[-1:], weights[f"{name}.weight"], eps=1e-5))
+
+    def linear(name, x):
+        return round(arithmetic.product(name, x, weights[f"{name}.weight"]))
+
+    def rotate(x, head):
+        first, second = x.unflatten(-1, (-1, 2, head // 2)).unbind(-2)
+        position = torch.arange(x.shape[1], device=x.device, dtype=torch.float64)
+        angle = position[:, None] * 10000.0 ** (-2 * torch.arange(head // 2, device=x.device) / head)
+        cos, sin = angle.cos().float()[:, None], angle.sin().float()[:, None]
+        rotated = torch.stack((first * cos - second * sin, second * cos + first * sin), -2)
+        return round(rotated.flatten(-3))
+
+    x = round(weights["wte.weight"][tokens])
+    head = x.shape[-1] // heads
+    for h in layers(weights):
+        y = norm(f"{h}/ln_1", x)
+        query, key, value = (linear(f"{h}/attn/{part}", y) for part in "qkv")
+        y = attention(rotate(query, head), rotate(key, head), value, heads, arithmetic)
+        x = round(x + linear(f"{h}/attn/proj", y))
+        y = norm(f"{h}/ln_2", x)
+        gate, up = linear(f"{h}/mlp/gate", y), linear(f"{h}/mlp/up", y)
+        silu = round(gate * round(torch.sigmoid(gate)))
+        x = round(x + linear(f"{h}/mlp/down", round(silu * up)))
+    return arithmetic.product("lm_head", norm("ln_f", x), weights["lm_head.weight"])
+
+
+def layers(weights):
+    count = 0
+    while f"h.{count}/ln_1.weight" in weights:
+        yield f"h.{count}"
+        count += 1
+
+
+def loss_of(weights, tokens, targets, heads, arithmetic):
+    """The mean cross-entropy, in nats per token; tokens and targets are [batch, seq]."""
+    logits_of = gpt2_logits if "wpe.weight" in weights else llama_logits
+    return F.cross_entropy(logits_of(weights, tokens, heads, arithmetic).flatten(0, 1), targets.flatten())
 
 
 def gradients_of(weights, batch, heads, arithmetic):
     """The loss and the gradients by name."""
     weights = {name: weight.to(DEVICE, copy=True).requires_grad_() for name, weight in weights.items()}
-    loss = gpt2_loss(weights, batch["tokens"].to(DEVICE), batch["targets"].to(DEVICE), heads, arithmetic)
+    loss = loss_of(weights, batch["tokens"].to(DEVICE), batch["targets"].to(DEVICE), heads, arithmetic)
     loss.backward()
     return loss.item(), {name: weight.grad.cpu() for name, weight in weights.items()}
 
@@ -295,7 +339,7 @@ def measure(args, folder):
         sys.exit(f"{args.prefix}: there must be {args.prefix}-f32.fp8x and one of another recipe: {', '.join(BOUNDS)}")
     weights = trained(programs["f32"], args.data, args.steps, args.lr, folder)
     batch = last_batch(programs["f32"], args.data)
-    heads = args.heads or weights["wpe.weight"].shape[1] // 64
+    heads = args.heads or weights["wte.weight"].shape[1] // 64
     exact = gradients_of(weights, batch, heads, Exact())
     print(f"PyTorch {torch.__version__} on {DEVICE}: loss {exact[0]:.5f} after {args.steps} steps")
     print(f"{'recipe':<14}{'reference':<11}{'loss':>9}{'median':>9}{'lowest':>9}  of")

@@ -72,6 +72,7 @@ void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options,
   if (options.target == "cuda") {
     exec::PlanWorkspaceOptions workspace;
     workspace.maxScratchBytes = options.maxScratch;
+    workspace.gpu = options.gpu;
     passes.addPass(exec::createPlanWorkspace(workspace));
   }
   passes.addPass(exec::createPlanMemory());

@@ -22,6 +22,8 @@ enum class Stage {
 struct PipelineOptions {
   /// cpu or cuda.
   std::string target = "cpu";
+  /// The GPU of target cuda, as nvcc calls it.
+  std::string gpu = "sm_90";
   /// Name of a built-in recipe or path of a file.
   std::string recipe = "fp8-delayed";
   /// Output of @forward to differentiate; empty: see train-append-loss.

@@ -1,16 +1,33 @@
 //===- Attention.cpp - Attention by cuDNN ---------------------------------===//
+//
+// What cuDNN 9.10 to 9.15.0 get wrong, and so what is done here:
+//
+// - Sequences that are no multiple of 128: the backward kernels read and write
+//   out of bounds without a padding mask (mended in 9.15.1, says the frontend's
+//   1.16 release), and scores below -88.7 give NaN where the last tile is half
+//   full (still so in 9.26). The frontend adds such a mask from 1.15 on, but
+//   copies its lengths from host memory that is gone when a CUDA graph is
+//   replayed. So the mask is ours, with lengths on the device, for every
+//   version.
+// - The frontend puts cuDNN's workspace right behind tensors of its own,
+//   wherever that is. Ours starts at a multiple of 256 bytes.
+//
+//===----------------------------------------------------------------------===//
 
 #include "kernels/cuda/library.h"
 
 #include "core/Error.h"
+#include "core/Text.h"
 #include "cuda/Handles.h"
 #include "cuda/Plans.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <map>
 #include <memory>
 #include <sstream>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #if FP8C_HAVE_CUDNN
@@ -25,25 +42,88 @@ namespace fp8c::library {
 namespace {
 
 namespace fe = cudnn_frontend;
-using fe::graph::Graph;
 using fe::graph::Tensor_attributes;
+using runtime::concat;
 using runtime::Error;
 
 using Pointers = std::unordered_map<int64_t, void *>;
 
-enum Uid : int64_t { Q = 1, K, V, O, Lse, DO, DQ, DK, DV };
+enum Uid : int64_t { Q = 1, K, V, O, Lse, DO, DQ, DK, DV, SeqLen, KvSeqLen };
+
+void checkCudnn(cudnnStatus_t status, const char *what) {
+  if (status != CUDNN_STATUS_SUCCESS)
+    throw Error(
+        concat("cuDNN cannot ", what, ": ", cudnnGetErrorString(status)));
+}
 
 cudnnHandle_t handle() {
   static cudnnHandle_t handle = [] {
     cudnnHandle_t made;
-    if (cudnnStatus_t status = cudnnCreate(&made);
-        status != CUDNN_STATUS_SUCCESS)
-      throw Error(std::string("cuDNN cannot start: ") +
-                  cudnnGetErrorString(status));
+    checkCudnn(cudnnCreate(&made), "start");
     return made;
   }();
   return handle;
 }
+
+/// Where a workspace or a part of it begins.
+constexpr uint64_t workspaceAlignment = 256;
+
+uint64_t alignedUp(uint64_t bytes) {
+  return (bytes + workspaceAlignment - 1) / workspaceAlignment *
+         workspaceAlignment;
+}
+
+/// A graph whose workspace we lay out: the frontend's tensors first, then
+/// cuDNN's part, aligned.
+class Graph : public fe::graph::Graph {
+public:
+  uint64_t workspaceBytes(int64_t plan) const {
+    int64_t bytes = 0;
+    if (get_cudnn_workspace_size_node(plan, bytes).is_bad())
+      throw Error("cuDNN does not say what workspace its attention needs");
+    return alignedUp(get_fe_workspace_size_subtree()) + uint64_t(bytes);
+  }
+
+  /// Enqueues a plan. Nothing that it enqueues reads the host's memory later,
+  /// so that it can be captured.
+  fe::error_t enqueue(const Stream &stream, int64_t plan, Pointers pointers,
+                      unsigned char *workspace) const {
+    checkCudnn(cudnnSetStream(handle(), stream.handle()), "take the stream");
+    std::unordered_map<int64_t, pass_by_values_t> values;
+    if (auto status = collect_pass_by_value_tensors_subtree(values);
+        status.is_bad())
+      return status;
+    for (auto &[uid, value] : values)
+      pointers.emplace(
+          uid,
+          std::visit([](auto &v) { return static_cast<void *>(&v); }, value));
+    // What happens to each of the frontend's tensors first: 0, its values are
+    // copied from the host; 1, it is cleared; 2, nothing.
+    std::unordered_map<int64_t,
+                       std::tuple<int64_t, int64_t, std::vector<float>>>
+        tensors;
+    int64_t end = 0;
+    if (auto status = collect_tensors_in_workspace_subtree(tensors, end);
+        status.is_bad())
+      return status;
+    for (const auto &[uid, tensor] : tensors) {
+      const auto &[action, offset, data] = tensor;
+      if (action == 0)
+        return {fe::error_code_t::INVALID_VALUE,
+                "its frontend would copy from memory of the host"};
+      if (action == 1)
+        check(cudaMemsetAsync(workspace + offset, 0, size_t(data.at(0)),
+                              stream.handle()),
+              "cannot clear a workspace");
+      pointers.emplace(uid, workspace + offset);
+    }
+    return execute_cudnn_plan_with_uid(
+        handle(), pointers,
+        workspace + alignedUp(get_fe_workspace_size_subtree()), plan);
+  }
+};
+
+void *address(const void *p) { return const_cast<void *>(p); }
 
 /// What plans are kept under.
 std::string keyOf(bool backward, const AttentionShape &s, Format format) {
@@ -76,9 +156,16 @@ void set(const std::shared_ptr<Tensor_attributes> &t,
       .set_stride(like.get_stride());
 }
 
+int64_t kvSeqOf(const AttentionShape &s) { return s.kv_seq ? s.kv_seq : s.seq; }
+
+/// Whether backward needs a padding mask although nothing is padded.
+bool needsLengths(const AttentionShape &s) {
+  return s.seq % 128 != 0 || kvSeqOf(s) % 128 != 0;
+}
+
 std::shared_ptr<Graph> build(bool backward, const AttentionShape &s,
                              Format format) {
-  const int64_t kv_seq = s.kv_seq ? s.kv_seq : s.seq;
+  const int64_t kv_seq = kvSeqOf(s);
   auto graph = std::make_shared<Graph>();
   graph
       ->set_io_data_type(format == Format::bf16 ? fe::DataType_t::BFLOAT16
@@ -113,13 +200,26 @@ std::shared_ptr<Graph> build(bool backward, const AttentionShape &s,
   } else {
     auto o = graph->tensor(q_like("o", O, s.o_stride));
     auto d_o = graph->tensor(q_like("do", DO, s.o_stride));
+    auto attributes = fe::graph::SDPA_backward_attributes()
+                          .set_name("attention_backward")
+                          .set_causal_mask(s.causal)
+                          .set_attn_scale(s.scale)
+                          .set_deterministic_algorithm(true);
+    if (needsLengths(s)) {
+      auto lengths = [&](const char *name, Uid uid) {
+        return graph->tensor(Tensor_attributes()
+                                 .set_name(name)
+                                 .set_uid(uid)
+                                 .set_dim({s.batch, 1, 1, 1})
+                                 .set_stride({1, 1, 1, 1})
+                                 .set_data_type(fe::DataType_t::INT32));
+      };
+      attributes.set_padding_mask(true)
+          .set_seq_len_q(lengths("seq_len", SeqLen))
+          .set_seq_len_kv(lengths("kv_seq_len", KvSeqLen));
+    }
     auto [dq, dk, dv] =
-        graph->sdpa_backward(q, k, v, o, d_o, graph->tensor(lse),
-                             fe::graph::SDPA_backward_attributes()
-                                 .set_name("attention_backward")
-                                 .set_causal_mask(s.causal)
-                                 .set_attn_scale(s.scale)
-                                 .set_deterministic_algorithm(true));
+        graph->sdpa_backward(q, k, v, o, d_o, graph->tensor(lse), attributes);
     set(dq, q_like("dq", DQ, s.q_stride));
     set(dk, kv_like("dk", DK, s.k_stride));
     set(dv, kv_like("dv", DV, s.v_stride));
@@ -130,92 +230,133 @@ std::shared_ptr<Graph> build(bool backward, const AttentionShape &s,
   if (status.is_good())
     status = graph->create_execution_plans({fe::HeurMode_t::A});
   if (status.is_bad())
-    throw Error("cuDNN has no attention for this shape: " +
-                status.get_message());
+    throw Error(status.get_message());
   return graph;
 }
 
-/// A graph and the one of its plans that is executed.
-struct Planned {
+/// A graph and one of its plans.
+struct Plan {
   std::shared_ptr<Graph> graph;
-  int64_t plan = -1;
+  int64_t index = -1;
   uint64_t bytes = 0; ///< of workspace
 
-  /// cuDNN adds pointers into the workspace to those it is given.
-  bool execute(const Stream &stream, Pointers pointers, void *workspace) {
-    cudnnSetStream(handle(), stream.handle());
-    return graph->execute_plan_at_index(handle(), pointers, workspace, plan)
-        .is_good();
+  std::string name() const {
+    std::string name;
+    if (graph->get_plan_name_at_index(index, name).is_bad())
+      throw Error("cuDNN does not say what a plan of its attention is called");
+    return name;
   }
 };
 
-std::string nameOf(const Planned &p) {
-  std::string name;
-  (void)p.graph->get_plan_name_at_index(p.plan, name);
-  return name;
+/// What cuDNN has for one attention on this device.
+struct Offer {
+  std::vector<Plan> plans; ///< most promising first
+  std::string reason;      ///< why there are none
+};
+
+const Offer &offerOf(const std::string &key, bool backward,
+                     const AttentionShape &shape, Format format) {
+  static std::map<std::string, Offer> offers;
+  auto [found, isNew] = offers.try_emplace(key);
+  Offer &offer = found->second;
+  if (!isNew)
+    return offer;
+  try {
+    const std::shared_ptr<Graph> graph = build(backward, shape, format);
+    for (int64_t i = 0; i < graph->get_execution_plan_count(); ++i)
+      if (graph->build_plan_at_index(handle(), i).is_good())
+        offer.plans.push_back({graph, i, graph->workspaceBytes(i)});
+    if (offer.plans.empty())
+      offer.reason = "none of its plans can be built";
+  } catch (const Error &error) {
+    offer.reason = error.what();
+  }
+  return offer;
 }
 
-/// The plans that this device can execute, most promising first.
-std::vector<Planned> proposed(const std::shared_ptr<Graph> &graph) {
-  std::vector<Planned> plans;
-  for (int64_t i = 0; i < graph->get_execution_plan_count(); ++i)
-    if (graph->build_plan_at_index(handle(), i).is_good())
-      plans.push_back(
-          {graph, i, uint64_t(graph->get_workspace_size_plan_at_index(i))});
-  if (plans.empty())
-    throw Error("cuDNN has no attention for this shape");
-  return plans;
+bool has(bool backward, AttentionShape s, Format format) {
+  if (format != Format::bf16 && format != Format::f16)
+    return false;
+  s.batch /= s.parts;
+  s.parts = 1;
+  const std::string key = keyOf(backward, s, format);
+  const Offer &offer = offerOf(key, backward, s, format);
+  static bool told = false;
+  if (offer.plans.empty() && !std::exchange(told, true))
+    std::fprintf(stderr,
+                 "note: cuDNN has no %s: %s; plain kernels do it, slowly\n",
+                 key.c_str(), offer.reason.c_str());
+  return !offer.plans.empty();
 }
 
-/// The `bytes` of workspace that are given, aligned as cudaMalloc would do, or
-/// null if they are not enough for what the plan needs.
-void *aligned(const Planned &p, void *workspace, size_t bytes) {
-  return std::align(256, p.bytes, workspace, bytes);
+/// The `bytes` of workspace that are given, aligned, or null if they are not
+/// enough for what the plan needs.
+unsigned char *aligned(const Plan &p, void *workspace, size_t bytes) {
+  return static_cast<unsigned char *>(
+      std::align(workspaceAlignment, p.bytes, workspace, bytes));
 }
 
 /// The plan stored under `key`, or else the fastest of those that need no more
 /// workspace than the first. They run in `given` if that is enough.
-Planned choose(const Stream &stream, const std::string &key,
-               const std::shared_ptr<Graph> &graph, const Pointers &pointers,
-               void *given, uint64_t givenBytes) {
-  std::vector<Planned> plans = proposed(graph);
+Plan choose(const Stream &stream, const std::string &key,
+            const std::vector<Plan> &plans, const Pointers &pointers,
+            void *given, uint64_t givenBytes) {
   if (const std::string *stored = Plans::get().find(key))
-    for (const Planned &p : plans)
-      if (nameOf(p) == *stored)
+    for (const Plan &p : plans)
+      if (p.name() == *stored)
         return p;
   const uint64_t bytes = plans.front().bytes;
   int fastest = 0;
-  void *own = nullptr, *workspace = aligned(plans.front(), given, givenBytes);
-  if (workspace || !bytes || cudaMalloc(&own, bytes) == cudaSuccess)
+  void *own = nullptr;
+  unsigned char *workspace = aligned(plans.front(), given, givenBytes);
+  if (workspace || !bytes || cudaMalloc(&own, bytes) == cudaSuccess) {
+    if (own)
+      workspace = static_cast<unsigned char *>(own);
     fastest = std::max(0, fastestOf(stream, int(plans.size()), [&](int i) {
                          return plans[i].bytes <= bytes &&
-                                plans[i].execute(stream, pointers,
-                                                 own ? own : workspace);
+                                plans[i]
+                                    .graph
+                                    ->enqueue(stream, plans[i].index, pointers,
+                                              workspace)
+                                    .is_good();
                        }));
-  else
+  } else {
     cudaGetLastError(); // or the next call would report it
+  }
   cudaFree(own);
-  Plans::get().add(key, nameOf(plans[fastest]));
+  Plans::get().add(key, plans[fastest].name());
   return plans[fastest];
 }
 
 void run(const Stream &stream, bool backward, const AttentionShape &shape,
-         Format format, const Pointers &pointers, void *workspace = nullptr,
+         Format format, Pointers pointers, void *workspace = nullptr,
          uint64_t workspaceBytes = 0) {
-  static std::map<std::string, Planned> planned;
+  static std::map<std::string, Plan> chosen;
   const std::string key = keyOf(backward, shape, format);
-  Planned &p = planned[key];
-  if (!p.graph)
-    p = choose(stream, key, build(backward, shape, format), pointers, workspace,
-               workspaceBytes);
-  workspace = aligned(p, workspace, workspaceBytes);
-  if (!workspace)
-    workspace = stream.workspace<unsigned char>(p.bytes);
-  if (!stream.planning() && !p.execute(stream, pointers, workspace))
-    throw Error("cuDNN's attention failed: " + key);
+  if (backward && needsLengths(shape)) {
+    auto lengths = [&](int64_t seq) {
+      return address(
+          stream.table(std::vector<int32_t>(shape.batch, int32_t(seq))));
+    };
+    pointers[SeqLen] = lengths(shape.seq);
+    pointers[KvSeqLen] = lengths(kvSeqOf(shape));
+  }
+  Plan &p = chosen[key];
+  if (!p.graph) {
+    const Offer &offer = offerOf(key, backward, shape, format);
+    if (offer.plans.empty())
+      throw Error(concat("cuDNN has no ", key, ": ", offer.reason));
+    p = choose(stream, key, offer.plans, pointers, workspace, workspaceBytes);
+  }
+  unsigned char *place = aligned(p, workspace, workspaceBytes);
+  if (!place)
+    place = stream.workspace<unsigned char>(p.bytes);
+  if (stream.planning())
+    return;
+  if (auto status = p.graph->enqueue(stream, p.index, pointers, place);
+      status.is_bad())
+    throw Error(concat("cuDNN's ", key, " failed: ", status.get_message()));
 }
-
-void *address(const void *p) { return const_cast<void *>(p); }
 
 } // namespace
 
@@ -223,9 +364,12 @@ void startAttention() { handle(); }
 
 std::string attention_version() { return std::to_string(cudnnGetVersion()); }
 
-bool has_attention(const AttentionShape &s, Format format) {
-  return (format == Format::bf16 || format == Format::f16) &&
-         s.head_dim % 8 == 0 && s.head_dim <= 128;
+bool has_attention(const AttentionShape &shape, Format format) {
+  return has(/*backward=*/false, shape, format);
+}
+
+bool has_attention_backward(const AttentionShape &shape, Format format) {
+  return has(/*backward=*/true, shape, format);
 }
 
 void attention(const Stream &stream, const AttentionShape &shape, Format format,
@@ -242,7 +386,7 @@ void attention_backward(const Stream &stream, const AttentionShape &shape,
                         void *workspace, uint64_t workspaceBytes) {
   AttentionShape s = shape;
   s.batch /= s.parts;
-  const int64_t kv_seq = s.kv_seq ? s.kv_seq : s.seq;
+  const int64_t kv_seq = kvSeqOf(s);
   for (int64_t part = 0; part < s.parts; ++part) {
     const int64_t first = part * s.batch;
     // Rows of 16-bit numbers.
@@ -267,7 +411,14 @@ void attention_backward(const Stream &stream, const AttentionShape &shape,
 
 std::string attention_version() { return "none"; }
 void startAttention() {}
-bool has_attention(const AttentionShape &, Format) { return false; }
+bool has_attention(const AttentionShape &, Format format) {
+  static bool told = false;
+  if (format != Format::f32 && !std::exchange(told, true))
+    std::fprintf(stderr, "note: fp8c was built without cuDNN: plain kernels do "
+                         "attention, slowly\n");
+  return false;
+}
+bool has_attention_backward(const AttentionShape &, Format) { return false; }
 void attention(const Stream &, const AttentionShape &, Format, const void *,
                const void *, const void *, void *, float *) {}
 void attention_backward(const Stream &, const AttentionShape &, Format,

@@ -56,6 +56,59 @@ std::string unusablePlans(const std::string &path) {
                 "last bits");
 }
 
+/// Asks a function for a mark at every op, as long as this lives.
+struct OpMarks {
+  explicit OpMarks(CudaContext &context) : context(context) {
+    context.profile = &marks;
+  }
+  ~OpMarks() {
+    context.profile = nullptr;
+    for (const OpMark &mark : marks)
+      cudaEventDestroy(mark.event);
+  }
+  OpMarks(const OpMarks &) = delete;
+  OpMarks &operator=(const OpMarks &) = delete;
+
+  std::vector<OpMark> marks;
+
+private:
+  CudaContext &context;
+};
+
+/// Whether a captured copy would read or write memory of the host, which
+/// nobody promises to keep until the graph is launched.
+bool touchesHost(cudaGraphNode_t node) {
+  cudaGraphNodeType type;
+  checkCuda(cudaGraphNodeGetType(node, &type), "cannot read a graph");
+  if (type != cudaGraphNodeTypeMemcpy)
+    return false;
+  cudaMemcpy3DParms copy;
+  checkCuda(cudaGraphMemcpyNodeGetParams(node, &copy), "cannot read a graph");
+  auto isHost = [](const cudaPitchedPtr &pointer, cudaArray_t array) {
+    cudaPointerAttributes attributes;
+    if (array || !pointer.ptr)
+      return false;
+    checkCuda(cudaPointerGetAttributes(&attributes, pointer.ptr),
+              "cannot ask about a pointer");
+    return attributes.type != cudaMemoryTypeDevice;
+  };
+  return isHost(copy.srcPtr, copy.srcArray) ||
+         isHost(copy.dstPtr, copy.dstArray);
+}
+
+void refuseHostMemory(cudaGraph_t graph) {
+  size_t count = 0;
+  checkCuda(cudaGraphGetNodes(graph, nullptr, &count), "cannot read a graph");
+  std::vector<cudaGraphNode_t> nodes(count);
+  checkCuda(cudaGraphGetNodes(graph, nodes.data(), &count),
+            "cannot read a graph");
+  if (std::any_of(nodes.begin(), nodes.end(), touchesHost))
+    throw Error("a library call copies from or to the host inside a function, "
+                "which is replayed when that memory is gone",
+                "this is a fault of fp8c or of the installed cuDNN or "
+                "cuBLASLt: please report it with the versions");
+}
+
 class CudaDevice final : public Device {
 public:
   CudaDevice();
@@ -196,9 +249,9 @@ unsigned char *CudaDevice::allocate(uint64_t bytes, const std::string &what) {
                        " free of ", bytesText(total)),
                 "compile with a smaller --batch, or with --recompute");
   }
-  checkCuda(cudaMemset(base, 0, bytes), "cannot clear memory");
   blocks.push_back({static_cast<unsigned char *>(base), bytes});
-  return static_cast<unsigned char *>(base);
+  fill(blocks.back().first, 0, bytes);
+  return blocks.back().first;
 }
 
 std::string CudaDevice::describe() const {
@@ -264,17 +317,22 @@ void CudaDevice::capture(Fp8cFunction function, Prepared &state) {
       cudaStreamBeginCapture(context.stream, cudaStreamCaptureModeThreadLocal),
       "cannot capture");
   cudaGraph_t graph = nullptr;
+  auto end = [&] { return cudaStreamEndCapture(context.stream, &graph); };
   try {
     enqueue(function, state);
+    checkCuda(end(), "cannot capture");
+    refuseHostMemory(graph);
+    checkCuda(
+        cudaGraphInstantiate(&state.graphs[state.call.accumulate], graph, 0),
+        "cannot make a graph of the function");
   } catch (...) {
-    cudaStreamEndCapture(context.stream, &graph);
+    if (!graph)
+      end();
+    if (graph)
+      cudaGraphDestroy(graph);
     throw;
   }
-  checkCuda(cudaStreamEndCapture(context.stream, &graph), "cannot capture");
-  cudaError_t status =
-      cudaGraphInstantiate(&state.graphs[state.call.accumulate], graph, 0);
   cudaGraphDestroy(graph);
-  checkCuda(status, "cannot make a graph of the function");
 }
 
 CudaDevice::Prepared &CudaDevice::prepare(Fp8cFunction function,
@@ -312,20 +370,19 @@ CudaDevice::Prepared &CudaDevice::prepare(Fp8cFunction function,
 
 void CudaDevice::runProfiled(const std::string &name, Fp8cFunction function,
                              Prepared &state) {
-  std::vector<OpMark> marks;
-  context.profile = &marks;
+  OpMarks asked(context);
+  const std::vector<OpMark> &marks = asked.marks;
   enqueue(function, state);
   Stream(&state.call).op("end");
-  context.profile = nullptr;
   checkCuda(cudaStreamSynchronize(context.stream), "a function failed");
   for (size_t i = 0; i + 1 < marks.size(); ++i) {
     float start = 0, ms = 0;
-    cudaEventElapsedTime(&start, marks[0].event, marks[i].event);
-    cudaEventElapsedTime(&ms, marks[i].event, marks[i + 1].event);
+    checkCuda(cudaEventElapsedTime(&start, marks[0].event, marks[i].event),
+              "cannot time an op");
+    checkCuda(cudaEventElapsedTime(&ms, marks[i].event, marks[i + 1].event),
+              "cannot time an op");
     profile.push_back({name, marks[i].name, start, ms});
   }
-  for (const OpMark &mark : marks)
-    cudaEventDestroy(mark.event);
 }
 
 void CudaDevice::run(const std::string &name, Fp8cFunction function,

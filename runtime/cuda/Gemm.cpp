@@ -16,6 +16,7 @@
 
 #include <cublasLt.h>
 
+#include <initializer_list>
 #include <memory>
 #include <sstream>
 #include <vector>
@@ -97,11 +98,13 @@ Owned<cublasLtMatrixLayout_t> layout(Format format, int64_t rows, int64_t cols,
   Owned<cublasLtMatrixLayout_t> result(raw);
   if (batch > 1) {
     const int32_t count = int32_t(batch);
-    cublasLtMatrixLayoutSetAttribute(raw, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT,
-                                     &count, sizeof count);
-    cublasLtMatrixLayoutSetAttribute(
-        raw, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride,
-        sizeof stride);
+    checkLt(cublasLtMatrixLayoutSetAttribute(
+                raw, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof count),
+            "describe a matrix");
+    checkLt(cublasLtMatrixLayoutSetAttribute(
+                raw, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride,
+                sizeof stride),
+            "describe a matrix");
   }
   return result;
 }
@@ -173,15 +176,20 @@ Problem describe(const GemmShape &s, Format a_format, const void *a,
   return p;
 }
 
+/// The longest access and the strictest address of the copy engine have 16
+/// bytes: where all operands are aligned so, any algorithm runs.
+constexpr uint32_t enoughAlignment = 16;
+
 /// What plans are kept under, and errors call the product.
 std::string keyOf(const GemmShape &s, Format a, Format b, Format c,
-                  bool accumulate, bool bias) {
+                  bool accumulate, bool bias, uint32_t alignment) {
   std::ostringstream text;
   text << s.m << "x" << s.n << "x" << s.k << " " << (s.transpose_b ? "T" : "N")
        << (s.transpose_a ? "T" : "N") << " " << nameOf(a) << "*" << nameOf(b)
        << "->" << nameOf(c);
   if (s.batch > 1)
-    text << " batch " << s.batch;
+    text << " batch " << s.batch << " strides " << s.stride_a << ","
+         << s.stride_b << "," << s.stride_c;
   if (accumulate)
     text << " +=";
   if (bias)
@@ -192,31 +200,53 @@ std::string keyOf(const GemmShape &s, Format a, Format b, Format c,
          << nameOf(s.granularity_b);
   if (isFP8(a) && s.fast_accum)
     text << " fast";
+  if (alignment < enoughAlignment)
+    text << " aligned " << alignment;
   return text.str();
+}
+
+/// The most bytes, of 16, that all of some addresses are multiples of.
+uint32_t alignmentOf(std::initializer_list<const void *> pointers) {
+  uintptr_t bits = enoughAlignment;
+  for (const void *pointer : pointers)
+    bits |= reinterpret_cast<uintptr_t>(pointer);
+  return uint32_t(bits & -bits);
 }
 
 /// The algorithms that cuBLASLt proposes, most promising first. Those that add
 /// partial sums in whatever order they come are left out.
 std::vector<cublasLtMatmulHeuristicResult_t>
-propose(cublasLtHandle_t handle, const Problem &p, int most) {
+propose(cublasLtHandle_t handle, const Problem &p, uint32_t alignment,
+        const std::string &key, int most) {
   cublasLtMatmulPreference_t raw;
   checkLt(cublasLtMatmulPreferenceCreate(&raw), "plan a product");
   Owned<cublasLtMatmulPreference_t> preference(raw);
   uint64_t bytes = min_workspace_bytes;
   uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_MASK &
                      ~uint32_t(CUBLASLT_REDUCTION_SCHEME_INPLACE);
-  cublasLtMatmulPreferenceSetAttribute(
-      raw, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &bytes, sizeof bytes);
-  cublasLtMatmulPreferenceSetAttribute(
-      raw, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &schemes,
-      sizeof schemes);
+  auto prefer = [&](cublasLtMatmulPreferenceAttributes_t attribute,
+                    const auto &value) {
+    checkLt(cublasLtMatmulPreferenceSetAttribute(raw, attribute, &value,
+                                                 sizeof value),
+            "plan a product");
+  };
+  prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, bytes);
+  prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, schemes);
+  if (alignment < enoughAlignment)
+    for (auto attribute : {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES,
+                           CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
+                           CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES,
+                           CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES})
+      prefer(attribute, alignment);
   std::vector<cublasLtMatmulHeuristicResult_t> results(most);
   int found = 0;
-  if (cublasLtMatmulAlgoGetHeuristic(handle, p.desc.get(), p.first.get(),
-                                     p.second.get(), p.result.get(),
-                                     p.result.get(), raw, most, results.data(),
-                                     &found) != CUBLAS_STATUS_SUCCESS)
-    found = 0;
+  cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
+      handle, p.desc.get(), p.first.get(), p.second.get(), p.result.get(),
+      p.result.get(), raw, most, results.data(), &found);
+  // Both are its words for a product that it has no kernel for.
+  if (status != CUBLAS_STATUS_NOT_SUPPORTED &&
+      status != CUBLAS_STATUS_INVALID_VALUE)
+    checkLt(status, "plan the product " + key);
   results.resize(found);
   return results;
 }
@@ -247,8 +277,8 @@ cublasLtMatmulAlgo_t algorithmOf(const std::string &text) {
 /// The fastest algorithm for a product, which may overwrite `into`.
 cublasLtMatmulAlgo_t choose(cublasLtHandle_t handle, const Problem &p,
                             void *into, const Stream &stream,
-                            const std::string &key) {
-  const auto proposed = propose(handle, p, 16);
+                            uint32_t alignment, const std::string &key) {
+  const auto proposed = propose(handle, p, alignment, key, 16);
   const int chosen = fastestOf(stream, int(proposed.size()), [&](int i) {
     return p.run(handle, into, proposed[i].algo, stream) ==
            CUBLAS_STATUS_SUCCESS;
@@ -276,8 +306,9 @@ void gemm(const Stream &stream, const GemmShape &shape, Format a_format,
           const void *a, Format b_format, const void *b, Format c_format,
           void *c, bool accumulate, const float *scale_inv_a,
           const float *scale_inv_b, const void *bias) {
+  const uint32_t alignment = alignmentOf({a, b, c, bias});
   const std::string key =
-      keyOf(shape, a_format, b_format, c_format, accumulate, bias);
+      keyOf(shape, a_format, b_format, c_format, accumulate, bias, alignment);
   if (isFP8(a_format) && (shape.transpose_a || !shape.transpose_b))
     throw Error("FP8 product " + key +
                     ": this GPU multiplies FP8 only if both operands have "
@@ -299,12 +330,14 @@ void gemm(const Stream &stream, const GemmShape &shape, Format a_format,
   // Gradients, which are variables, must not change in the trial.
   constexpr int64_t largest_gradient = int64_t(2) << 30;
   const int64_t bytes = shape.batch * shape.m * shape.n * 4;
-  void *into = c;
-  if (accumulate || (c_format == Format::f32 && bytes <= largest_gradient))
-    check(cudaMalloc(&into, bytes), "no memory to plan a product");
-  Plans::get().add(key, textOf(choose(handle(), p, into, stream, key)));
-  if (into != c)
-    cudaFree(into);
+  void *own = nullptr, *into = c;
+  if (accumulate || (c_format == Format::f32 && bytes <= largest_gradient)) {
+    check(cudaMalloc(&own, bytes + alignment), "no memory to plan a product");
+    into = static_cast<unsigned char *>(own) + alignment % enoughAlignment;
+  }
+  Plans::get().add(key,
+                   textOf(choose(handle(), p, into, stream, alignment, key)));
+  cudaFree(own);
 }
 
 } // namespace fp8c::library

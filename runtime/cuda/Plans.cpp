@@ -45,13 +45,13 @@ float timeOf(const Stream &stream, int runs, const std::function<bool()> &run) {
   check(cudaEventCreate(&stop), "cannot make an event");
   float best = std::numeric_limits<float>::infinity();
   for (int i = 0; i <= runs; ++i) {
-    cudaEventRecord(start, stream.handle());
+    check(cudaEventRecord(start, stream.handle()), "cannot record an event");
     if (!run())
       break;
-    cudaEventRecord(stop, stream.handle());
+    check(cudaEventRecord(stop, stream.handle()), "cannot record an event");
     check(cudaEventSynchronize(stop), "a library call failed");
     float ms = 0;
-    cudaEventElapsedTime(&ms, start, stop);
+    check(cudaEventElapsedTime(&ms, start, stop), "cannot time a call");
     if (i > 0) // the first loads code
       best = std::min(best, ms);
   }

@@ -89,3 +89,20 @@ module {
     return
   }
 }
+
+// -----
+
+// Heads of 256 go through cuDNN on Hopper, and elsewhere not: its backward pass ends at 128.
+
+// CHECK: exec.alloc {{.*}}memref<17825792xi8>
+// SM89-NOT: exec.alloc
+module {
+  func.func @micro(%x: memref<2x1000x1024xbf16>, %lse: memref<2x4x1000xf32>, %dx: memref<2x1000x1024xbf16>) {
+    // expected-warning @+1 {{cuDNN has no attention for this shape on sm_89 (heads of 256 are wider than 128): plain kernels do it, slowly}}
+    exec.call "attention_backward" ins(%x, %x, %x, %x, %x, %lse : memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>,
+        memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x4x1000xf32>)
+      outs(%dx, %dx, %dx : memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>)
+      {batch = 2 : i64, head_dim = 256 : i64, heads = 4 : i64, kv_heads = 4 : i64, kv_seq = 1000 : i64, seq = 1000 : i64}
+    return
+  }
+}

@@ -86,6 +86,7 @@ static int compile(const CompileArguments &args) {
   options.forwardOnly = args.forwardOnly;
   options.exposeOperands = args.exposeOperands;
   options.target = args.target;
+  options.gpu = args.gpu;
   options.oneMicroBatch = args.microBatches == 1;
   options.recompute = args.recompute;
   if (!args.fp8Layouts.empty())

@@ -23,6 +23,7 @@ def PlanWorkspace : Pass<"exec-plan-workspace", "::mlir::ModuleOp"> {
   let description = [{
     cuDNN's deterministic `attention_backward` writes the gradients of all scores out (2 · batch · heads · seq · kv_seq bytes, and f32 sums of rows): each
     such call gets one more output, a buffer of bytes. `exec-plan-memory`, which comes later, places it where the arena has room at that time.
+    A warning tells of the first attention in 16 bits that cuDNN has nothing for on `gpu`: plain kernels do it.
     Where it would take more than `max-scratch-bytes` the call is done for `parts` of the batch, one after the other, which gives the same bits.
     All other calls share one workspace outside the arena, as large as the largest asks for. The module's `exec.workspace_bytes`
     is that size as far as it is known beforehand: what the runtime has for cuBLASLt (32 MiB), the sort and the partial sums of
@@ -30,7 +31,8 @@ def PlanWorkspace : Pass<"exec-plan-workspace", "::mlir::ModuleOp"> {
     takes the shared workspace, enlarged; `fp8c-run train` tells what was planned and what was taken.
   }];
   let options = [
-    Option<"maxScratchBytes", "max-scratch-bytes", "int64_t", "0", "Most scratch of a call in bytes, as far as parts of its batch allow; 0: no limit">
+    Option<"maxScratchBytes", "max-scratch-bytes", "int64_t", "0", "Most scratch of a call in bytes, as far as parts of its batch allow; 0: no limit">,
+    Option<"gpu", "gpu", "std::string", "\"sm_90\"", "The GPU, as nvcc calls it">
   ];
 }
 

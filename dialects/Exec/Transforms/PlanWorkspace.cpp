@@ -3,6 +3,7 @@
 #include "Exec/IR/Exec.h"
 #include "Exec/Transforms/Passes.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
 using namespace fp8c;
@@ -57,12 +58,27 @@ static int64_t getAttentionParts(exec::CallOp call, int64_t most) {
   return parts;
 }
 
-/// As library::has_attention() in runtime/cuda/Attention.cpp: all other
-/// attention has kernels of its own, without a workspace.
-static bool takesCudnn(exec::CallOp call) {
-  Type type = cast<MemRefType>(call.getInputs()[0].getType()).getElementType();
+/// What cuDNN has no attention for, or nothing, as far as is known without it:
+/// the runtime asks it (runtime/cuda/Attention.cpp). All other attention has
+/// kernels of its own, without scratch. f32 is not asked of cuDNN.
+static std::string getCudnnObstacle(exec::CallOp call, bool backward,
+                                    StringRef gpu) {
   int64_t headDim = getNumber(call, "head_dim");
-  return (type.isBF16() || type.isF16()) && headDim % 8 == 0 && headDim <= 128;
+  // cuDNN's support matrix: on Hopper both directions up to 256, elsewhere the
+  // backward pass up to 128.
+  int64_t widest = gpu.starts_with("sm_90") || !backward ? 256 : 128;
+  if (headDim % 8 != 0)
+    return llvm::formatv("heads of {0} are no multiple of 8", headDim);
+  if (headDim > widest)
+    return llvm::formatv("heads of {0} are wider than {1}", headDim, widest);
+  if (backward && getNumber(call, "seq") == 1 && getNumber(call, "kv_seq") == 1)
+    return "there is one token";
+  return "";
+}
+
+static bool isHalf(exec::CallOp call) {
+  Type type = cast<MemRefType>(call.getInputs()[0].getType()).getElementType();
+  return type.isBF16() || type.isF16();
 }
 
 /// Gives the call a buffer that lives as long as it runs.
@@ -81,20 +97,33 @@ struct PlanWorkspace : exec::impl::PlanWorkspaceBase<PlanWorkspace> {
   using Base::Base;
   void runOnOperation() override {
     int64_t shared = kLeast;
+    bool told = false;
     getOperation().walk([&](exec::CallOp call) {
       if (call.getCallee() == "embedding_backward")
         shared = std::max(shared, getEmbeddingBackwardBytes(call));
-      if (call.getCallee() != "attention_backward" || !takesCudnn(call))
+      bool backward = call.getCallee() == "attention_backward";
+      if ((!backward && call.getCallee() != "attention") || !isHalf(call))
         return;
-      int64_t parts = maxScratchBytes ? getAttentionParts(call, maxScratchBytes)
-                                      : int64_t(1);
-      if (parts > 1)
-        call->setAttr("parts", Builder(call).getI64IntegerAttr(parts));
-      addScratch(call, getAttentionBackwardBytes(
-                           call, getNumber(call, "batch") / parts));
+      std::string obstacle = getCudnnObstacle(call, backward, gpu);
+      if (obstacle.empty() && backward)
+        planAttention(call);
+      if (!obstacle.empty() && !std::exchange(told, true))
+        emitWarning(call.getLoc())
+            << "cuDNN has no attention for this shape on " << gpu << " ("
+            << obstacle << "): plain kernels do it, slowly";
     });
     getOperation()->setAttr(kWorkspaceAttr,
                             Builder(&getContext()).getI64IntegerAttr(shared));
+  }
+
+private:
+  void planAttention(exec::CallOp call) {
+    int64_t parts =
+        maxScratchBytes ? getAttentionParts(call, maxScratchBytes) : int64_t(1);
+    if (parts > 1)
+      call->setAttr("parts", Builder(call).getI64IntegerAttr(parts));
+    addScratch(call, getAttentionBackwardBytes(call, getNumber(call, "batch") /
+                                                         parts));
   }
 };
 } // namespace

@@ -8,16 +8,39 @@
 namespace fp8c {
 namespace detail {
 
+/// Lets a kernel have more shared memory than the 48 KiB that every kernel may
+/// have, its static arrays included.
+inline void allow_shared(const void *kernel, size_t dynamic) {
+  if (!dynamic)
+    return;
+  cudaFuncAttributes attributes;
+  check(cudaFuncGetAttributes(&attributes, kernel),
+        "cannot ask about a kernel");
+  if (attributes.sharedSizeBytes + dynamic <= 48 * 1024)
+    return;
+  int device = 0, most = 0;
+  check(cudaGetDevice(&device), "no device");
+  check(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin,
+                               device),
+        "cannot ask about the device");
+  if (attributes.sharedSizeBytes + dynamic > size_t(most))
+    throw std::runtime_error(
+        "a kernel needs " +
+        std::to_string(attributes.sharedSizeBytes + dynamic) +
+        " bytes of shared memory, but a block of this GPU has at most " +
+        std::to_string(most) + ": compile for this GPU with --gpu");
+  check(cudaFuncSetAttribute(
+            kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(dynamic)),
+        "cannot have so much shared memory");
+}
+
 /// Enqueues `kernel` with `shared` bytes of dynamic shared memory.
 template <class... Params, class... Args>
 void launch(const Stream &stream, void (*kernel)(Params...), dim3 grid,
             dim3 block, size_t shared, Args... args) {
   if (stream.planning())
     return;
-  if (shared > 48 * 1024)
-    check(cudaFuncSetAttribute(
-              kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared)),
-          "cannot have so much shared memory");
+  allow_shared(reinterpret_cast<const void *>(kernel), shared);
   kernel<<<grid, block, shared, stream.handle()>>>(args...);
   check(cudaGetLastError(), "cannot launch a kernel");
 }

@@ -51,8 +51,10 @@ void gemm(const Stream &stream, const GemmShape &shape, Format a_format,
           void *c, bool accumulate, const float *scale_inv_a,
           const float *scale_inv_b, const void *bias);
 
-/// Whether cuDNN does this attention on this device: bf16 or f16.
+/// Whether cuDNN does this attention on this device: bf16 or f16. The first no
+/// of a process is told on stderr, with the reason.
 bool has_attention(const AttentionShape &shape, Format format);
+bool has_attention_backward(const AttentionShape &shape, Format format);
 
 /// cuDNN's version, or "none".
 std::string attention_version();
