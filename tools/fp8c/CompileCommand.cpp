@@ -13,6 +13,7 @@
 #include "Import/ONNX/ImportONNX.h"
 #include "Pipelines/MemoryLimit.h"
 #include "Pipelines/Pipelines.h"
+#include "ProductSummary.h"
 #include "Target/CPU/BuildCPU.h"
 #include "Target/CUDA/BuildCUDA.h"
 #include "Target/Common/SourcePrinter.h"
@@ -40,7 +41,7 @@ struct CompileArguments {
   int64_t maxScratch = 0;
   uint64_t memoryLimit = 0;
   bool forwardOnly = false, exposeOperands = false, remarks = false,
-       saysRecompute = false;
+       requireFP8 = false, saysRecompute = false;
 };
 } // namespace
 
@@ -52,6 +53,16 @@ static std::string getRuntimeInclude() {
   llvm::sys::path::append(installed, "..", "include", "fp8c-runtime");
   return llvm::sys::fs::is_directory(installed) ? installed.str().str()
                                                 : FP8C_RUNTIME_SOURCE;
+}
+
+static LogicalResult build(ModuleOp module, const CompileArguments &args) {
+  if (args.target == "cuda")
+    return target::buildCUDA(
+        module, args.output,
+        {getRuntimeInclude(), args.cudaCompiler, args.gpu});
+  return target::buildCPU(
+      module, args.output,
+      {getRuntimeInclude(), args.hostCompiler, args.hostOpt});
 }
 
 static int compile(const CompileArguments &args) {
@@ -111,6 +122,9 @@ static int compile(const CompileArguments &args) {
   buildPipeline(passes, options, stage);
   if (failed(passes.run(*module)))
     return 1;
+  bool hasFormats = stage != Stage::train && stage != Stage::grad;
+  if (args.requireFP8 && hasFormats && failed(requireFP8(*module, args.model)))
+    return 1;
 
   if (args.emit == "source")
     return failed(target::printSource(*module, target::getTarget(args.target),
@@ -119,13 +133,11 @@ static int compile(const CompileArguments &args) {
     module->print(llvm::outs());
     return 0;
   }
-  if (args.target == "cuda")
-    return failed(
-        target::buildCUDA(*module, args.output,
-                          {getRuntimeInclude(), args.cudaCompiler, args.gpu}));
-  return failed(
-      target::buildCPU(*module, args.output,
-                       {getRuntimeInclude(), args.hostCompiler, args.hostOpt}));
+  if (failed(build(*module, args)))
+    return 1;
+  if (std::string summary = getProductSummary(*module); !summary.empty())
+    llvm::outs() << args.output << ": " << summary << "\n";
+  return 0;
 }
 
 void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
@@ -233,6 +245,8 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
                  "fp8c-run profile measures it, fp8c-run train --watch-every "
                  "watches it")
       ->excludes(forwardOnly);
+  command->add_flag("--require-fp8", args->requireFP8,
+                    "Fail if a product that the recipe wants in FP8 cannot be");
   command->add_flag("--remarks", args->remarks,
                     "Tell of every decision a pass remarks on");
   command

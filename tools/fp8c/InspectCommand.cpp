@@ -14,6 +14,7 @@
 #include "Diagnostics.h"
 #include "Exec/IR/Exec.h"
 #include "Pipelines/Pipelines.h"
+#include "ProductSummary.h"
 #include "Roofline.h"
 #include "Train/IR/Precision.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -179,6 +180,8 @@ static int inspect(const InspectArguments &args) {
       printContractions(function, llvm::outs());
       break;
     }
+  if (std::string summary = getProductSummary(*module); !summary.empty())
+    llvm::outs() << summary << "\n";
   return 0;
 }
 

@@ -14,6 +14,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/Support/Path.h"
+#include <map>
 
 using namespace mlir;
 using namespace fp8c;
@@ -80,11 +81,56 @@ private:
   std::string why;
 };
 
+/// What became of the products of the function that runs most.
+class ProductCounts {
+public:
+  explicit ProductCounts(ModuleOp module) {
+    for (StringRef name : {"micro", "forward"})
+      if (!counted)
+        counted = module.lookupSymbol<func::FuncOp>(name);
+  }
+
+  /// In FP8; or refused it; or in the format that the recipe asks for.
+  void add(Operation *op, bool isFP8, std::optional<std::string> obstacle,
+           FloatType wide) {
+    if (!counted || op->getParentOfType<func::FuncOp>() != counted)
+      return;
+    if (obstacle)
+      ++refused[*obstacle];
+    else if (isFP8)
+      ++fp8;
+    else
+      ++asked[nameOf(wide)];
+  }
+  /// Nothing is said of a module whose recipe asks for no FP8.
+  void attachTo(ModuleOp module) const {
+    if (!fp8 && refused.empty())
+      return;
+    Builder builder(module.getContext());
+    auto toAttr = [&](const std::map<std::string, int64_t> &counts) {
+      NamedAttrList entries;
+      for (auto &[reason, count] : counts)
+        entries.append(reason, builder.getI64IntegerAttr(count));
+      return builder.getDictionaryAttr(entries);
+    };
+    NamedAttrList entries;
+    entries.append(kProductsFP8Key, builder.getI64IntegerAttr(fp8));
+    entries.append(kProductsRefusedKey, toAttr(refused));
+    entries.append(kProductsAskedKey, toAttr(asked));
+    module->setAttr(kProductsAttr, builder.getDictionaryAttr(entries));
+  }
+
+private:
+  func::FuncOp counted;
+  int64_t fp8 = 0;
+  std::map<std::string, int64_t> refused, asked;
+};
+
 class Assigner {
 public:
   Assigner(ModuleOp module, const Recipe &recipe)
       : module(module), recipe(recipe), evaluator(recipe, countLayers(module)),
-        roles(module) {
+        roles(module), products(module) {
     module.walk([&](train::ReadOp read) {
       SmallVector<StringRef> &ops = usedBy[read.getVariableAttr().getAttr()];
       for (Operation *user : read->getUsers())
@@ -115,6 +161,7 @@ private:
   const Recipe &recipe;
   RecipeEvaluator evaluator;
   ValueRoles roles;
+  ProductCounts products;
   DenseMap<StringAttr, FloatType> storage;
   /// Ops that read each parameter.
   DenseMap<StringAttr, SmallVector<StringRef>> usedBy;
@@ -269,6 +316,7 @@ LogicalResult Assigner::assignOperands(FP8ContractionOpInterface op,
   }
 
   bool isFP8 = lhsFP8 && rhsFP8 && !obstacle;
+  products.add(op, isFP8, obstacle, lhs.format->value);
   if (!isFP8 && !ownsTypes)
     return success(); // another compiler's op
   for (auto [key, operand] :
@@ -373,6 +421,7 @@ LogicalResult Assigner::run() {
     return failure();
   module->setAttr("fp8.recipe",
                   StringAttr::get(module.getContext(), recipe.name));
+  products.attachTo(module);
   return evaluator.checkAllApplied();
 }
 

@@ -9,8 +9,24 @@
 
 namespace fp8c::fp8 {
 
+/// Attribute of the module: what became of the contractions of @micro, or of
+/// @forward where there is no @micro. A dictionary of how many are in FP8, how
+/// many the recipe asks for in FP8 in vain, by reason, and how many it asks for
+/// in another format, by format. Absent if the recipe asks for none in FP8.
+constexpr llvm::StringLiteral kProductsAttr = "fp8.products",
+                              kProductsFP8Key = "fp8",
+                              kProductsRefusedKey = "refused",
+                              kProductsAskedKey = "asked";
+
+/// The sizes that fp8-pad-products gives a product with operands of these
+/// granularities: multiples of 16, and a contracted size that is none becomes
+/// whole blocks. None where every size is a multiple, and where the op is not
+/// one that can be built anew.
+std::optional<GemmDims> getPaddedDims(FP8ContractionOpInterface op,
+                                      Granularity lhs, Granularity rhs);
+
 /// Why a contraction cannot become an `fp8.matmul`, whatever its FP8 formats,
-/// with operands of these granularities; none if it can.
+/// with operands of these granularities; none if it can, once it is padded.
 std::optional<std::string> getFP8Obstacle(FP8ContractionOpInterface op,
                                           Granularity lhs, Granularity rhs);
 

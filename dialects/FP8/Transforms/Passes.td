@@ -22,7 +22,8 @@ def AssignPrecision : Pass<"fp8-assign-precision", "::mlir::ModuleOp"> {
   let summary = "Give every variable, value and contraction operand a format, by a recipe";
   let description = [{
     Evaluates the recipe's rules in order, later ones winning, and writes the decision on each op as the discardable
-    attribute `precision`, with the rule that made it.
+    attribute `precision`, with the rule that made it. The module's attribute `fp8.products` counts what became of the
+    contractions of `@micro`.
   }];
   let options = [
     Option<"recipe", "recipe", "std::string", "\"fp8-delayed\"", "Name of a built-in recipe, or path of a recipe file">

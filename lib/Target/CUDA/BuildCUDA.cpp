@@ -2,15 +2,56 @@
 
 #include "Target/CUDA/BuildCUDA.h"
 
+#include "Exec/IR/Exec.h"
 #include "Target/Common/ProgramFolder.h"
+#include "kernels/common/shared_memory.h"
 #include "mlir/IR/Diagnostics.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace fp8c;
 using namespace fp8c::target;
 
+/// "sm_90" is compute capability 900 in the table.
+static int getCapability(StringRef architecture) {
+  int number = 0;
+  if (architecture.consume_front("sm_"))
+    (void)architecture.getAsInteger(10, number);
+  return number * 10;
+}
+
+/// Every kernel's whole rows must fit into the GPU's shared memory. Others
+/// choose a size that does.
+static LogicalResult checkSharedMemory(ModuleOp module,
+                                       StringRef architecture) {
+  int64_t available = launch_shared_bytes(getCapability(architecture));
+  SymbolTable symbols(module);
+  WalkResult result = module.walk([&](exec::LaunchOp launch) {
+    auto kernel = symbols.lookup<exec::KernelOp>(launch.getKernel());
+    exec::AcrossRows across = exec::getAcrossRows(kernel);
+    if (!across || exec::isElementwise(kernel))
+      return WalkResult::advance();
+    int64_t bytes = rows_tiled_bytes(launch.getCols(), across.transposedCopies,
+                                     available);
+    if (bytes <= available)
+      return WalkResult::advance();
+    InFlightDiagnostic diag = emitError(launch.getLoc());
+    diag << "the kernel @" << launch.getKernel() << " works on whole rows of "
+         << launch.getCols() << " elements, which take "
+         << llvm::divideCeil(bytes, 1024) << " KiB of shared memory; "
+         << architecture << " has " << available / 1024 << " KiB for it";
+    diag.attachNote() << "compile for another GPU with --gpu, or with a recipe "
+                         "that keeps fewer FP8 copies, as bf16, and with "
+                         "--sum-rows 0";
+    return WalkResult::interrupt();
+  });
+  return failure(result.wasInterrupted());
+}
+
 LogicalResult fp8c::target::buildCUDA(ModuleOp module, StringRef path,
                                       const CUDABuildOptions &options) {
+  if (failed(checkSharedMemory(module, options.architecture)))
+    return failure();
   auto compile = [&](StringRef source, StringRef library,
                      const std::string &log) -> LogicalResult {
     std::optional<std::string> compiler = findCompiler(options.compiler);

@@ -44,7 +44,9 @@ static __global__ void mean_loss_kernel(const float *losses,
     *inv_count = *count ? 1.0f / float(*count) : 0.0f;
 }
 
-inline constexpr uint64_t loss_shared_bytes = 110 * 1024; ///< two blocks fit
+/// Two blocks fit into a multiprocessor of Hopper.
+inline constexpr int64_t loss_shared_bytes =
+    max_launch_bytes < 110 * 1024 ? max_launch_bytes : 110 * 1024;
 
 /// Loss and gradient of a row; it is read from memory once if it fits into
 /// shared memory (`Keep`).
@@ -196,7 +198,7 @@ void cross_entropy_fused(const Stream &stream, const T *logits,
                            dlogits, rows, classes, ignore_index);
       return;
     }
-  const uint64_t bytes = classes * sizeof(T);
+  const int64_t bytes = classes * int64_t(sizeof(T));
   const bool keep = bytes <= loss_shared_bytes;
   const auto kernel =
       classes % pack_size ? cross_entropy_fused_kernel<1, false, T, Out>

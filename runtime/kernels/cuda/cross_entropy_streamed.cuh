@@ -24,12 +24,9 @@ constexpr bool has_bulk_copies = true;
 constexpr bool has_bulk_copies = false;
 #endif
 
-/// Shared memory that a block can have besides what kernels declare.
-constexpr int64_t stream_shared_bytes = 224 * 1024;
-
 template <class T> bool can_stream(int64_t classes) {
   return has_bulk_copies && classes % pack_size == 0 &&
-         2 * classes * int64_t(sizeof(T)) <= stream_shared_bytes;
+         2 * classes * int64_t(sizeof(T)) <= max_launch_bytes;
 }
 
 struct StreamBarriers {

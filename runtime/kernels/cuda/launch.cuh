@@ -3,10 +3,27 @@
 #ifndef FP8C_KERNELS_CUDA_LAUNCH_CUH
 #define FP8C_KERNELS_CUDA_LAUNCH_CUH
 
+#include "kernels/common/shared_memory.h"
 #include "kernels/cuda/stream.h"
 
 namespace fp8c {
 namespace detail {
+
+/// Bytes of shared memory that launches can ask for, on every GPU that the
+/// source is compiled for.
+constexpr int64_t least_launch_bytes() {
+#ifdef __CUDA_ARCH_LIST__
+  constexpr int capabilities[] = {__CUDA_ARCH_LIST__};
+#else
+  constexpr int capabilities[] = {900};
+#endif
+  int64_t least = launch_shared_bytes(capabilities[0]);
+  for (int capability : capabilities)
+    if (launch_shared_bytes(capability) < least)
+      least = launch_shared_bytes(capability);
+  return least;
+}
+inline constexpr int64_t max_launch_bytes = least_launch_bytes();
 
 /// Lets a kernel have more shared memory than the 48 KiB that every kernel may
 /// have, its static arrays included.

@@ -21,12 +21,6 @@
 namespace fp8c {
 namespace detail {
 
-/// Rows whose codes gather in shared memory at a time: a sector of a column, or
-/// half of one where that does not fit, which takes twice as long (measured on
-/// H100 at 1,600 columns).
-template <int Cols, int Copies>
-constexpr int gathered_rows = Cols *Copies <= 6400 ? 32 : 16;
-
 /// Threads that work on a row, one step each where 16 warps suffice. Sums of
 /// several steps would take so many registers that few warps fit (at 768
 /// columns and three sums 219, one block of 256 threads).
@@ -55,8 +49,8 @@ template <int Copies, int Team, int Teams> struct BlockNotes {
 
 /// One row, worked on by a team.
 template <int Cols, int Copies, int Team, int Teams> struct TileRow {
-  static constexpr int N = pack_size, pitch = tile_pitch(Cols);
-  static constexpr int height = gathered_rows<Cols, Copies>;
+  static constexpr int N = pack_size, pitch = int(tile_pitch(Cols));
+  static constexpr int height = gathered_rows(Cols, Copies, max_launch_bytes);
   static constexpr int stride = N * Team;
   static constexpr int trips = (Cols + stride - 1) / stride;
   static constexpr int64_t cols = Cols;
@@ -208,10 +202,11 @@ void rows_tiled(const Stream &stream, const K &k, int64_t rows) {
   static_assert(BlockRows % 32 == 0, "rows gather by 16 or 32");
   static_assert(Cols % pack_size == 0, "tiles are made of packs");
   constexpr int team = row_team<Cols>(), teams = row_teams<Cols>;
-  constexpr int codes = Copies * gathered_rows<Cols, Copies> * tile_pitch(Cols);
-  constexpr int sums = Cols * int(sizeof(float));
-  constexpr int bytes = codes > sums ? codes : sums;
-  static_assert(bytes <= 220 * 1024, "more than shared memory holds");
+  constexpr int64_t bytes = rows_tiled_bytes(Cols, Copies, max_launch_bytes);
+  static_assert(bytes <= max_launch_bytes, "more than shared memory holds");
+  static_assert(sizeof(BlockNotes<Copies, team, teams>) <=
+                    declared_shared_bytes,
+                "the table of shared memory counts on less");
   check_tile(Copies, rows, Cols);
   launch(stream, rows_tiled_kernel<Cols, Copies, BlockRows, team, teams, K>,
          blocks_for(rows, BlockRows), team * teams, bytes, k, rows);

@@ -16,10 +16,6 @@
 namespace fp8c {
 namespace detail {
 
-/// Bytes from one row of a tile's codes to the next: columns of neighbouring
-/// rows lie in different banks.
-constexpr int tile_pitch(int cols) { return cols + 4; }
-
 /// An index that knows in which step of the team it comes.
 struct TileIndex : Index<pack_size> {
   int trip;

@@ -28,7 +28,7 @@ constexpr int tile_cols = warp_size * pack_size;
 
 /// Shared memory of a block, and what its threads note for the tile's end.
 template <int Copies, int Rows> struct TileStorage {
-  static constexpr int pitch = tile_pitch(tile_cols);
+  static constexpr int pitch = int(tile_pitch(tile_cols));
   union {
     unsigned char codes[Copies ? Copies : 1][Rows * pitch];
     float sums[tile_cols];
