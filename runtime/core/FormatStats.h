@@ -5,18 +5,12 @@
 
 #include "core/DataType.h"
 #include "core/Json.h"
+#include "core/Manifest.h"
 
 #include <string>
 #include <vector>
 
 namespace fp8c::runtime {
-
-/// A tensor as a matrix: its last dimension by all others.
-struct MatrixView {
-  const float *values;
-  const float *before; ///< the values one step ago; null: not known
-  int64_t rows, cols;
-};
 
 /// Which part of a matrix has a scale of its own: tiles of `rows` x `cols`, 0
 /// being all of them; smaller ones at the ends.
@@ -31,18 +25,28 @@ const std::vector<Granularity> &granularities();
 
 /// One format's errors, summed over all that was measured. A scale is the power
 /// of two that the tile's amax calls for.
+///
+/// An element underflows if what storing it does to it is expected to be at
+/// least as large as it is: E[(q - x)^2] >= x^2. Below the smallest number d of
+/// a format nearest rounding makes that |x| <= d/2. Stochastic rounding gives d
+/// with probability |x|/d, else 0: E[(q - x)^2] = |x| (d - |x|), and the limit
+/// is d/2 again. Of what is kept as a square root, x is the root.
 struct FormatStats {
   uint64_t nonzero = 0, zeros = 0, beyond = 0, changed = 0, lost = 0;
+  /// That have elements which are not zero; of which more than half underflow.
+  uint64_t rows = 0, lostRows = 0, columns = 0, lostColumns = 0;
+  uint64_t nonfinite = 0;
+  float amax = 0; ///< the largest magnitude that is finite
   double signal = 0, noise = 0;
 
-  /// Share of the elements that are not zero but become 0.
+  /// Share of the elements that are not zero but underflow.
   double underflow() const { return share(zeros, nonzero); }
   /// Share of them that saturates or becomes infinite.
   double overflow() const { return share(beyond, nonzero); }
   /// Of a parameter: share of the last step's changes that are below half the
   /// distance to the next code.
   double lostChanges() const { return share(lost, changed); }
-  /// Signal to noise, 10 log10(sum x^2 / sum error^2), in dB; at most 200,
+  /// Signal to noise, 10 log10(sum x^2 / sum E[error^2]), in dB; at most 200,
   /// which is more than an f32 can show. What becomes infinite counts as if it
   /// became 0.
   double snr() const;
@@ -65,8 +69,10 @@ std::vector<std::string> operandFormats();
 /// one, and for a vector, too.
 class FormatSurvey {
 public:
+  /// `stochastic`: what becomes FP8 is rounded stochastically, as recipes round
+  /// moments; else to nearest.
   FormatSurvey(const std::vector<std::string> &formats,
-               const std::vector<int64_t> &shape);
+               const std::vector<int64_t> &shape, bool stochastic = false);
 
   /// Measures a tensor, on all processors. Values that are not finite do not
   /// count. `before`: the values one step ago, of a parameter.
@@ -82,15 +88,15 @@ private:
     FormatStats stats;
   };
   int64_t rows = 1, cols = 1;
-  bool hasBefore = false;
+  bool stochastic, hasBefore = false;
   float amax = 0;
   std::vector<Case> cases;
 };
 
-/// The share of values, zeros and what is not finite aside, that become 0 in
-/// FP8 `format` with a scale.
-double underflowAt(DataType format, const float *values, uint64_t count,
-                   float scale);
+/// What quantising a tensor in FP8 does to it. `scale`: the scale of all of it;
+/// 0: each tile has that of its own amax.
+FormatStats quantisedStats(const Quantisation &how, const float *values,
+                           const std::vector<int64_t> &shape, float scale = 0);
 
 } // namespace fp8c::runtime
 

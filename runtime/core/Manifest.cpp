@@ -43,6 +43,29 @@ TensorSpec parseTensor(const JsonField &field) {
   return tensor;
 }
 
+DataType parseFP8(const JsonField &field) {
+  std::optional<DataType> format = dataTypeFromName(field.string());
+  if (!format || (*format != DataType::F8E4M3FN && *format != DataType::F8E5M2))
+    throw field.error("\"" + field.string() + "\" is no FP8 format");
+  return *format;
+}
+
+Quantisation parseQuantisation(const JsonField &field,
+                               const std::vector<int64_t> &shape) {
+  Quantisation how;
+  how.format = parseFP8(field.at("format"));
+  how.margin = static_cast<float>(field.number("margin", 0));
+  how.powerOfTwo = field.at("pow2").boolean();
+  for (const JsonField &size : field.at("tile").items()) {
+    how.tile.push_back(size.integer());
+    if (size.integer() < 1)
+      throw size.error("is no number of elements");
+  }
+  if (!how.tile.empty() && how.tile.size() != shape.size())
+    throw field.at("tile").error("does not fit " + shapeText(shape));
+  return how;
+}
+
 OutputSpec parseOutput(const JsonField &field) {
   OutputSpec output;
   static_cast<TensorSpec &>(output) = parseTensor(field);
@@ -53,7 +76,10 @@ OutputSpec parseOutput(const JsonField &field) {
     OperandUse use = {entry.at("op").string(),
                       entry.at("gemm").string(),
                       entry.at("operand").string(),
+                      {},
                       {}};
+    if (entry.has("quantised"))
+      use.quantisation = parseQuantisation(entry.at("quantised"), output.shape);
     for (const JsonField &dim : entry.at("contracting").items()) {
       use.contracting.push_back(dim.integer());
       if (dim.integer() < 0 ||
@@ -222,6 +248,7 @@ Manifest Manifest::read(const std::string &path) {
     manifest.arenaLowerBound = root.at("arena_lower_bound").size();
   if (root.has("workspace_bytes"))
     manifest.workspaceBytes = root.at("workspace_bytes").size();
+  manifest.currentUses = root.integer("current_uses", 0);
   for (const JsonField &variable : root.at("variables").items())
     manifest.variables.push_back(
         parseVariable(variable, manifest.variablesBytes));

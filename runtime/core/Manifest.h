@@ -77,6 +77,20 @@ struct Variable : TensorSpec {
   std::optional<ScaleSite> site; ///< whose state it is
 };
 
+/// How a value becomes FP8 with scales of its own amaxes (current scaling).
+struct Quantisation {
+  DataType format = DataType::F8E4M3FN;
+  /// What shares a scale: of each dimension so many elements; empty: all.
+  std::vector<int64_t> tile;
+  float margin = 0;       ///< scales are 2^margin smaller than they could be
+  bool powerOfTwo = true; ///< and floored to powers of two
+
+  bool operator==(const Quantisation &other) const {
+    return format == other.format && tile == other.tile &&
+           margin == other.margin && powerOfTwo == other.powerOfTwo;
+  }
+};
+
 /// A contraction that reads an operand.
 struct OperandUse {
   std::string op;   ///< its name: "h.0/mlp/fc"
@@ -84,6 +98,7 @@ struct OperandUse {
   std::string
       operand; ///< what it is called there: "x", "w", "dy", "lhs", "rhs"
   std::vector<int64_t> contracting; ///< the operand's dimensions it sums over
+  std::optional<Quantisation> quantisation; ///< if it is scaled currently
 };
 
 /// An output; of `observe`, the operand of contractions.
@@ -117,6 +132,8 @@ struct Manifest {
   uint64_t variablesBytes = 0, arenaBytes = 0;
   uint64_t arenaLowerBound = 0; ///< 0 if the compiler gave none
   uint64_t workspaceBytes = 0;  ///< of library calls, as far as planned
+  int64_t currentUses = 0; ///< of activations and gradients by products, with
+                           ///< scales of their own amaxes
   std::vector<Variable> variables;
   std::map<std::string, FunctionSpec> functions;
 

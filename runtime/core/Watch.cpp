@@ -3,11 +3,12 @@
 #include "core/Watch.h"
 
 #include "core/Error.h"
-#include "core/FormatStats.h"
 #include "core/Metrics.h"
+#include "core/ParallelFor.h"
 #include "core/Text.h"
 #include "core/Trainer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <regex>
@@ -78,6 +79,14 @@ Watch::Watch(Instance &theInstance, WatchOptions theOptions)
                 "an example: --watch 'h\\.[0-2]/.*weight'");
   }
   std::string example;
+  auto add = [&](Tensor tensor) {
+    example = example.empty() ? tensor.name : example;
+    if (!std::regex_search(tensor.name, pattern))
+      return;
+    if (tensor.output >= 0 && !operands)
+      operands.emplace(instance, "observe");
+    tensors.push_back(std::move(tensor));
+  };
   for (const Variable &variable : instance.manifest().variables) {
     std::string name = withoutSuffix(variable.name, ".scale_inv");
     bool ofTiles = !name.empty();
@@ -85,21 +94,23 @@ Watch::Watch(Instance &theInstance, WatchOptions theOptions)
       continue;
     if (!ofTiles)
       name = withoutSuffix(variable.name, ".scale");
-    bool matches = std::regex_search(name, pattern);
     if (!withoutSuffix(variable.name, ".clamps").empty())
       clamps.push_back(&variable);
-    if (name.empty())
+    Tensor tensor = {name,
+                     instance.manifest().findVariable(name),
+                     ofTiles ? nullptr : &variable,
+                     -1,
+                     {}};
+    if (name.empty() || (!tensor.codes && !variable.site))
       continue;
-    example = example.empty() ? name : example;
-    if (!matches)
-      continue;
-    tensors.push_back({name, instance.manifest().findVariable(name),
-                       ofTiles ? nullptr : &variable});
     if (variable.site && instance.program().has("observe"))
-      tensors.back().output = findOutput(name);
-    if (tensors.back().output >= 0 && !operands)
-      operands.emplace(instance, "observe");
+      tensor.output = findOutput(name);
+    if (variable.site)
+      tensor.how.format = variable.site->format;
+    add(tensor);
   }
+  if (instance.program().has("observe"))
+    addOperands(add);
   if (tensors.empty())
     throw Error(example.empty()
                     ? "the program keeps nothing in FP8 that could be watched"
@@ -108,28 +119,70 @@ Watch::Watch(Instance &theInstance, WatchOptions theOptions)
                                 : "one that can be watched is " + example);
 }
 
+/// The operands that are scaled currently, by the name of the first product
+/// that reads them so: "h.0/mlp/fc.x". What another product scales in another
+/// way, along another dimension, is "h.0/mlp/fc.x.wgrad".
+void Watch::addOperands(const std::function<void(Tensor)> &add) const {
+  const auto &outputs = instance.program().signature("observe").outputs;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    std::vector<Quantisation> seen;
+    std::set<std::string> names;
+    for (const OperandUse &use : outputs[i].uses) {
+      if (!use.quantisation ||
+          std::find(seen.begin(), seen.end(), *use.quantisation) != seen.end())
+        continue;
+      seen.push_back(*use.quantisation);
+      std::string name = use.op + "." + use.operand;
+      if (!names.insert(name).second)
+        name += "." + use.gemm;
+      add({name, nullptr, nullptr, static_cast<int64_t>(i), *use.quantisation});
+    }
+  }
+}
+
 void Watch::open(const std::string &path, int64_t lastStep) {
   if (options.every > 0)
     file.emplace(keepLinesUpTo(path, lastStep), OutputFile::Mode::Append);
 }
 
-void Watch::observeSite(const Tensor &tensor, const ScaleState &state,
+/// What the next micro-batch's operands become with their scales; of tensors
+/// that are none of them, nothing.
+std::vector<FormatStats>
+Watch::quantiseOperands(const std::vector<std::vector<float>> &scales) {
+  std::vector<FormatStats> stats(tensors.size());
+  parallelFor(tensors.size(), 1, [&](uint64_t first, uint64_t last) {
+    for (uint64_t i = first; i < last; ++i) {
+      if (tensors[i].output < 0)
+        continue;
+      const HostTensor &values = operands->outputs()[tensors[i].output];
+      stats[i] = quantisedStats(tensors[i].how, values.as<float>(),
+                                values.spec().shape,
+                                scales[i].empty() ? 0 : scales[i][0]);
+    }
+  });
+  return stats;
+}
+
+void Watch::observeSite(const Tensor &tensor, const std::vector<float> &words,
                         int64_t microBatches, OrderedJson &entry,
                         const Check &check) {
   const auto &site = *tensor.scale->site;
+  ScaleState state;
+  std::memcpy(&state, words.data(), sizeof(state));
   double saturated = state.last.saturated / (static_cast<double>(site.values) *
                                              static_cast<double>(microBatches));
   entry["amax"] = from_bits(state.last.amax_bits);
   entry["saturated"] = saturated;
   entry["nonfinite"] = state.last.nonfinite;
   check(saturated, options.saturation, "saturated");
-  if (tensor.output < 0)
-    return;
-  const HostTensor &values = operands->outputs()[tensor.output];
-  double underflow = underflowAt(site.format, values.as<float>(),
-                                 values.spec().elements(), state.scale);
-  entry["underflow"] = underflow;
-  check(underflow, options.underflow, "too small for its scale");
+}
+
+void Watch::observeCurrent(const FormatStats &stats, OrderedJson &entry,
+                           const Check &check) {
+  entry["amax"] = stats.amax;
+  entry["saturated"] = stats.overflow();
+  entry["nonfinite"] = stats.nonfinite;
+  check(stats.overflow(), options.saturation, "saturated");
 }
 
 void Watch::observeCodes(const Tensor &tensor, OrderedJson &entry,
@@ -147,12 +200,26 @@ void Watch::observe(int64_t step, const Trainer &trainer,
                     const std::function<void(std::string)> &warn) {
   if (options.every <= 0 || step % options.every != 0)
     return;
+  if (int64_t unseen = instance.manifest().currentUses;
+      unseen && !instance.program().has("observe") && warned.insert("").second)
+    warn(concat("of the operands of products ", unseen,
+                " have scales of their own amaxes, which are not kept: to "
+                "watch them, compile with --expose-operands"));
+  std::vector<std::vector<float>> scales(tensors.size());
+  for (size_t i = 0; i < tensors.size(); ++i)
+    if (const Variable *scale = tensors[i].scale) {
+      scales[i].resize(scale->elements());
+      instance.read(*scale, scales[i].data());
+    }
+  std::vector<FormatStats> quantised(tensors.size());
   if (operands) {
     trainer.fill(*operands, step + 1, 0);
     operands->run();
+    quantised = quantiseOperands(scales);
   }
   OrderedJson entries = OrderedJson::object();
-  for (const Tensor &tensor : tensors) {
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const Tensor &tensor = tensors[i];
     OrderedJson &entry = entries[tensor.name];
     Check check = [&](double share, double most, const char *what) {
       if (share > most && warned.insert(tensor.name + what).second)
@@ -160,18 +227,19 @@ void Watch::observe(int64_t step, const Trainer &trainer,
                     " % of ", tensor.name, " are ", what, " (more than ",
                     numberText("%.3g", 100 * most), " %)"));
     };
-    if (tensor.scale) {
-      std::vector<float> scale(tensor.scale->elements());
-      instance.read(*tensor.scale, scale.data());
-      entry["scale"] = scale[0];
-      if (tensor.scale->site) {
-        ScaleState state;
-        std::memcpy(&state, scale.data(), sizeof(state));
-        observeSite(tensor, state, trainer.microBatches(), entry, check);
-        continue;
-      }
+    if (tensor.scale)
+      entry["scale"] = scales[i][0];
+    if (tensor.codes)
+      observeCodes(tensor, entry, check);
+    else if (tensor.scale)
+      observeSite(tensor, scales[i], trainer.microBatches(), entry, check);
+    else
+      observeCurrent(quantised[i], entry, check);
+    if (tensor.output >= 0) {
+      entry["underflow"] = quantised[i].underflow();
+      check(quantised[i].underflow(), options.underflow,
+            "too small for its scale");
     }
-    observeCodes(tensor, entry, check);
   }
   uint64_t limited = 0;
   for (const Variable *variable : clamps) {

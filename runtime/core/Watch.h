@@ -3,6 +3,7 @@
 #ifndef FP8C_RUNTIME_CORE_WATCH_H
 #define FP8C_RUNTIME_CORE_WATCH_H
 
+#include "core/FormatStats.h"
 #include "core/Instance.h"
 #include "core/Json.h"
 #include "core/OutputFile.h"
@@ -33,9 +34,10 @@ struct WatchOptions {
 /// step the variables are read.
 ///
 /// Of a program that has the function `observe` also the share of a site's
-/// values, zeros aside, that become 0: of the first micro-batch of the next
-/// step, with the scales that it will use. That costs a forward and backward
-/// pass and the copy of all operands to the host.
+/// values, zeros aside, that become 0, and all of this for operands that are
+/// scaled currently, by tensor, row or block: of the first micro-batch of the
+/// next step, with the scales that it will use. That costs a forward and
+/// backward pass and the copy of all operands to the host.
 class Watch {
 public:
   /// Throws Error if the pattern is no regular expression or matches no tensor,
@@ -53,20 +55,26 @@ public:
 private:
   struct Tensor {
     std::string name;
-    /// Null for sites with delayed scaling.
+    /// Null for what is quantised anew in each micro-batch.
     const Variable *codes = nullptr;
-    /// Null where every tile has a scale of its own.
+    /// Null where scales are current, or every tile has one of its own.
     const Variable *scale = nullptr;
-    /// Of a site: output of `operands`; -1: none.
+    /// Of what is quantised: output of `operands`, -1: none; and how.
     int64_t output = -1;
+    Quantisation how;
   };
   /// Told of a share of a tensor's values that must not pass a threshold.
   using Check =
       std::function<void(double share, double most, const char *what)>;
   int64_t findOutput(const std::string &site) const;
-  void observeSite(const Tensor &tensor, const ScaleState &state,
+  void addOperands(const std::function<void(Tensor)> &add) const;
+  std::vector<FormatStats>
+  quantiseOperands(const std::vector<std::vector<float>> &scales);
+  void observeSite(const Tensor &tensor, const std::vector<float> &words,
                    int64_t microBatches, OrderedJson &entry,
                    const Check &check);
+  void observeCurrent(const FormatStats &stats, OrderedJson &entry,
+                      const Check &check);
   void observeCodes(const Tensor &tensor, OrderedJson &entry,
                     const Check &check);
 

@@ -188,8 +188,9 @@ int profile(const ProfileArguments &arguments) {
     if (!isState(variable))
       continue;
     std::vector<float> values = read(instance, variable);
-    FormatSurvey survey(stateFormats(variable.role == Role::Moment2),
-                        variable.shape);
+    const bool isMoment2 = variable.role == Role::Moment2;
+    FormatSurvey survey(stateFormats(isMoment2), variable.shape,
+                        isMoment2 || variable.role == Role::Moment1);
     auto old = before.find(variable.name);
     survey.add(values.data(),
                old == before.end() ? nullptr : old->second.data());
@@ -200,7 +201,7 @@ int profile(const ProfileArguments &arguments) {
     survey.writeTo(entry);
     variables.push_back(entry);
   }
-  OrderedJson document = {{"format", 2},
+  OrderedJson document = {{"format", 3},
                           {"model", manifest.model.name},
                           {"parameters", manifest.model.parameters},
                           {"recipe", manifest.recipe},

@@ -2,19 +2,18 @@
 
 #include "AutoProducts.h"
 
+#include "AutoCriteria.h"
 #include "FP8/Transforms/Recipe.h"
 #include "Train/IR/Train.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
-#include "llvm/Support/Format.h"
 
 using namespace mlir;
 using namespace fp8c;
 using runtime::JsonField;
 
-static constexpr double kLeastSNR = 20, kMostUnderflow = 0.01;
 static constexpr StringLiteral kGemms[] = {"fwd", "dgrad", "wgrad"};
 
 namespace {
@@ -22,6 +21,7 @@ namespace {
 struct Operand {
   std::string name, role;
   JsonField formats;
+  bool isMatrix;
 };
 
 /// The operands of one role that a kind of product has in its layers.
@@ -42,17 +42,15 @@ struct ProductKind {
   std::map<std::string, OperandKind> operands;
   std::map<std::string, std::set<std::string>> roles; ///< by "fwd", ...
   std::set<int64_t> layers;
+  std::string example; ///< the name of one of them
 };
 } // namespace
 
-/// "h.3/mlp/fc" is one of "h.*/mlp/fc".
-static std::string getPattern(StringRef name) {
-  std::string number = ("." + Twine(train::getLayer(name)) + "/").str();
-  size_t at = name.find(number);
-  if (at == StringRef::npos)
-    return name.str();
-  return (name.take_front(at) + ".*/" + name.drop_front(at + number.size()))
-      .str();
+static Limits getLimits() {
+  Limits limits;
+  limits.snr = 20;
+  limits.underflow = limits.lines = 0.01;
+  return limits;
 }
 
 static llvm::MapVector<StringRef, ProductKind>
@@ -60,13 +58,13 @@ readProducts(const JsonField &statistics, llvm::StringSet<> &names) {
   llvm::MapVector<StringRef, ProductKind> kinds;
   for (const JsonField &entry : statistics.at("operands").items()) {
     Operand operand{entry.at("name").string(), entry.at("role").string(),
-                    entry.at("formats")};
+                    entry.at("formats"), entry.at("shape").items().size() > 1};
     std::set<std::string> ops; // that read it, each once
     for (const JsonField &use : entry.at("uses").items()) {
       std::string op = use.at("op").string();
-      StringRef pattern = names.insert(getPattern(op)).first->first();
       int64_t layer = train::getLayer(op);
-      ProductKind &kind = kinds[pattern];
+      ProductKind &kind = kinds[names.insert(getKind(op)).first->first()];
+      kind.example = op;
       kind.layers.insert(layer);
       kind.roles[use.at("gemm").string()].insert(operand.role);
       if (ops.insert(op).second)
@@ -76,25 +74,18 @@ readProducts(const JsonField &statistics, llvm::StringSet<> &names) {
   return kinds;
 }
 
-static Choice judge(const OperandKind &kind, StringRef format) {
+static Choice judgeAll(const OperandKind &kind, StringRef format) {
   Choice choice{format, {}, -1, {}};
   for (auto &[layer, operands] : kind.layers)
     for (const Operand &operand : operands) {
-      JsonField stats = operand.formats.at(format.str()).at("tensor");
-      double snr = stats.at("snr_db").number(),
-             underflow = stats.at("underflow").number();
-      double miss = std::max(std::pow(10, (kLeastSNR - snr) / 20),
-                             underflow / kMostUnderflow);
-      if (miss > 1)
+      Verdict verdict = judge(operand.formats.at(format.str()).at("tensor"),
+                              getLimits(), operand.isMatrix);
+      if (verdict.isMissed())
         choice.missing.insert(layer);
-      if (miss <= choice.miss)
+      if (verdict.miss <= choice.miss)
         continue;
-      choice.miss = miss;
-      choice.worst.clear();
-      llvm::raw_string_ostream(choice.worst)
-          << llvm::format("%.3g dB, %.3g %% underflow in ", snr,
-                          100 * underflow)
-          << operand.name;
+      choice.miss = verdict.miss;
+      choice.worst = verdict.text + " in " + escapeName(operand.name);
     }
   return choice;
 }
@@ -105,9 +96,9 @@ static Choice judge(const OperandKind &kind, StringRef format) {
 static Choice choose(StringRef role, const OperandKind &kind,
                      llvm::raw_ostream &os) {
   // Two operands in E5M2 cannot be multiplied: only gradients have the choice.
-  SmallVector<Choice> choices = {judge(kind, "e4m3")};
+  SmallVector<Choice> choices = {judgeAll(kind, "e4m3")};
   if (role == fp8::kGradient)
-    choices.push_back(judge(kind, "e5m2"));
+    choices.push_back(judgeAll(kind, "e5m2"));
   Choice best =
       *llvm::min_element(choices, [](const Choice &a, const Choice &b) {
         return std::pair(a.missing.size(), a.miss) <
@@ -125,10 +116,10 @@ static Choice choose(StringRef role, const OperandKind &kind,
   return best;
 }
 
-static void writeKind(StringRef pattern, const ProductKind &kind,
+static void writeKind(StringRef name, const ProductKind &kind,
                       llvm::raw_ostream &os) {
-  os << "\n  # " << pattern << "\n";
-  if (pattern.contains("lm_head")) {
+  os << "\n  # " << escapeName(name) << "\n";
+  if (name.contains("lm_head")) {
     os << "  # The logits decide the loss directly: bf16, by default.\n";
     return;
   }
@@ -148,7 +139,7 @@ static void writeKind(StringRef pattern, const ProductKind &kind,
     byMissing[missing].push_back(gemm);
   }
   auto match = [&](ArrayRef<StringRef> gemms) {
-    std::string text = ("  - match: { name: \"" + pattern + "\"").str();
+    std::string text = "  - match: { name: " + quoteKind(kind.example);
     if (gemms.size() < kind.roles.size())
       text += ", gemm: [" + llvm::join(gemms, ", ") + "]";
     return text;
@@ -183,13 +174,11 @@ void fp8c::writeProducts(const JsonField &statistics, llvm::raw_ostream &os) {
         "  - match: { gemm: fwd }\n"
         "    fast_accum: true\n";
   if (statistics.has("operands")) {
-    os << "\n  # Matrix products. Criterion, for each operand with one scale: "
-       << llvm::format("signal to noise of %g dB,\n  # at most %g %% of the "
-                       "elements underflow; the worst layer is given.\n",
-                       kLeastSNR, 100 * kMostUnderflow);
+    os << "\n  # Matrix products. Limits, for each operand with one scale: "
+       << getLimits().text() << ";\n  # the worst layer is given.\n";
     llvm::StringSet<> names;
-    for (auto &[pattern, kind] : readProducts(statistics, names))
-      writeKind(pattern, kind, os);
+    for (auto &[name, kind] : readProducts(statistics, names))
+      writeKind(name, kind, os);
   } else {
     os << R"(
   # Matrix products as in fp8-lm.yaml. To have their formats measured, profile a

@@ -87,8 +87,8 @@ static int compile(const CompileArguments &args) {
     llvm::SmallString<256> path(args.output);
     llvm::sys::path::replace_extension(path, "recipe.yaml");
     recipe = path.str().str();
-    if (failed(writeAutoRecipe(*module, args.stats, args.budget, recipe)))
-      return 1;
+    writeAutoRecipe(*module, args.stats,
+                    {args.budget, /*f32Sums=*/args.microBatches != 1}, recipe);
     llvm::errs() << "fp8c: the chosen recipe is in " << recipe << "\n";
   }
   PipelineOptions options;
@@ -159,8 +159,9 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
       "With --recipe auto: statistics of this model, from fp8c-run profile");
   command
       ->add_option("--budget-bytes-per-param", args->budget,
-                   "With --recipe auto: the most that the states of a matrix "
-                   "may take, in bytes per parameter")
+                   "With --recipe auto: the most that parameters, gradients "
+                   "and moments may take together, in bytes per parameter, as "
+                   "fp8c inspect tells them")
       ->needs(stats)
       ->check(CLI::PositiveNumber);
   command->add_option("--target", args->target, "Machine to compile for")

@@ -42,4 +42,8 @@ fp8c::DiagnosticPrinter::DiagnosticPrinter(MLIRContext &context, bool remarks)
     : handler(&context, [remarks](Diagnostic &diagnostic) {
         print(diagnostic, remarks);
         return success();
-      }) {}
+      }) {
+  // An op that an error is of may be the whole module: its place and name are
+  // told, its text is fp8c-opt's and --emit's to print.
+  context.printOpOnDiagnostic(false);
+}

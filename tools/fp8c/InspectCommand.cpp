@@ -16,6 +16,7 @@
 #include "Pipelines/Pipelines.h"
 #include "ProductSummary.h"
 #include "Roofline.h"
+#include "StateBytes.h"
 #include "Train/IR/Precision.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/MLIRContext.h"
@@ -50,7 +51,7 @@ static void printVariables(ModuleOp module, llvm::raw_ostream &os) {
   };
   // What has one role and format for one reason is one line.
   std::map<std::tuple<train::Role, std::string, std::string>, Class> classes;
-  int64_t parameters = 0, state = 0;
+  StateBytes states;
   for (auto variable : module.getOps<exec::VariableOp>()) {
     MemRefType type = variable.getBufferType();
     auto has = [&](StringRef suffix) {
@@ -65,12 +66,8 @@ static void printVariables(ModuleOp module, llvm::raw_ostream &os) {
       entry.example = variable.getSymName();
     entry.elements += type.getNumElements();
     entry.bytes += exec::getByteSize(type);
-    if (variable.getRole() == train::Role::parameter)
-      parameters += type.getNumElements();
-    if (llvm::is_contained({train::Role::parameter, train::Role::gradient,
-                            train::Role::moment1, train::Role::moment2},
-                           variable.getRole()))
-      state += exec::getByteSize(type);
+    states.add(variable.getRole(), type.getNumElements(),
+               exec::getByteSize(type));
   }
   os << "variables        format              count       elements          "
         "bytes  first, and why\n";
@@ -83,10 +80,10 @@ static void printVariables(ModuleOp module, llvm::raw_ostream &os) {
                        static_cast<long long>(entry.bytes))
        << entry.example << (why.empty() ? "" : ": ") << why << "\n";
   }
-  if (parameters)
+  if (double bytes = states.perParameter())
     os << llvm::format(
         "state bytes per parameter: %.2f (parameter + gradient + moments)\n",
-        static_cast<double>(state) / static_cast<double>(parameters));
+        bytes);
 }
 
 static void printFunctions(ModuleOp module, llvm::raw_ostream &os) {

@@ -48,6 +48,10 @@ namespace {
 /// none, as in the program of another compiler, and all scales are current.
 enum class StateUse { None, ReadOnly, Record, Calibrate };
 
+/// How contractions quantise what they scale currently, by "name gemm operand";
+/// null where several of that name differ.
+using CurrentUses = llvm::StringMap<Attribute>;
+
 /// Lowers the contractions of one function.
 class FunctionScaler {
 public:
@@ -56,6 +60,7 @@ public:
       : function(function), use(use), sites(sites), roles(roles) {}
 
   LogicalResult run();
+  const CurrentUses &getCurrentUses() const { return currentUses; }
 
 private:
   struct Operand {
@@ -70,6 +75,7 @@ private:
     StringRef lhsRole, rhsRole;
   };
   LogicalResult lower(const Contraction &contraction);
+  void noteUse(Operation *consumer, const Operand &operand, Value quantized);
   Value quantize(Operation *consumer, const Operand &operand);
   Value quantizeTiles(Operation *consumer, const Operand &operand);
   ScaleSite *getSite(Operation *consumer, const Operand &operand,
@@ -104,6 +110,7 @@ private:
   /// Names that several forward contractions have: no state could be told from
   /// another.
   llvm::StringSet<> ambiguous;
+  CurrentUses currentUses;
   bool saidNoState = false;
 };
 
@@ -233,6 +240,35 @@ Value FunctionScaler::quantize(Operation *consumer, const Operand &operand) {
   return result;
 }
 
+static std::string getUseKey(StringRef name, StringRef gemm,
+                             StringRef operand) {
+  return (name + "\n" + gemm + "\n" + operand).str();
+}
+
+void FunctionScaler::noteUse(Operation *consumer, const Operand &operand,
+                             Value quantized) {
+  const ScalingSpec &spec = operand.spec;
+  if (spec.bounded || siteOfValue.lookup(quantized))
+    return;
+  auto type = cast<ScaledType>(quantized.getType());
+  SmallVector<int64_t> tile(type.getTile());
+  for (auto [size, extent] : llvm::zip(tile, type.getShape()))
+    size = ShapedType::isDynamic(size) ? extent : size;
+  Builder builder(function->getContext());
+  SmallVector<NamedAttribute> how = {
+      builder.getNamedAttr("format", TypeAttr::get(spec.format)),
+      builder.getNamedAttr("tile", builder.getDenseI64ArrayAttr(tile)),
+      builder.getNamedAttr("margin", builder.getI64IntegerAttr(spec.margin))};
+  if (spec.pow2)
+    how.push_back(builder.getNamedAttr("pow2", builder.getUnitAttr()));
+  Attribute attr = builder.getDictionaryAttr(how);
+  auto [it, isNew] = currentUses.try_emplace(
+      getUseKey(train::getName(consumer), getGemm(consumer), operand.suffix),
+      attr);
+  if (!isNew && it->second != attr)
+    it->second = {};
+}
+
 LogicalResult FunctionScaler::lower(const Contraction &contraction) {
   FP8ContractionOpInterface op = contraction.op;
   DictionaryAttr precision = train::getPrecision(op);
@@ -256,6 +292,8 @@ LogicalResult FunctionScaler::lower(const Contraction &contraction) {
                                 train::kRhsKey);
 
   Value lhsQuantized = quantize(op, lhs), rhsQuantized = quantize(op, rhs);
+  noteUse(op, lhs, lhsQuantized);
+  noteUse(op, rhs, rhsQuantized);
   OpBuilder builder(op);
   Operation *matmul = create<MatmulOp>(
       builder, op, op->getResult(0).getType(), lhsQuantized, rhsQuantized,
@@ -322,6 +360,28 @@ static void advanceStates(func::FuncOp update, ScaleSites &sites) {
   }
 }
 
+/// Tells the results of @observe how @micro quantises what they show.
+static void describeUses(func::FuncOp observe, const CurrentUses &current) {
+  Builder builder(observe.getContext());
+  for (unsigned i = 0; i < observe.getNumResults(); ++i) {
+    auto uses = observe.getResultAttrOfType<ArrayAttr>(i, kOperandUsesAttr);
+    if (!uses)
+      continue;
+    SmallVector<Attribute> described;
+    for (auto use : uses.getAsRange<DictionaryAttr>()) {
+      auto text = [&](StringRef key) {
+        return use.getAs<StringAttr>(key).getValue();
+      };
+      NamedAttrList entries(use);
+      if (Attribute how = current.lookup(
+              getUseKey(text("op"), text("gemm"), text("operand"))))
+        entries.set(kUseQuantisedKey, how);
+      described.push_back(entries.getDictionary(observe.getContext()));
+    }
+    observe.setResultAttr(i, kOperandUsesAttr, builder.getArrayAttr(described));
+  }
+}
+
 static LogicalResult insertScaling(ModuleOp module) {
   ScaleSites sites(module);
   ValueRoles roles(module);
@@ -329,6 +389,15 @@ static LogicalResult insertScaling(ModuleOp module) {
   auto update = module.lookupSymbol<func::FuncOp>("update");
   SmallPtrSet<Operation *, 2> done;
   StateUse otherUse = StateUse::None;
+  CurrentUses current;
+  auto scale = [&](Operation *function, StateUse use) {
+    FunctionScaler scaler(function, use, sites, roles);
+    if (failed(scaler.run()))
+      return failure();
+    if (function == micro)
+      current = scaler.getCurrentUses();
+    return success();
+  };
   if (micro && hasDelayedScaling(micro)) {
     if (!update)
       return micro.emitError(
@@ -336,9 +405,8 @@ static LogicalResult insertScaling(ModuleOp module) {
     // Forward and backward pass for their statistics alone.
     func::FuncOp calibrate = train::cloneForValues(micro, "calibrate");
     done = {micro, calibrate};
-    if (failed(FunctionScaler(micro, StateUse::Record, sites, roles).run()) ||
-        failed(
-            FunctionScaler(calibrate, StateUse::Calibrate, sites, roles).run()))
+    if (failed(scale(micro, StateUse::Record)) ||
+        failed(scale(calibrate, StateUse::Calibrate)))
       return failure();
     train::eraseDeadOps(calibrate.front());
     advanceStates(update, sites);
@@ -349,8 +417,14 @@ static LogicalResult insertScaling(ModuleOp module) {
   for (Operation &op : *module.getBody())
     if (op.getNumRegions() > 0 && op.getRegion(0).hasOneBlock() &&
         !done.contains(&op))
-      if (failed(FunctionScaler(&op, otherUse, sites, roles).run()))
+      if (failed(scale(&op, otherUse)))
         return failure();
+  if (int64_t count = llvm::count_if(
+          current, [](auto &entry) { return !entry.first().ends_with("\nw"); }))
+    module->setAttr(kCurrentUsesAttr,
+                    Builder(module.getContext()).getI64IntegerAttr(count));
+  if (auto observe = module.lookupSymbol<func::FuncOp>("observe"))
+    describeUses(observe, current);
   return success();
 }
 

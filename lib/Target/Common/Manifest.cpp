@@ -82,6 +82,14 @@ static void addUses(Json &output, func::FuncOp function, unsigned index) {
       entry[key.str()] = use.getAs<StringAttr>(key).str();
     ArrayRef<int64_t> dims = use.getAs<DenseI64ArrayAttr>("contracting");
     entry["contracting"] = std::vector<int64_t>(dims.begin(), dims.end());
+    if (auto how = use.getAs<DictionaryAttr>(fp8::kUseQuantisedKey)) {
+      ArrayRef<int64_t> tile = how.getAs<DenseI64ArrayAttr>("tile");
+      entry["quantised"] = {
+          {"format", getTypeName(how.getAs<TypeAttr>("format").getValue())},
+          {"tile", std::vector<int64_t>(tile.begin(), tile.end())},
+          {"margin", how.getAs<IntegerAttr>("margin").getInt()},
+          {"pow2", how.contains("pow2")}};
+    }
     output["uses"].push_back(entry);
   }
 }
@@ -171,6 +179,8 @@ std::string fp8c::target::getManifest(ModuleOp module, StringRef target,
                    {"functions", functions}};
   if (!gpu.empty())
     manifest["gpu"] = gpu.str();
+  if (int64_t uses = number(module, fp8::kCurrentUsesAttr))
+    manifest["current_uses"] = uses;
   // What a checkpoint depends on: the variables and the recipe, not the plan of
   // temporaries.
   std::string identity = Json{
