@@ -8,6 +8,15 @@
 
 namespace fp8c::runtime {
 
+bool limitNesting(int depth, Json::parse_event_t, Json &) {
+  constexpr int deepest = 64;
+  if (depth > deepest)
+    throw Json::other_error::create(
+        501, "values nest more than " + std::to_string(deepest) + " deep",
+        nullptr);
+  return true;
+}
+
 Json readJson(const std::string &path) {
   errno = 0;
   std::ifstream stream(path);
@@ -15,7 +24,7 @@ Json readJson(const std::string &path) {
     throw Error::inFile(path, std::string("cannot read: ") +
                                   std::strerror(errno ? errno : EIO));
   try {
-    return Json::parse(stream);
+    return Json::parse(stream, limitNesting);
   } catch (const Json::exception &failure) {
     throw Error::inFile(path, std::string("not valid JSON: ") + failure.what());
   }
@@ -77,6 +86,12 @@ uint64_t JsonField::size() const {
       (!value->is_number_unsigned() && value->get<int64_t>() < 0))
     throw error("expected a non-negative integer");
   return value->get<uint64_t>();
+}
+
+int64_t JsonField::extent() const {
+  if (size() > uint64_t(INT64_MAX))
+    throw error("is too large");
+  return integer();
 }
 
 bool JsonField::boolean() const {

@@ -18,6 +18,10 @@ using Json = nlohmann::json;
 /// For writing files that people read: members in the order of insertion.
 using OrderedJson = nlohmann::ordered_json;
 
+/// A callback for Json::parse() that throws Json::exception where values nest
+/// deeper than in any file of ours: copying them would overflow the stack.
+bool limitNesting(int depth, Json::parse_event_t event, Json &value);
+
 /// Parses a whole file. Throws Error if it cannot be read or is not JSON.
 Json readJson(const std::string &path);
 
@@ -41,7 +45,8 @@ public:
   std::string string() const;
   double number() const;
   int64_t integer() const;
-  uint64_t size() const; ///< a non-negative integer
+  uint64_t size() const;  ///< a non-negative integer
+  int64_t extent() const; ///< of a tensor: also not above 2^63 - 1
   bool boolean() const;
 
   /// An optional member.

@@ -34,11 +34,11 @@ TensorSpec parseTensor(const JsonField &field) {
   tensor.type = *known;
   uint64_t bytes = sizeOf(tensor.type);
   for (const JsonField &extent : field.at("shape").items()) {
-    uint64_t size = extent.size();
+    int64_t size = extent.extent();
     if (__builtin_mul_overflow(bytes, size, &bytes) ||
         bytes > (uint64_t(1) << 62))
       throw field.at("shape").error("the tensor is too large");
-    tensor.shape.push_back(static_cast<int64_t>(size));
+    tensor.shape.push_back(size);
   }
   return tensor;
 }

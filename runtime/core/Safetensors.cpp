@@ -28,7 +28,7 @@ SafetensorsReader::SafetensorsReader(const std::string &path) : file(path) {
 
   Json document;
   try {
-    document = Json::parse(header, data);
+    document = Json::parse(header, data, limitNesting);
   } catch (const Json::exception &failure) {
     throw Error::inFile(path, "not a safetensors file: header is not JSON");
   }
@@ -44,8 +44,8 @@ SafetensorsReader::SafetensorsReader(const std::string &path) : file(path) {
     tensor.spec.type = *type;
     uint64_t bytes = sizeOf(*type);
     for (const JsonField &extent : entry.at("shape").items()) {
-      tensor.spec.shape.push_back(static_cast<int64_t>(extent.size()));
-      if (__builtin_mul_overflow(bytes, extent.size(), &bytes))
+      tensor.spec.shape.push_back(extent.extent());
+      if (__builtin_mul_overflow(bytes, extent.extent(), &bytes))
         throw entry.at("shape").error("the tensor is too large");
     }
     std::vector<JsonField> range = entry.at("data_offsets").items();

@@ -11,6 +11,9 @@ train.variable @"h.0/fc.weight.m" : tensor<8x16xf32>
 // CHECK: train.variable @table : tensor<4xf32> {init = #train.file<"model.onnx", offset = 64, size = 16>, role = #train.role<buffer>}
 train.variable @table : tensor<4xf32>
   {init = #train.file<"model.onnx", offset = 64, size = 16>, role = #train.role<buffer>}
+// CHECK: train.variable @external : tensor<4xf32> {init = #train.file<"m/w.bin", offset = 0, size = 16, folder = "m">, role = #train.role<buffer>}
+train.variable @external : tensor<4xf32>
+  {init = #train.file<"m/w.bin", offset = 0, size = 16, folder = "m">, role = #train.role<buffer>}
 
 // CHECK-LABEL: @variables
 func.func @variables() -> tensor<f32> {

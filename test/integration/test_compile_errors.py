@@ -124,6 +124,22 @@ def test_no_file(compile_refuses, tmp_path):
     compile_refuses(tmp_path, says=str(tmp_path))
 
 
+def test_external_data_over_a_link(tmp_path):
+    """What a model calls its data is copied into the program from its own folder, or
+    not at all (test/unit/models/ONNXFileTest.cpp has every way to leave it)."""
+    model = language_model(lambda graph, x: graph.op("MatMul", x, graph.initializer("w", np.ones((6, 9)))))
+    (tmp_path / "model").mkdir()
+    path, data = tmp_path / "model/m.onnx", tmp_path / "model/w.bin"
+    onnx.save(model, path, save_as_external_data=True, location=data.name, size_threshold=0)
+    arguments = ["compile", path, "--batch", 2, "--host-opt", 0, "-o", "out.fp8x"]
+    run("fp8c", *arguments, cwd=tmp_path)
+    assert (np.fromfile(tmp_path / "out.fp8x/initial.bin", np.float32) == np.ones(8 * 6 + 6 * 9)).all()
+
+    secret = data.rename(tmp_path / "secret")
+    data.symlink_to(secret)
+    refuses("fp8c", *arguments, folder=tmp_path, says=[data, "'w.bin' is a symbolic link"])
+
+
 def test_any_damage_is_survived(tiny, tmp_path):
     """A byte changed at random: an error or a model, never a crash."""
     data, choose = tiny.read_bytes(), random.Random(2)

@@ -59,11 +59,16 @@ def Train_ConstantInitAttr : Train_InitAttr<"ConstantInit", "constant"> {
 def Train_FileInitAttr : Train_InitAttr<"FileInit", "file"> {
   let summary = "Little-endian data that stands in a file";
   let description = [{
-    A range of bytes, `offset` and `size` in bytes, of the file at `path`.
+    A range of bytes, `offset` and `size` in bytes, of the file at `path`. Where
+    a model has named that file, `folder` is the model's: the path must not
+    leave it, by links neither.
     Example: `#train.file<"gpt2.onnx", offset = 4096, size = 2359296>`
   }];
-  let parameters = (ins StringRefParameter<"path">:$path, "uint64_t":$offset, "uint64_t":$size);
-  let assemblyFormat = "`<` $path `,` `offset` `=` $offset `,` `size` `=` $size `>`";
+  let parameters = (ins StringRefParameter<"path">:$path, "uint64_t":$offset, "uint64_t":$size,
+    StringRefParameter<"folder", [{""}]>:$folder);
+  let assemblyFormat = [{
+    `<` $path `,` `offset` `=` $offset `,` `size` `=` $size (`,` `folder` `=` $folder^)? `>`
+  }];
 }
 
 #endif // TRAIN_IR_TRAINATTRS_TD

@@ -84,7 +84,8 @@ Initializer Initializers::importParameter(const onnx::TensorProto &tensor,
   if (range && tensor.data_type() == onnx::TensorProto::FLOAT)
     return *declare(tensor.name(), type,
                     train::FileInitAttr::get(type.getContext(), range->path,
-                                             range->offset, range->bytes));
+                                             range->offset, range->bytes,
+                                             range->folder));
 
   // Other encodings have no place in a program, but a single value has.
   std::string error;

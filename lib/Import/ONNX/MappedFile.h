@@ -3,8 +3,9 @@
 #ifndef FP8C_IMPORT_ONNX_MAPPEDFILE_H
 #define FP8C_IMPORT_ONNX_MAPPEDFILE_H
 
+#include "Import/ONNX/DataFile.h"
+
 #include <cstddef>
-#include <string>
 
 namespace fp8c {
 
@@ -16,9 +17,9 @@ public:
   MappedFile(const MappedFile &) = delete;
   MappedFile &operator=(const MappedFile &) = delete;
 
-  /// Maps the file; false, and a sentence in `error`, where it is missing, not
-  /// readable, not a regular file or empty. Called once.
-  bool open(const std::string &path, std::string &error);
+  /// Maps an open file; false, and what is wrong in `reason`, where it is empty
+  /// or cannot be mapped. Called once.
+  bool map(const DataFile &file, std::string &reason);
 
   const char *data() const { return bytes; }
   size_t size() const { return length; }

@@ -66,8 +66,12 @@ private:
 };
 
 bool ONNXFileReader::read() {
-  if (!mapped.open(path, error))
+  DataFile data;
+  std::string reason;
+  if (!data.open(path, reason) || !mapped.map(data, reason)) {
+    error = "cannot read '" + path + "': " + reason;
     return false;
+  }
   if (mapped.size() > INT32_MAX)
     return fail("has 2 GiB or more, which no ONNX file can hold: re-export it "
                 "with external data");
@@ -133,8 +137,10 @@ bool ONNXFileReader::readInitializer(const MessageField &initializer) {
   // message.
   bool isRange = data.size() == 1 && tensor.float_data_size() == 0;
   if (isRange) {
-    TensorRange range{path, uint64_t(data[0].payload - mapped.data()),
-                      uint64_t(data[0].end - data[0].payload)};
+    TensorRange range{path,
+                      uint64_t(data[0].payload - mapped.data()),
+                      uint64_t(data[0].end - data[0].payload),
+                      {}};
     if (!checkBytes(tensor, range.bytes))
       return false;
     file.ranges[tensor.name()] = range;
@@ -186,30 +192,22 @@ bool ONNXFileReader::locateExternal(const onnx::TensorProto &tensor) {
     return fail("gives no usable offset and length for the " + name);
   if (!checkBytes(tensor, *length))
     return false;
+  if (std::string problem = checkLocation(location); !problem.empty())
+    return fail("has a location for the " + name + " that " + problem +
+                ": a model names files of its own folder only");
 
-  // A model may come from anywhere: it names files of its own folder only. A
-  // symbolic link there is the owner's doing and is followed (download caches
-  // consist of them).
-  std::filesystem::path relative = std::filesystem::path(location);
-  bool escapes = relative.is_absolute();
-  for (const std::filesystem::path &part : relative)
-    escapes |= part == "..";
-  if (escapes)
-    return fail("keeps the " + name + " in '" + location +
-                "', outside its folder");
-
-  TensorRange range{
-      (std::filesystem::path(path).parent_path() / relative).string(), *offset,
-      *length};
-  std::error_code code;
-  uint64_t size = std::filesystem::file_size(range.path, code);
-  if (code)
+  TensorRange range;
+  range.offset = *offset;
+  range.bytes = *length;
+  range.folder = std::filesystem::path(path).parent_path().string();
+  if (range.folder.empty())
+    range.folder = ".";
+  range.path = (std::filesystem::path(range.folder) / location).string();
+  DataFile data;
+  std::string reason;
+  if (!range.open(data, reason))
     return fail("keeps the " + name + " in '" + range.path +
-                "', which cannot be read: " + code.message());
-  if (range.offset > size || range.bytes > size - range.offset)
-    return fail("keeps the " + name + " in '" + range.path + "' up to byte " +
-                std::to_string(range.offset + range.bytes) +
-                ", but that file has " + std::to_string(size) + " bytes");
+                "', which cannot be read: " + reason);
   file.ranges[tensor.name()] = range;
   return true;
 }
@@ -226,18 +224,6 @@ std::unique_ptr<ONNXFile> ONNXFile::open(const std::string &path,
 const TensorRange *ONNXFile::range(const std::string &name) const {
   auto found = ranges.find(name);
   return found == ranges.end() ? nullptr : &found->second;
-}
-
-bool TensorRange::read(std::string &data, std::string &error) const {
-  MappedFile mapped;
-  if (!mapped.open(path, error))
-    return false;
-  if (offset > mapped.size() || bytes > mapped.size() - offset) {
-    error = "'" + path + "' has become shorter while it was read";
-    return false;
-  }
-  data.assign(mapped.data() + offset, bytes);
-  return true;
 }
 
 } // namespace fp8c

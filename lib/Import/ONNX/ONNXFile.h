@@ -13,6 +13,8 @@
 #ifndef FP8C_IMPORT_ONNX_ONNXFILE_H
 #define FP8C_IMPORT_ONNX_ONNXFILE_H
 
+#include "Import/ONNX/TensorRange.h"
+
 #include <cstdint>
 #include <memory>
 #include <onnx/onnx_pb.h>
@@ -20,17 +22,6 @@
 #include <unordered_map>
 
 namespace fp8c {
-
-/// Bytes of a file: little-endian elements without gaps, at any alignment.
-struct TensorRange {
-  std::string path; ///< Of the model, or of its external data.
-  uint64_t offset = 0;
-  uint64_t bytes = 0;
-
-  /// Reads the range into `data`; false, and a sentence in `error`, where the
-  /// file cannot be read so far.
-  bool read(std::string &data, std::string &error) const;
-};
 
 class ONNXFile {
 public:
@@ -40,7 +31,7 @@ public:
 
   /// Opens the model at `path`. Returns null, and a sentence in `error`, where
   /// it is missing, no ONNX model, damaged, of 2 GiB or more, without a graph,
-  /// or its external data is missing, too short or outside its folder.
+  /// or its external data is missing, too short, a link or outside its folder.
   static std::unique_ptr<ONNXFile> open(const std::string &path,
                                         std::string &error);
 

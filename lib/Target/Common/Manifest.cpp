@@ -37,10 +37,10 @@ static Json getInit(Attribute init, InitialData &data) {
             {"std", normal.getStddev().getValueAsDouble()}};
   if (auto file = dyn_cast<train::FileInitAttr>(init)) {
     uint64_t offset = 0;
-    for (const InitialData::Range &range : data.ranges)
-      offset += range.size;
-    data.ranges.push_back(
-        {file.getPath().str(), file.getOffset(), file.getSize()});
+    for (const TensorRange &range : data.ranges)
+      offset += range.bytes;
+    data.ranges.push_back({file.getPath().str(), file.getOffset(),
+                           file.getSize(), file.getFolder().str()});
     return {{"kind", "file"}, {"offset", offset}, {"bytes", file.getSize()}};
   }
   return {{"kind", "constant"},

@@ -3,6 +3,7 @@
 #ifndef TARGET_COMMON_MANIFEST_H
 #define TARGET_COMMON_MANIFEST_H
 
+#include "Import/ONNX/TensorRange.h"
 #include "mlir/IR/BuiltinOps.h"
 
 namespace fp8c::target {
@@ -10,11 +11,7 @@ namespace fp8c::target {
 /// Where initial data stands, for variables whose init is a range of a file:
 /// the program's folder holds copies, one after another, in initial.bin.
 struct InitialData {
-  struct Range {
-    std::string path;
-    uint64_t offset, size; // in bytes
-  };
-  std::vector<Range> ranges;
+  std::vector<TensorRange> ranges;
 };
 
 /// manifest.json of a planned exec module, and the data that initial.bin must

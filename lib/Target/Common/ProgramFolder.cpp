@@ -71,13 +71,11 @@ writeFile(ModuleOp module, const std::string &path,
 
 static LogicalResult copyRanges(ModuleOp module, const InitialData &data,
                                 raw_ostream &os) {
-  for (const InitialData::Range &range : data.ranges) {
-    auto slice =
-        llvm::MemoryBuffer::getFileSlice(range.path, range.size, range.offset);
-    if (!slice)
-      return emitError(module.getLoc(), "cannot read the initial weights in ")
-             << range.path << ": " << slice.getError().message();
-    os << (*slice)->getBuffer();
+  for (const TensorRange &range : data.ranges) {
+    std::string bytes, error;
+    if (!range.read(bytes, error))
+      return emitError(module.getLoc(), "initial weights ") << error;
+    os << bytes;
   }
   return success();
 }

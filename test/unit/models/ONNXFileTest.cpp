@@ -7,6 +7,7 @@
 #include "TemporaryFolder.h"
 
 #include <cstring>
+#include <sys/stat.h>
 
 using namespace fp8c;
 
@@ -173,29 +174,186 @@ TEST_F(OpenONNX, FindsExternalData) {
   EXPECT_EQ(file->range("w")->bytes, 24u);
 }
 
-TEST_F(OpenONNX, RefusesBadExternalData) {
-  SmallModel small;
-  auto errorWith = [&](const SmallModel::External &info) {
+/// A folder as a hostile archive would unpack it.
+class OpenExternal : public OpenONNX {
+protected:
+  OpenExternal() {
+    for (const char *name : {"model/data", "outside"})
+      std::filesystem::create_directories(in(name));
+    write("outside/w.bin", small.valueBytes());
+    write("model/w.bin", small.valueBytes());
+    write("model/data/w.bin", small.valueBytes());
+    write("model/short.bin", "short");
+    write("model/hard.bin", small.valueBytes());
+    std::filesystem::create_hard_link(in("model/hard.bin"),
+                                      in("outside/hard.bin"));
+    const std::pair<const char *, const char *> links[] = {
+        {"model/link.bin", "w.bin"},
+        {"model/out.bin", "../outside/w.bin"},
+        {"model/zero.bin", "/dev/zero"},
+        {"model/folder", "data"},
+        {"model/outside", "../outside"},
+        {"model/data/up", ".."},
+        {"model/broken.bin", "no-such-file"},
+        {"model/loop.bin", "loop.bin"}};
+    for (auto [name, target] : links)
+      std::filesystem::create_symlink(target, in(name));
+    EXPECT_EQ(mkfifo(in("model/pipe.bin").c_str(), 0600), 0);
+  }
+
+  /// Opens the model with external data as told; what is said against it,
+  /// without its path.
+  std::string errorOf(const SmallModel::External &info) {
     small.external(info);
-    return errorOf(small.bytes());
+    bool isOpen =
+        bool(ONNXFile::open(write("model/m.onnx", small.bytes()), error));
+    EXPECT_EQ(isOpen, error.empty());
+    std::string prefix = "'" + in("model/m.onnx") + "' ";
+    EXPECT_TRUE(isOpen || error.rfind(prefix, 0) == 0) << error;
+    return isOpen ? "" : error.substr(prefix.size());
+  }
+
+  SmallModel small;
+};
+
+TEST_F(OpenExternal, RefusesWhatLeavesTheFolder) {
+  const std::string leads = "leads outside of the model's folder",
+                    control = "has control characters";
+  const std::pair<std::string, std::string> cases[] = {
+      {"/etc/passwd", leads},
+      {in("model/w.bin"), leads},
+      {"//w.bin", leads},
+      {"..", leads},
+      {"../outside/w.bin", leads},
+      {"data/../../outside/w.bin", leads},
+      {"data/../w.bin", leads},
+      {"./../model/w.bin", leads},
+      {"data/..", leads},
+      {std::string("w.bin\0../outside/w.bin", 22), control},
+      {std::string("\0", 1), control},
+      {"w.bin\n", control},
+      {"\x1b[2Jw.bin", control},
+      {"w.bin\x7f", control},
+      {"data/", "names no file"},
   };
-  write("w.bin", "short");
-  EXPECT_EQ(errorWith({}), "names no file for the external data of 'w'");
-  EXPECT_EQ(errorWith({{"location", "w.bin"}, {"offset", "-1"}}),
-            "gives no usable offset and length for the external data of 'w'");
-  EXPECT_EQ(errorWith({{"location", "w.bin"}, {"length", "5"}}),
-            "has 5 bytes for initializer 'w', whose shape and type need 24: it "
-            "is damaged, re-export it");
-  EXPECT_EQ(errorWith({{"location", "w.bin"}, {"offset", "8"}}),
-            "keeps the external data of 'w' in '" + in("w.bin") +
-                "' up to byte 32, but that file has 5 bytes");
-  EXPECT_EQ(errorWith({{"location", "none.bin"}}),
-            "keeps the external data of 'w' in '" + in("none.bin") +
-                "', which cannot be read: No such file or directory");
-  for (const char *location : {"/etc/passwd", "../w.bin", "data/../../w.bin"})
-    EXPECT_EQ(errorWith({{"location", location}}),
-              std::string("keeps the external data of 'w' in '") + location +
-                  "', outside its folder");
+  for (const auto &[location, problem] : cases)
+    EXPECT_EQ(errorOf({{"location", location}}),
+              "has a location for the external data of 'w' that " + problem +
+                  ": a model names files of its own folder only")
+        << location;
+}
+
+TEST_F(OpenExternal, RefusesWhatIsNoFileOfItsOwn) {
+  auto link = [](const std::string &name) {
+    return "'" + name +
+           "' is a symbolic link, which a model may not use: put what it "
+           "points to in its place";
+  };
+  const std::string notRegular = "it is not a regular file";
+  const std::pair<std::string, std::string> cases[] = {
+      {"link.bin", link("link.bin")},
+      {"out.bin", link("out.bin")},
+      {"zero.bin", link("zero.bin")},
+      {"broken.bin", link("broken.bin")},
+      {"loop.bin", link("loop.bin")},
+      {"folder/w.bin", link("folder")},
+      {"outside/w.bin", link("outside")},
+      {"data/up/w.bin", link("up")},
+      {"data/up/data/up/w.bin", link("up")},
+      {"hard.bin",
+       "it has other names besides (hard links): put a copy in its place"},
+      {"pipe.bin", notRegular}, // and does not wait for a writer
+      {"data", notRegular},
+      {".", notRegular},
+      {"none.bin", "No such file or directory"},
+      {"w.bin/w.bin", "Not a directory"},
+      {std::string(5000, 'w'), "File name too long"},
+  };
+  for (const auto &[location, problem] : cases)
+    EXPECT_EQ(errorOf({{"location", location}}),
+              "keeps the external data of 'w' in '" + in("model/") + location +
+                  "', which cannot be read: " + problem);
+}
+
+TEST_F(OpenExternal, RefusesRangesOutsideOfTheFile) {
+  const std::string unusable =
+      "gives no usable offset and length for the external data of 'w'";
+  auto needs = [&](const std::string &name, int64_t has, int64_t needed) {
+    return "keeps the external data of 'w' in '" + in("model/" + name) +
+           "', which cannot be read: it has " + std::to_string(has) +
+           " bytes, but " + std::to_string(needed) + " are needed";
+  };
+  struct Case {
+    std::string offset, length, problem;
+  } cases[] = {
+      {"1", "24", needs("w.bin", 24, 25)},
+      {"24", "24", needs("w.bin", 24, 48)},
+      {"999999999999999999", "24", needs("w.bin", 24, 1000000000000000023)},
+      {"-1", "24", unusable},
+      {"", "24", unusable},
+      {" 0", "24", unusable},
+      {"0x0", "24", unusable},
+      {"18446744073709551615", "24", unusable},
+      {"18446744073709551616", "24", unusable},
+      {"0", "-24", unusable},
+      {"0", "18446744073709551616", unusable},
+      {"0", "23",
+       "has 23 bytes for initializer 'w', whose shape and type need "
+       "24: it is damaged, re-export it"},
+      {"0", "25",
+       "has 25 bytes for initializer 'w', whose shape and type need "
+       "24: it is damaged, re-export it"},
+  };
+  for (const Case &c : cases)
+    EXPECT_EQ(errorOf({{"location", "w.bin"},
+                       {"offset", c.offset},
+                       {"length", c.length}}),
+              c.problem);
+  EXPECT_EQ(errorOf({{"location", "short.bin"}}), needs("short.bin", 5, 24));
+  EXPECT_EQ(errorOf({}), "names no file for the external data of 'w'");
+  EXPECT_EQ(errorOf({{"location", ""}}),
+            "names no file for the external data of 'w'");
+}
+
+TEST_F(OpenExternal, TakesFilesOfTheFolderHoweverItIsReached) {
+  for (const char *location :
+       {"w.bin", "./w.bin", "data/w.bin", "data//w.bin", "data/./w.bin"})
+    EXPECT_EQ(errorOf({{"location", location}}), "") << location;
+
+  // Where the folder is, its owner decides: over a link, or from within.
+  std::filesystem::create_symlink("model", in("linked"));
+  std::filesystem::create_symlink("m.onnx", in("model/linked.onnx"));
+  std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(in("model"));
+  for (const std::string &path :
+       {in("linked/m.onnx"), in("model/linked.onnx"), std::string("m.onnx"),
+        std::string("./m.onnx"), in("model") + "//m.onnx"}) {
+    auto file = ONNXFile::open(path, error);
+    ASSERT_TRUE(file) << error;
+    EXPECT_EQ(readRange(*file, "w"), small.valueBytes()) << path;
+  }
+  std::filesystem::current_path(before);
+}
+
+TEST_F(OpenExternal, ChecksAgainWhenItReads) {
+  ASSERT_EQ(errorOf({{"location", "data/w.bin"}}), "");
+  auto file = ONNXFile::open(in("model/m.onnx"), error);
+  ASSERT_TRUE(file) << error;
+  const TensorRange *range = file->range("w");
+  std::string data;
+  ASSERT_TRUE(range->read(data, error)) << error;
+
+  std::filesystem::remove_all(in("model/data"));
+  std::filesystem::create_symlink("../outside", in("model/data"));
+  EXPECT_FALSE(range->read(data, error));
+  EXPECT_NE(error.find("'data' is a symbolic link"), error.npos) << error;
+
+  std::filesystem::remove(in("model/data"));
+  std::filesystem::create_directory(in("model/data"));
+  write("model/data/w.bin", "short");
+  EXPECT_FALSE(range->read(data, error));
+  EXPECT_NE(error.find("it has 5 bytes, but 24 are needed"), error.npos)
+      << error;
 }
 
 TEST_F(OpenONNX, RefusesFilesThatAreNoModel) {

@@ -83,8 +83,22 @@ TEST(Manifest, SaysWhatIsWrong) {
   expect("variables[0].init.kind: unknown kind", "/variables/0/init/kind", "x");
   expect("variables[0].shape: the tensor is too large", "/variables/0/shape",
          {1000000000, 1000000000, 1000000000});
+  // Without elements no product overflows, but no extent may be above 2^63 - 1.
+  expect("variables[0].shape[1]: is too large", "/variables/0/shape",
+         {0, uint64_t(1) << 63});
   expect("functions.f.inputs[0]: has no \"name\"", "/functions/f/inputs/0",
          Json::object());
+}
+
+TEST(Manifest, RefusesDeepNesting) {
+  TestFolder folder;
+  auto nested = [&](size_t depth) {
+    return folder.write("manifest.json",
+                        std::string(depth, '[') + std::string(depth, ']'));
+  };
+  EXPECT_ERROR("expected an object", Manifest::read(nested(64)));
+  EXPECT_ERROR("not valid JSON", Manifest::read(nested(65)));
+  EXPECT_ERROR("not valid JSON", Manifest::read(nested(1000000)));
 }
 
 TEST(Manifest, ReadsSitesAndOperands) {

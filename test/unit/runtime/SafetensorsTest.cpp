@@ -88,5 +88,9 @@ TEST(Safetensors, RefusesDamage) {
   EXPECT_ERROR("does not fit", read(replaced("[0,8]", "[8,0]")));
   EXPECT_ERROR("too large",
                read(replaced("[2]", "[4294967296,4294967296,4294967296]")));
+  EXPECT_ERROR("a.shape[1]: is too large",
+               read(replaced("[2]", "[0,9223372036854775808]")));
+  EXPECT_ERROR("header is not JSON",
+               read(withHeader(std::string(1000000, '['), data)));
   EXPECT_ERROR("\"F64\" is not supported", read(replaced("F32", "F64")));
 }
