@@ -18,6 +18,9 @@ using Json = nlohmann::json;
 /// For writing files that people read: members in the order of insertion.
 using OrderedJson = nlohmann::ordered_json;
 
+/// Parses text of the file `path`. Throws Error if it is not JSON.
+Json parseJson(const char *first, const char *last, const std::string &path);
+
 /// Parses a whole file. Throws Error if it cannot be read or is not JSON.
 Json readJson(const std::string &path);
 

@@ -15,11 +15,14 @@
 #include "Pipelines/Pipelines.h"
 #include "Target/CPU/BuildCPU.h"
 #include "Target/CUDA/BuildCUDA.h"
+#include "Target/Common/OutputFolder.h"
 #include "Target/Common/SourcePrinter.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 
 using namespace mlir;
@@ -54,12 +57,48 @@ static std::string getRuntimeInclude() {
                                                 : FP8C_RUNTIME_SOURCE;
 }
 
+/// Where --recipe auto puts the recipe: beside the program.
+static std::string getRecipePath(StringRef program) {
+  while (program.size() > 1 && program.back() == '/')
+    program = program.drop_back();
+  llvm::SmallString<256> path(program);
+  llvm::sys::path::replace_extension(path, "recipe.yaml");
+  return path.str().str();
+}
+
+/// Whether that place is free, or holds a recipe that was chosen before.
+static LogicalResult checkRecipePlace(StringRef path, MLIRContext &context) {
+  if (!llvm::sys::fs::exists(path))
+    return success();
+  auto buffer = llvm::sys::fs::is_regular_file(path)
+                    ? llvm::MemoryBuffer::getFile(path)
+                    : std::make_error_code(std::errc::invalid_argument);
+  if (buffer && (*buffer)->getBuffer().starts_with("# Chosen by measurement:"))
+    return success();
+  return emitError(UnknownLoc::get(&context))
+         << "will not replace " << path
+         << ": it exists and is no recipe that fp8c chose\nhint: move it away, "
+            "or choose another place with -o";
+}
+
 static int compile(const CompileArguments &args) {
   DialectRegistry registry;
   registerDialects(registry);
   MLIRContext context(registry);
   context.loadAllAvailableDialects();
   DiagnosticPrinter diagnostics(context, args.remarks);
+
+  // First of all: what is in the way is told before anything takes time.
+  if (args.recipe == "auto" &&
+      failed(checkRecipePlace(getRecipePath(args.output), context)))
+    return 1;
+  std::unique_ptr<target::OutputFolder> folder;
+  if (args.emit.empty()) {
+    folder = target::OutputFolder::make(
+        args.output, [&] { return emitError(UnknownLoc::get(&context)); });
+    if (!folder)
+      return 1;
+  }
 
   auto import = [&](int64_t batch) {
     ImportONNXOptions options;
@@ -73,9 +112,7 @@ static int compile(const CompileArguments &args) {
 
   std::string recipe = args.recipe;
   if (recipe == "auto") {
-    llvm::SmallString<256> path(args.output);
-    llvm::sys::path::replace_extension(path, "recipe.yaml");
-    recipe = path.str().str();
+    recipe = getRecipePath(args.output);
     if (failed(writeAutoRecipe(*module, args.stats, args.budget, recipe)))
       return 1;
     llvm::errs() << "fp8c: the chosen recipe is in " << recipe << "\n";
@@ -119,11 +156,10 @@ static int compile(const CompileArguments &args) {
     return 0;
   }
   if (args.target == "cuda")
-    return failed(
-        target::buildCUDA(*module, args.output,
-                          {getRuntimeInclude(), args.cudaCompiler, args.gpu}));
+    return failed(target::buildCUDA(
+        *module, *folder, {getRuntimeInclude(), args.cudaCompiler, args.gpu}));
   return failed(
-      target::buildCPU(*module, args.output,
+      target::buildCPU(*module, *folder,
                        {getRuntimeInclude(), args.hostCompiler, args.hostOpt}));
 }
 

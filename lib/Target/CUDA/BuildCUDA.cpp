@@ -9,10 +9,9 @@ using namespace mlir;
 using namespace fp8c;
 using namespace fp8c::target;
 
-LogicalResult fp8c::target::buildCUDA(ModuleOp module, StringRef path,
+LogicalResult fp8c::target::buildCUDA(ModuleOp module, OutputFolder &folder,
                                       const CUDABuildOptions &options) {
-  auto compile = [&](StringRef source, StringRef library,
-                     const std::string &log) -> LogicalResult {
+  auto compile = [&](StringRef source, StringRef library) -> LogicalResult {
     std::optional<std::string> compiler = findCompiler(options.compiler);
     if (!compiler &&
         options.compiler == "nvcc") // its folder is often not on PATH
@@ -44,8 +43,8 @@ LogicalResult fp8c::target::buildCUDA(ModuleOp module, StringRef path,
                              source,
                              "-o",
                              library};
-    return runCompiler(module, arguments, log);
+    return runCompiler(module, folder, arguments);
   };
-  return buildProgram(module, path,
+  return buildProgram(module, folder,
                       {Target::cuda, options.architecture, "step.cu", compile});
 }
