@@ -2,10 +2,10 @@
 
 #include "Models/AtomicFile.h"
 
+#include "core/OutputFile.h"
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
@@ -13,8 +13,7 @@
 namespace fp8c {
 
 AtomicFile::AtomicFile(std::string path)
-    : path(std::move(path)),
-      temporary(this->path + ".partial-" + std::to_string(getpid())) {}
+    : path(std::move(path)), temporary(this->path + ".partial") {}
 
 AtomicFile::~AtomicFile() {
   if (fd < 0)
@@ -34,8 +33,7 @@ bool AtomicFile::open(std::string &error) {
     error = "cannot write '" + path + "': it is not a regular file";
     return false;
   }
-  fd =
-      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  fd = runtime::openNewFile(temporary);
   if (fd < 0)
     error = describe(errno);
   return fd >= 0;

@@ -67,11 +67,7 @@ void checkArchitecture(const std::string &gpu, int computeCapability) {
 std::unique_ptr<Device> createDevice(const std::string &target) {
   if (target == "cpu")
     return createCpuDevice();
-  if (target == "cuda")
-    return createCudaDevice();
-  throw Error("the program was compiled for \"" + target +
-                  "\", which this runtime does not know",
-              "compile it with --target cpu or cuda");
+  return createCudaDevice();
 }
 
 } // namespace fp8c::runtime

@@ -87,7 +87,7 @@ public:
 /// older ones, not the reverse.
 void checkArchitecture(const std::string &gpu, int computeCapability);
 
-/// The device that a manifest's "target" asks for. Throws Error if this
+/// The device that a manifest's "target" asks for, "cpu" or "cuda". Throws Error if this
 /// runtime was built without it, or the machine has none. Must be called before
 /// the program is loaded: thread counts are fixed when the program's libraries
 /// start.

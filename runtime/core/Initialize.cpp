@@ -4,7 +4,6 @@
 
 #include "core/Error.h"
 #include "core/Instance.h"
-#include "core/MappedFile.h"
 #include "core/ParallelFor.h"
 #include "core/Random.h"
 #include "core/Text.h"
@@ -105,7 +104,7 @@ void fillScaled(const Variable &variable, const std::vector<float> &values,
 
 void initializeVariables(Instance &instance, uint64_t seed, Which which) {
   const Program &program = instance.program();
-  MappedFile initial;
+  std::unique_ptr<Program::InitialData> initial;
   std::vector<unsigned char> staging;
   auto fill = [&](const Variable &variable, unsigned char *data) {
     switch (variable.init.kind) {
@@ -116,9 +115,9 @@ void initializeVariables(Instance &instance, uint64_t seed, Which which) {
     case Initializer::Kind::Values:
       return fillValues(variable, data);
     case Initializer::Kind::File:
-      if (initial.path().empty())
-        initial = MappedFile(program.folder() + "/initial.bin");
-      return fillFromFile(variable, initial, data);
+      if (!initial)
+        initial = program.openInitialData();
+      return fillFromFile(variable, initial->file, data);
     case Initializer::Kind::Amax:
     case Initializer::Kind::Scale:
       break; // from the values of another variable, below
@@ -177,6 +176,8 @@ void initializeVariables(Instance &instance, uint64_t seed, Which which) {
     }
     instance.write(variable, staging.data());
   }
+  if (initial && initial->verification)
+    initial->verification->finish();
 }
 
 } // namespace fp8c::runtime

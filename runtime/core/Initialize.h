@@ -17,7 +17,8 @@ enum class Which {
 /// Gives variables of the instance their initial values. Normal values are
 /// keyed by `seed` and the variable's name, so that neither the order of the
 /// variables nor the number of threads matters. Does not call `init`.
-/// Throws Error if initial.bin is missing or too short.
+/// Throws Error if initial.bin is missing, too short or damaged; its checksum
+/// is computed on another thread meanwhile.
 void initializeVariables(Instance &instance, uint64_t seed,
                          Which which = Which::AllVariables);
 

@@ -2,9 +2,7 @@
 
 #include "core/Json.h"
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
+#include "core/MappedFile.h"
 
 namespace fp8c::runtime {
 
@@ -17,17 +15,18 @@ bool limitNesting(int depth, Json::parse_event_t, Json &) {
   return true;
 }
 
-Json readJson(const std::string &path) {
-  errno = 0;
-  std::ifstream stream(path);
-  if (!stream)
-    throw Error::inFile(path, std::string("cannot read: ") +
-                                  std::strerror(errno ? errno : EIO));
+Json parseJson(const char *first, const char *last, const std::string &path) {
   try {
-    return Json::parse(stream, limitNesting);
+    return Json::parse(first, last, limitNesting);
   } catch (const Json::exception &failure) {
     throw Error::inFile(path, std::string("not valid JSON: ") + failure.what());
   }
+}
+
+Json readJson(const std::string &path) {
+  MappedFile file(path);
+  auto *text = reinterpret_cast<const char *>(file.data());
+  return parseJson(text, text + file.size(), path);
 }
 
 Error JsonField::error(const std::string &what, const std::string &hint) const {

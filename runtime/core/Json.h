@@ -22,6 +22,9 @@ using OrderedJson = nlohmann::ordered_json;
 /// deeper than in any file of ours: copying them would overflow the stack.
 bool limitNesting(int depth, Json::parse_event_t event, Json &value);
 
+/// Parses text of the file `path`. Throws Error if it is not JSON.
+Json parseJson(const char *first, const char *last, const std::string &path);
+
 /// Parses a whole file. Throws Error if it cannot be read or is not JSON.
 Json readJson(const std::string &path);
 

@@ -2,7 +2,11 @@
 
 #include "core/Manifest.h"
 
+#include "core/Contract.h"
+#include "core/Hyper.h"
 #include "core/Json.h"
+#include "core/MappedFile.h"
+#include "core/Seal.h"
 #include "core/Text.h"
 
 #include <algorithm>
@@ -12,6 +16,8 @@ namespace fp8c::runtime {
 namespace {
 
 constexpr int64_t manifestFormat = 1;
+
+constexpr const char *compileAgain = "compile the model again";
 
 constexpr struct {
   Role role;
@@ -201,6 +207,97 @@ void checkVariables(const Manifest &manifest, const JsonField &root) {
                        byOffset[i]->name + "\" overlap");
 }
 
+ModelInfo parseModel(const JsonField &field) {
+  auto count = [&](const char *key) -> int64_t {
+    const int64_t value = field.integer(key, 0);
+    if (value < 0)
+      throw field.at(key).error("is negative");
+    return value;
+  };
+  ModelInfo model;
+  model.name = field.string("name", "");
+  model.vocab = count("vocab");
+  model.seq = count("seq");
+  model.batch = count("batch");
+  model.parameters = count("parameters");
+  model.microBatches = count("micro_batches");
+  return model;
+}
+
+bool isCompiled(const Manifest &manifest) {
+  return manifest.compiler.rfind("fp8c ", 0) == 0;
+}
+
+/// Whether the text is what the compiler wrote, as far as it can be told: older
+/// compilers gave it a fingerprint, but no checksum.
+void checkIntact(Manifest &manifest, const JsonField &root,
+                 const std::string &text, Checks checks) {
+  const bool sealed = root.has("files") || root.has("checksum");
+  if (!sealed)
+    manifest.note = "the program has no checksums: damage to it would not be "
+                    "noticed";
+  else if (checks == Checks::On && checkSeal(text) != Seal::Intact)
+    throw root.error("damaged: its checksum is not that of its contents",
+                     changedHint);
+  if (sealed)
+    for (const auto &[name, file] : root.at("files").members())
+      manifest.files[name] = {file.at("bytes").size(),
+                              file.at("checksum").string()};
+
+  const OrderedJson document = OrderedJson::parse(text);
+  manifest.contract = contractOf(document);
+  const std::string fingerprint = fingerprintOf(document);
+  if (fingerprint == manifest.fingerprint || !(sealed || isCompiled(manifest)))
+    return;
+  const std::string what = "fingerprint: is " + manifest.fingerprint +
+                           ", that of what the manifest says is " + fingerprint;
+  if (checks == Checks::On)
+    throw root.error(what, changedHint);
+  manifest.note = what;
+}
+
+/// Code reads hyperparameters by position: an order can be checked only by the
+/// one that there is. Older programs end where it was shorter.
+void checkHyper(const Manifest &manifest, const JsonField &root) {
+  const std::vector<std::string> known(std::begin(hyperNames),
+                                       std::end(hyperNames));
+  const std::vector<std::string> &given = manifest.hyper;
+  if (isCompiled(manifest) &&
+      (given.size() + 1 < known.size() || given.size() > known.size() ||
+       !std::equal(given.begin(), given.end(), known.begin())))
+    throw root.at("hyper").error("is not the list that programs are compiled "
+                                 "for",
+                                 compileAgain);
+}
+
+/// Tokens are checked against the vocabulary, so it must be one that the
+/// program has.
+void checkVocabulary(const Manifest &manifest, const JsonField &root) {
+  for (const auto &[name, function] : manifest.functions)
+    for (const OutputSpec &output : function.outputs)
+      if ((name == "forward" || name == "infer") && output.shape.size() == 3 &&
+          manifest.model.vocab > output.shape[2])
+        throw root.at("model").at("vocab").error(
+            concat("is ", manifest.model.vocab, ", but ", name, " gives ",
+                   shapeText(output.shape)),
+            compileAgain);
+}
+
+void checkInitialData(const Manifest &manifest, const JsonField &root) {
+  if (manifest.files.empty())
+    return;
+  if (!manifest.files.count("program.so"))
+    throw root.at("files").error("has no \"program.so\"");
+  auto initial = manifest.files.find("initial.bin");
+  for (const Variable &variable : manifest.variables)
+    if (variable.init.kind == Initializer::Kind::File &&
+        (initial == manifest.files.end() ||
+         variable.init.offset > initial->second.bytes ||
+         variable.init.bytes > initial->second.bytes - variable.init.offset))
+      throw root.error("variable \"" + variable.name +
+                       "\" starts from what initial.bin does not have");
+}
+
 } // namespace
 
 uint64_t TensorSpec::elements() const {
@@ -216,8 +313,11 @@ bool isCheckpointed(Role role) {
   return role != Role::Gradient && role != Role::ComputeWeight;
 }
 
-Manifest Manifest::read(const std::string &path) {
-  Json document = readJson(path);
+Manifest Manifest::read(const std::string &path, Checks checks) {
+  MappedFile file(path);
+  const std::string text(reinterpret_cast<const char *>(file.data()),
+                         file.size());
+  Json document = parseJson(text.data(), text.data() + text.size(), path);
   JsonField root(document, path);
   int64_t format = root.at("format").integer();
   if (format != manifestFormat)
@@ -228,24 +328,28 @@ Manifest Manifest::read(const std::string &path) {
   Manifest manifest;
   manifest.compiler = root.string("compiler", "");
   manifest.target = root.at("target").string();
+  if (manifest.target != "cpu" && manifest.target != "cuda")
+    throw root.at("target").error("is \"" + manifest.target +
+                                      "\", which this runtime does not know",
+                                  "compile with --target cpu or cuda");
   manifest.gpu = root.string("gpu", "");
   manifest.recipe = root.string("recipe", "");
   manifest.fingerprint = root.at("fingerprint").string();
-  if (root.has("model")) {
-    JsonField model = root.at("model");
-    manifest.model.name = model.string("name", "");
-    manifest.model.vocab = model.integer("vocab", 0);
-    manifest.model.seq = model.integer("seq", 0);
-    manifest.model.batch = model.integer("batch", 0);
-    manifest.model.parameters = model.integer("parameters", 0);
-    manifest.model.microBatches = model.integer("micro_batches", 0);
-  }
+  checkIntact(manifest, root, text, checks);
+  if (root.has("model"))
+    manifest.model = parseModel(root.at("model"));
   for (const JsonField &name : root.at("hyper").items())
     manifest.hyper.push_back(name.string());
   manifest.variablesBytes = root.at("variables_bytes").size();
   manifest.arenaBytes = root.at("arena_bytes").size();
   if (root.has("arena_lower_bound"))
     manifest.arenaLowerBound = root.at("arena_lower_bound").size();
+  if (manifest.arenaBytes < manifest.arenaLowerBound)
+    throw root.at("arena_bytes")
+        .error(concat("is ", manifest.arenaBytes,
+                      ", and the program needs at least ",
+                      manifest.arenaLowerBound),
+               compileAgain);
   if (root.has("workspace_bytes"))
     manifest.workspaceBytes = root.at("workspace_bytes").size();
   manifest.currentUses = root.integer("current_uses", 0);
@@ -260,6 +364,9 @@ Manifest Manifest::read(const std::string &path) {
     for (const JsonField &output : function.at("outputs").items())
       spec.outputs.push_back(parseOutput(output));
   }
+  checkHyper(manifest, root);
+  checkVocabulary(manifest, root);
+  checkInitialData(manifest, root);
   return manifest;
 }
 

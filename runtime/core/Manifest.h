@@ -124,6 +124,23 @@ struct ModelInfo {
   int64_t microBatches = 0; ///< the most that a step may have; 0: any number
 };
 
+/// A file of the program folder, as the compiler wrote it.
+struct ProgramFile {
+  uint64_t bytes;
+  std::string checksum;
+};
+
+/// What to do about a program that is not as it was written.
+constexpr const char *changedHint =
+    "compile the model again; if the program was changed on purpose, use it "
+    "with fp8c-run's --unchecked";
+
+/// Whether checksums are compared.
+enum class Checks {
+  On,
+  Off ///< somebody has rebuilt or edited the program and knows it
+};
+
 struct Manifest {
   std::string compiler, target, recipe, fingerprint;
   std::string gpu; ///< architecture, as "sm_90"; empty on the CPU
@@ -136,9 +153,13 @@ struct Manifest {
                            ///< scales of their own amaxes
   std::vector<Variable> variables;
   std::map<std::string, FunctionSpec> functions;
+  std::map<std::string, ProgramFile> files; ///< empty in older programs
+  std::string contract; ///< what the code has to say, see contractOf()
+  std::string note;     ///< what the user should know besides, or ""
 
-  /// Reads and checks `path`. Throws Error naming the field that is wrong.
-  static Manifest read(const std::string &path);
+  /// Reads and checks `path`. Throws Error naming the field that is wrong, or
+  /// if the file has changed since it was written.
+  static Manifest read(const std::string &path, Checks checks = Checks::On);
 
   const Variable *findVariable(const std::string &name) const;
 

@@ -18,13 +18,13 @@ std::string runOfCheckpoint(const std::string &path) {
 
 } // namespace
 
-Model Model::open(const std::string &path) {
+Model Model::open(const std::string &path, Checks checks) {
   if (!exists(path))
     throw Error::inFile(path, "no such run, checkpoint or program");
   Model model;
   std::string run = RunFolder::exists(path) ? path : runOfCheckpoint(path);
   if (run.empty()) {
-    model.instance = std::make_unique<Instance>(Program::open(path));
+    model.instance = std::make_unique<Instance>(Program::open(path, checks));
     initializeVariables(*model.instance, TrainOptions().seed);
     model.instance->refresh();
     model.weights = "initial";
@@ -42,7 +42,7 @@ Model Model::open(const std::string &path) {
     model.weights = folder.checkpoints().folderOf(steps.back());
   }
   model.instance =
-      std::make_unique<Instance>(Program::open(model.run->program));
+      std::make_unique<Instance>(Program::open(model.run->program, checks));
   model.note = model.instance->device().preferPlans(folder.plansPath());
   loadCheckpoint(*model.instance, model.weights);
   return model;

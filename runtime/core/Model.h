@@ -22,7 +22,7 @@ struct Model {
 
   /// `path` is a run folder (its newest checkpoint), a checkpoint folder, or a
   /// program (initial weights). Throws Error if it is none of them.
-  static Model open(const std::string &path);
+  static Model open(const std::string &path, Checks checks = Checks::On);
 
   /// The tokenizer a user names; if `name` is empty the one of the run, or
   /// bytes for a vocabulary of 256. Throws Error if it is not known.

@@ -9,6 +9,8 @@
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace fp8c::runtime {
@@ -26,6 +28,10 @@ void throwSystemError(const std::string &path, const std::string &action,
   else if (code == EFBIG)
     hint = "raise the file size limit (ulimit -f); what was there before is "
            "intact";
+  else if (code == EBUSY)
+    hint = "another process is writing it: wait for it";
+  else if (code == ELOOP)
+    hint = "it is a link: remove it";
   else if (code == EACCES || code == EPERM || code == EROFS)
     hint = "choose a place that you may write to";
   throw Error::inFile(path, action + ": " + std::strerror(code), hint);
@@ -33,7 +39,10 @@ void throwSystemError(const std::string &path, const std::string &action,
 
 OutputFile::OutputFile(const std::string &path, Mode mode) : path(path) {
   int how = mode == Mode::Append ? O_APPEND : O_TRUNC;
-  descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | how, 0666);
+  descriptor =
+      mode == Mode::New
+          ? openNewFile(path)
+          : open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | how, 0666);
   if (descriptor < 0)
     throwSystemError(path, "cannot write", errno);
   buffer.reserve(bufferBytes);
@@ -74,8 +83,44 @@ void OutputFile::sync() {
     throwSystemError(path, "cannot write", errno);
 }
 
+int openNewFile(const std::string &path) {
+  // The system gives a lock back when its holder ends, however it ends.
+  auto isOurs = [](int descriptor) {
+    struct stat status;
+    return fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) &&
+           flock(descriptor, LOCK_EX | LOCK_NB) == 0;
+  };
+  int old = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (old < 0 && errno != ENOENT)
+    return -1;
+  if (old >= 0) {
+    const bool leftOver = isOurs(old);
+    if (leftOver)
+      unlink(path.c_str());
+    close(old);
+    if (!leftOver) {
+      errno = EBUSY;
+      return -1;
+    }
+  }
+  int descriptor =
+      open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (descriptor >= 0)
+    flock(descriptor, LOCK_EX | LOCK_NB); // some networks have no locks
+  return descriptor;
+}
+
+/// A rename would replace a device or a folder's name, /dev/null among them.
+static std::string partialOf(const std::string &path) {
+  struct stat status;
+  if (stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode))
+    throw Error::inFile(path, "cannot write: not a regular file",
+                        "name another file");
+  return path + ".partial";
+}
+
 AtomicFile::AtomicFile(const std::string &path)
-    : path(path), file(path + ".partial") {}
+    : path(path), file(partialOf(path), OutputFile::Mode::New) {}
 
 AtomicFile::~AtomicFile() {
   if (!committed)

@@ -12,7 +12,11 @@ namespace fp8c::runtime {
 /// A file being written. Every failure, a full disk above all, throws Error.
 class OutputFile {
 public:
-  enum class Mode { Create, Append };
+  enum class Mode {
+    Create,
+    Append,
+    New ///< see openNewFile()
+  };
 
   explicit OutputFile(const std::string &path, Mode mode = Mode::Create);
   ~OutputFile();
@@ -39,7 +43,8 @@ private:
 
 /// A file that appears under its name only when it is complete. It is written
 /// to `PATH.partial` beside it; commit() puts it on the disk and renames it.
-/// Without commit() the partial file is removed.
+/// Without commit() the partial file is removed. A folder, a device or a pipe
+/// is not replaced, nor is a partial file that another process writes.
 class AtomicFile {
 public:
   explicit AtomicFile(const std::string &path);
@@ -56,6 +61,12 @@ private:
 
 /// Replaces a file by `text`, atomically.
 void writeFile(const std::string &path, const std::string &text);
+
+/// Opens `path` for writing as a file that was not there before, and holds a
+/// lock on it; what a killed process left there is removed. Returns -1 and sets
+/// errno if something else is there: EBUSY if another process is writing it,
+/// ELOOP if it is a link.
+int openNewFile(const std::string &path);
 
 /// Makes renames and removals in a directory survive the machine.
 void syncDirectory(const std::string &path);

@@ -5,7 +5,10 @@
 
 #include "core/Manifest.h"
 #include "core/ProgramABI.h"
+#include "core/Verification.h"
 
+#include <memory>
+#include <optional>
 #include <string>
 
 namespace fp8c::runtime {
@@ -15,8 +18,9 @@ namespace fp8c::runtime {
 class Program {
 public:
   /// Reads and checks the manifest. Loads no code: a program can be looked at
-  /// on a machine that could not run it. Throws Error.
-  static Program open(const std::string &folder);
+  /// on a machine that could not run it. What the user should know, that there
+  /// are no checksums above all, goes to stderr. Throws Error.
+  static Program open(const std::string &folder, Checks checks = Checks::On);
 
   const Manifest &manifest() const { return theManifest; }
 
@@ -31,14 +35,28 @@ public:
   /// that the program does have.
   const FunctionSpec &signature(const std::string &function) const;
 
-  /// Loads program.so. Throws Error if it was built for another ABI or lacks a
-  /// function of the manifest.
+  /// Loads program.so. Throws Error if it has changed since it was compiled,
+  /// was built for another manifest or ABI, or lacks a function.
   void loadCode();
+
+  /// The data that initial values are ranges of, and what compares it with its
+  /// checksum meanwhile; nothing where there is nothing to compare.
+  struct InitialData {
+    MappedFile file;
+    std::optional<Verification> verification;
+  };
+  std::unique_ptr<InitialData> openInitialData() const;
 
   /// The code of a function; loadCode() came before.
   Fp8cFunction code(const std::string &function) const;
 
 private:
+  /// Starts comparing a file with its checksum, if there is one.
+  void verify(const MappedFile &file, const std::string &name,
+              std::optional<Verification> &verification) const;
+  void checkContract(void *library, const std::string &path) const;
+
+  Checks checks = Checks::On;
   std::string theFolder;
   Manifest theManifest;
   std::map<std::string, Fp8cFunction> entryPoints;

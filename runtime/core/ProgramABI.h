@@ -4,6 +4,8 @@
 //
 //   int  fp8c_program_abi(void);            returns FP8C_PROGRAM_ABI
 //   void fp8c_<function>(const Fp8cCall *); one per function of the manifest
+//   const char *fp8c_program_contract(void); what the manifest must say, see
+//                                           Contract.h; older programs lack it
 //
 // Emitted code includes this header; the runtime calls through it. It is plain
 // C and must stay so: nothing else is shared by the two sides but

@@ -12,6 +12,7 @@
 #define FP8C_RUNTIME_CORE_RUNFOLDER_H
 
 #include "core/Checkpoint.h"
+#include "core/Manifest.h"
 #include "core/TrainOptions.h"
 
 namespace fp8c::runtime {
@@ -25,6 +26,7 @@ struct RunConfig {
   std::string validation;  ///< absolute path, or empty
   Json tokenizer;          ///< as in X.tokenizer.json, or null
   TrainOptions options;
+  Checks checks = Checks::On; ///< of the program; not stored
 };
 
 class RunFolder {

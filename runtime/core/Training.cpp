@@ -31,7 +31,7 @@ void print(const std::string &text) {
 } // namespace
 
 Training::Training(const RunConfig &theConfig)
-    : config(theConfig), instance(Program::open(config.program)),
+    : config(theConfig), instance(Program::open(config.program, config.checks)),
       data(config.data), trainer(instance, config.options, data),
       watch(instance, config.options.watch) {
   if (!config.validation.empty()) {
@@ -72,6 +72,7 @@ int Training::resume(RunFolder &folder, const ResumeChanges &changes) {
   folder.lock();
   folder.checkpoints().clean();
   RunConfig config = folder.readConfig();
+  config.checks = changes.checks;
   TrainOptions &options = config.options;
   if (changes.steps && *changes.steps < options.steps)
     throw Error::inFile(folder.path(),

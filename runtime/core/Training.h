@@ -18,6 +18,7 @@ namespace fp8c::runtime {
 struct ResumeChanges {
   std::optional<int64_t> steps; ///< can only be raised
   std::optional<int64_t> checkpointEvery, keep, logEvery;
+  Checks checks = Checks::On; ///< of the program
 };
 
 /// A run being executed. It prints its configuration and its steps to stdout.

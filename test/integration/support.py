@@ -6,6 +6,7 @@ FP8C_BIN names the folder of the binaries (default: build/release/bin).
 import json
 import os
 import pathlib
+import resource
 import subprocess
 
 import ml_dtypes
@@ -62,6 +63,40 @@ def call(program, functions, tensors, *options, folder):
     write_safetensors(inputs, tensors)
     run("fp8c-run", "call", program, functions, "--inputs", inputs, "--outputs", outputs, *options)
     return read_safetensors(outputs)
+
+
+# ------------------------------------------------------------------------------
+# Errors
+# ------------------------------------------------------------------------------
+
+CRASHES = ("Stack dump", "LLVM ERROR", "Assertion", "terminate called", "AddressSanitizer", "bug report")
+
+
+def listing(folder):
+    """Every path below the folder with its size and content's hash."""
+    return {
+        str(path.relative_to(folder)): hash(path.read_bytes()) if path.is_file() else None
+        for path in sorted(pathlib.Path(folder).rglob("*"))
+    }
+
+
+def refuses(tool, *arguments, folder, says, **options):
+    """The command fails as errors do, says all of `says`, and leaves the folder
+    as it was."""
+    before = listing(folder)
+    output = run(tool, *arguments, status=1, cwd=folder, **options)
+    assert f"{tool}: error: " in output or f"{tool} model: error: " in output
+    for word in (says,) if isinstance(says, str) else says:
+        assert str(word) in output, output
+    assert not any(word in output for word in CRASHES), output
+    assert listing(folder) == before
+    return output
+
+
+def limit(size):
+    """A full disk, as a process sees it: writes beyond a size fail. By default
+    the system also kills the process with a signal; the tools do not let it."""
+    return {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))}
 
 
 # ------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ to do, no crash, and nothing left behind."""
 import os
 import pathlib
 import random
-import resource
 import subprocess
 
 import numpy as np
@@ -12,30 +11,7 @@ import onnx
 import pytest
 from onnx import helper
 
-from support import BIN, Graph, run, save
-
-CRASHES = ("Stack dump", "LLVM ERROR", "Assertion", "terminate called", "AddressSanitizer", "bug report")
-
-
-def listing(folder):
-    """Every path below the folder with its size and content's hash."""
-    return {
-        str(path.relative_to(folder)): hash(path.read_bytes()) if path.is_file() else None
-        for path in sorted(pathlib.Path(folder).rglob("*"))
-    }
-
-
-def refuses(tool, *arguments, folder, says, **options):
-    """The command fails as errors do, says all of `says`, and leaves the folder
-    as it was."""
-    before = listing(folder)
-    output = run(tool, *arguments, status=1, cwd=folder, **options)
-    assert f"{tool}: error: " in output or f"{tool} model: error: " in output
-    for word in (says,) if isinstance(says, str) else says:
-        assert str(word) in output, output
-    assert not any(word in output for word in CRASHES), output
-    assert listing(folder) == before
-    return output
+from support import BIN, CRASHES, Graph, limit, refuses, run, save
 
 
 @pytest.fixture
@@ -261,22 +237,6 @@ def test_no_host_compiler(compile_refuses, tiny, tmp_path):
 
 def test_a_host_compiler_that_fails(compile_refuses, tiny):
     compile_refuses(tiny, "--host-compiler", "false", says="failed on the emitted source")
-
-
-def test_the_output_is_something_else(compile_refuses, tiny, tmp_path):
-    (tmp_path / "precious").mkdir()
-    (tmp_path / "precious/thesis.txt").write_text("years of work")
-    says = ["precious", "exists and is no fp8c program"]
-    compile_refuses(tiny, "-o", "precious", says=says)
-    compile_refuses(tiny, "-o", "precious/", says=says)
-    compile_refuses(tiny, "-o", "precious/thesis.txt", says="exists and is no fp8c program")
-    compile_refuses(tiny, "-o", "precious/thesis.txt/out.fp8x", says="thesis.txt/out.fp8x")
-
-
-def limit(size):
-    """A full disk, as a process sees it: writes beyond a size fail. By default
-    the system also kills the process with a signal; the tools do not let it."""
-    return {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))}
 
 
 @pytest.mark.parametrize("size", [0, 2000, 100_000])

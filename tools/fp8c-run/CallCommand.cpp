@@ -25,6 +25,7 @@ struct CallArguments {
   std::string program, inputs, outputs;
   std::vector<std::string> functions, hyper;
   uint64_t seed = TrainOptions().seed;
+  Checks checks = Checks::On;
 };
 
 /// The tensors given with --inputs, and which of them were asked for.
@@ -126,7 +127,7 @@ std::vector<SafetensorsEntry> results(const Instance &instance,
 }
 
 int call(const CallArguments &arguments) {
-  Instance instance(Program::open(arguments.program));
+  Instance instance(Program::open(arguments.program, arguments.checks));
   GivenTensors given(arguments.inputs);
   initializeVariables(instance, arguments.seed);
   overrideVariables(instance, given);
@@ -186,6 +187,7 @@ void addCallCommand(CLI::App &tool, Action &action) {
       ->delimiter(',');
   command->add_option("--seed", arguments->seed, "of the initial weights")
       ->capture_default_str();
+  addUnchecked(*command, arguments->checks);
   command->callback([arguments, &action] {
     action = [arguments] { return call(*arguments); };
   });

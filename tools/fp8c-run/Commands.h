@@ -3,6 +3,8 @@
 #ifndef FP8C_TOOLS_FP8C_RUN_COMMANDS_H
 #define FP8C_TOOLS_FP8C_RUN_COMMANDS_H
 
+#include "core/Manifest.h"
+
 #include <functional>
 
 namespace CLI {
@@ -13,6 +15,9 @@ namespace fp8c::run {
 
 /// What the chosen command does; returns the exit status.
 using Action = std::function<int()>;
+
+/// Adds --unchecked, for those who rebuild or edit a program.
+void addUnchecked(CLI::App &command, runtime::Checks &checks);
 
 /// Each adds one command to the tool. When the command is given, `action` is
 /// set to what it does.

@@ -19,10 +19,11 @@ using namespace runtime;
 struct EvalArguments {
   std::string model, data;
   int64_t batches = 0;
+  Checks checks = Checks::On;
 };
 
 int evaluate(EvalArguments arguments) {
-  Model model = Model::open(arguments.model);
+  Model model = Model::open(arguments.model, arguments.checks);
   if (arguments.data.empty() && model.run)
     arguments.data = model.run->validation;
   if (arguments.data.empty())
@@ -61,6 +62,7 @@ void addEvalCommand(CLI::App &tool, Action &action) {
                    "batches, spread evenly over the file; 0: the whole file")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  addUnchecked(*command, arguments->checks);
   command->callback([arguments, &action] {
     action = [arguments] { return evaluate(*arguments); };
   });

@@ -58,7 +58,7 @@ void describeProgram(const Program &program, Table &table) {
     table.row("@" + name, signatureText(function));
 }
 
-int info(const std::string &path) {
+int info(const std::string &path, Checks checks) {
   Table table;
   if (RunFolder::exists(path)) {
     RunFolder folder(path);
@@ -75,9 +75,9 @@ int info(const std::string &path) {
       saved += (saved.empty() ? "" : ", ") + withThousands(step);
     table.row("steps", withThousands(config.options.steps));
     table.row("checkpoints", saved.empty() ? "none" : "step " + saved);
-    describeProgram(Program::open(config.program), table);
+    describeProgram(Program::open(config.program, checks), table);
   } else {
-    describeProgram(Program::open(path), table);
+    describeProgram(Program::open(path, checks), table);
   }
   std::fputs(table.str().c_str(), stdout);
   return 0;
@@ -91,8 +91,11 @@ void addInfoCommand(CLI::App &tool, Action &action) {
   auto path = std::make_shared<std::string>();
   command->add_option("PATH", *path, "compiled program or run folder")
       ->required();
-  command->callback(
-      [path, &action] { action = [path] { return info(*path); }; });
+  auto checks = std::make_shared<Checks>(Checks::On);
+  addUnchecked(*command, *checks);
+  command->callback([path, checks, &action] {
+    action = [path, checks] { return info(*path, *checks); };
+  });
 }
 
 } // namespace fp8c::run

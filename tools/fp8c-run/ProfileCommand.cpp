@@ -26,6 +26,7 @@ struct ProfileArguments {
   std::string program, data, output = "stats.json";
   int64_t batches = 2;
   int ranks = 0; ///< 0: no sums
+  Checks checks = Checks::On;
   TrainOptions options;
 };
 
@@ -156,7 +157,7 @@ void printSums(const OrderedJson &sums) {
 }
 
 int profile(const ProfileArguments &arguments) {
-  Instance instance(Program::open(arguments.program));
+  Instance instance(Program::open(arguments.program, arguments.checks));
   const Manifest &manifest = instance.manifest();
   for (const Variable &variable : manifest.variables)
     if (isState(variable) && variable.type != DataType::F32)
@@ -267,6 +268,7 @@ void addProfileCommand(CLI::App &tool, Action &action) {
   command->add_option("--beta2", options.beta2)->capture_default_str();
   command->add_option("--seed", options.seed, "of weights and data order")
       ->capture_default_str();
+  addUnchecked(*command, arguments->checks);
   command->callback([arguments, &action] {
     arguments->options.schedule = "constant";
     arguments->options.minLr = arguments->options.lr;

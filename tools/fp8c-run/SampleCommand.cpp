@@ -18,10 +18,11 @@ struct SampleArguments {
   std::string model, tokenizer, prompt = "\n";
   int64_t tokens = 500;
   SampleOptions options;
+  Checks checks = Checks::On;
 };
 
 int sample(const SampleArguments &arguments) {
-  Model model = Model::open(arguments.model);
+  Model model = Model::open(arguments.model, arguments.checks);
   std::unique_ptr<Tokenizer> tokenizer = model.tokenizer(arguments.tokenizer);
   Sampler sampler(*model.instance, arguments.options, tokenizer->size());
   std::vector<Token> text = tokenizer->encodePrompt(arguments.prompt);
@@ -78,6 +79,7 @@ void addSampleCommand(CLI::App &tool, Action &action) {
   command->add_option("--tokenizer", arguments->tokenizer,
                       "bytes, or a folder with encoder.json and vocab.bpe [the "
                       "run's; bytes for a vocabulary of 256]");
+  addUnchecked(*command, arguments->checks);
   command->callback([arguments, &action] {
     action = [arguments] { return sample(*arguments); };
   });

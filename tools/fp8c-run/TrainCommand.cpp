@@ -18,6 +18,7 @@ using namespace runtime;
 struct TrainArguments {
   std::string program, data, validation, out = "run", resume, profile;
   TrainOptions options;
+  Checks checks = Checks::On;
 };
 
 /// Options whose default depends on others.
@@ -41,13 +42,15 @@ int start(const CLI::App &command, TrainArguments &arguments) {
   config.validation = absolutePath(arguments.validation);
   config.tokenizer = readTokenizerOf(config.data);
   config.options = arguments.options;
+  config.checks = arguments.checks;
   RunFolder folder(arguments.out);
   return Training::start(folder, config, arguments.profile);
 }
 
 int resume(const CLI::App &command, const TrainArguments &arguments) {
   const std::vector<std::string> changeable = {
-      "--resume", "--steps", "--checkpoint-every", "--keep", "--log-every"};
+      "--resume", "--steps",     "--checkpoint-every",
+      "--keep",   "--log-every", "--unchecked"};
   for (const CLI::Option *option : command.parse_order())
     if (std::find(changeable.begin(), changeable.end(), option->get_name()) ==
         changeable.end())
@@ -65,6 +68,7 @@ int resume(const CLI::App &command, const TrainArguments &arguments) {
       given("--checkpoint-every", options.checkpointEvery);
   changes.keep = given("--keep", options.keep);
   changes.logEvery = given("--log-every", options.logEvery);
+  changes.checks = arguments.checks;
   RunFolder folder(arguments.resume);
   return Training::resume(folder, changes);
 }
@@ -212,6 +216,7 @@ void addTrainCommand(CLI::App &tool, Action &action) {
       ->capture_default_str()
       ->group(watching);
 
+  addUnchecked(*command, arguments->checks);
   command->callback([command, arguments, &action] {
     action = [command, arguments] {
       return arguments->resume.empty() ? start(*command, *arguments)

@@ -19,6 +19,13 @@ static int fail(const std::string &what, const std::string &hint) {
   return 1;
 }
 
+void fp8c::run::addUnchecked(CLI::App &command, runtime::Checks &checks) {
+  command.add_flag_callback(
+      "--unchecked", [&checks] { checks = runtime::Checks::Off; },
+      "do not compare the program with its checksums: for one that was rebuilt "
+      "or edited by hand");
+}
+
 int main(int argc, char **argv) {
   // A file size limit shall be an error like a full disk, not a silent death.
   std::signal(SIGXFSZ, SIG_IGN);

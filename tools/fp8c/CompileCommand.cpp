@@ -16,11 +16,14 @@
 #include "ProductSummary.h"
 #include "Target/CPU/BuildCPU.h"
 #include "Target/CUDA/BuildCUDA.h"
+#include "Target/Common/OutputFolder.h"
 #include "Target/Common/SourcePrinter.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 
 using namespace mlir;
@@ -55,14 +58,37 @@ static std::string getRuntimeInclude() {
                                                 : FP8C_RUNTIME_SOURCE;
 }
 
-static LogicalResult build(ModuleOp module, const CompileArguments &args) {
+static LogicalResult build(ModuleOp module, target::OutputFolder &folder,
+                           const CompileArguments &args) {
   if (args.target == "cuda")
     return target::buildCUDA(
-        module, args.output,
-        {getRuntimeInclude(), args.cudaCompiler, args.gpu});
+        module, folder, {getRuntimeInclude(), args.cudaCompiler, args.gpu});
   return target::buildCPU(
-      module, args.output,
-      {getRuntimeInclude(), args.hostCompiler, args.hostOpt});
+      module, folder, {getRuntimeInclude(), args.hostCompiler, args.hostOpt});
+}
+
+/// Where --recipe auto puts the recipe: beside the program.
+static std::string getRecipePath(StringRef program) {
+  while (program.size() > 1 && program.back() == '/')
+    program = program.drop_back();
+  llvm::SmallString<256> path(program);
+  llvm::sys::path::replace_extension(path, "recipe.yaml");
+  return path.str().str();
+}
+
+/// Whether that place is free, or holds a recipe that was chosen before.
+static LogicalResult checkRecipePlace(StringRef path, MLIRContext &context) {
+  if (!llvm::sys::fs::exists(path))
+    return success();
+  auto buffer = llvm::sys::fs::is_regular_file(path)
+                    ? llvm::MemoryBuffer::getFile(path)
+                    : std::make_error_code(std::errc::invalid_argument);
+  if (buffer && (*buffer)->getBuffer().starts_with("# Chosen by measurement:"))
+    return success();
+  return emitError(UnknownLoc::get(&context))
+         << "will not replace " << path
+         << ": it exists and is no recipe that fp8c chose\nhint: move it away, "
+            "or choose another place with -o";
 }
 
 static int compile(const CompileArguments &args) {
@@ -71,6 +97,18 @@ static int compile(const CompileArguments &args) {
   MLIRContext context(registry);
   context.loadAllAvailableDialects();
   DiagnosticPrinter diagnostics(context, args.remarks);
+
+  // First of all: what is in the way is told before anything takes time.
+  if (args.recipe == "auto" &&
+      failed(checkRecipePlace(getRecipePath(args.output), context)))
+    return 1;
+  std::unique_ptr<target::OutputFolder> folder;
+  if (args.emit.empty()) {
+    folder = target::OutputFolder::make(
+        args.output, [&] { return emitError(UnknownLoc::get(&context)); });
+    if (!folder)
+      return 1;
+  }
 
   auto import = [&](int64_t batch) {
     ImportONNXOptions options;
@@ -84,9 +122,7 @@ static int compile(const CompileArguments &args) {
 
   std::string recipe = args.recipe;
   if (recipe == "auto") {
-    llvm::SmallString<256> path(args.output);
-    llvm::sys::path::replace_extension(path, "recipe.yaml");
-    recipe = path.str().str();
+    recipe = getRecipePath(args.output);
     writeAutoRecipe(*module, args.stats,
                     {args.budget, /*f32Sums=*/args.microBatches != 1}, recipe);
     llvm::errs() << "fp8c: the chosen recipe is in " << recipe << "\n";
@@ -133,7 +169,7 @@ static int compile(const CompileArguments &args) {
     module->print(llvm::outs());
     return 0;
   }
-  if (failed(build(*module, args)))
+  if (failed(build(*module, *folder, args)))
     return 1;
   if (std::string summary = getProductSummary(*module); !summary.empty())
     llvm::outs() << args.output << ": " << summary << "\n";

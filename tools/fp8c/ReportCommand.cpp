@@ -94,9 +94,7 @@ static int report(const std::vector<std::string> &runs,
       text.replace(at, 2, "<\\/");
     const std::string mark = "@DATA@";
     page.replace(page.find(mark), mark.size(), text);
-    OutputFile file(output);
-    file.write(page);
-    file.sync();
+    writeFile(output, page);
     std::printf("%s: %zu %s\n", output.c_str(), runs.size(),
                 runs.size() == 1 ? "run" : "runs");
     return 0;

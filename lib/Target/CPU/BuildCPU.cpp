@@ -10,10 +10,9 @@ using namespace mlir;
 using namespace fp8c;
 using namespace fp8c::target;
 
-LogicalResult fp8c::target::buildCPU(ModuleOp module, StringRef path,
+LogicalResult fp8c::target::buildCPU(ModuleOp module, OutputFolder &folder,
                                      const CPUBuildOptions &options) {
-  auto compile = [&](StringRef source, StringRef library,
-                     const std::string &log) -> LogicalResult {
+  auto compile = [&](StringRef source, StringRef library) -> LogicalResult {
     std::optional<std::string> compiler = findCompiler(options.compiler);
     if (!compiler)
       return emitError(module.getLoc(), "found no host compiler '")
@@ -46,8 +45,8 @@ LogicalResult fp8c::target::buildCPU(ModuleOp module, StringRef path,
                              library,
                              FP8C_OPENBLAS_LIBRARY,
                              rpath};
-    return runCompiler(module, arguments, log);
+    return runCompiler(module, folder, arguments);
   };
-  return buildProgram(module, path,
+  return buildProgram(module, folder,
                       {Target::cpu, /*gpu=*/"", "step.cpp", compile});
 }

@@ -7,14 +7,16 @@
 
 namespace fp8c::target {
 
+class OutputFolder;
+
 struct CPUBuildOptions {
   std::string includeDir; ///< of the runtime: kernels/ and core/ are below it
   std::string compiler = "c++";   ///< host compiler
   std::string optimization = "3"; ///< its -O level
 };
 
-/// Writes the program folder `path` with step.cpp; see buildProgram.
-mlir::LogicalResult buildCPU(mlir::ModuleOp module, llvm::StringRef path,
+/// Writes a program into `folder`, with step.cpp; see buildProgram.
+mlir::LogicalResult buildCPU(mlir::ModuleOp module, OutputFolder &folder,
                              const CPUBuildOptions &options);
 
 } // namespace fp8c::target

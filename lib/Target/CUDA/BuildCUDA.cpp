@@ -31,8 +31,8 @@ static LogicalResult checkSharedMemory(ModuleOp module,
     exec::AcrossRows across = exec::getAcrossRows(kernel);
     if (!across || exec::isElementwise(kernel))
       return WalkResult::advance();
-    int64_t bytes = rows_tiled_bytes(launch.getCols(), across.transposedCopies,
-                                     available);
+    int64_t bytes =
+        rows_tiled_bytes(launch.getCols(), across.transposedCopies, available);
     if (bytes <= available)
       return WalkResult::advance();
     InFlightDiagnostic diag = emitError(launch.getLoc());
@@ -48,12 +48,11 @@ static LogicalResult checkSharedMemory(ModuleOp module,
   return failure(result.wasInterrupted());
 }
 
-LogicalResult fp8c::target::buildCUDA(ModuleOp module, StringRef path,
+LogicalResult fp8c::target::buildCUDA(ModuleOp module, OutputFolder &folder,
                                       const CUDABuildOptions &options) {
   if (failed(checkSharedMemory(module, options.architecture)))
     return failure();
-  auto compile = [&](StringRef source, StringRef library,
-                     const std::string &log) -> LogicalResult {
+  auto compile = [&](StringRef source, StringRef library) -> LogicalResult {
     std::optional<std::string> compiler = findCompiler(options.compiler);
     if (!compiler &&
         options.compiler == "nvcc") // its folder is often not on PATH
@@ -85,8 +84,8 @@ LogicalResult fp8c::target::buildCUDA(ModuleOp module, StringRef path,
                              source,
                              "-o",
                              library};
-    return runCompiler(module, arguments, log);
+    return runCompiler(module, folder, arguments);
   };
-  return buildProgram(module, path,
+  return buildProgram(module, folder,
                       {Target::cuda, options.architecture, "step.cu", compile});
 }

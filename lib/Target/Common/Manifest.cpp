@@ -5,15 +5,14 @@
 #include "Exec/IR/Exec.h"
 #include "FP8/Transforms/ScaleSites.h"
 #include "FP8/Transforms/ValueRoles.h"
-#include "Target/Common/Hyper.h"
+#include "core/Contract.h"
+#include "core/Hyper.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "llvm/Support/SHA256.h"
-#include <nlohmann/json.hpp>
 
 using namespace mlir;
 using namespace fp8c;
 using namespace fp8c::target;
-using Json = nlohmann::ordered_json;
+using Json = runtime::OrderedJson;
 
 static std::string getTypeName(Type type) {
   if (auto integer = dyn_cast<IntegerType>(type))
@@ -109,8 +108,8 @@ static Json getFunction(func::FuncOp function) {
   return {{"inputs", inputs}, {"outputs", outputs}};
 }
 
-std::string fp8c::target::getManifest(ModuleOp module, StringRef target,
-                                      StringRef gpu, InitialData &data) {
+Json fp8c::target::getManifest(ModuleOp module, StringRef target, StringRef gpu,
+                               InitialData &data) {
   auto text = [&](StringRef name, StringRef otherwise) {
     auto attr = module->getAttrOfType<StringAttr>(name);
     return attr ? attr.str() : otherwise.str();
@@ -159,10 +158,6 @@ std::string fp8c::target::getManifest(ModuleOp module, StringRef target,
       model["vocab"] = shape(1)[2];
     }
   }
-  std::vector<std::string> hyper;
-  for (StringRef name : getHyperNames())
-    hyper.push_back(name.str());
-
   if (int64_t count = number(module, "train.micro_batches"))
     model["micro_batches"] = count;
   Json manifest = {{"format", 1},
@@ -170,7 +165,7 @@ std::string fp8c::target::getManifest(ModuleOp module, StringRef target,
                    {"target", target.str()},
                    {"recipe", text("fp8.recipe", "f32")},
                    {"model", model},
-                   {"hyper", hyper},
+                   {"hyper", runtime::hyperNames},
                    {"variables_bytes", number(module, exec::kVariablesAttr)},
                    {"arena_bytes", number(module, exec::kArenaAttr)},
                    {"arena_lower_bound", lowerBound},
@@ -181,15 +176,12 @@ std::string fp8c::target::getManifest(ModuleOp module, StringRef target,
     manifest["gpu"] = gpu.str();
   if (int64_t uses = number(module, fp8::kCurrentUsesAttr))
     manifest["current_uses"] = uses;
-  // What a checkpoint depends on: the variables and the recipe, not the plan of
-  // temporaries.
-  std::string identity = Json{
-      {"recipe", manifest["recipe"]},
-      {"variables", variables},
-      {"functions",
-       functions}}.dump();
-  manifest["fingerprint"] =
-      llvm::toHex(llvm::SHA256::hash(llvm::arrayRefFromStringRef(identity)),
-                  /*LowerCase=*/true);
-  return manifest.dump(1) + "\n";
+  manifest["fingerprint"] = runtime::fingerprintOf(manifest);
+  return manifest;
+}
+
+std::string fp8c::target::getContract(ModuleOp module) {
+  InitialData data;
+  return runtime::contractOf(
+      getManifest(module, /*target=*/"", /*gpu=*/"", data));
 }

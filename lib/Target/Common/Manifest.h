@@ -4,6 +4,7 @@
 #define TARGET_COMMON_MANIFEST_H
 
 #include "Import/ONNX/TensorRange.h"
+#include "core/Json.h"
 #include "mlir/IR/BuiltinOps.h"
 
 namespace fp8c::target {
@@ -14,11 +15,15 @@ struct InitialData {
   std::vector<TensorRange> ranges;
 };
 
-/// manifest.json of a planned exec module, and the data that initial.bin must
-/// hold.
-/// `gpu` is the architecture that the program is built for; empty on the CPU.
-std::string getManifest(mlir::ModuleOp module, llvm::StringRef target,
-                        llvm::StringRef gpu, InitialData &data);
+/// manifest.json of a planned exec module, but for its "files" and its seal,
+/// and the data that initial.bin must hold. `gpu` is the architecture that the
+/// program is built for; empty on the CPU.
+runtime::OrderedJson getManifest(mlir::ModuleOp module, llvm::StringRef target,
+                                 llvm::StringRef gpu, InitialData &data);
+
+/// What the emitted code takes for granted of the manifest; see
+/// runtime::contractOf.
+std::string getContract(mlir::ModuleOp module);
 
 } // namespace fp8c::target
 

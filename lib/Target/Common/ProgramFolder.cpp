@@ -3,6 +3,8 @@
 #include "Target/Common/ProgramFolder.h"
 
 #include "Target/Common/Manifest.h"
+#include "core/Checksum.h"
+#include "core/Seal.h"
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -13,43 +15,7 @@ using namespace mlir;
 using namespace fp8c;
 using namespace fp8c::target;
 namespace fs = llvm::sys::fs;
-
-namespace {
-/// A folder beside the final one that disappears unless it is committed.
-class StagedFolder {
-public:
-  explicit StagedFolder(StringRef path) : path(path.str()) {}
-  ~StagedFolder() {
-    if (!staging.empty())
-      fs::remove_directories(staging);
-  }
-  std::error_code create() {
-    SmallString<128> unique;
-    fs::createUniquePath(path + ".tmp-%%%%%%%%", unique,
-                         /*MakeAbsolute=*/false);
-    staging = unique.str().str();
-    return fs::create_directories(staging);
-  }
-  std::string file(StringRef name) const { return staging + "/" + name.str(); }
-  std::error_code commit() {
-    std::string old = staging + ".old";
-    bool replaces = fs::exists(path);
-    if (replaces)
-      if (std::error_code error = fs::rename(path, old))
-        return error;
-    if (std::error_code error = fs::rename(staging, path)) {
-      if (replaces)
-        fs::rename(old, path);
-      return error;
-    }
-    staging.clear();
-    return replaces ? fs::remove_directories(old) : std::error_code();
-  }
-
-private:
-  std::string path, staging;
-};
-} // namespace
+using Json = runtime::OrderedJson;
 
 static LogicalResult
 writeFile(ModuleOp module, const std::string &path,
@@ -84,70 +50,82 @@ std::optional<std::string>
 fp8c::target::findCompiler(StringRef name, ArrayRef<StringRef> folders) {
   auto found = llvm::sys::findProgramByName(name, folders);
   // A path is returned as it is.
-  return found && fs::can_execute(*found) ? std::optional(*found)
-                                          : std::nullopt;
+  if (!found || !fs::can_execute(*found))
+    return std::nullopt;
+  SmallString<128> path(*found);
+  fs::make_absolute(path);
+  return path.str().str();
 }
 
-LogicalResult fp8c::target::runCompiler(ModuleOp module,
-                                        ArrayRef<StringRef> arguments,
-                                        const std::string &log) {
+LogicalResult fp8c::target::runCompiler(ModuleOp module, OutputFolder &folder,
+                                        ArrayRef<StringRef> arguments) {
+  constexpr StringLiteral log = "compiler.log";
   std::string error;
-  std::optional<StringRef> redirects[] = {std::nullopt, StringRef(log),
-                                          StringRef(log)};
-  int status = llvm::sys::ExecuteAndWait(arguments.front(), arguments,
-                                         std::nullopt, redirects, 0, 0, &error);
-  if (status == 0) {
-    fs::remove(log);
-    return success();
-  }
+  int status = folder.run(arguments, log, error);
   std::string text;
-  if (auto buffer = llvm::MemoryBuffer::getFile(log))
+  if (auto buffer = llvm::MemoryBuffer::getFile(folder.file(log)))
     text = (*buffer)->getBuffer().take_front(4000).str();
+  fs::remove(folder.file(log));
+  if (status == 0)
+    return success();
   return emitError(module.getLoc())
-         << arguments.front() << " failed on the emitted source"
-         << (error.empty() ? "" : ": " + error) << "\n"
+         << arguments.front() << " failed on the emitted source of "
+         << folder.place() << (error.empty() ? "" : ": " + error) << "\n"
          << text;
 }
 
-LogicalResult fp8c::target::buildProgram(ModuleOp module, StringRef path,
+/// Size and checksum of a file that was written.
+static LogicalResult describeFile(ModuleOp module, OutputFolder &folder,
+                                  StringRef name, Json &files) {
+  auto buffer = llvm::MemoryBuffer::getFile(folder.file(name), /*IsText=*/false,
+                                            /*RequiresNullTerminator=*/false);
+  if (!buffer)
+    return emitError(module.getLoc(), "cannot read ")
+           << folder.file(name) << ": " << buffer.getError().message();
+  size_t bytes = (*buffer)->getBufferSize();
+  files[name.str()] = {
+      {"bytes", bytes},
+      {"checksum", runtime::checksumOf((*buffer)->getBufferStart(), bytes)}};
+  return success();
+}
+
+LogicalResult fp8c::target::buildProgram(ModuleOp module, OutputFolder &folder,
                                          const ProgramBuilder &builder) {
-  while (path.size() > 1 && path.back() == '/')
-    path = path.drop_back();
-  if (fs::exists(path) && !fs::exists(path + "/manifest.json"))
-    return emitError(module.getLoc(), "will not replace ")
-           << path << ": it exists and is no fp8c program";
-  StagedFolder folder(path);
-  if (std::error_code error = folder.create())
-    return emitError(module.getLoc(), "cannot create a folder for ")
-           << path << ": " << error.message();
   InitialData data;
-  std::string manifest =
+  Json manifest =
       getManifest(module, builder.target == Target::cuda ? "cuda" : "cpu",
                   builder.gpu, data);
-  std::string source = folder.file(builder.sourceName),
-              library = folder.file("program.so");
-  if (failed(writeFile(module, source,
-                       [&](raw_ostream &os) {
-                         return printSource(module, builder.target, os);
-                       })) ||
-      failed(writeFile(module, folder.file("program.mlir"),
-                       [&](raw_ostream &os) {
-                         module.print(os);
-                         return success();
-                       })) ||
-      (!data.ranges.empty() &&
-       failed(writeFile(
-           module, folder.file("initial.bin"),
-           [&](raw_ostream &os) { return copyRanges(module, data, os); }))) ||
-      failed(builder.compile(source, library, folder.file("compiler.log"))) ||
-      failed(
-          writeFile(module, folder.file("manifest.json"), [&](raw_ostream &os) {
-            os << manifest;
-            return success();
-          })))
+  auto write = [&](StringRef name,
+                   llvm::function_ref<LogicalResult(raw_ostream &)> print) {
+    return writeFile(module, folder.file(name), print);
+  };
+  std::vector<StringRef> names = {builder.sourceName, "program.mlir",
+                                  "program.so"};
+  if (!data.ranges.empty())
+    names.push_back("initial.bin");
+  if (failed(write(builder.sourceName,
+                   [&](raw_ostream &os) {
+                     return printSource(module, builder.target, os);
+                   })) ||
+      failed(write("program.mlir",
+                   [&](raw_ostream &os) {
+                     module.print(os);
+                     return success();
+                   })) ||
+      (!data.ranges.empty() && failed(write("initial.bin",
+                                            [&](raw_ostream &os) {
+                                              return copyRanges(module, data,
+                                                                os);
+                                            }))) ||
+      failed(builder.compile(builder.sourceName, "program.so")))
     return failure();
-  if (std::error_code error = folder.commit())
-    return emitError(module.getLoc(), "cannot put the program in place at ")
-           << path << ": " << error.message();
-  return success();
+  for (StringRef name : names)
+    if (failed(describeFile(module, folder, name, manifest["files"])))
+      return failure();
+  if (failed(write("manifest.json", [&](raw_ostream &os) {
+        os << runtime::seal(manifest.dump(1));
+        return success();
+      })))
+    return failure();
+  return folder.commit([&] { return emitError(module.getLoc()); });
 }

@@ -9,8 +9,8 @@
 #include "Target/Common/SourcePrinter.h"
 
 #include "Exec/IR/Exec.h"
-#include "Target/Common/Hyper.h"
 #include "Target/Common/KernelPrinter.h"
+#include "Target/Common/Manifest.h"
 #include "Target/Common/Names.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
@@ -625,7 +625,7 @@ static void printPrelude(ModuleOp module, Target target, raw_ostream &os) {
      << "\"\n\n"
      << "namespace fp8c {\nnamespace {\n\n"
      << "// Places in Fp8cCall::hyper.\nnamespace hyper {\nenum {";
-  for (auto [i, name] : llvm::enumerate(getHyperNames()))
+  for (auto [i, name] : llvm::enumerate(runtime::hyperNames))
     os << (i ? ", " : " ") << name;
   os << " };\n}\n";
 }
@@ -646,7 +646,10 @@ LogicalResult fp8c::target::printSource(ModuleOp module, Target target,
       printConstant(constant, target == Target::cuda, entry->second, os);
   });
   os << "\n} // namespace\n\nextern \"C\" int fp8c_program_abi() { return "
-        "FP8C_PROGRAM_ABI; }\n";
+        "FP8C_PROGRAM_ABI; }\n\n"
+        "// What manifest.json must say.\n"
+        "extern \"C\" const char *fp8c_program_contract() {\n  return R\"("
+     << getContract(module) << ")\";\n}\n";
   for (auto function : module.getOps<func::FuncOp>())
     if (failed(
             FunctionPrinter(function, target, symbols, constants, os).print()))

@@ -2,7 +2,9 @@
 
 #include "core/Manifest.h"
 
+#include "core/Contract.h"
 #include "core/Json.h"
+#include "core/Seal.h"
 
 #include "TestFiles.h"
 
@@ -139,6 +141,91 @@ TEST(Manifest, ChecksInitialData) {
                read(json));
   init = {{"kind", "values"}, {"values", {1, 2, 3, 4, 5, 6, 7}}};
   EXPECT_ERROR("has more values than the variable", read(json));
+}
+
+TEST(Manifest, Fingerprint) {
+  // SHA-256 of {"recipe":"f32","variables":[],"functions":{…}}, on one line,
+  // however the manifest is printed: checkpoints hold it.
+  const char *text = R"({"arena_bytes": 1, "recipe": "f32", "functions":
+      {"f": {"x": [1.50, "\u00e4"]}}, "variables": []})";
+  EXPECT_EQ(fingerprintOf(OrderedJson::parse(text)),
+            "36e9d28d935ac1d1ffd13d99709baae22d877d9307a87cce9503c9fb2a1b04e4");
+}
+
+namespace {
+
+/// As the compiler writes it.
+std::string sealed() {
+  OrderedJson json = OrderedJson::parse(valid().dump());
+  json["compiler"] = "fp8c 0";
+  json["hyper"] = {"lr",           "beta1",     "beta2", "eps",
+                   "weight_decay", "clip_norm", "step",  "grad_scale"};
+  json["fingerprint"] = fingerprintOf(json);
+  json["files"] = {
+      {"program.so", {{"bytes", 1}, {"checksum", "xxh3:0000000000000000"}}}};
+  return seal(json.dump(1));
+}
+
+} // namespace
+
+TEST(Manifest, EveryFlippedBitIsNoticed) {
+  TestFolder folder;
+  const std::string whole = sealed();
+  Manifest manifest = Manifest::read(folder.write("manifest.json", whole));
+  EXPECT_EQ(manifest.note, "");
+  EXPECT_EQ(manifest.files.at("program.so").bytes, 1u);
+  for (size_t bit = 0; bit < whole.size() * 8; ++bit) {
+    std::string text = whole;
+    text[bit / 8] = static_cast<char>(text[bit / 8] ^ (1 << bit % 8));
+    const std::string path = folder.write("manifest.json", text);
+    EXPECT_ERROR("manifest.json", Manifest::read(path)) << "bit " << bit;
+  }
+}
+
+TEST(Manifest, OlderOnesHaveTheirFingerprint) {
+  OrderedJson json = OrderedJson::parse(sealed());
+  json.erase("files");
+  json.erase("checksum");
+  TestFolder folder;
+  auto readNow = [&](Checks checks = Checks::On) {
+    return Manifest::read(folder.write("manifest.json", json.dump()), checks);
+  };
+  EXPECT_EQ(readNow().note, "the program has no checksums: damage to it would "
+                            "not be noticed");
+  json["variables"][0]["role"] = "gradient";
+  EXPECT_ERROR("fingerprint: is ", readNow());
+  EXPECT_TRUE(contains(readNow(Checks::Off).note, "fingerprint: is "));
+  json["compiler"] = "by hand"; // whose fingerprints are anything
+  EXPECT_FALSE(contains(readNow().note, "fingerprint"));
+}
+
+TEST(Manifest, SizesMustFit) {
+  auto expect = [](const char *message, auto edit) {
+    Json json = Json::parse(sealed());
+    edit(json);
+    TestFolder folder;
+    std::string path = folder.write("manifest.json", json.dump());
+    EXPECT_ERROR(message, Manifest::read(path, Checks::Off));
+  };
+  expect("arena_bytes: is 64, and the program needs at least 65",
+         [](Json &json) { json["arena_lower_bound"] = 65; });
+  expect("hyper: is not the list",
+         [](Json &json) { json["hyper"] = {"step"}; });
+  expect("hyper: is not the list",
+         [](Json &json) { std::swap(json["hyper"][0], json["hyper"][1]); });
+  expect("model.vocab: is 4, but forward gives 1x2x3", [](Json &json) {
+    json["functions"]["forward"] = {
+        {"inputs", Json::array()},
+        {"outputs", {{{"name", "y"}, {"dtype", "f32"}, {"shape", {1, 2, 3}}}}}};
+  });
+  expect("model.seq: is negative",
+         [](Json &json) { json["model"]["seq"] = -1; });
+  expect("target: is \"../x\"", [](Json &json) { json["target"] = "../x"; });
+  expect("\"w\" starts from what initial.bin does not have", [](Json &json) {
+    json["variables"][0]["init"] = {
+        {"kind", "file"}, {"offset", 8}, {"bytes", 24}};
+    json["files"]["initial.bin"] = {{"bytes", 31}, {"checksum", ""}};
+  });
 }
 
 TEST(Manifest, NotJson) {

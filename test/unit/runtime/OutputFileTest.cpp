@@ -41,6 +41,30 @@ TEST(OutputFile, AtomicFileAppearsWhenComplete) {
   EXPECT_EQ(folder.names().size(), 1u);
 }
 
+TEST(OutputFile, PartialFilesAreMadeAnew) {
+  TestFolder folder;
+  folder.write("f.partial", "what a killed process left");
+  writeFile(folder / "f", "new");
+  EXPECT_EQ(folder.read("f"), "new");
+  EXPECT_EQ(folder.names().size(), 1u);
+
+  AtomicFile other(folder / "f");
+  EXPECT_ERROR("cannot write: Device or resource busy",
+               AtomicFile(folder / "f"));
+  folder.write("precious", "mine");
+  std::filesystem::create_symlink(folder / "precious", folder / "g.partial");
+  EXPECT_ERROR("g.partial", AtomicFile(folder / "g"));
+  EXPECT_EQ(folder.read("precious"), "mine");
+  std::filesystem::create_directory(folder / "h.partial");
+  EXPECT_ERROR("h.partial", AtomicFile(folder / "h"));
+}
+
+TEST(OutputFile, DevicesAreNotReplaced) {
+  EXPECT_ERROR("not a regular file (/dev/null)", AtomicFile("/dev/null"));
+  TestFolder folder;
+  EXPECT_ERROR("not a regular file", AtomicFile(folder / ""));
+}
+
 TEST(OutputFile, CannotBeMade) {
   EXPECT_ERROR("cannot write: No such file or directory (/none/f",
                OutputFile("/none/f"));
