@@ -4,7 +4,9 @@ import json
 
 import ml_dtypes
 import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
 from support import call, compile_model, read_safetensors, run
 
@@ -80,6 +82,80 @@ def test_underflow_of_operands_is_counted_by_observing_them(workshop):
         zero = (value * np.float32(entry["scale"])).astype(dtype).astype(np.float32) == 0
         assert entry["underflow"] == pytest.approx((zero & (value != 0)).sum() / (value != 0).sum())
         assert (entry["underflow"] > 1e-4) == (f"% of {name} are too small for its scale" in output)
+
+
+# What a recipe quantises: scaling, and elements of an operand of two dimensions that share a scale, by product.
+WATCHED = {
+    "fp8-delayed": ("delayed", {"fwd": None, "dgrad": None, "wgrad": None}),
+    "fp8-lm": ("delayed", {"fwd": None, "dgrad": None, "wgrad": None}),
+    "fp8-current": ("current", {"fwd": None, "dgrad": None, "wgrad": None}),
+    "fp8-rowwise": ("current", {"fwd": (1, 0), "dgrad": (1, 0), "wgrad": (0, 1)}),
+    "fp8-block": ("current", {"fwd": (1, 128), "dgrad": (1, 128), "wgrad": (128, 1)}),
+}
+
+
+def underflow(value, dtype, tile):
+    """Share of the elements that become 0 when each tile has the power of two that its amax calls for."""
+    matrix = value.reshape(-1, value.shape[-1])
+    rows, cols = (size or extent for size, extent in zip(tile or (0, 0), matrix.shape))
+    zeros = 0
+    for i in range(0, matrix.shape[0], rows):
+        for j in range(0, matrix.shape[1], cols):
+            part = matrix[i : i + rows, j : j + cols]
+            scale = 2.0 ** np.floor(np.log2(float(ml_dtypes.finfo(dtype).max) / max(np.abs(part).max(), 1e-30)))
+            zeros += (((part * np.float32(scale)).astype(dtype).astype(np.float32) == 0) & (part != 0)).sum()
+    return zeros / (matrix != 0).sum()
+
+
+@pytest.mark.parametrize("recipe", WATCHED)
+def test_every_scaling_is_watched(tmp_path, recipe):
+    """An outlier of 1e6 in one feature: features that share its scale underflow."""
+    scaling, tiles = WATCHED[recipe]
+    tokens = np.random.default_rng(1).integers(0, 64, 129).astype(np.uint16)
+    tokens.tofile(tmp_path / "window.bin")
+    run("fp8c", "model", "gpt2", "--layers", 1, "--d-model", 128, "--heads", 2, "--vocab", 64, "--seq", 128, "-o", tmp_path / "model.onnx")
+    model = onnx.load(tmp_path / "model.onnx")
+    gain = next(tensor for tensor in model.graph.initializer if tensor.name == "h.0/ln_2.weight")
+    gain.CopyFrom(numpy_helper.from_array(np.where(np.arange(128) == 5, 1e6, 1).astype(np.float32), gain.name))
+    onnx.save(model, tmp_path / "model.onnx")
+    program = compile_model(tmp_path / "model.onnx", tmp_path / "x.fp8x", "--recipe", recipe, "--batch", 1, "--expose-operands")
+    options = ["--data", tmp_path / "window.bin", "--steps", 2, "--watch-every", 2, "--watch-underflow", 0.2]
+    output = run("fp8c-run", "train", program, *options, "--out", tmp_path / "run")
+    states = read_safetensors(tmp_path / "run/checkpoints/step-000002/model.safetensors")
+    batch = {"tokens": tokens[None, :-1].astype(np.int64), "targets": tokens[None, 1:].astype(np.int64)}
+    values = call(program, "observe", {**states, **batch}, folder=tmp_path)
+    watched = lines(tmp_path, "run")[0]["tensors"]
+
+    e5m2 = recipe in ("fp8-delayed", "fp8-lm", "fp8-current")
+    for op in ("attn/qkv", "attn/proj", "mlp/fc", "mlp/proj"):
+        for operand, gemms in (("x", ("fwd", "wgrad")), ("dy", ("dgrad", "wgrad"))):
+            name = f"h.0/{op}.{operand}"
+            dtype = ml_dtypes.float8_e5m2 if e5m2 and operand == "dy" else ml_dtypes.float8_e4m3fn
+            value = values[name]
+            if scaling == "delayed":
+                scaled = (value * np.float32(watched[name]["scale"])).astype(dtype).astype(np.float32)
+                assert watched[name]["underflow"] == pytest.approx(((scaled == 0) & (value != 0)).sum() / (value != 0).sum())
+                continue
+            for gemm in gemms:
+                entry = watched[name if tiles[gemm] == tiles[gemms[0]] else f"{name}.{gemm}"]
+                assert entry["underflow"] == pytest.approx(underflow(value, dtype, tiles[gemm]))
+                assert entry["amax"] == np.abs(value).max() > 0 and entry["saturated"] == entry["nonfinite"] == 0
+    # Scales that the outlier shares with other features cost these; scales along columns do not.
+    assert watched["h.0/mlp/fc.x"]["underflow"] > 0.2
+    assert "% of h.0/mlp/fc.x are too small for its scale" in output
+    if recipe in ("fp8-rowwise", "fp8-block"):
+        assert watched["h.0/mlp/fc.x.wgrad"]["underflow"] < 0.01
+        assert {"zero", "saturated"} <= watched["h.0/mlp/fc.weight.e4m3"].keys()
+
+
+def test_what_cannot_be_watched_is_said_once(tmp_path):
+    np.random.default_rng(0).integers(0, 64, 4096).astype(np.uint16).tofile(tmp_path / "tokens.bin")
+    run("fp8c", "model", "gpt2", "--layers", 1, "--d-model", 32, "--heads", 2, "--vocab", 64, "--seq", 32, "-o", tmp_path / "model.onnx")
+    program = compile_model(tmp_path / "model.onnx", tmp_path / "x.fp8x", "--recipe", "fp8-current", "--batch", 4)
+    output = run("fp8c-run", "train", program, "--data", tmp_path / "tokens.bin", "--steps", 3, "--watch-every", 1, "--out", tmp_path / "run")
+    warning = "of the operands of products 16 have scales of their own amaxes, which are not kept: to watch them, compile with --expose-operands"
+    assert output.count(warning) == 1
+    assert "h.0/mlp/fc.weight.e4m3" in lines(tmp_path, "run")[0]["tensors"]
 
 
 def test_watching_changes_no_bit(workshop):

@@ -165,7 +165,8 @@ int profile(const ProfileArguments &arguments) {
           arguments.program,
           "keeps \"" + variable.name + "\" in " + nameOf(variable.type) +
               ": what other formats would do to it shows in f32 only",
-          "profile the model compiled with --recipe bf16 or f32");
+          "profile the model compiled with --recipe bf16 or f32, without "
+          "--micro-batches 1");
   arguments.options.check();
   TokenFile data(arguments.data);
   Trainer trainer(instance, arguments.options, data);

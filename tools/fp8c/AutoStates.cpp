@@ -4,11 +4,11 @@
 
 #include "AutoCriteria.h"
 #include "StateBytes.h"
-#include "core/Error.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace fp8c;
@@ -132,7 +132,9 @@ States::States(ArrayRef<Role> roles, const std::vector<JsonField> &variables) {
     int64_t elements = 1;
     std::vector<JsonField> shape = variable.at("shape").items();
     for (const JsonField &size : shape)
-      elements *= size.integer();
+      if (llvm::MulOverflow<int64_t>(elements, size.size(), elements) ||
+          elements > int64_t(1) << 40)
+        throw size.error("the tensor is too large");
     auto [place, isNew] =
         places.try_emplace(roleName + " " + getKind(name), kinds.size());
     if (isNew) {
@@ -298,7 +300,7 @@ double fp8c::writeStates(const JsonField &statistics, const StateBudget &budget,
     while (states.bytesPerParameter() > budget.bytes)
       if (!states.narrow(/*matrices=*/true) &&
           !states.narrow(/*matrices=*/false))
-        throw runtime::Error(
+        throw statistics.error(
             llvm::formatv("the statistics allow no recipe of {0} bytes per "
                           "parameter: the least is {1:f2}",
                           budget.bytes,
