@@ -6,9 +6,11 @@
 
 namespace fp8c::runtime {
 
-bool limitNesting(int depth, Json::parse_event_t, Json &) {
+bool limitNesting(int depth, Json::parse_event_t event, Json &) {
   constexpr int deepest = 64;
-  if (depth > deepest)
+  bool opens = event == Json::parse_event_t::array_start ||
+               event == Json::parse_event_t::object_start;
+  if (opens && depth == deepest) // of what is around
     throw Json::other_error::create(
         501, "values nest more than " + std::to_string(deepest) + " deep",
         nullptr);

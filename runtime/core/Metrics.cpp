@@ -24,6 +24,13 @@ template <class T> std::string exactText(T value) {
   return {text, std::to_chars(text, text + sizeof(text), value).ptr};
 }
 
+/// Whether it is the line of a step up to this one.
+bool isUpTo(int64_t lastStep, const Json &line) {
+  auto step = line.find("step");
+  return step != line.end() && step->is_number_integer() &&
+         step->get<double>() <= static_cast<double>(lastStep);
+}
+
 } // namespace
 
 std::string keepLinesUpTo(const std::string &path, int64_t lastStep) {
@@ -37,8 +44,7 @@ std::string keepLinesUpTo(const std::string &path, int64_t lastStep) {
       const char *first = text + keep, *end = text + file.size();
       const char *newline = std::find(first, end, '\n');
       Json line = Json::parse(first, newline, nullptr, /*throw=*/false);
-      if (newline == end || !line.is_object() ||
-          line.value("step", lastStep + 1) > lastStep)
+      if (newline == end || !isUpTo(lastStep, line))
         break;
       keep = static_cast<uint64_t>(newline + 1 - text);
     }

@@ -75,3 +75,22 @@ TEST(Metrics, CutsWhatComesAfterTheCheckpoint) {
   EXPECT_EQ(linesAfter(two, 0), "");
   EXPECT_EQ(linesAfter("", 0), "");
 }
+
+TEST(Metrics, KeepsWholeLinesOfSteps) {
+  TestFolder folder;
+  const std::string good = "{\"step\":1}\n{\"step\":2}\n";
+  auto kept = [&](const std::string &rest, int64_t lastStep) {
+    std::string path = folder.write("metrics.jsonl", good + rest);
+    MetricsFile(path, lastStep);
+    return folder.read("metrics.jsonl");
+  };
+  EXPECT_EQ(kept("", 1), "{\"step\":1}\n");
+  EXPECT_EQ(kept("{\"step\":3}\n", 2), good);
+  EXPECT_EQ(kept("{\"step\":3}\n", INT64_MAX), good + "{\"step\":3}\n");
+  for (const char *damaged :
+       {"{\"step\":3}", "{\"step\":3\n", "[3]\n", "3\n", "null\n", "{}\n",
+        "{\"step\":\"3\"}\n", "{\"step\":null}\n", "{\"step\":[]}\n",
+        "{\"step\":3.0}\n", "{\"step\":1e300}\n", "{\"step\":1e999}\n",
+        "{\"step\":18446744073709551615}\n"})
+    EXPECT_EQ(kept(damaged, INT64_MAX), good) << damaged;
+}
