@@ -8,6 +8,11 @@
 
 namespace fp8c::runtime {
 
+std::string jsonText(const OrderedJson &value, int indent) {
+  return value.dump(indent, ' ', /*ensure_ascii=*/false,
+                    OrderedJson::error_handler_t::replace);
+}
+
 Json readJson(const std::string &path) {
   errno = 0;
   std::ifstream stream(path);

@@ -18,6 +18,10 @@ using Json = nlohmann::json;
 /// For writing files that people read: members in the order of insertion.
 using OrderedJson = nlohmann::ordered_json;
 
+/// The value as text; each of its lines indented by `indent` spaces a level, or
+/// all on one. Strings of JSON are UTF-8: other bytes become U+FFFD.
+std::string jsonText(const OrderedJson &value, int indent = -1);
+
 /// Parses a whole file. Throws Error if it cannot be read or is not JSON.
 Json readJson(const std::string &path);
 

@@ -3,6 +3,7 @@
 #include "core/Watch.h"
 
 #include "core/Error.h"
+#include "core/Escape.h"
 #include "core/FormatStats.h"
 #include "core/Metrics.h"
 #include "core/Text.h"
@@ -90,11 +91,13 @@ Watch::Watch(Instance &theInstance, WatchOptions theOptions)
       clamps.push_back(&variable);
     if (name.empty())
       continue;
+    const Variable *codes = instance.manifest().findVariable(name);
+    if (!codes && !variable.site)
+      continue; // a parameter that happens to be called like a scale
     example = example.empty() ? name : example;
     if (!matches)
       continue;
-    tensors.push_back({name, instance.manifest().findVariable(name),
-                       ofTiles ? nullptr : &variable});
+    tensors.push_back({name, codes, ofTiles ? nullptr : &variable});
     if (variable.site && instance.program().has("observe"))
       tensors.back().output = findOutput(name);
     if (tensors.back().output >= 0 && !operands)
@@ -157,8 +160,8 @@ void Watch::observe(int64_t step, const Trainer &trainer,
     Check check = [&](double share, double most, const char *what) {
       if (share > most && warned.insert(tensor.name + what).second)
         warn(concat("step ", step, ": ", numberText("%.3g", 100 * share),
-                    " % of ", tensor.name, " are ", what, " (more than ",
-                    numberText("%.3g", 100 * most), " %)"));
+                    " % of ", printable(tensor.name), " are ", what,
+                    " (more than ", numberText("%.3g", 100 * most), " %)"));
     };
     if (tensor.scale) {
       std::vector<float> scale(tensor.scale->elements());
@@ -181,7 +184,7 @@ void Watch::observe(int64_t step, const Trainer &trainer,
   }
   OrderedJson line = {
       {"step", step}, {"limited_updates", limited}, {"tensors", entries}};
-  file->write(line.dump() + "\n");
+  file->write(jsonText(line) + "\n");
   file->flush();
 }
 

@@ -4,6 +4,7 @@
 
 #include "FP8/Transforms/Recipe.h"
 #include "Train/IR/Train.h"
+#include "core/Escape.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringExtras.h"
@@ -45,14 +46,25 @@ struct ProductKind {
 };
 } // namespace
 
+/// A pattern that matches this text alone.
+static std::string escapeGlob(StringRef text) {
+  std::string pattern;
+  for (char c : text) {
+    if (StringRef("*?[]{}\\").contains(c))
+      pattern += '\\';
+    pattern += c;
+  }
+  return pattern;
+}
+
 /// "h.3/mlp/fc" is one of "h.*/mlp/fc".
 static std::string getPattern(StringRef name) {
   std::string number = ("." + Twine(train::getLayer(name)) + "/").str();
   size_t at = name.find(number);
   if (at == StringRef::npos)
-    return name.str();
-  return (name.take_front(at) + ".*/" + name.drop_front(at + number.size()))
-      .str();
+    return escapeGlob(name);
+  return escapeGlob(name.take_front(at)) + ".*/" +
+         escapeGlob(name.drop_front(at + number.size()));
 }
 
 static llvm::MapVector<StringRef, ProductKind>
@@ -94,7 +106,7 @@ static Choice judge(const OperandKind &kind, StringRef format) {
       llvm::raw_string_ostream(choice.worst)
           << llvm::format("%.3g dB, %.3g %% underflow in ", snr,
                           100 * underflow)
-          << operand.name;
+          << runtime::printable(operand.name);
     }
   return choice;
 }
@@ -127,7 +139,7 @@ static Choice choose(StringRef role, const OperandKind &kind,
 
 static void writeKind(StringRef pattern, const ProductKind &kind,
                       llvm::raw_ostream &os) {
-  os << "\n  # " << pattern << "\n";
+  os << "\n  # " << runtime::printable(pattern) << "\n";
   if (pattern.contains("lm_head")) {
     os << "  # The logits decide the loss directly: bf16, by default.\n";
     return;
@@ -148,7 +160,7 @@ static void writeKind(StringRef pattern, const ProductKind &kind,
     byMissing[missing].push_back(gemm);
   }
   auto match = [&](ArrayRef<StringRef> gemms) {
-    std::string text = ("  - match: { name: \"" + pattern + "\"").str();
+    std::string text = "  - match: { name: " + runtime::yamlScalar(pattern);
     if (gemms.size() < kind.roles.size())
       text += ", gemm: [" + llvm::join(gemms, ", ") + "]";
     return text;

@@ -5,6 +5,7 @@
 #include "AutoProducts.h"
 #include "Train/IR/Train.h"
 #include "core/Error.h"
+#include "core/Escape.h"
 #include "core/Json.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
@@ -103,7 +104,8 @@ static Verdict judge(const Role &role, StringRef format,
     if (miss > most) {
       most = miss;
       worst = {miss > 1 ? std::log2(miss) : 0,
-               text + " in " + variable.at("name").string()};
+               text + " in " +
+                   runtime::printable(variable.at("name").string())};
     }
   }
   return worst;
@@ -125,9 +127,11 @@ static LogicalResult checkModel(ModuleOp module, StringRef path,
     auto it = known.find(name);
     if (it == known.end()) {
       StringRef nearest;
+      auto distance = [&](StringRef other) { // quadratic in their lengths
+        return name.take_front(200).edit_distance(other.take_front(200));
+      };
       for (auto &entry : known)
-        if (nearest.empty() ||
-            name.edit_distance(entry.first()) < name.edit_distance(nearest))
+        if (nearest.empty() || distance(entry.first()) < distance(nearest))
           nearest = entry.first();
       return variable.emitError()
              << path
@@ -214,7 +218,7 @@ static LogicalResult write(ModuleOp module, StringRef path, double budget,
   int bytes = 0;
   for (auto [role, i] : llvm::zip(roles, choice))
     bytes += role.candidates[i].bytes;
-  os << "# Chosen by measurement: " << path << ", after "
+  os << "# Chosen by measurement: " << runtime::printable(path) << ", after "
      << root.at("steps").integer()
      << " steps. Read it, edit it, give it to --recipe.\n"
      << "# Bytes per parameter of a matrix: " << bytes

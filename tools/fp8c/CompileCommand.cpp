@@ -16,6 +16,7 @@
 #include "Target/CPU/BuildCPU.h"
 #include "Target/CUDA/BuildCUDA.h"
 #include "Target/Common/SourcePrinter.h"
+#include "core/Escape.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "llvm/ADT/StringExtras.h"
@@ -78,7 +79,8 @@ static int compile(const CompileArguments &args) {
     recipe = path.str().str();
     if (failed(writeAutoRecipe(*module, args.stats, args.budget, recipe)))
       return 1;
-    llvm::errs() << "fp8c: the chosen recipe is in " << recipe << "\n";
+    llvm::errs() << "fp8c: the chosen recipe is in "
+                 << runtime::printable(recipe) << "\n";
   }
   PipelineOptions options;
   options.recipe = recipe;

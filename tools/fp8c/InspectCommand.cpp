@@ -16,6 +16,7 @@
 #include "Pipelines/Pipelines.h"
 #include "Roofline.h"
 #include "Train/IR/Precision.h"
+#include "core/Escape.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
@@ -39,7 +40,7 @@ static std::string getText(Type type, std::optional<StringRef> granularity) {
 
 static std::string getReason(Operation *op) {
   auto why = op->getAttrOfType<StringAttr>(train::kWhyKey);
-  return why ? why.str() : "";
+  return why ? runtime::printable(why.getValue()) : "";
 }
 
 static void printVariables(ModuleOp module, llvm::raw_ostream &os) {
@@ -61,7 +62,7 @@ static void printVariables(ModuleOp module, llvm::raw_ostream &os) {
                                                                  : ""),
                             getReason(variable)}];
     if (++entry.count == 1)
-      entry.example = variable.getSymName();
+      entry.example = runtime::printable(variable.getSymName());
     entry.elements += type.getNumElements();
     entry.bytes += exec::getByteSize(type);
     if (variable.getRole() == train::Role::parameter)
@@ -119,7 +120,7 @@ static void printContractions(func::FuncOp function, llvm::raw_ostream &os) {
   for (auto gemm : function.getOps<exec::GemmOp>())
     os << llvm::format(
               "%-26s %-6s %7lld %7lld %7lld  %-17s %-17s %-4s%s",
-              train::getName(gemm).str().c_str(),
+              runtime::printable(train::getName(gemm)).c_str(),
               train::getPhase(gemm).str().c_str(),
               static_cast<long long>(gemm.getM()),
               static_cast<long long>(gemm.getN()),
@@ -148,7 +149,7 @@ static int inspect(const InspectArguments &args) {
   std::string file = path + "/program.mlir";
   if (!llvm::sys::fs::exists(file)) {
     llvm::errs()
-        << "fp8c: error: " << path
+        << "fp8c: error: " << runtime::printable(path)
         << " is no compiled program: it holds no program.mlir\n"
         << "hint: make one with fp8c compile MODEL.onnx -o PROGRAM.fp8x\n";
     return 1;
@@ -158,10 +159,10 @@ static int inspect(const InspectArguments &args) {
     return 1;
   auto text = [&](StringRef name) {
     auto attr = (*module)->getAttrOfType<StringAttr>(name);
-    return attr ? attr.getValue() : "?";
+    return attr ? runtime::printable(attr.getValue()) : "?";
   };
-  llvm::outs() << path << ": " << text("train.model") << ", recipe "
-               << text("fp8.recipe");
+  llvm::outs() << runtime::printable(path) << ": " << text("train.model")
+               << ", recipe " << text("fp8.recipe");
   if ((*module)->hasAttr("train.recompute"))
     llvm::outs() << ", recomputes " << text("train.recompute");
   llvm::outs() << "\n\n";

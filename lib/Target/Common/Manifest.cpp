@@ -6,9 +6,9 @@
 #include "FP8/Transforms/ScaleSites.h"
 #include "FP8/Transforms/ValueRoles.h"
 #include "Target/Common/Hyper.h"
+#include "core/Json.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/Support/SHA256.h"
-#include <nlohmann/json.hpp>
 
 using namespace mlir;
 using namespace fp8c;
@@ -173,13 +173,11 @@ std::string fp8c::target::getManifest(ModuleOp module, StringRef target,
     manifest["gpu"] = gpu.str();
   // What a checkpoint depends on: the variables and the recipe, not the plan of
   // temporaries.
-  std::string identity = Json{
-      {"recipe", manifest["recipe"]},
-      {"variables", variables},
-      {"functions",
-       functions}}.dump();
+  std::string identity = runtime::jsonText({{"recipe", manifest["recipe"]},
+                                            {"variables", variables},
+                                            {"functions", functions}});
   manifest["fingerprint"] =
       llvm::toHex(llvm::SHA256::hash(llvm::arrayRefFromStringRef(identity)),
                   /*LowerCase=*/true);
-  return manifest.dump(1) + "\n";
+  return runtime::jsonText(manifest, 1) + "\n";
 }
