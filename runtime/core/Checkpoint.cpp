@@ -90,7 +90,7 @@ void writeState(const Instance &instance, const RunState &state,
        {{"skipped", state.skipped}, {"skipped_in_a_row", state.skippedInARow}}},
       {"options", options}};
   OutputFile file(path);
-  file.write(json.dump(2) + "\n");
+  file.write(jsonText(json, 2) + "\n");
   file.sync();
 }
 

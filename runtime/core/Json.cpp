@@ -17,6 +17,11 @@ bool limitNesting(int depth, Json::parse_event_t event, Json &) {
   return true;
 }
 
+std::string jsonText(const OrderedJson &value, int indent) {
+  return value.dump(indent, ' ', /*ensure_ascii=*/false,
+                    OrderedJson::error_handler_t::replace);
+}
+
 Json parseJson(const char *first, const char *last, const std::string &path) {
   try {
     return Json::parse(first, last, limitNesting);

@@ -25,6 +25,10 @@ bool limitNesting(int depth, Json::parse_event_t event, Json &value);
 /// Parses text of the file `path`. Throws Error if it is not JSON.
 Json parseJson(const char *first, const char *last, const std::string &path);
 
+/// The value as text; each of its lines indented by `indent` spaces a level, or
+/// all on one. Strings of JSON are UTF-8: other bytes become U+FFFD.
+std::string jsonText(const OrderedJson &value, int indent = -1);
+
 /// Parses a whole file. Throws Error if it cannot be read or is not JSON.
 Json readJson(const std::string &path);
 

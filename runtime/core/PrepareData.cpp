@@ -67,7 +67,7 @@ PreparedData prepareData(const std::string &textFile, Tokenizer &tokenizer,
   if (validation)
     result.validationTokens =
         writeTokens(text.substr(split), tokenizer, validation->stream());
-  description.stream().write(tokenizer.description().dump(2) + "\n");
+  description.stream().write(jsonText(tokenizer.description(), 2) + "\n");
 
   // Everything is on the disk before anything gets its name.
   train.stream().sync();

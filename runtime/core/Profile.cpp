@@ -2,13 +2,14 @@
 
 #include "core/Profile.h"
 
+#include "core/Escape.h"
+#include "core/Json.h"
 #include "core/OutputFile.h"
 
 #include <algorithm>
 #include <cctype>
 #include <cstdio>
 #include <map>
-#include <nlohmann/json.hpp>
 
 namespace fp8c::runtime {
 namespace {
@@ -34,7 +35,7 @@ std::string kindOf(const OpTime &time) {
 } // namespace
 
 void writeTrace(const std::string &path, const std::vector<OpTime> &times) {
-  nlohmann::ordered_json events = nlohmann::ordered_json::array();
+  OrderedJson events = OrderedJson::array();
   double offset = 0, end = 0;
   std::string function;
   for (const OpTime &time : times) {
@@ -50,7 +51,7 @@ void writeTrace(const std::string &path, const std::vector<OpTime> &times) {
                       {"ts", (offset + time.startMs) * 1e3},
                       {"dur", time.ms * 1e3}});
   }
-  writeFile(path, nlohmann::ordered_json{{"traceEvents", events}}.dump());
+  writeFile(path, jsonText({{"traceEvents", events}}));
 }
 
 std::string profileTable(const std::vector<OpTime> &times, size_t rows) {
@@ -77,7 +78,7 @@ std::string profileTable(const std::vector<OpTime> &times, size_t rows) {
     const Sum &sum = order[i].second;
     std::snprintf(line, sizeof line, "%9.3f %6.2f %6d  ", sum.ms,
                   100 * sum.ms / total, sum.count);
-    text += line + order[i].first + "\n";
+    text += line + printable(order[i].first) + "\n";
   }
   std::snprintf(line, sizeof line, "%9.3f %6.2f %6zu  ", total, 100.0,
                 times.size());

@@ -86,7 +86,7 @@ void RunFolder::writeConfig(const RunConfig &config) const {
   if (!config.tokenizer.is_null())
     json["tokenizer"] = config.tokenizer;
   json["options"] = config.options.toJson();
-  writeFile(configPath(), json.dump(2) + "\n");
+  writeFile(configPath(), jsonText(json, 2) + "\n");
 }
 
 } // namespace fp8c::runtime

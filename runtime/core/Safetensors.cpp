@@ -89,7 +89,7 @@ void writeSafetensors(OutputFile &file, std::vector<SafetensorsEntry> entries,
                                {"data_offsets", {offset, end}}};
     offset = end;
   }
-  std::string text = header.dump();
+  std::string text = jsonText(header);
   text.resize((text.size() + 7) / 8 * 8, ' ');
   uint64_t length = text.size();
   file.write(&length, lengthBytes);

@@ -2,6 +2,8 @@
 
 #include "core/Text.h"
 
+#include "core/Escape.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -60,6 +62,10 @@ std::string shapeText(const std::vector<int64_t> &shape) {
   for (int64_t extent : shape)
     text += (text.empty() ? "" : "x") + std::to_string(extent);
   return text;
+}
+
+void Table::row(const std::string &label, const std::string &value) {
+  rows.push_back({printable(label), printable(value)});
 }
 
 std::string Table::str() const {

@@ -33,11 +33,10 @@ std::string numberText(const char *format, double value);
 std::string shapeText(const std::vector<int64_t> &shape);
 
 /// Rows "label  value" with the values in one column, for start-up tables.
+/// Labels and values are made printable.
 class Table {
 public:
-  void row(std::string label, std::string value) {
-    rows.push_back({std::move(label), std::move(value)});
-  }
+  void row(const std::string &label, const std::string &value);
   std::string str() const;
 
 private:

@@ -2,6 +2,7 @@
 
 #include "core/Training.h"
 
+#include "core/Escape.h"
 #include "core/Initialize.h"
 #include "core/Interrupt.h"
 #include "core/Profile.h"
@@ -28,6 +29,15 @@ void print(const std::string &text) {
   std::fflush(stdout);
 }
 
+/// A run is continued with the paths that its configuration holds.
+void checkPath(const std::string &path) {
+  if (!isUtf8(path))
+    throw Error::inFile(path,
+                        "the path is not UTF-8, so that config.json "
+                        "could not hold it",
+                        "rename the file or the folder");
+}
+
 } // namespace
 
 Training::Training(const RunConfig &theConfig)
@@ -51,6 +61,9 @@ int Training::start(RunFolder &folder, const RunConfig &config,
                               folder.path() + "; or choose another --out");
   };
   refuseExisting();
+  for (const std::string &path :
+       {config.program, config.data, config.validation})
+    checkPath(path);
   config.options.check();
   Training training(config);
   if (!profile.empty())
@@ -103,7 +116,7 @@ int Training::resume(RunFolder &folder, const ResumeChanges &changes) {
   const std::string note =
       training.instance.device().keepPlans(folder.plansPath());
   if (!note.empty())
-    print("note: " + note + "\n");
+    print("note: " + printable(note) + "\n");
 
   std::vector<int64_t> steps = folder.checkpoints().steps();
   RunState state;
@@ -207,8 +220,9 @@ StepMetrics Training::runProfiledStep(RunState &state) {
   device.setProfiling(false);
   std::vector<OpTime> times = device.takeProfile();
   writeTrace(profile, times);
-  print(concat("\nstep ", state.step, " op by op (trace in ", profile,
-               "; open it with Perfetto)\n", profileTable(times, 60), "\n"));
+  print(concat("\nstep ", state.step, " op by op (trace in ",
+               printable(profile), "; open it with Perfetto)\n",
+               profileTable(times, 60), "\n"));
   return metrics;
 }
 
@@ -272,7 +286,7 @@ int Training::loop(const RunFolder &folder, RunState state) {
     if (stop && !last) {
       print(concat("\nstopped after step ", state.step,
                    saves ? "; continue with: fp8c-run train --resume " +
-                               folder.path()
+                               printable(folder.path())
                          : "",
                    "\n"));
       return 128 + pendingInterrupt();
@@ -280,9 +294,10 @@ int Training::loop(const RunFolder &folder, RunState state) {
   }
   print(concat("\ntrained ", options.steps - firstStep + 1, " steps in ",
                durationText(secondsSince(start)),
-               saves ? "; checkpoint in " +
-                           folder.checkpoints().folderOf(options.steps)
-                     : "",
+               saves
+                   ? "; checkpoint in " +
+                         printable(folder.checkpoints().folderOf(options.steps))
+                   : "",
                "\n"));
   return 0;
 }

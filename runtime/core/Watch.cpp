@@ -3,6 +3,7 @@
 #include "core/Watch.h"
 
 #include "core/Error.h"
+#include "core/Escape.h"
 #include "core/Metrics.h"
 #include "core/ParallelFor.h"
 #include "core/Text.h"
@@ -224,8 +225,8 @@ void Watch::observe(int64_t step, const Trainer &trainer,
     Check check = [&](double share, double most, const char *what) {
       if (share > most && warned.insert(tensor.name + what).second)
         warn(concat("step ", step, ": ", numberText("%.3g", 100 * share),
-                    " % of ", tensor.name, " are ", what, " (more than ",
-                    numberText("%.3g", 100 * most), " %)"));
+                    " % of ", printable(tensor.name), " are ", what,
+                    " (more than ", numberText("%.3g", 100 * most), " %)"));
     };
     if (tensor.scale)
       entry["scale"] = scales[i][0];
@@ -249,7 +250,7 @@ void Watch::observe(int64_t step, const Trainer &trainer,
   }
   OrderedJson line = {
       {"step", step}, {"limited_updates", limited}, {"tensors", entries}};
-  file->write(line.dump() + "\n");
+  file->write(jsonText(line) + "\n");
   file->flush();
 }
 

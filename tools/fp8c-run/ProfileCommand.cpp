@@ -3,6 +3,7 @@
 #include "Commands.h"
 
 #include "core/Error.h"
+#include "core/Escape.h"
 #include "core/FormatStats.h"
 #include "core/Initialize.h"
 #include "core/OutputFile.h"
@@ -216,10 +217,10 @@ int profile(const ProfileArguments &arguments) {
     document["operands"] = measureOperands(instance, trainer, arguments);
   if (arguments.ranks)
     document["sums"] = measureSums(instance, trainer, arguments);
-  writeFile(arguments.output, document.dump(1) + "\n");
+  writeFile(arguments.output, jsonText(document, 1) + "\n");
   std::printf(
       "%s: %zu variables and %zu operands after %lld steps, loss %.4f\n",
-      arguments.output.c_str(), variables.size(),
+      printable(arguments.output).c_str(), variables.size(),
       hasOperands ? document["operands"].size() : 0,
       static_cast<long long>(arguments.options.steps),
       static_cast<double>(loss));

@@ -3,6 +3,7 @@
 #include "Commands.h"
 
 #include "core/Error.h"
+#include "core/Escape.h"
 
 #include <CLI/CLI.hpp>
 
@@ -13,9 +14,11 @@ using namespace fp8c::run;
 
 static int fail(const std::string &what, const std::string &hint) {
   std::fflush(stdout);
-  std::fprintf(stderr, "fp8c-run: error: %s\n", what.c_str());
+  std::fprintf(stderr, "fp8c-run: error: %s\n",
+               fp8c::runtime::printableMessage(what).c_str());
   if (!hint.empty())
-    std::fprintf(stderr, "hint: %s\n", hint.c_str());
+    std::fprintf(stderr, "hint: %s\n",
+                 fp8c::runtime::printableMessage(hint).c_str());
   return 1;
 }
 

@@ -2,10 +2,11 @@
 
 #include "AutoCriteria.h"
 
+#include "core/Escape.h"
+
 #include "Train/IR/Train.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Format.h"
-#include "llvm/Support/YAMLParser.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace fp8c;
@@ -67,10 +68,6 @@ std::string fp8c::getKind(StringRef name) {
   return (name.take_front(first) + "*" + name.drop_front(last)).str();
 }
 
-std::string fp8c::escapeName(StringRef name) {
-  return llvm::yaml::escape(name, /*EscapePrintable=*/false);
-}
-
 std::string fp8c::quoteKind(StringRef name) {
   auto escape = [](StringRef part) {
     std::string pattern;
@@ -79,11 +76,11 @@ std::string fp8c::quoteKind(StringRef name) {
         pattern += '\\';
       pattern += c;
     }
-    return escapeName(pattern);
+    return pattern;
   };
   auto [first, last] = findLayer(name);
-  if (first == StringRef::npos)
-    return "\"" + escape(name) + "\"";
-  return "\"" + escape(name.take_front(first)) + "*" +
-         escape(name.drop_front(last)) + "\"";
+  return runtime::yamlScalar(first == StringRef::npos
+                                 ? escape(name)
+                                 : escape(name.take_front(first)) + "*" +
+                                       escape(name.drop_front(last)));
 }

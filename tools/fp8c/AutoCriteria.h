@@ -36,10 +36,6 @@ Verdict judge(const runtime::JsonField &measured, const Limits &limits,
 /// "h.3/mlp/fc.weight" is one of "h.*/mlp/fc.weight".
 std::string getKind(llvm::StringRef name);
 
-/// A name as comments and messages can bear it: one line, no control
-/// characters.
-std::string escapeName(llvm::StringRef name);
-
 /// A kind as a pattern of a recipe, in quotes: what is special in a pattern or
 /// in YAML stands for itself, but the layer's "*".
 std::string quoteKind(llvm::StringRef name);

@@ -5,6 +5,7 @@
 #include "AutoCriteria.h"
 #include "FP8/Transforms/Recipe.h"
 #include "Train/IR/Train.h"
+#include "core/Escape.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringExtras.h"
@@ -85,7 +86,7 @@ static Choice judgeAll(const OperandKind &kind, StringRef format) {
       if (verdict.miss <= choice.miss)
         continue;
       choice.miss = verdict.miss;
-      choice.worst = verdict.text + " in " + escapeName(operand.name);
+      choice.worst = verdict.text + " in " + runtime::printable(operand.name);
     }
   return choice;
 }
@@ -118,7 +119,7 @@ static Choice choose(StringRef role, const OperandKind &kind,
 
 static void writeKind(StringRef name, const ProductKind &kind,
                       llvm::raw_ostream &os) {
-  os << "\n  # " << escapeName(name) << "\n";
+  os << "\n  # " << runtime::commentText(name) << "\n";
   if (name.contains("lm_head")) {
     os << "  # The logits decide the loss directly: bf16, by default.\n";
     return;

@@ -5,6 +5,7 @@
 #include "AutoCriteria.h"
 #include "AutoProducts.h"
 #include "Train/IR/Train.h"
+#include "core/Escape.h"
 #include "core/Json.h"
 #include "core/OutputFile.h"
 #include "core/Text.h"
@@ -41,16 +42,18 @@ static void checkModel(ModuleOp module, StringRef path,
     auto it = known.find(name);
     if (it == known.end()) {
       StringRef nearest;
+      auto distance = [&](StringRef other) { // quadratic in their lengths
+        return name.take_front(200).edit_distance(other.take_front(200));
+      };
       for (auto &entry : known)
-        if (nearest.empty() ||
-            name.edit_distance(entry.first()) < name.edit_distance(nearest))
+        if (nearest.empty() || distance(entry.first()) < distance(nearest))
           nearest = entry.first();
-      fail("they have no parameter '" + escapeName(name) +
-           "'; the nearest is '" + escapeName(nearest) + "'");
+      fail("they have no parameter '" + runtime::printable(name) +
+           "'; the nearest is '" + runtime::printable(nearest) + "'");
     }
     ArrayRef<int64_t> shape = cast<ShapedType>(variable.getType()).getShape();
     if (ArrayRef<int64_t>(it->second) != shape)
-      fail("their '" + escapeName(name) + "' has shape " +
+      fail("their '" + runtime::printable(name) + "' has shape " +
            runtime::shapeText(it->second) + ", the model's " +
            runtime::shapeText(shape.vec()));
   }
@@ -80,7 +83,7 @@ void fp8c::writeAutoRecipe(ModuleOp module, StringRef stats,
   llvm::raw_string_ostream productsOS(products), statesOS(states), os(text);
   writeProducts(root, productsOS);
   double bytes = writeStates(root, budget, statesOS);
-  os << "# Chosen by measurement: " << escapeName(stats) << ", after "
+  os << "# Chosen by measurement: " << runtime::commentText(stats) << ", after "
      << root.at("steps").integer()
      << " steps. Read it, edit it, give it to --recipe.\n"
      << llvm::format("# State bytes per parameter, as fp8c inspect tells "

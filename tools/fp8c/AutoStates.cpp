@@ -4,6 +4,7 @@
 
 #include "AutoCriteria.h"
 #include "StateBytes.h"
+#include "core/Escape.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
@@ -116,7 +117,8 @@ static void addVerdict(Choice &choice, const JsonField &variable,
   if (!choice.verdict.text.empty() && verdict.miss <= choice.verdict.miss)
     return;
   choice.verdict = verdict;
-  choice.verdict.text += " in " + escapeName(variable.at("name").string());
+  choice.verdict.text +=
+      " in " + runtime::printable(variable.at("name").string());
 }
 
 States::States(ArrayRef<Role> roles, const std::vector<JsonField> &variables) {
@@ -208,7 +210,7 @@ std::string States::getHolders() const {
       if (choice.format->bytes < kind->get().format->bytes &&
           (!next || choice.verdict.miss < next->verdict.miss))
         next = &choice;
-    os << comma << escapeName(getKind(kind->example)) << " stays in "
+    os << comma << runtime::printable(getKind(kind->example)) << " stays in "
        << kind->get().format->name << " (" << next->format->name << ": "
        << next->verdict.text << ")";
   }

@@ -18,6 +18,7 @@
 #include "Target/CUDA/BuildCUDA.h"
 #include "Target/Common/OutputFolder.h"
 #include "Target/Common/SourcePrinter.h"
+#include "core/Escape.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
@@ -125,7 +126,8 @@ static int compile(const CompileArguments &args) {
     recipe = getRecipePath(args.output);
     writeAutoRecipe(*module, args.stats,
                     {args.budget, /*f32Sums=*/args.microBatches != 1}, recipe);
-    llvm::errs() << "fp8c: the chosen recipe is in " << recipe << "\n";
+    llvm::errs() << "fp8c: the chosen recipe is in "
+                 << runtime::printable(recipe) << "\n";
   }
   PipelineOptions options;
   options.recipe = recipe;

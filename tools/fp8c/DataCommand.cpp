@@ -8,8 +8,11 @@
 
 #include "DataCommand.h"
 
+#include "core/Escape.h"
 #include "core/PrepareData.h"
 #include <cstdio>
+
+using fp8c::runtime::printable;
 
 namespace {
 struct DataArguments {
@@ -22,10 +25,10 @@ static int prepare(const DataArguments &args) {
   auto tokenizer = fp8c::runtime::createTokenizer(args.tokenizer);
   auto data = fp8c::runtime::prepareData(args.text, *tokenizer, args.output,
                                          args.validation);
-  std::printf("%s  %llu tokens\n", data.train.c_str(),
+  std::printf("%s  %llu tokens\n", printable(data.train).c_str(),
               static_cast<unsigned long long>(data.trainTokens));
   if (!data.validation.empty())
-    std::printf("%s  %llu tokens\n", data.validation.c_str(),
+    std::printf("%s  %llu tokens\n", printable(data.validation).c_str(),
                 static_cast<unsigned long long>(data.validationTokens));
   return 0;
 }

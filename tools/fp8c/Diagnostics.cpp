@@ -2,6 +2,7 @@
 
 #include "Diagnostics.h"
 
+#include "core/Escape.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Location.h"
 #include "llvm/Support/raw_ostream.h"
@@ -25,15 +26,17 @@ static StringRef getKind(DiagnosticSeverity severity) {
 static void print(Diagnostic &diagnostic, bool remarks) {
   if (diagnostic.getSeverity() == DiagnosticSeverity::Remark && !remarks)
     return;
-  llvm::raw_ostream &os = llvm::errs();
+  std::string text;
+  llvm::raw_string_ostream os(text);
   os << "fp8c: " << getKind(diagnostic.getSeverity()) << ": ";
   if (auto file = diagnostic.getLocation()->findInstanceOf<FileLineColLoc>();
       file && file.getLine())
     os << file.getFilename().getValue() << ":" << file.getLine() << ":"
        << file.getColumn() << ": ";
   else if (auto name = diagnostic.getLocation()->findInstanceOf<NameLoc>())
-    os << name.getName().getValue() << ": ";
-  os << diagnostic.str() << "\n";
+    os << fp8c::runtime::printable(name.getName().getValue()) << ": ";
+  os << diagnostic.str();
+  llvm::errs() << fp8c::runtime::printableMessage(text) << "\n";
   for (Diagnostic &note : diagnostic.getNotes())
     print(note, remarks);
 }

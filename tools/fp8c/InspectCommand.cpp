@@ -18,6 +18,7 @@
 #include "Roofline.h"
 #include "StateBytes.h"
 #include "Train/IR/Precision.h"
+#include "core/Escape.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
@@ -41,7 +42,7 @@ static std::string getText(Type type, std::optional<StringRef> granularity) {
 
 static std::string getReason(Operation *op) {
   auto why = op->getAttrOfType<StringAttr>(train::kWhyKey);
-  return why ? why.str() : "";
+  return why ? runtime::printable(why.getValue()) : "";
 }
 
 static void printVariables(ModuleOp module, llvm::raw_ostream &os) {
@@ -63,7 +64,7 @@ static void printVariables(ModuleOp module, llvm::raw_ostream &os) {
                                                                  : ""),
                             getReason(variable)}];
     if (++entry.count == 1)
-      entry.example = variable.getSymName();
+      entry.example = runtime::printable(variable.getSymName());
     entry.elements += type.getNumElements();
     entry.bytes += exec::getByteSize(type);
     states.add(variable.getRole(), type.getNumElements(),
@@ -117,7 +118,7 @@ static void printContractions(func::FuncOp function, llvm::raw_ostream &os) {
   for (auto gemm : function.getOps<exec::GemmOp>())
     os << llvm::format(
               "%-26s %-6s %7lld %7lld %7lld  %-17s %-17s %-4s%s",
-              train::getName(gemm).str().c_str(),
+              runtime::printable(train::getName(gemm)).c_str(),
               train::getPhase(gemm).str().c_str(),
               static_cast<long long>(gemm.getM()),
               static_cast<long long>(gemm.getN()),
@@ -146,7 +147,7 @@ static int inspect(const InspectArguments &args) {
   std::string file = path + "/program.mlir";
   if (!llvm::sys::fs::exists(file)) {
     llvm::errs()
-        << "fp8c: error: " << path
+        << "fp8c: error: " << runtime::printable(path)
         << " is no compiled program: it holds no program.mlir\n"
         << "hint: make one with fp8c compile MODEL.onnx -o PROGRAM.fp8x\n";
     return 1;
@@ -156,10 +157,10 @@ static int inspect(const InspectArguments &args) {
     return 1;
   auto text = [&](StringRef name) {
     auto attr = (*module)->getAttrOfType<StringAttr>(name);
-    return attr ? attr.getValue() : "?";
+    return attr ? runtime::printable(attr.getValue()) : "?";
   };
-  llvm::outs() << path << ": " << text("train.model") << ", recipe "
-               << text("fp8.recipe");
+  llvm::outs() << runtime::printable(path) << ": " << text("train.model")
+               << ", recipe " << text("fp8.recipe");
   if ((*module)->hasAttr("train.recompute"))
     llvm::outs() << ", recomputes " << text("train.recompute");
   llvm::outs() << "\n\n";

@@ -9,6 +9,7 @@
 #include "ModelCommand.h"
 
 #include "Models/WriteModel.h"
+#include "core/Escape.h"
 
 #include <cstdio>
 #include <memory>
@@ -84,10 +85,12 @@ int writeRequested(const ModelArguments &arguments) {
   if (options)
     written = writeModel(*options, arguments.output, error);
   if (!written) {
-    std::fprintf(stderr, "fp8c model: error: %s\n", error.c_str());
+    std::fprintf(stderr, "fp8c model: error: %s\n",
+                 runtime::printableMessage(error).c_str());
     return 1;
   }
-  std::printf("%s: %s, %lld parameters, %.1f MB%s\n", arguments.output.c_str(),
+  std::printf("%s: %s, %lld parameters, %.1f MB%s\n",
+              runtime::printable(arguments.output).c_str(),
               arguments.family.c_str(), (long long)written->parameters,
               written->bytes / 1e6,
               written->weights ? "" : ", weights as nodes that draw them");

@@ -10,6 +10,7 @@
 #include "ReportCommand.h"
 
 #include "core/Error.h"
+#include "core/Escape.h"
 #include "core/FileSystem.h"
 #include "core/Json.h"
 #include "core/Manifest.h"
@@ -83,27 +84,16 @@ static OrderedJson describe(const std::string &path) {
 
 static int report(const std::vector<std::string> &runs,
                   const std::string &output) {
-  try {
-    OrderedJson data = OrderedJson::array();
-    for (const std::string &run : runs)
-      data.push_back(describe(run));
-    // "</script>" in a name would end the page's data.
-    std::string text = data.dump(), page = kPage;
-    for (size_t at = 0; (at = text.find("</", at)) != std::string::npos;
-         at += 3)
-      text.replace(at, 2, "<\\/");
-    const std::string mark = "@DATA@";
-    page.replace(page.find(mark), mark.size(), text);
-    writeFile(output, page);
-    std::printf("%s: %zu %s\n", output.c_str(), runs.size(),
-                runs.size() == 1 ? "run" : "runs");
-    return 0;
-  } catch (const Error &error) {
-    std::fprintf(stderr, "fp8c: error: %s\n", error.what());
-    if (!error.hint().empty())
-      std::fprintf(stderr, "hint: %s\n", error.hint().c_str());
-    return 1;
-  }
+  OrderedJson data = OrderedJson::array();
+  for (const std::string &run : runs)
+    data.push_back(describe(run));
+  std::string text = scriptText(jsonText(data)), page = kPage;
+  const std::string mark = "@DATA@";
+  page.replace(page.find(mark), mark.size(), text);
+  writeFile(output, page);
+  std::printf("%s: %zu %s\n", printable(output).c_str(), runs.size(),
+              runs.size() == 1 ? "run" : "runs");
+  return 0;
 }
 
 void fp8c::addReportCommand(CLI::App &app, std::function<int()> &action) {

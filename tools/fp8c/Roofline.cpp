@@ -8,6 +8,7 @@
 
 #include "Roofline.h"
 
+#include "core/Escape.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringSet.h"
@@ -141,7 +142,7 @@ static std::string describe(Operation *op) {
   }
   StringRef phase = train::getPhase(op);
   if (StringRef name = train::getName(op); !name.empty())
-    os << "  " << withoutLayers(name);
+    os << "  " << runtime::printable(withoutLayers(name));
   if (!phase.empty() && phase != train::kPhaseForward)
     os << " (" << phase << ")";
   return text;

@@ -7,6 +7,7 @@
 #include "OperatorsCommand.h"
 #include "ReportCommand.h"
 #include "core/Error.h"
+#include "core/Escape.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <CLI/CLI.hpp>
@@ -14,9 +15,11 @@
 #include <cstdio>
 
 static int fail(const std::string &what, const std::string &hint = "") {
-  std::fprintf(stderr, "fp8c: error: %s\n", what.c_str());
+  std::fprintf(stderr, "fp8c: error: %s\n",
+               fp8c::runtime::printableMessage(what).c_str());
   if (!hint.empty())
-    std::fprintf(stderr, "hint: %s\n", hint.c_str());
+    std::fprintf(stderr, "hint: %s\n",
+                 fp8c::runtime::printableMessage(hint).c_str());
   return 1;
 }
 

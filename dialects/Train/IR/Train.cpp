@@ -139,8 +139,8 @@ int64_t train::getLayer(StringRef name) {
   while (!name.empty()) {
     auto [component, rest] = name.split('/');
     auto [word, number] = component.rsplit('.');
-    int64_t layer;
-    if (!word.empty() && !number.getAsInteger(10, layer) && layer >= 0)
+    uint16_t layer; // a larger number counts something else
+    if (!word.empty() && !number.getAsInteger(10, layer))
       return layer;
     name = rest;
   }

@@ -2,6 +2,7 @@
 
 #include "Import/ONNX/ImportErrors.h"
 
+#include "core/Escape.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Location.h"
 #include "llvm/ADT/StringMap.h"
@@ -12,7 +13,7 @@ using namespace mlir;
 namespace fp8c {
 
 void ImportErrors::add(const Twine &message) {
-  messages.push_back(message.str());
+  messages.push_back(runtime::printable(message.str(), 4000));
 }
 
 void ImportErrors::add(Unsupported row) { rows.push_back(std::move(row)); }
@@ -31,7 +32,9 @@ std::string ImportErrors::table() const {
       ++counts[at->second];
       continue;
     }
-    lines.push_back({row.op, row.domain, row.version, row.node, row.reason});
+    lines.push_back({runtime::printable(row.op), runtime::printable(row.domain),
+                     row.version, runtime::printable(row.node),
+                     runtime::printable(row.reason)});
     counts.push_back(1);
   }
   for (size_t i = 0; i < lines.size(); ++i)

@@ -4,6 +4,7 @@
 
 #include "Import/ONNX/FunctionImporter.h"
 #include "Import/ONNX/GraphOrder.h"
+#include "Import/ONNX/Names.h"
 #include "Train/IR/Train.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Verifier.h"
@@ -84,6 +85,7 @@ OwningOpRef<ModuleOp> ModelImporter::run() {
   if (!forward)
     return {};
   module->push_back(forward.release());
+  checkNames(*module, errors);
   if (inputs.isOpenTokens())
     addInfer();
   return std::move(module);

@@ -5,6 +5,7 @@
 #include "Import/ONNX/DataTypes.h"
 #include "Import/ONNX/MappedFile.h"
 #include "Import/ONNX/MessageFields.h"
+#include "core/Escape.h"
 
 #include <cstdlib>
 #include <filesystem>
@@ -35,6 +36,27 @@ static bool holdsNoData(const onnx::TensorProto &tensor) {
   return !tensor.float_data_size() && !tensor.int32_data_size() &&
          !tensor.int64_data_size() && !tensor.uint64_data_size() &&
          !tensor.double_data_size() && !tensor.string_data_size();
+}
+
+/// Names go into JSON, which is UTF-8; nothing says that they are.
+static void makeUtf8(std::string *name) {
+  if (!runtime::isUtf8(*name))
+    *name = runtime::toUtf8(*name);
+}
+
+static void makeNamesUtf8(onnx::GraphProto &graph) {
+  makeUtf8(graph.mutable_name());
+  for (onnx::NodeProto &node : *graph.mutable_node()) {
+    makeUtf8(node.mutable_name());
+    for (std::string &name : *node.mutable_input())
+      makeUtf8(&name);
+    for (std::string &name : *node.mutable_output())
+      makeUtf8(&name);
+  }
+  for (onnx::ValueInfoProto &input : *graph.mutable_input())
+    makeUtf8(input.mutable_name());
+  for (onnx::ValueInfoProto &output : *graph.mutable_output())
+    makeUtf8(output.mutable_name());
 }
 
 /// Reads one file into an ONNXFile. Every step returns false with `error` set.
@@ -95,6 +117,7 @@ bool ONNXFileReader::read() {
   for (const MessageField &graph : graphs)
     if (!readGraph(graph))
       return error.empty() ? failDamaged() : false;
+  makeNamesUtf8(*file.proto.mutable_graph());
   return true;
 }
 
@@ -127,6 +150,7 @@ bool ONNXFileReader::readInitializer(const MessageField &initializer) {
   onnx::TensorProto &tensor = *file.proto.mutable_graph()->add_initializer();
   if (!ok || !tensor.ParseFromString(rest))
     return false;
+  makeUtf8(tensor.mutable_name());
   if (tensor.data_location() == onnx::TensorProto::EXTERNAL)
     return locateExternal(tensor);
 

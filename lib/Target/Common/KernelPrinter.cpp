@@ -52,9 +52,9 @@ struct Expression {
 
 class Printer {
 public:
-  Printer(KernelOp kernel, bool isCUDA, raw_ostream &os)
+  Printer(KernelOp kernel, bool isCUDA, Scope names, raw_ostream &os)
       : kernel(kernel), isCUDA(isCUDA), qualifier(isCUDA ? "__device__ " : ""),
-        os(os) {}
+        os(os), names(std::move(names)) {}
   void print();
 
 private:
@@ -69,7 +69,7 @@ private:
   std::string use(Value value, Precedence most = kAny) {
     return expressions.lookup(value).within(most);
   }
-  std::string name(Value buffer) {
+  StringRef name(Value buffer) {
     return argumentNames[cast<BlockArgument>(buffer).getArgNumber()];
   }
   std::string at(Access access, int64_t period = 0);
@@ -77,12 +77,15 @@ private:
     return getElementName(
         cast<BaseMemRefType>(buffer.getType()).getElementType());
   }
-  std::string amaxName(Value stats) {
-    std::string text = name(stats);
-    StringRef base = text;
-    if (base == "clamps")
-      return std::string("quotient_amax");
-    return "amax" + base.drop_front(StringRef("stats").size()).str();
+  StringRef amaxName(Value stats) {
+    std::string &amax = amaxNames[stats];
+    StringRef base = name(stats);
+    if (amax.empty())
+      amax = names.unique(
+          base == "clamps"
+              ? "quotient_amax"
+              : ("amax" + base.substr(StringRef("stats").size())).str());
+    return amax;
   }
 
   KernelOp kernel;
@@ -93,6 +96,7 @@ private:
   DenseMap<Value, Expression> expressions;
   Scope names;
   SmallVector<std::string> argumentNames;
+  DenseMap<Value, std::string> amaxNames;
 };
 } // namespace
 
@@ -134,8 +138,9 @@ Expression Printer::getExpression(Operation *op) {
   };
   return TypeSwitch<Operation *, Expression>(op)
       .Case([&](LoadOp load) {
-        return Expression{"load(" + name(load.getBuffer()) + ", " +
-                          at(load.getAccess(), load.getPeriod()) + ")"};
+        return Expression{("load(" + name(load.getBuffer()) + ", " +
+                           at(load.getAccess(), load.getPeriod()) + ")")
+                              .str()};
       })
       .Case([&](arith::ConstantOp constant) {
         APFloat value = cast<FloatAttr>(constant.getValue()).getValue();
@@ -164,7 +169,7 @@ Expression Printer::getExpression(Operation *op) {
       .Case([&](ClampOp clamp) {
         return Expression{"clamp(" + use(clamp.getValue()) + ", " +
                           use(clamp.getLimit()) + ", " +
-                          amaxName(clamp.getStats()) + ")"};
+                          amaxName(clamp.getStats()).str() + ")"};
       })
       .Case([&](math::ExpOp) { return function("exp"); })
       .Case([&](math::LogOp) { return function("log"); })
@@ -224,7 +229,7 @@ void Printer::printPrefetches(unsigned indent, StringRef position) {
 void Printer::declare(Operation &op, unsigned indent) {
   std::string base = "t";
   if (auto load = dyn_cast<LoadOp>(op))
-    base = name(load.getBuffer()) + "_";
+    base = (name(load.getBuffer()) + "_").str();
   std::string variable = names.unique(base);
   // auto: a float, or on a GPU the pack of neighbours that a thread works on.
   os.indent(indent) << "const auto " << variable << " = "
@@ -247,7 +252,7 @@ void Printer::printOp(Operation &op, unsigned indent) {
         reduce.getBody(), indent, ");");
   }
   if (auto sum = dyn_cast<ColumnSumOp>(op))
-    return printLoop("block.sum(" + name(sum.getTarget()) + ", " +
+    return printLoop("block.sum(" + name(sum.getTarget()).str() + ", " +
                          (sum.getUnlessFirst()  ? "accumulate"
                           : sum.getAccumulate() ? "/*accumulate=*/true"
                                                 : "/*accumulate=*/false") +
@@ -275,7 +280,7 @@ void Printer::printOp(Operation &op, unsigned indent) {
                 code;
     if (quantize.getStats())
       code = "quantize<" + type + ">(" + value + ", " + scale + ", " +
-             amaxName(quantize.getStats());
+             amaxName(quantize.getStats()).str();
     else
       code = "from_float<" + type + ">(" + value + " * " + scale;
     if (quantize.getKey())
@@ -338,7 +343,7 @@ void Printer::print() {
   train::Skeleton skeleton = kernel.getSkeleton();
   Block &body = kernel.getBody().front();
   for (StringAttr name : kernel.getArgNames().getAsRange<StringAttr>())
-    argumentNames.push_back(names.unique(name.getValue()));
+    argumentNames.push_back(names.unique(toIdentifier(name)));
   os << "struct " << toTypeName(kernel.getSymName()) << " {\n";
   for (BlockArgument argument : body.getArguments()) {
     bool isInput =
@@ -377,5 +382,8 @@ void Printer::print() {
 }
 
 void fp8c::target::printKernel(KernelOp kernel, bool isCUDA, raw_ostream &os) {
-  Printer(kernel, isCUDA, os).print();
+  (void)printScope(os, [&](Scope names, raw_ostream &os) {
+    Printer(kernel, isCUDA, std::move(names), os).print();
+    return success();
+  });
 }

@@ -3,6 +3,7 @@
 #include "Target/Common/Names.h"
 
 #include "Exec/IR/Exec.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace fp8c;
@@ -35,8 +36,9 @@ std::string fp8c::target::getShapeText(ArrayRef<int64_t> shape) {
 }
 
 std::string fp8c::target::toIdentifier(StringRef name) {
+  constexpr size_t kMost = 200;
   std::string result;
-  for (size_t i = 0; i < name.size(); ++i) {
+  for (size_t i = 0; i < name.size() && result.size() < kMost; ++i) {
     // Layers read better without a seam: h.0 is h0.
     if (name[i] == '.' && i + 1 < name.size() && llvm::isDigit(name[i + 1]))
       continue;
@@ -61,39 +63,110 @@ std::string fp8c::target::toTypeName(StringRef name) {
   return result + "Kernel";
 }
 
+/// Object-like macros of headers, by their shape: the prefixes that are
+/// reserved for implementations, a first word in capitals, names of CUDA. Those
+/// of another shape are few.
+static bool mayBeMacro(StringRef name) {
+  static const llvm::StringSet<> others = {
+      "errno",          "linux",  "math_errhandling",
+      "sched_priority", "stderr", "stdin",
+      "stdout",         "unix",   "xdouble"};
+  StringRef first = name.split('_').first;
+  bool isCapital = name.size() > 1 && llvm::any_of(first, llvm::isUpper) &&
+                   llvm::none_of(first, llvm::isLower);
+  bool isReserved = name.size() > 1 && name[0] == '_' &&
+                    (name[1] == '_' || llvm::isUpper(name[1]));
+  return isCapital || isReserved || name.starts_with("cuda") ||
+         others.contains(name);
+}
+
 Scope::Scope() {
-  static constexpr llvm::StringLiteral reserved[] = {
-      // C++, as far as a model may use the word
-      "and", "auto", "bool", "break", "case", "char", "class", "const",
-      "continue", "default", "delete", "do", "double", "else", "enum", "export",
-      "extern", "false", "float", "for", "friend", "if", "inline", "int",
-      "long", "namespace", "new", "not", "operator", "or", "private", "public",
-      "register", "return", "short", "signed", "static", "struct", "switch",
-      "template", "this", "true", "try", "typedef", "union", "unsigned",
-      "using", "virtual", "void", "while", "xor",
-      // the kernel library, the emitted prelude and tables
-      "bf16", "e4m3", "e5m2", "f16", "abs", "amaxes", "accumulate",
-      "advance_scales", "as", "at", "attention", "attention_backward", "block",
-      "call", "chunk", "clamp", "clear", "cleared", "clip_coefficient", "cols",
-      "columns", "columns_multi", "compute_scales", "copy", "count",
-      "count_labels", "cross_entropy", "cross_entropy_backward",
-      "cross_entropy_fused", "cross_entropy_rows", "device_address",
-      "embedding", "embedding_backward", "erf", "exp", "fill", "gemm", "hyper",
-      "i", "j", "load", "log", "map", "map_multi", "max", "mean_loss", "min",
-      "pairs", "pending_stats", "pow", "quantize", "quantize_tiles",
-      "reciprocal", "record_stats", "rotary", "round_to", "row", "rows",
-      "rows_multi", "rsqrt", "scale_inv", "scale_state", "select", "sigmoid",
-      "sizes", "sqrt", "states", "store", "stream", "sum", "sum_multi", "sums",
-      "tanh", "tensors", "tiles", "tiles_multi", "totals", "update_scales",
-      "updates"};
-  for (StringRef word : reserved)
+  static constexpr llvm::StringLiteral keywords[] = {
+      // of C++20, all of them
+      "alignas",       "alignof",     "and",
+      "and_eq",        "asm",         "auto",
+      "bitand",        "bitor",       "bool",
+      "break",         "case",        "catch",
+      "char",          "char16_t",    "char32_t",
+      "char8_t",       "class",       "co_await",
+      "co_return",     "co_yield",    "compl",
+      "concept",       "const",       "const_cast",
+      "consteval",     "constexpr",   "constinit",
+      "continue",      "decltype",    "default",
+      "delete",        "do",          "double",
+      "dynamic_cast",  "else",        "enum",
+      "explicit",      "export",      "extern",
+      "false",         "float",       "for",
+      "friend",        "goto",        "if",
+      "inline",        "int",         "long",
+      "mutable",       "namespace",   "new",
+      "noexcept",      "not",         "not_eq",
+      "nullptr",       "operator",    "or",
+      "or_eq",         "private",     "protected",
+      "public",        "register",    "reinterpret_cast",
+      "requires",      "return",      "short",
+      "signed",        "sizeof",      "static",
+      "static_assert", "static_cast", "struct",
+      "switch",        "template",    "this",
+      "thread_local",  "throw",       "true",
+      "try",           "typedef",     "typeid",
+      "typename",      "union",       "unsigned",
+      "using",         "virtual",     "void",
+      "volatile",      "wchar_t",     "while",
+      "xor",           "xor_eq"};
+  for (StringRef word : keywords)
     counts[word] = 1;
 }
 
 std::string Scope::unique(StringRef name) {
+  if (isDraft)
+    return (name + "$").str();
+  if (mayBeMacro(name))
+    return unique(((name[0] == '_' ? "v" : "v_") + name).str());
   unsigned count = ++counts[name];
   if (count == 1)
     return name.str();
   // The numbered name may itself be taken.
   return unique((name + "_" + llvm::Twine(count)).str());
+}
+
+/// Members (after . and ->) and what is qualified (after ::) are no words that
+/// a name could be mistaken for.
+void Scope::reserveWords(StringRef text) {
+  auto isWord = [](char c) { return llvm::isAlnum(c) || c == '_' || c == '$'; };
+  for (StringRef rest = text; !rest.empty();) {
+    StringRef before = text.drop_back(rest.size());
+    StringRef word = rest.take_while(isWord);
+    if (!word.empty()) {
+      rest = rest.drop_front(word.size());
+      bool isMember = before.ends_with(".") || before.ends_with("->") ||
+                      before.ends_with("::");
+      if (!isMember && !llvm::isDigit(word[0]) && !word.contains('$'))
+        counts.try_emplace(word, 1);
+    } else if (rest.starts_with("//")) {
+      rest = rest.drop_until([](char c) { return c == '\n'; });
+    } else if (rest.consume_front("/*")) {
+      rest = rest.split("*/").second;
+    } else if (rest.consume_front("\"")) {
+      while (!rest.empty() && rest.front() != '"')
+        rest = rest.substr(rest.front() == '\\' ? 2 : 1);
+      rest = rest.substr(1);
+    } else {
+      rest = rest.drop_front();
+    }
+  }
+}
+
+LogicalResult fp8c::target::printScope(
+    raw_ostream &os,
+    llvm::function_ref<LogicalResult(Scope, raw_ostream &)> print) {
+  std::string text;
+  llvm::raw_string_ostream draft(text);
+  Scope scope;
+  scope.isDraft = true;
+  if (failed(print(scope, draft)))
+    return failure();
+  scope.isDraft = false;
+  scope.reserveWords(text);
+  return print(std::move(scope), os);
 }

@@ -13,8 +13,8 @@
 
 using namespace fp8c;
 using namespace fp8c::target;
-using runtime::Json;
 using llvm::StringRef;
+using runtime::Json;
 namespace fs = llvm::sys::fs;
 
 /// Everything that a program folder may hold.

@@ -12,6 +12,7 @@
 #include "Target/Common/KernelPrinter.h"
 #include "Target/Common/Manifest.h"
 #include "Target/Common/Names.h"
+#include "core/Escape.h"
 #include "core/Hyper.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
@@ -29,9 +30,11 @@ static MemRefType typeOf(Value value) {
 using ConstantNames = llvm::MapVector<Attribute, std::string>;
 
 /// Does the buffer begin with a scale and its inverse?
-static bool isScale(Value buffer) {
+static bool isScale(Value buffer, const SymbolTable &symbols) {
   if (auto get = buffer.getDefiningOp<GetOp>())
-    return get.getVariable().ends_with(".scale");
+    return symbols.lookup<VariableOp>(get.getVariable()).getRole() ==
+               train::Role::scale &&
+           get.getVariable().ends_with(".scale");
   return typeOf(buffer).getShape() == ArrayRef<int64_t>{kScalePairWords};
 }
 
@@ -60,10 +63,10 @@ class FunctionPrinter {
 public:
   FunctionPrinter(func::FuncOp function, Target target,
                   const SymbolTable &symbols, const ConstantNames &constants,
-                  raw_ostream &os)
+                  Scope names, raw_ostream &os)
       : function(function), isCUDA(target == Target::cuda),
         first(isCUDA ? "stream, " : ""), symbols(symbols), constants(constants),
-        os(os) {
+        os(os), scope(std::move(names)) {
     for (auto &[value, name] : constants)
       scope.unique(name);
   }
@@ -107,13 +110,13 @@ std::string FunctionPrinter::list(ValueRange values) {
 }
 
 void FunctionPrinter::printComment(Operation *op, const Twine &detail) {
-  std::string name = train::getName(op).str(), phase;
+  std::string name = runtime::commentText(train::getName(op)), phase;
   if (train::isBackward(op))
     phase = (" (" + train::getPhase(op) + ")").str();
   std::string comment =
       name.empty() ? detail.str() + phase : name + phase + ": " + detail.str();
   // Profiles show the comment as the name of what follows.
-  os << (isCUDA ? "\n  stream.op(\"" + comment + "\");\n"
+  os << (isCUDA ? "\n  stream.op(" + runtime::cppLiteral(comment) + ");\n"
                 : "\n  // " + comment + "\n");
 }
 
@@ -558,7 +561,7 @@ LogicalResult FunctionPrinter::printOp(Operation &op) {
     int64_t offset = view.getOffset();
     if (to == "Stats" && from == "float")
       source = "pending_stats(" + source + ")", offset = 0;
-    else if (isScale(view.getSource()) && offset == kScaleInverseWord)
+    else if (isScale(view.getSource(), symbols) && offset == kScaleInverseWord)
       source = "scale_inv(" + source + ")", offset = 0;
     else if (from != to)
       source = "as<" + to + ">(" + source + ")";
@@ -613,7 +616,7 @@ LogicalResult FunctionPrinter::print() {
 static void printPrelude(ModuleOp module, Target target, raw_ostream &os) {
   auto text = [&](StringRef name, StringRef otherwise) {
     auto attr = module->getAttrOfType<StringAttr>(name);
-    return attr ? attr.getValue() : otherwise;
+    return runtime::commentText(attr ? attr.getValue() : otherwise);
   };
   bool isCUDA = target == Target::cuda;
   os << "// " << text("train.model", "model") << " with recipe "
@@ -652,8 +655,11 @@ LogicalResult fp8c::target::printSource(ModuleOp module, Target target,
         "extern \"C\" const char *fp8c_program_contract() {\n  return R\"("
      << getContract(module) << ")\";\n}\n";
   for (auto function : module.getOps<func::FuncOp>())
-    if (failed(
-            FunctionPrinter(function, target, symbols, constants, os).print()))
+    if (failed(printScope(os, [&](Scope names, raw_ostream &os) {
+          return FunctionPrinter(function, target, symbols, constants,
+                                 std::move(names), os)
+              .print();
+        })))
       return failure();
   os << "\n} // namespace fp8c\n";
   return success();
