@@ -2,9 +2,8 @@
 
 #include "AutoCriteria.h"
 
-#include "core/Escape.h"
-
 #include "Train/IR/Train.h"
+#include "core/Escape.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"
