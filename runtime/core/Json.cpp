@@ -2,23 +2,63 @@
 
 #include "core/Json.h"
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
+#include "core/MappedFile.h"
+#include "core/Seal.h"
+
+#include <set>
 
 namespace fp8c::runtime {
 
-Json readJson(const std::string &path) {
-  errno = 0;
-  std::ifstream stream(path);
-  if (!stream)
-    throw Error::inFile(path, std::string("cannot read: ") +
-                                  std::strerror(errno ? errno : EIO));
+Json parseJson(const char *first, const char *last, const std::string &path,
+               const std::string &failure) {
+  std::vector<std::set<std::string>> open; // members of the objects around
+  std::string twice;
+  auto noteMembers = [&](int, Json::parse_event_t event, Json &value) {
+    if (event == Json::parse_event_t::object_start)
+      open.emplace_back();
+    else if (event == Json::parse_event_t::object_end)
+      open.pop_back();
+    else if (event == Json::parse_event_t::key &&
+             !open.back().insert(value.get<std::string>()).second)
+      twice = value.get<std::string>();
+    return true;
+  };
+  Json document;
   try {
-    return Json::parse(stream);
-  } catch (const Json::exception &failure) {
-    throw Error::inFile(path, std::string("not valid JSON: ") + failure.what());
+    document = Json::parse(first, last, noteMembers);
+  } catch (const Json::exception &error) {
+    throw Error::inFile(path, failure + ": " + error.what());
   }
+  if (!twice.empty())
+    throw Error::inFile(path, "has \"" + twice + "\" twice");
+  return document;
+}
+
+Json readJson(const std::string &path) {
+  MappedFile file(path);
+  auto *text = reinterpret_cast<const char *>(file.data());
+  return parseJson(text, text + file.size(), path);
+}
+
+Json readSealedJson(const std::string &path, int64_t format,
+                    std::string &note) {
+  MappedFile file(path);
+  std::string text(reinterpret_cast<const char *>(file.data()), file.size());
+  Seal seal = checkSeal(text);
+  if (seal == Seal::Broken)
+    throw Error::inFile(path,
+                        "damaged: its checksum is not that of its contents",
+                        "restore it from a copy; if it was edited by hand, "
+                        "remove its last member, \"checksum\"");
+  Json document = parseJson(text.data(), text.data() + text.size(), path);
+  JsonField found = JsonField(document, path).at("format");
+  if (found.integer() != format)
+    throw found.error("is " + std::to_string(found.integer()) +
+                          "; this fp8c-run reads " + std::to_string(format),
+                      "use the fp8c-run that wrote it, or a newer one");
+  if (seal == Seal::None)
+    note = path + " has no checksum: damage would not be noticed";
+  return document;
 }
 
 Error JsonField::error(const std::string &what, const std::string &hint) const {

@@ -18,8 +18,17 @@ using Json = nlohmann::json;
 /// For writing files that people read: members in the order of insertion.
 using OrderedJson = nlohmann::ordered_json;
 
+/// Parses text of the file `path`. Throws Error, `failure` and where, if it is
+/// not JSON or an object has two members of one name.
+Json parseJson(const char *first, const char *last, const std::string &path,
+               const std::string &failure = "not valid JSON");
+
 /// Parses a whole file. Throws Error if it cannot be read or is not JSON.
 Json readJson(const std::string &path);
+
+/// Parses a file that seal() wrote. Throws Error if its "format" is another or
+/// it has changed since. If it has no checksum, `note` says so.
+Json readSealedJson(const std::string &path, int64_t format, std::string &note);
 
 /// A value inside a JSON file together with where it is, so that each getter
 /// can say "variables[3].offset: expected a non-negative integer (file)".

@@ -15,7 +15,8 @@
 namespace fp8c::runtime {
 
 MappedFile::MappedFile(const std::string &path) : thePath(path) {
-  int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // A pipe without a writer would be waited for: it is refused below.
+  int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0)
     throw Error::inFile(path,
                         std::string("cannot read: ") + std::strerror(errno));

@@ -108,9 +108,12 @@ Watch::Watch(Instance &theInstance, WatchOptions theOptions)
                                 : "one that can be watched is " + example);
 }
 
-void Watch::open(const std::string &path, int64_t lastStep) {
-  if (options.every > 0)
-    file.emplace(keepLinesUpTo(path, lastStep), OutputFile::Mode::Append);
+std::string Watch::open(const std::string &path, int64_t lastStep) {
+  if (options.every <= 0)
+    return "";
+  std::string note = keepLinesUpTo(path, lastStep, /*everyStep=*/false);
+  file.emplace(path, OutputFile::Mode::Append);
+  return note;
 }
 
 void Watch::observeSite(const Tensor &tensor, const ScaleState &state,
@@ -181,7 +184,9 @@ void Watch::observe(int64_t step, const Trainer &trainer,
   }
   OrderedJson line = {
       {"step", step}, {"limited_updates", limited}, {"tensors", entries}};
-  file->write(line.dump() + "\n");
+  std::string text = line.dump();
+  text.pop_back(); // the brace
+  file->write(withChecksum(text) + "}\n");
   file->flush();
 }
 

@@ -22,6 +22,8 @@ struct SampleArguments {
 
 int sample(const SampleArguments &arguments) {
   Model model = Model::open(arguments.model);
+  if (!model.note.empty()) // not into the text
+    std::fprintf(stderr, "note: %s\n", model.note.c_str());
   std::unique_ptr<Tokenizer> tokenizer = model.tokenizer(arguments.tokenizer);
   Sampler sampler(*model.instance, arguments.options, tokenizer->size());
   std::vector<Token> text = tokenizer->encodePrompt(arguments.prompt);
