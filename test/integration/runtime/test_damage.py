@@ -8,18 +8,19 @@ import shutil
 
 import pytest
 
-from conftest import Tool, checkpoints, metrics, weights
+from conftest import metrics, tool_in, weights
 
-STEPS, EVERY = 6, 2
+STEPS, EVERY, TRIALS = 6, 2, 15
 CONFIG, METRICS = "config.json", "metrics.jsonl"
 MODEL, STATE = (f"checkpoints/step-000004/{name}" for name in ("model.safetensors", "state.json"))
 FILES = [CONFIG, METRICS, MODEL, STATE]
 RESULTS = ["step", "loss", "grad_norm", "lr", "val_loss"]
 
 
-@pytest.fixture
-def damaged(tool):
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory):
     """A run of six steps that ended after the fourth, and what it would have come to."""
+    tool = tool_in(tmp_path_factory.mktemp("damage"))
     tool.train("--steps", STEPS, "--checkpoint-every", EVERY, "--keep", 0)
     run = tool.folder / "run"
     run.rename(tool.folder / "whole")
@@ -106,13 +107,13 @@ def cut(data, choose):
 def test_flips_and_cuts(damaged, file, damage):
     choose = random.Random(f"{file} {damage.__name__}")
     outcomes = []
-    for _ in range(25):
+    for _ in range(TRIALS):
         path = damaged.anew() / file
         path.write_bytes(damage(path.read_bytes(), choose))
         lines = len(results(damaged.run)) if file == METRICS else 0
         outcomes.append(damaged.survives(file))
     if file != METRICS:
-        assert outcomes.count("refused") > 20
+        assert outcomes.count("refused") >= TRIALS - 2  # a checksum's name may be hit
     if file == MODEL:
         assert set(outcomes) == {"refused"}
 
@@ -187,7 +188,7 @@ def test_edits(damaged, file, change, message):
     if "format" in change:
         assert "hint: use the fp8c-run that wrote it, or a newer one" in shown
     # With its checksum left in place every edit is damage.
-    path.write_text(edited.rstrip("\n}") + "," + text[text.rindex('\n "checksum"') :])
+    path.write_text(edited.removesuffix("\n}") + "," + text[text.rindex('\n "checksum"') :])
     assert json.loads(path.read_text())["checksum"]
     assert "remove its last member" in damaged.refuses(file, "damaged: its checksum is not that of its contents")
 
@@ -266,6 +267,8 @@ def test_what_is_no_file(damaged, file, kind):
         path.symlink_to(kind)
     if (file, kind) == (METRICS, "nothing"):
         assert damaged.survives(file) == "a line lost"
+    elif (file, kind) == (CONFIG, "nothing"):
+        damaged.refuses("", "there is no run in this folder (run)")
     else:
         damaged.refuses(file, "cannot read: ")
 
