@@ -7,12 +7,16 @@
 #include "core/Instance.h"
 #include "core/OutputFile.h"
 #include "core/Safetensors.h"
+#include "core/Seal.h"
 #include "core/Text.h"
+#include "core/Verification.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <map>
+#include <optional>
 
 namespace fp8c::runtime {
 namespace {
@@ -22,6 +26,7 @@ namespace fs = std::filesystem;
 constexpr const char *prefix = "step-";
 constexpr const char *tensorFile = "model.safetensors";
 constexpr const char *stateFile = "state.json";
+constexpr int64_t stateFormat = 1;
 
 std::string folderName(int64_t step) {
   char name[32];
@@ -67,7 +72,7 @@ private:
   bool published = false;
 };
 
-void writeTensors(const Instance &instance, const fs::path &path) {
+FileSum writeTensors(const Instance &instance, const fs::path &path) {
   std::vector<SafetensorsEntry> entries;
   for (const Variable &variable : instance.manifest().variables)
     if (isCheckpointed(variable.role))
@@ -75,23 +80,92 @@ void writeTensors(const Instance &instance, const fs::path &path) {
                            instance.read(variable, destination);
                          }});
   OutputFile file(path);
-  writeSafetensors(file, std::move(entries),
-                   {{"fingerprint", instance.manifest().fingerprint}});
+  FileSum sum =
+      writeSafetensors(file, std::move(entries),
+                       {{"fingerprint", instance.manifest().fingerprint}});
   file.sync();
+  return sum;
 }
 
 void writeState(const Instance &instance, const RunState &state,
-                const OrderedJson &options, const fs::path &path) {
+                const OrderedJson &options, const FileSum &tensors,
+                const fs::path &path) {
   OrderedJson json = {
-      {"format", 1},
+      {"format", stateFormat},
       {"step", state.step},
       {"fingerprint", instance.manifest().fingerprint},
       {"counters",
        {{"skipped", state.skipped}, {"skipped_in_a_row", state.skippedInARow}}},
+      {"tensors", {{"bytes", tensors.bytes}, {"checksum", tensors.checksum}}},
       {"options", options}};
   OutputFile file(path);
-  file.write(jsonText(json, 2) + "\n");
+  file.write(seal(jsonText(json, 2)));
   file.sync();
+}
+
+/// A count that cannot be larger than `most`.
+int64_t countIn(const JsonField &field, uint64_t most) {
+  if (field.size() > most)
+    throw field.error(
+        concat("is ", field.size(), ", and cannot be more than ", most));
+  return static_cast<int64_t>(field.size());
+}
+
+SavedState readState(const Json &document, const std::string &statePath) {
+  JsonField root(document, statePath);
+  SavedState state;
+  state.step = countIn(root.at("step"), INT64_MAX);
+  JsonField counters = root.at("counters");
+  state.skipped =
+      countIn(counters.at("skipped"), static_cast<uint64_t>(state.step));
+  state.skippedInARow = countIn(counters.at("skipped_in_a_row"),
+                                static_cast<uint64_t>(state.skipped));
+  root.at("options").members(); // for its error
+  state.options = document["options"];
+
+  // The folder may have been given as "step-000500/".
+  fs::path folder = fs::path(absolutePath(statePath)).parent_path();
+  int64_t named = stepOf(folder.filename());
+  if (named >= 0 && named != state.step)
+    throw root.at("step").error(
+        concat("is ", state.step, ", but the folder is that of step ", named),
+        "give the folder the name " + folderName(state.step));
+  return state;
+}
+
+/// Writes the tensors into the variables, in the order of the file.
+void copyTensors(Instance &instance, const SafetensorsReader &tensors) {
+  std::map<const unsigned char *, std::vector<const Variable *>> byPlace;
+  size_t count = 0;
+  for (const Variable &variable : instance.manifest().variables) {
+    if (!isCheckpointed(variable.role))
+      continue;
+    const unsigned char *data = tensors.find(variable);
+    if (!data)
+      throw Error::inFile(tensors.path(),
+                          "lacks variable \"" + variable.name + "\"");
+    byPlace[data].push_back(&variable);
+    ++count;
+  }
+  if (count != tensors.tensors().size())
+    throw Error::inFile(tensors.path(),
+                        concat("has ", tensors.tensors().size(),
+                               " tensors, the program has ", count));
+  for (const auto &[data, variables] : byPlace)
+    for (const Variable *variable : variables) // empty ones share a place
+      instance.write(*variable, data);
+}
+
+void checkFingerprint(const Instance &instance, const std::string &fingerprint,
+                      const std::string &path) {
+  if (fingerprint != instance.manifest().fingerprint)
+    throw Error::inFile(
+        path,
+        concat("the checkpoint belongs to another program: its fingerprint is ",
+               fingerprint, ", that of ", instance.program().folder(), " is ",
+               instance.manifest().fingerprint),
+        "a program compiled from another model or with another recipe has "
+        "other variables; use the one the run was started with");
 }
 
 } // namespace
@@ -108,8 +182,15 @@ std::vector<int64_t> CheckpointFolder::steps() const {
   for (const std::string &name : namesIn(path)) {
     int64_t step = stepOf(name);
     fs::path folder = fs::path(path) / name;
-    if (step >= 0 && exists(folder / tensorFile) && exists(folder / stateFile))
-      found.push_back(step);
+    // One of both is a damaged checkpoint, none of them not ours.
+    if (step < 0 ||
+        (!exists(folder / tensorFile) && !exists(folder / stateFile)))
+      continue;
+    if (name != folderName(step))
+      throw Error::inFile(folder, "a checkpoint's folder with a wrong name",
+                          "rename it to " + folderName(step) +
+                              ", or move it out of the run");
+    found.push_back(step);
   }
   std::sort(found.begin(), found.end());
   return found;
@@ -123,8 +204,8 @@ void CheckpointFolder::save(const Instance &instance, const RunState &state,
                             const OrderedJson &options, int64_t keep) const {
   fs::path target = folderOf(state.step);
   UnfinishedFolder unfinished(fs::path(path) / ("." + folderName(state.step)));
-  writeTensors(instance, unfinished.path / tensorFile);
-  writeState(instance, state, options, unfinished.path / stateFile);
+  FileSum sum = writeTensors(instance, unfinished.path / tensorFile);
+  writeState(instance, state, options, sum, unfinished.path / stateFile);
   unfinished.publish(target);
 
   std::vector<int64_t> all = steps();
@@ -138,39 +219,56 @@ void CheckpointFolder::save(const Instance &instance, const RunState &state,
   }
 }
 
-RunState loadCheckpoint(Instance &instance, const std::string &folder) {
+SavedState
+CheckpointFolder::load(Instance &instance, int64_t step,
+                       const std::function<std::string(int64_t)> &offer) const {
+  try {
+    return loadCheckpoint(instance, folderOf(step));
+  } catch (const Error &error) {
+    std::vector<int64_t> all = steps();
+    for (auto older = all.rbegin(); older != all.rend(); ++older) {
+      if (*older >= step)
+        continue;
+      try {
+        loadCheckpoint(instance, folderOf(*older));
+      } catch (const Error &) {
+        continue; // no better
+      }
+      std::string hint = error.hint().empty() ? "" : error.hint() + "; or ";
+      throw Error(error.what(), hint + offer(*older));
+    }
+    throw;
+  }
+}
+
+SavedState loadCheckpoint(Instance &instance, const std::string &folder) {
   std::string statePath = fs::path(folder) / stateFile;
-  Json document = readJson(statePath);
+  std::string note;
+  Json document = readSealedJson(statePath, stateFormat, note);
   JsonField root(document, statePath);
-  std::string fingerprint = root.at("fingerprint").string();
-  if (fingerprint != instance.manifest().fingerprint)
-    throw Error::inFile(
-        folder,
-        concat("the checkpoint belongs to another program: its fingerprint is ",
-               fingerprint, ", that of ", instance.program().folder(), " is ",
-               instance.manifest().fingerprint),
-        "a program compiled from another model or with another recipe has "
-        "other variables; use the one the run was started with");
+  checkFingerprint(instance, root.at("fingerprint").string(), folder);
+  SavedState state = readState(document, statePath);
 
   SafetensorsReader tensors(fs::path(folder) / tensorFile);
-  for (const Variable &variable : instance.manifest().variables) {
-    if (!isCheckpointed(variable.role))
-      continue;
-    const unsigned char *data = tensors.find(variable);
-    if (!data)
-      throw Error::inFile(tensors.path(),
-                          "lacks variable \"" + variable.name + "\"");
-    instance.write(variable, data);
-  }
+  std::optional<Verification> verification;
+  if (root.has("tensors"))
+    verification.emplace(tensors.bytes(), root.at("tensors").at("bytes").size(),
+                         root.at("tensors").at("checksum").string(),
+                         /*hint=*/"");
+  else if (note.empty())
+    note = tensors.path() + " has no checksum: damage would not be noticed";
+  auto fingerprint = tensors.metadata().find("fingerprint");
+  if (fingerprint == tensors.metadata().end())
+    throw Error::inFile(tensors.path(), "has no fingerprint in __metadata__: "
+                                        "not the file of a checkpoint");
+  checkFingerprint(instance, fingerprint->second, tensors.path());
+  copyTensors(instance, tensors);
+  if (verification)
+    verification->finish();
   // Their initial values are constants: the seed does not matter.
   initializeVariables(instance, 0, Which::NotInCheckpoints);
   instance.refresh();
-
-  RunState state;
-  state.step = root.at("step").integer();
-  JsonField counters = root.at("counters");
-  state.skipped = counters.at("skipped").integer();
-  state.skippedInARow = counters.at("skipped_in_a_row").integer();
+  state.note = note;
   return state;
 }
 

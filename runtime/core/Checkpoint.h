@@ -3,7 +3,8 @@
 // A checkpoint is a folder step-000500/ with
 //
 //   model.safetensors   parameters, moments and scaling states
-//   state.json          step, counters, options, the program's fingerprint
+//   state.json          step, counters, options, the program's fingerprint, and
+//                       size and checksum of model.safetensors; sealed
 //
 // It is written under a name that starts with a dot, put on the disk and then
 // renamed, so that whatever carries the name step-… is complete.
@@ -15,7 +16,7 @@
 
 #include "core/Json.h"
 
-#include <optional>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,12 @@ struct RunState {
   int64_t skippedInARow = 0; ///< up to and including the last step
 };
 
+/// What a checkpoint's state.json says.
+struct SavedState : RunState {
+  Json options;     ///< the run's, when it was saved
+  std::string note; ///< what the user should know besides, or ""
+};
+
 /// The checkpoints of one run.
 class CheckpointFolder {
 public:
@@ -39,7 +46,8 @@ public:
   /// run's lock.
   void clean() const;
 
-  /// Steps of the complete checkpoints, oldest first.
+  /// Steps of the checkpoints, oldest first. Throws Error if one has another
+  /// name than its step gives it.
   std::vector<int64_t> steps() const;
 
   /// The folder of a step's checkpoint.
@@ -51,13 +59,20 @@ public:
   void save(const Instance &instance, const RunState &state,
             const OrderedJson &options, int64_t keep) const;
 
+  /// Loads the checkpoint of `step`, of which there is one, as
+  /// loadCheckpoint(). If it cannot be loaded, the Error's hint names the
+  /// newest one before it that can: `offer` makes the text from its step.
+  SavedState load(Instance &instance, int64_t step,
+                  const std::function<std::string(int64_t)> &offer) const;
+
 private:
   std::string path;
 };
 
 /// Loads a checkpoint's variables and calls `init`. Throws Error if it was made
-/// by another program or is damaged.
-RunState loadCheckpoint(Instance &instance, const std::string &folder);
+/// by another program or is damaged; a second thread computes its checksum
+/// meanwhile.
+SavedState loadCheckpoint(Instance &instance, const std::string &folder);
 
 } // namespace fp8c::runtime
 

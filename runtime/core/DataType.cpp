@@ -67,6 +67,28 @@ uint32_t encode(const SmallFloat &format, double value) {
                          << format.mantissaBits));
 }
 
+double decode(const SmallFloat &format, uint32_t code) {
+  uint32_t mantissas = 1u << format.mantissaBits;
+  uint32_t exponents = 1u << format.exponentBits;
+  uint32_t mantissa = code % mantissas, exponent = code / mantissas % exponents;
+  double sign = code / mantissas / exponents ? -1 : 1;
+  int bias = static_cast<int>(exponents / 2) - 1;
+  double magnitude =
+      exponent == 0
+          ? std::ldexp(mantissa, 1 - bias - format.mantissaBits)
+          : std::ldexp(mantissas + mantissa,
+                       static_cast<int>(exponent) - bias - format.mantissaBits);
+  if (magnitude > format.max)
+    magnitude = mantissa == 0 ? INFINITY : NAN;
+  return sign * magnitude;
+}
+
+template <class T> T get(const void *source) {
+  T value;
+  std::memcpy(&value, source, sizeof(T));
+  return value;
+}
+
 template <class T> void put(void *destination, T value) {
   std::memcpy(destination, &value, sizeof(T));
 }
@@ -112,6 +134,29 @@ void storeElement(DataType type, double value, void *destination) {
   case DataType::I1:
     return put(destination, static_cast<uint8_t>(value != 0));
   }
+}
+
+double loadElement(DataType type, const void *source) {
+  switch (type) {
+  case DataType::F32:
+    return get<float>(source);
+  case DataType::BF16:
+    return decode(bf16, get<uint16_t>(source));
+  case DataType::F16:
+    return decode(f16, get<uint16_t>(source));
+  case DataType::F8E4M3FN:
+    return decode(e4m3, get<uint8_t>(source));
+  case DataType::F8E5M2:
+    return decode(e5m2, get<uint8_t>(source));
+  case DataType::I64:
+    return static_cast<double>(get<int64_t>(source));
+  case DataType::I32:
+    return get<int32_t>(source);
+  case DataType::UI8:
+  case DataType::I1:
+    return get<uint8_t>(source);
+  }
+  return NAN;
 }
 
 } // namespace fp8c::runtime

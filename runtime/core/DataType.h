@@ -30,6 +30,9 @@ std::optional<DataType> dataTypeFromSafetensors(const std::string &name);
 /// NaN stays NaN, integers truncate. Made for initial values, not for speed.
 void storeElement(DataType type, double value, void *destination);
 
+/// The value of one element.
+double loadElement(DataType type, const void *source);
+
 } // namespace fp8c::runtime
 
 #endif // FP8C_RUNTIME_CORE_DATATYPE_H

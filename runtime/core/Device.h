@@ -87,10 +87,10 @@ public:
 /// older ones, not the reverse.
 void checkArchitecture(const std::string &gpu, int computeCapability);
 
-/// The device that a manifest's "target" asks for, "cpu" or "cuda". Throws Error if this
-/// runtime was built without it, or the machine has none. Must be called before
-/// the program is loaded: thread counts are fixed when the program's libraries
-/// start.
+/// The device that a manifest's "target" asks for, "cpu" or "cuda". Throws
+/// Error if this runtime was built without it, or the machine has none. Must be
+/// called before the program is loaded: thread counts are fixed when the
+/// program's libraries start.
 std::unique_ptr<Device> createDevice(const std::string &target);
 
 } // namespace fp8c::runtime

@@ -6,6 +6,7 @@
 #include "core/Instance.h"
 #include "core/ParallelFor.h"
 #include "core/Random.h"
+#include "core/Safetensors.h"
 #include "core/Text.h"
 
 #include <algorithm>
@@ -45,24 +46,18 @@ void fillValues(const Variable &variable, unsigned char *data) {
     storeElement(variable.type, values[i], data + i * sizeOf(variable.type));
 }
 
-void fillFromFile(const Variable &variable, const MappedFile &file,
-                  unsigned char *data) {
-  const Initializer &init = variable.init;
-  if (init.offset > file.size() || init.bytes > file.size() - init.offset)
-    throw Error::inFile(file.path(),
-                        "too short for variable \"" + variable.name + "\"",
-                        "compile the model again");
-  const unsigned char *source = file.data() + init.offset;
+/// f32 values, which may not be aligned.
+void fillFromF32(const Variable &variable, const unsigned char *source,
+                 unsigned char *data) {
+  uint64_t count = variable.elements();
   if (variable.type == DataType::F32) {
-    std::memcpy(data, source, init.bytes);
+    std::memcpy(data, source, count * sizeof(float));
     return;
   }
-  uint64_t count = variable.elements();
-  for (uint64_t i = 0; i < count; ++i) {
-    float value;
-    std::memcpy(&value, source + i * sizeof(float), sizeof(float));
-    storeElement(variable.type, value, data + i * sizeOf(variable.type));
-  }
+  for (uint64_t i = 0; i < count; ++i)
+    storeElement(variable.type,
+                 loadElement(DataType::F32, source + i * sizeof(float)),
+                 data + i * sizeOf(variable.type));
 }
 
 /// The largest finite value of a format that scales are for.
@@ -100,84 +95,255 @@ void fillScaled(const Variable &variable, const std::vector<float> &values,
   });
 }
 
-} // namespace
+/// Largest finite magnitude of the elements, each times `inverse`.
+float amaxOf(const Variable &variable, const unsigned char *data,
+             float inverse) {
+  uint64_t size = sizeOf(variable.type), count = variable.elements();
+  double amax = 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    double value = std::fabs(loadElement(variable.type, data + i * size));
+    amax = std::isfinite(value) ? std::max(amax, value) : amax;
+  }
+  return static_cast<float>(amax) * inverse;
+}
 
-void initializeVariables(Instance &instance, uint64_t seed, Which which) {
-  const Program &program = instance.program();
+/// Scale and inverse of a pair, which are its first and its last word.
+struct ScalePair {
+  float scale, inverse;
+  ScalePair(const Variable &variable, const unsigned char *data)
+      : scale(static_cast<float>(loadElement(variable.type, data))),
+        inverse(static_cast<float>(loadElement(
+            variable.type, data + variable.bytes() - sizeOf(variable.type)))) {}
+};
+
+/// Gives variables their values. Those that start from others come last.
+class VariableSetter {
+public:
+  VariableSetter(Instance &instance, uint64_t seed,
+                 const SafetensorsReader *given);
+  void set(Which which);
+
+private:
+  /// A given variable as it is stored, or null.
+  const unsigned char *givenAsStored(const Variable &variable) const;
+  void setValues(const Variable &variable);
+  void setStored(const Variable &variable, const unsigned char *data);
+  void fill(const Variable &variable, unsigned char *data);
+  float scaleOf(const Variable &variable) const;
+  void setFromOther(const Variable &variable);
+  void check(const Variable &variable, const unsigned char *data,
+             float amax) const;
+  Error error(const Variable &variable, const std::string &what,
+              const std::string &hint) const {
+    return Error::inFile(given->path(), "\"" + variable.name + "\" " + what,
+                         hint);
+  }
+
+  Instance &instance;
+  uint64_t seed;
+  const SafetensorsReader *given;
   std::unique_ptr<Program::InitialData> initial;
   std::vector<unsigned char> staging;
-  auto fill = [&](const Variable &variable, unsigned char *data) {
-    switch (variable.init.kind) {
-    case Initializer::Kind::Constant:
-      return fillConstant(variable, data);
-    case Initializer::Kind::Normal:
-      return fillNormal(variable, seed, data);
-    case Initializer::Kind::Values:
-      return fillValues(variable, data);
-    case Initializer::Kind::File:
-      if (!initial)
-        initial = program.openInitialData();
-      return fillFromFile(variable, initial->file, data);
-    case Initializer::Kind::Amax:
-    case Initializer::Kind::Scale:
-      break; // from the values of another variable, below
-    }
-  };
-  // What scales and amaxes start from, and the variables that are scaled.
+  /// Of what other variables start from.
   std::map<std::string, float> amaxes;
-  std::map<std::string, DataType> scaled;
-  for (const Variable &variable : program.manifest().variables)
+  /// By the name of what is stored times that scale.
+  std::map<std::string, const Variable *> scales;
+};
+
+VariableSetter::VariableSetter(Instance &instance, uint64_t seed,
+                               const SafetensorsReader *given)
+    : instance(instance), seed(seed), given(given) {
+  for (const Variable &variable : instance.manifest().variables)
     if (!variable.init.of.empty()) {
       amaxes[variable.init.of] = 0;
       if (variable.name == variable.init.of + ".scale")
-        scaled[variable.init.of] = variable.init.format;
+        scales[variable.init.of] = &variable;
     }
-  auto isWanted = [&](const Variable &variable) {
-    return which == Which::AllVariables || !isCheckpointed(variable.role);
-  };
-  for (const Variable &variable : program.manifest().variables) {
-    if (!isWanted(variable) || !variable.init.of.empty())
-      continue;
-    if (variable.init.kind == Initializer::Kind::Constant &&
-        variable.init.value == 0) { // most bytes; whatever their scale
-      instance.clear(variable);
-      continue;
-    }
-    staging.resize(variable.bytes());
-    if (!amaxes.count(variable.name)) {
-      fill(variable, staging.data());
-    } else {
-      Variable wide = variable;
-      wide.type = DataType::F32;
-      std::vector<float> values(wide.elements());
-      fill(wide, reinterpret_cast<unsigned char *>(values.data()));
-      float &amax = amaxes[variable.name], scale = 1;
-      for (float value : values)
-        amax = std::isfinite(value) ? std::max(amax, std::abs(value)) : amax;
-      if (auto it = scaled.find(variable.name); it != scaled.end())
-        scale = scaleFor(it->second, amax, variable.name);
-      fillScaled(variable, values, scale, staging.data());
-    }
-    instance.write(variable, staging.data());
+}
+
+/// Whether it is a parameter in f32, and stored in another type.
+bool isWideParameter(const Variable &variable, const SafetensorsReader *given) {
+  if (!given || variable.role != Role::Parameter ||
+      variable.type == DataType::F32)
+    return false;
+  auto found = given->tensors().find(variable.name);
+  return found != given->tensors().end() &&
+         found->second.spec.type == DataType::F32;
+}
+
+TensorSpec inF32(TensorSpec spec) {
+  spec.type = DataType::F32;
+  return spec;
+}
+
+const unsigned char *
+VariableSetter::givenAsStored(const Variable &variable) const {
+  return given && !isWideParameter(variable, given) ? given->find(variable)
+                                                    : nullptr;
+}
+
+/// Initial values, or those given in f32.
+void VariableSetter::fill(const Variable &variable, unsigned char *data) {
+  if (given && given->tensors().count(variable.name))
+    return fillFromF32(variable, given->find(inF32(variable)), data);
+  const Initializer &init = variable.init;
+  switch (init.kind) {
+  case Initializer::Kind::Constant:
+    return fillConstant(variable, data);
+  case Initializer::Kind::Normal:
+    return fillNormal(variable, seed, data);
+  case Initializer::Kind::Values:
+    return fillValues(variable, data);
+  case Initializer::Kind::File:
+    if (!initial)
+      initial = instance.program().openInitialData();
+    if (init.offset > initial->file.size() ||
+        init.bytes > initial->file.size() - init.offset)
+      throw Error::inFile(initial->file.path(),
+                          "too short for variable \"" + variable.name + "\"",
+                          "compile the model again");
+    return fillFromF32(variable, initial->file.data() + init.offset, data);
+  case Initializer::Kind::Amax:
+  case Initializer::Kind::Scale:
+    break; // from the values of another variable, in setFromOther()
   }
-  for (const Variable &variable : program.manifest().variables) {
-    if (!isWanted(variable) || variable.init.of.empty())
-      continue;
-    staging.assign(variable.bytes(), 0);
-    float amax = amaxes[variable.init.of];
-    if (variable.init.kind == Initializer::Kind::Scale) {
-      float scale = scaleFor(variable.init.format, amax, variable.name);
-      storeElement(variable.type, scale, staging.data());
-      // The inverse is the last word, where GEMM libraries want it.
-      storeElement(variable.type, 1 / scale,
-                   staging.data() + staging.size() - sizeOf(variable.type));
-    } else {
-      std::memcpy(staging.data(), &amax, sizeof(amax));
-    }
-    instance.write(variable, staging.data());
+}
+
+float VariableSetter::scaleOf(const Variable &variable) const {
+  auto found = scales.find(variable.name);
+  if (found == scales.end())
+    return 1;
+  const Variable &scale = *found->second;
+  if (const unsigned char *data = givenAsStored(scale))
+    return ScalePair(scale, data).scale;
+  return scaleFor(scale.init.format, amaxes.at(variable.name), variable.name);
+}
+
+void VariableSetter::setStored(const Variable &variable,
+                               const unsigned char *data) {
+  instance.write(variable, data);
+  float inverse = 1;
+  if (auto found = scales.find(variable.name); found != scales.end()) {
+    const Variable &scale = *found->second;
+    const unsigned char *pair = givenAsStored(scale);
+    if (!pair)
+      throw error(variable, "is given as codes, without \"" + scale.name + "\"",
+                  variable.role == Role::Parameter
+                      ? "give the scale too, or the values in f32"
+                      : "give the scale too");
+    inverse = ScalePair(scale, pair).inverse;
   }
+  if (auto amax = amaxes.find(variable.name); amax != amaxes.end())
+    amax->second = amaxOf(variable, data, inverse);
+}
+
+void VariableSetter::setValues(const Variable &variable) {
+  if (const unsigned char *data = givenAsStored(variable))
+    return setStored(variable, data);
+  if (variable.init.kind == Initializer::Kind::Constant &&
+      variable.init.value == 0 &&
+      !isWideParameter(variable, given)) // most bytes; whatever their scale
+    return instance.clear(variable);
+  staging.resize(variable.bytes());
+  if (auto amax = amaxes.find(variable.name); amax != amaxes.end()) {
+    Variable wide = variable;
+    wide.type = DataType::F32;
+    std::vector<float> values(wide.elements());
+    fill(wide, reinterpret_cast<unsigned char *>(values.data()));
+    amax->second =
+        amaxOf(wide, reinterpret_cast<unsigned char *>(values.data()), 1);
+    fillScaled(variable, values, scaleOf(variable), staging.data());
+  } else {
+    fill(variable, staging.data());
+  }
+  instance.write(variable, staging.data());
+}
+
+/// Whether a given scale or amax is one of values up to `amax`.
+void VariableSetter::check(const Variable &variable, const unsigned char *data,
+                           float amax) const {
+  const std::string &of = variable.init.of;
+  // Of E4M3: values may have been rounded after, or be rounded before.
+  constexpr float slack = 1.125f;
+  if (variable.init.kind == Initializer::Kind::Amax) {
+    float known;
+    std::memcpy(&known, data, sizeof(known));
+    if (!(known * slack >= amax))
+      throw error(variable,
+                  concat("is ", known, ", but \"", of, "\" has ", amax),
+                  "leave it out: it is computed");
+    return;
+  }
+  ScalePair pair(variable, data);
+  if (!(pair.scale > 0 && pair.scale * pair.inverse == 1))
+    throw error(variable, "is not a scale and its inverse",
+                "leave it out: it is computed");
+  float max = maxFinite(variable.init.format, variable.name);
+  if (!(pair.scale * amax <= max * slack))
+    throw error(variable,
+                concat("is ", pair.scale, ", at which \"", of, "\" with ", amax,
+                       " would be more than ", max, ", the largest ",
+                       nameOf(variable.init.format)),
+                "leave it out: it is computed");
+}
+
+void VariableSetter::setFromOther(const Variable &variable) {
+  float amax = amaxes[variable.init.of];
+  if (const unsigned char *data = givenAsStored(variable)) {
+    check(variable, data, amax);
+    return instance.write(variable, data);
+  }
+  staging.assign(variable.bytes(), 0);
+  if (variable.init.kind == Initializer::Kind::Scale) {
+    float scale = scaleFor(variable.init.format, amax, variable.name);
+    storeElement(variable.type, scale, staging.data());
+    // The inverse is the last word, where GEMM libraries want it.
+    storeElement(variable.type, 1 / scale,
+                 staging.data() + staging.size() - sizeOf(variable.type));
+  } else {
+    std::memcpy(staging.data(), &amax, sizeof(amax));
+  }
+  instance.write(variable, staging.data());
+}
+
+void VariableSetter::set(Which which) {
+  for (bool fromOther : {false, true})
+    for (const Variable &variable : instance.manifest().variables) {
+      if (variable.init.of.empty() == fromOther ||
+          (which == Which::NotInCheckpoints && isCheckpointed(variable.role)))
+        continue;
+      fromOther ? setFromOther(variable) : setValues(variable);
+    }
   if (initial && initial->verification)
     initial->verification->finish();
+}
+
+} // namespace
+
+void initializeVariables(Instance &instance, uint64_t seed, Which which) {
+  VariableSetter(instance, seed, nullptr).set(which);
+}
+
+void initializeVariables(Instance &instance, uint64_t seed,
+                         const SafetensorsReader &given) {
+  VariableSetter(instance, seed, &given).set(Which::AllVariables);
+}
+
+void checkKept(const Instance &instance, const SafetensorsReader &given) {
+  std::vector<unsigned char> now;
+  for (const Variable &variable : instance.manifest().variables) {
+    const unsigned char *data =
+        isWideParameter(variable, &given) ? nullptr : given.find(variable);
+    if (!data)
+      continue;
+    now.resize(variable.bytes());
+    instance.read(variable, now.data());
+    if (std::memcmp(now.data(), data, now.size()) != 0)
+      throw Error::inFile(given.path(),
+                          "\"" + variable.name +
+                              "\" is computed by init, and not what is given",
+                          "leave it out: it follows from the parameters");
+  }
 }
 
 } // namespace fp8c::runtime

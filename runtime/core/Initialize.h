@@ -8,6 +8,7 @@
 namespace fp8c::runtime {
 
 class Instance;
+class SafetensorsReader;
 
 enum class Which {
   AllVariables,
@@ -21,6 +22,19 @@ enum class Which {
 /// is computed on another thread meanwhile.
 void initializeVariables(Instance &instance, uint64_t seed,
                          Which which = Which::AllVariables);
+
+/// The same with the values of `given` where it has a variable of that name,
+/// and what depends on them: scales and amaxes that are not given too are
+/// computed anew. A variable has its own dtype and shape there; a parameter may
+/// be in f32 whatever it is stored in, and is quantised as its initial values
+/// are. Throws Error for what does not fit: codes without their scale, a scale
+/// at which values would saturate, an amax below the values it is of.
+void initializeVariables(Instance &instance, uint64_t seed,
+                         const SafetensorsReader &given);
+
+/// Throws Error if `init`, called in between, has overwritten something that
+/// was given with something else.
+void checkKept(const Instance &instance, const SafetensorsReader &given);
 
 } // namespace fp8c::runtime
 

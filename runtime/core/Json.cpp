@@ -3,37 +3,88 @@
 #include "core/Json.h"
 
 #include "core/MappedFile.h"
+#include "core/Seal.h"
+
+#include <functional>
+#include <set>
 
 namespace fp8c::runtime {
+namespace {
 
-bool limitNesting(int depth, Json::parse_event_t event, Json &) {
-  constexpr int deepest = 64;
-  bool opens = event == Json::parse_event_t::array_start ||
-               event == Json::parse_event_t::object_start;
-  if (opens && depth == deepest) // of what is around
-    throw Json::other_error::create(
-        501, "values nest more than " + std::to_string(deepest) + " deep",
-        nullptr);
-  return true;
-}
+/// Refuses values that nest deeper than in any file of ours: copying them would
+/// overflow the stack. Notes a member that an object has twice.
+class ParseGuard {
+public:
+  bool operator()(int depth, Json::parse_event_t event, Json &value) {
+    constexpr int deepest = 64;
+    const bool opens = event == Json::parse_event_t::array_start ||
+                       event == Json::parse_event_t::object_start;
+    if (opens && depth == deepest) // of what is around
+      throw Json::other_error::create(
+          501, "values nest more than " + std::to_string(deepest) + " deep",
+          nullptr);
+    if (event == Json::parse_event_t::object_start)
+      open.emplace_back();
+    else if (event == Json::parse_event_t::object_end)
+      open.pop_back();
+    else if (event == Json::parse_event_t::key &&
+             !open.back().insert(value.get<std::string>()).second)
+      twice = value.get<std::string>();
+    return true;
+  }
+
+  std::string twice;
+
+private:
+  std::vector<std::set<std::string>> open; ///< members of the objects around
+};
+
+} // namespace
 
 std::string jsonText(const OrderedJson &value, int indent) {
   return value.dump(indent, ' ', /*ensure_ascii=*/false,
                     OrderedJson::error_handler_t::replace);
 }
 
-Json parseJson(const char *first, const char *last, const std::string &path) {
+Json parseJson(const char *first, const char *last, const std::string &path,
+               const std::string &failure) {
+  ParseGuard guard;
+  Json document;
   try {
-    return Json::parse(first, last, limitNesting);
-  } catch (const Json::exception &failure) {
-    throw Error::inFile(path, std::string("not valid JSON: ") + failure.what());
+    document = Json::parse(first, last, std::ref(guard));
+  } catch (const Json::exception &error) {
+    throw Error::inFile(path, failure + ": " + error.what());
   }
+  if (!guard.twice.empty())
+    throw Error::inFile(path, "has \"" + guard.twice + "\" twice");
+  return document;
 }
 
 Json readJson(const std::string &path) {
   MappedFile file(path);
   auto *text = reinterpret_cast<const char *>(file.data());
   return parseJson(text, text + file.size(), path);
+}
+
+Json readSealedJson(const std::string &path, int64_t format,
+                    std::string &note) {
+  MappedFile file(path);
+  std::string text(reinterpret_cast<const char *>(file.data()), file.size());
+  Seal seal = checkSeal(text);
+  if (seal == Seal::Broken)
+    throw Error::inFile(path,
+                        "damaged: its checksum is not that of its contents",
+                        "restore it from a copy; if it was edited by hand, "
+                        "remove its last member, \"checksum\"");
+  Json document = parseJson(text.data(), text.data() + text.size(), path);
+  JsonField found = JsonField(document, path).at("format");
+  if (found.integer() != format)
+    throw found.error("is " + std::to_string(found.integer()) +
+                          "; this fp8c-run reads " + std::to_string(format),
+                      "use the fp8c-run that wrote it, or a newer one");
+  if (seal == Seal::None)
+    note = path + " has no checksum: damage would not be noticed";
+  return document;
 }
 
 Error JsonField::error(const std::string &what, const std::string &hint) const {

@@ -18,19 +18,21 @@ using Json = nlohmann::json;
 /// For writing files that people read: members in the order of insertion.
 using OrderedJson = nlohmann::ordered_json;
 
-/// A callback for Json::parse() that throws Json::exception where values nest
-/// deeper than in any file of ours: copying them would overflow the stack.
-bool limitNesting(int depth, Json::parse_event_t event, Json &value);
-
-/// Parses text of the file `path`. Throws Error if it is not JSON.
-Json parseJson(const char *first, const char *last, const std::string &path);
-
 /// The value as text; each of its lines indented by `indent` spaces a level, or
 /// all on one. Strings of JSON are UTF-8: other bytes become U+FFFD.
 std::string jsonText(const OrderedJson &value, int indent = -1);
 
+/// Parses text of the file `path`. Throws Error, `failure` and where, if it is
+/// not JSON, nests too deep, or an object has two members of one name.
+Json parseJson(const char *first, const char *last, const std::string &path,
+               const std::string &failure = "not valid JSON");
+
 /// Parses a whole file. Throws Error if it cannot be read or is not JSON.
 Json readJson(const std::string &path);
+
+/// Parses a file that seal() wrote. Throws Error if its "format" is another or
+/// it has changed since. If it has no checksum, `note` says so.
+Json readSealedJson(const std::string &path, int64_t format, std::string &note);
 
 /// A value inside a JSON file together with where it is, so that each getter
 /// can say "variables[3].offset: expected a non-negative integer (file)".

@@ -2,8 +2,8 @@
 
 #include "core/Metrics.h"
 
+#include "core/Checksum.h"
 #include "core/FileSystem.h"
-#include "core/Json.h"
 #include "core/MappedFile.h"
 #include "core/Text.h"
 
@@ -24,38 +24,98 @@ template <class T> std::string exactText(T value) {
   return {text, std::to_chars(text, text + sizeof(text), value).ptr};
 }
 
-/// Whether it is the line of a step up to this one.
-bool isUpTo(int64_t lastStep, const Json &line) {
-  auto step = line.find("step");
-  return step != line.end() && step->is_number_integer() &&
-         step->get<double>() <= static_cast<double>(lastStep);
+bool isIntact(const std::string &line) {
+  size_t at = line.rfind(",\"checksum\":");
+  if (at == std::string::npos)
+    return true; // written without
+  std::string written = withChecksum(line.substr(0, at));
+  return line.compare(0, written.size(), written) == 0;
+}
+
+/// "7", "7 to 9"
+std::string rangeText(int64_t first, int64_t last) {
+  return first == last ? concat(first) : concat(first, " to ", last);
 }
 
 } // namespace
 
-std::string keepLinesUpTo(const std::string &path, int64_t lastStep) {
+std::string withChecksum(const std::string &members) {
+  return members + ",\"checksum\":\"" +
+         checksumOf(members.data(), members.size()) + "\"";
+}
+
+std::vector<DamagedLine>
+readLines(const std::string &path,
+          const std::function<void(const OrderedJson &, uint64_t)> &visit) {
+  std::vector<DamagedLine> damaged;
   if (!exists(path))
-    return path;
-  uint64_t keep = 0;
-  {
-    MappedFile file(path);
-    auto *text = reinterpret_cast<const char *>(file.data());
-    while (keep < file.size()) {
-      const char *first = text + keep, *end = text + file.size();
-      const char *newline = std::find(first, end, '\n');
-      Json line = Json::parse(first, newline, nullptr, /*throw=*/false);
-      if (newline == end || !isUpTo(lastStep, line))
-        break;
-      keep = static_cast<uint64_t>(newline + 1 - text);
-    }
+    return damaged;
+  MappedFile file(path);
+  auto *text = reinterpret_cast<const char *>(file.data());
+  const char *first = text, *end = text + file.size(), *newline;
+  for (int64_t number = 1; (newline = std::find(first, end, '\n')) != end;
+       ++number, first = newline + 1) {
+    OrderedJson line =
+        OrderedJson::parse(first, newline, nullptr, /*throw=*/false);
+    if (line.is_object() && line.contains("step") &&
+        line["step"].is_number_integer() && isIntact({first, newline}))
+      visit(line, static_cast<uint64_t>(newline + 1 - text));
+    else
+      damaged.push_back({number, static_cast<uint64_t>(first - text)});
   }
-  if (truncate(path.c_str(), static_cast<off_t>(keep)) != 0)
+  return damaged;
+}
+
+std::string noteOn(const std::vector<DamagedLine> &lines,
+                   const std::string &path) {
+  constexpr size_t most = 8;
+  std::string numbers;
+  for (size_t i = 0; i < std::min(lines.size(), most); ++i)
+    numbers += (i ? ", " : "") + std::to_string(lines[i].number);
+  if (lines.size() > most)
+    numbers += concat(" and ", lines.size() - most, " more");
+  return lines.empty() ? ""
+                       : concat(path, ": line", lines.size() > 1 ? "s " : " ",
+                                numbers, lines.size() > 1 ? " are" : " is",
+                                " damaged and skipped");
+}
+
+std::string keepLinesUpTo(const std::string &path, int64_t lastStep,
+                          bool everyStep) {
+  uint64_t keep = 0;
+  int64_t last = 0;
+  std::string gaps;
+  auto expect = [&](int64_t step) {
+    if (step > last + 1)
+      gaps += (gaps.empty() ? "" : ", ") + rangeText(last + 1, step - 1);
+    last = step;
+  };
+  std::vector<DamagedLine> damaged =
+      readLines(path, [&](const OrderedJson &line, uint64_t end) {
+        int64_t step = line["step"];
+        if (step > lastStep)
+          return;
+        keep = end;
+        expect(step);
+      });
+  expect(lastStep + 1);
+  if (exists(path) && truncate(path.c_str(), static_cast<off_t>(keep)) != 0)
     throwSystemError(path, "cannot write", errno);
-  return path;
+  damaged.erase(std::remove_if(damaged.begin(), damaged.end(),
+                               [&](const DamagedLine &line) {
+                                 return line.offset >= keep;
+                               }),
+                damaged.end());
+  std::string note = noteOn(damaged, path);
+  if (everyStep && !gaps.empty())
+    note +=
+        concat(note.empty() ? path : "", ": there is no line of step ", gaps);
+  return note;
 }
 
 MetricsFile::MetricsFile(const std::string &path, int64_t lastStep)
-    : file(keepLinesUpTo(path, lastStep), OutputFile::Mode::Append) {}
+    : theNote(keepLinesUpTo(path, lastStep, /*everyStep=*/true)),
+      file(path, OutputFile::Mode::Append) {}
 
 void MetricsFile::append(const StepMetrics &metrics) {
   file.write(metricsLine(metrics) + "\n");
@@ -68,11 +128,13 @@ std::string metricsLine(const StepMetrics &metrics) {
       "{\"step\":", metrics.step, ",\"loss\":", exactText(metrics.loss),
       ",\"grad_norm\":", exactText(metrics.gradNorm),
       ",\"lr\":", exactText(metrics.lr),
-      ",\"ms\":", exactText(std::round(metrics.ms * 1000) / 1000),
-      ",\"tokens_per_s\":", exactText(std::round(metrics.tokensPerSecond)),
       ",\"val_loss\":", metrics.valLoss ? exactText(*metrics.valLoss) : "null");
   if (metrics.skipped > 0)
     line += concat(",\"skipped\":", metrics.skipped);
+  line = withChecksum(line);
+  line += concat(
+      ",\"ms\":", exactText(std::round(metrics.ms * 1000) / 1000),
+      ",\"tokens_per_s\":", exactText(std::round(metrics.tokensPerSecond)));
   if (metrics.memory)
     line += concat(",\"planned_bytes\":", metrics.memory->planned,
                    ",\"measured_bytes\":", metrics.memory->measured);

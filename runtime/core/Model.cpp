@@ -11,9 +11,13 @@ namespace {
 /// The run that a checkpoint folder belongs to, run/checkpoints/step-000500,
 /// or nothing if it is none.
 std::string runOfCheckpoint(const std::string &path) {
-  if (!exists(path + "/state.json"))
+  if (!exists(path + "/state.json") && !exists(path + "/model.safetensors"))
     return "";
   return absolutePath(path + "/../..");
+}
+
+void addNote(std::string &notes, const std::string &note) {
+  notes += (notes.empty() || note.empty() ? "" : "; ") + note;
 }
 
 } // namespace
@@ -32,19 +36,28 @@ Model Model::open(const std::string &path, Checks checks) {
   }
   RunFolder folder(run);
   model.run = folder.readConfig();
-  model.weights = path;
+  CheckpointFolder checkpoints = folder.checkpoints();
+  std::vector<int64_t> steps;
   if (run == path) {
-    std::vector<int64_t> steps = folder.checkpoints().steps();
+    steps = checkpoints.steps();
     if (steps.empty())
       throw Error::inFile(path, "the run has no checkpoint yet",
                           "wait for the first one, or stop the training with "
                           "Ctrl-C, which writes one");
-    model.weights = folder.checkpoints().folderOf(steps.back());
   }
+  model.weights = run == path ? checkpoints.folderOf(steps.back()) : path;
   model.instance =
       std::make_unique<Instance>(Program::open(model.run->program, checks));
-  model.note = model.instance->device().preferPlans(folder.plansPath());
-  loadCheckpoint(*model.instance, model.weights);
+  addNote(model.note, model.run->note);
+  addNote(model.note, model.instance->device().preferPlans(folder.plansPath()));
+  SavedState state =
+      run != path
+          ? loadCheckpoint(*model.instance, path)
+          : checkpoints.load(*model.instance, steps.back(), [&](int64_t step) {
+              return "that of step " + std::to_string(step) +
+                     " can be loaded: name it, " + checkpoints.folderOf(step);
+            });
+  addNote(model.note, state.note);
   return model;
 }
 

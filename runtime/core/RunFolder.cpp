@@ -3,7 +3,9 @@
 #include "core/RunFolder.h"
 
 #include "core/FileSystem.h"
+#include "core/MappedFile.h"
 #include "core/OutputFile.h"
+#include "core/Seal.h"
 
 #include <cerrno>
 #include <fcntl.h>
@@ -12,6 +14,8 @@
 #include <unistd.h>
 
 namespace fp8c::runtime {
+
+static constexpr int64_t configFormat = 1;
 
 RunFolder::RunFolder(std::string path) : thePath(std::move(path)) {
   while (thePath.size() > 1 && thePath.back() == '/')
@@ -61,9 +65,9 @@ RunConfig RunFolder::readConfig() const {
                         "start one with: fp8c-run train PROG.fp8x --data "
                         "X.train.bin --steps N --out " +
                             thePath);
-  Json document = readJson(configPath());
-  JsonField root(document, configPath());
   RunConfig config;
+  Json document = readSealedJson(configPath(), configFormat, config.note);
+  JsonField root(document, configPath());
   config.program = root.at("program").string();
   config.fingerprint = root.at("fingerprint").string();
   config.data = root.at("data").string();
@@ -76,7 +80,7 @@ RunConfig RunFolder::readConfig() const {
 }
 
 void RunFolder::writeConfig(const RunConfig &config) const {
-  OrderedJson json = {{"format", 1},
+  OrderedJson json = {{"format", configFormat},
                       {"program", config.program},
                       {"fingerprint", config.fingerprint},
                       {"data", config.data},
@@ -86,7 +90,39 @@ void RunFolder::writeConfig(const RunConfig &config) const {
   if (!config.tokenizer.is_null())
     json["tokenizer"] = config.tokenizer;
   json["options"] = config.options.toJson();
-  writeFile(configPath(), jsonText(json, 2) + "\n");
+  writeFile(configPath(), seal(jsonText(json, 2)));
+}
+
+std::string RunFolder::setAsideAfter(int64_t step) const {
+  std::vector<int64_t> steps = checkpoints().steps();
+  if (steps.empty() || steps.back() <= step)
+    return "";
+  std::string aside;
+  for (int i = 1; aside.empty() || runtime::exists(aside); ++i)
+    aside = thePath + "/aside-" + std::to_string(i);
+  std::error_code failure;
+  if (!std::filesystem::create_directory(aside, failure))
+    throwSystemError(aside, "cannot make a folder", failure.value());
+  for (const std::string &from : {metricsPath(), watchPath()})
+    if (runtime::exists(from)) {
+      MappedFile source(from);
+      OutputFile copy(std::filesystem::path(aside) /
+                      std::filesystem::path(from).filename());
+      copy.write(source.data(), source.size());
+      copy.sync();
+    }
+  // The newest first: whenever this ends, what remains is a run.
+  for (auto newer = steps.rbegin(); newer != steps.rend() && *newer > step;
+       ++newer) {
+    std::filesystem::path from = checkpoints().folderOf(*newer);
+    std::filesystem::rename(from, aside / from.filename(), failure);
+    if (failure)
+      throwSystemError(from, "cannot move to " + aside, failure.value());
+  }
+  syncDirectory(aside);
+  syncDirectory(thePath + "/checkpoints");
+  syncDirectory(thePath);
+  return aside;
 }
 
 } // namespace fp8c::runtime

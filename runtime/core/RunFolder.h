@@ -1,10 +1,12 @@
 //===- RunFolder.h - The folder a training lives in -------------*- C++ -*-===//
 //
-//   run/config.json    program, data, tokenizer and options
+//   run/config.json    program, data, tokenizer and options; sealed
 //   run/metrics.jsonl  one line per step
+//   run/fp8.jsonl      FP8 statistics, one line every so many steps
 //   run/plans.txt      on GPUs: the algorithm of each library call
 //   run/checkpoints/   see Checkpoint.h
 //   run/lock           held by the training that writes here
+//   run/aside-1/       what a resume at an older checkpoint left behind
 //
 //===----------------------------------------------------------------------===//
 
@@ -27,6 +29,7 @@ struct RunConfig {
   Json tokenizer;          ///< as in X.tokenizer.json, or null
   TrainOptions options;
   Checks checks = Checks::On; ///< of the program; not stored
+  std::string note;           ///< what the user should know of the file, or ""
 };
 
 class RunFolder {
@@ -52,6 +55,11 @@ public:
   /// Throws Error if there is no run here.
   RunConfig readConfig() const;
   void writeConfig(const RunConfig &config) const;
+
+  /// Moves checkpoints newer than `step`, and copies metrics.jsonl and
+  /// fp8.jsonl, into a new folder aside-N/, whose path it returns; "" if there
+  /// are no newer checkpoints. Only for the owner of the run's lock.
+  std::string setAsideAfter(int64_t step) const;
 
 private:
   std::string configPath() const;

@@ -18,13 +18,14 @@
 
 namespace fp8c::runtime {
 
+class JsonField;
 class OutputFile;
 
 /// A file opened for reading; tensors are views into the mapping.
 class SafetensorsReader {
 public:
-  /// Throws Error unless every range of the header lies in the file and fits
-  /// its dtype and shape.
+  /// Throws Error unless the ranges of the header fit their dtypes and shapes
+  /// and cover the data without overlap or gap.
   explicit SafetensorsReader(const std::string &path);
 
   struct Tensor {
@@ -34,14 +35,31 @@ public:
 
   const std::map<std::string, Tensor> &tensors() const { return theTensors; }
   const std::string &path() const { return file.path(); }
+  const MappedFile &bytes() const { return file; }
+
+  /// The header's __metadata__.
+  const std::map<std::string, std::string> &metadata() const {
+    return theMetadata;
+  }
 
   /// The data of a tensor that must have exactly this dtype and shape, or
   /// null if there is none of that name. Throws Error if it differs.
   const unsigned char *find(const TensorSpec &expected) const;
 
 private:
+  void read(const std::string &name, const JsonField &entry,
+            const unsigned char *data, uint64_t dataBytes);
+  void checkCover(const unsigned char *data, uint64_t dataBytes) const;
+
   MappedFile file;
   std::map<std::string, Tensor> theTensors;
+  std::map<std::string, std::string> theMetadata;
+};
+
+/// What tells one file from a damaged copy of it.
+struct FileSum {
+  uint64_t bytes = 0;
+  std::string checksum; ///< as Checksum::text() gives it
 };
 
 /// A tensor to write; `fetch` copies its bytes to the given place.
@@ -52,8 +70,9 @@ struct SafetensorsEntry {
 
 /// Writes the entries, largest elements first so that all stay aligned, and
 /// `metadata` (string to string). Holds one tensor at a time in memory.
-void writeSafetensors(OutputFile &file, std::vector<SafetensorsEntry> entries,
-                      const std::map<std::string, std::string> &metadata = {});
+FileSum
+writeSafetensors(OutputFile &file, std::vector<SafetensorsEntry> entries,
+                 const std::map<std::string, std::string> &metadata = {});
 
 } // namespace fp8c::runtime
 

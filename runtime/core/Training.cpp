@@ -8,9 +8,11 @@
 #include "core/Profile.h"
 #include "core/Text.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <set>
 
 namespace fp8c::runtime {
 namespace {
@@ -36,6 +38,28 @@ void checkPath(const std::string &path) {
                         "the path is not UTF-8, so that config.json "
                         "could not hold it",
                         "rename the file or the folder");
+}
+
+void printNote(const std::string &note) {
+  if (!note.empty())
+    print("note: " + printableMessage(note) + "\n");
+}
+
+/// What cannot be changed on resume must be as it was.
+void checkOptions(const TrainOptions &options, const SavedState &state,
+                  const std::string &run) {
+  static const std::set<std::string> changeable = {"steps", "checkpoint_every",
+                                                   "keep", "log_every"};
+  const Json now = Json::parse(options.toJson().dump());
+  for (const auto &[key, saved] : state.options.items())
+    if (!changeable.count(key) && now.value(key, saved) != saved)
+      throw Error::inFile(
+          run,
+          concat("config.json says ", key, " ", now[key].dump(),
+                 ", but the checkpoint of step ", state.step, " was made with ",
+                 saved.dump()),
+          "a run's options cannot be changed: put the old value back, or start "
+          "a new run");
 }
 
 } // namespace
@@ -80,56 +104,84 @@ int Training::start(RunFolder &folder, const RunConfig &config,
   return training.loop(folder, RunState());
 }
 
-int Training::resume(RunFolder &folder, const ResumeChanges &changes) {
+void ResumeChanges::apply(TrainOptions &options, const std::string &run) const {
+  if (steps && *steps < options.steps)
+    throw Error::inFile(run, concat("--steps can only be raised on resume, and "
+                                    "the run has ",
+                                    options.steps));
+  options.steps = steps.value_or(options.steps);
+  options.checkpointEvery = checkpointEvery.value_or(options.checkpointEvery);
+  options.keep = keep.value_or(options.keep);
+  options.logEvery = logEvery.value_or(options.logEvery);
+  options.check();
+}
+
+int Training::resume(RunFolder &folder, const ResumeChanges &changes,
+                     std::optional<int64_t> step) {
   folder.readConfig(); // for its error, before lock() makes a folder
   folder.lock();
   folder.checkpoints().clean();
   RunConfig config = folder.readConfig();
   config.checks = changes.checks;
-  TrainOptions &options = config.options;
-  if (changes.steps && *changes.steps < options.steps)
-    throw Error::inFile(folder.path(),
-                        concat("--steps can only be raised on resume, and the "
-                               "run has ",
-                               options.steps));
-  options.steps = changes.steps.value_or(options.steps);
-  options.checkpointEvery =
-      changes.checkpointEvery.value_or(options.checkpointEvery);
-  options.keep = changes.keep.value_or(options.keep);
-  options.logEvery = changes.logEvery.value_or(options.logEvery);
-  options.check();
+  changes.apply(config.options, folder.path());
 
   Training training(config);
-  if (config.fingerprint != training.instance.manifest().fingerprint)
+  training.checkInputs();
+  training.printConfiguration(folder);
+  printNote(config.note);
+  printNote(training.instance.device().keepPlans(folder.plansPath()));
+  RunState state = training.restore(folder, step);
+  folder.writeConfig(config);
+  return training.loop(folder, state);
+}
+
+void Training::checkInputs() const {
+  if (config.fingerprint != instance.manifest().fingerprint)
     throw Error::inFile(
         config.program, "the program was compiled again since the run began",
         "a run can only be continued with the program it began with: compile "
         "that one again, or start a new run");
-  if (config.dataTokens != training.data.size())
+  if (config.dataTokens != data.size())
     throw Error::inFile(config.data,
                         concat("the data has changed since the run began: it "
                                "had ",
                                config.dataTokens, " tokens, now it has ",
-                               training.data.size()),
+                               data.size()),
                         "put the old file back, or start a new run");
-  training.printConfiguration(folder);
-  const std::string note =
-      training.instance.device().keepPlans(folder.plansPath());
-  if (!note.empty())
-    print("note: " + printable(note) + "\n");
+}
 
-  std::vector<int64_t> steps = folder.checkpoints().steps();
-  RunState state;
-  if (steps.empty()) {
-    training.initialize();
-    print("no checkpoint yet: starting at the beginning\n\n");
-  } else {
-    state = loadCheckpoint(training.instance,
-                           folder.checkpoints().folderOf(steps.back()));
-    print(concat("resumed at step ", state.step, "\n\n"));
+RunState Training::restore(const RunFolder &folder,
+                           std::optional<int64_t> step) {
+  CheckpointFolder checkpoints = folder.checkpoints();
+  std::vector<int64_t> steps = checkpoints.steps();
+  if (step && std::find(steps.begin(), steps.end(), *step) == steps.end()) {
+    std::string there;
+    for (int64_t one : steps)
+      there += (there.empty() ? "" : ", ") + std::to_string(one);
+    throw Error::inFile(
+        folder.path(), concat("the run has no checkpoint of step ", *step),
+        there.empty() ? "it has none" : "it has those of step " + there);
   }
-  folder.writeConfig(config);
-  return training.loop(folder, state);
+  if (steps.empty()) {
+    initialize();
+    print("no checkpoint yet: starting at the beginning\n\n");
+    return {};
+  }
+  SavedState state = checkpoints.load(
+      instance, step.value_or(steps.back()), [&](int64_t older) {
+        return concat("continue at step ", older,
+                      ", which can be loaded: fp8c-run train --resume ",
+                      folder.path(), " --step ", older);
+      });
+  checkOptions(config.options, state, folder.path());
+  printNote(state.note);
+  print(concat("resumed at step ", state.step, "\n"));
+  std::string aside = folder.setAsideAfter(state.step);
+  if (!aside.empty())
+    printNote("newer checkpoints were moved to " + aside +
+              ", and metrics copied: they can be deleted");
+  print("\n");
+  return state;
 }
 
 void Training::initialize() {
@@ -236,7 +288,8 @@ int Training::loop(const RunFolder &folder, RunState state) {
     return 0;
   }
   MetricsFile metricsFile(folder.metricsPath(), state.step);
-  watch.open(folder.watchPath(), state.step);
+  printNote(metricsFile.note());
+  printNote(watch.open(folder.watchPath(), state.step));
   watchInterrupts();
   const Clock::time_point start = Clock::now();
   Clock::time_point lastLine = start;

@@ -19,6 +19,8 @@ struct ResumeChanges {
   std::optional<int64_t> steps; ///< can only be raised
   std::optional<int64_t> checkpointEvery, keep, logEvery;
   Checks checks = Checks::On; ///< of the program
+
+  void apply(TrainOptions &options, const std::string &run) const;
 };
 
 /// A run being executed. It prints its configuration and its steps to stdout.
@@ -32,14 +34,18 @@ public:
                    const std::string &profile = "");
 
   /// Takes a run up at its newest checkpoint, or from its beginning if it was
-  /// ended before the first; continues bit for bit.
-  static int resume(RunFolder &folder, const ResumeChanges &changes);
+  /// ended before the first; continues bit for bit. With `step` at that step's
+  /// checkpoint: newer ones are set aside.
+  static int resume(RunFolder &folder, const ResumeChanges &changes,
+                    std::optional<int64_t> step = {});
 
 private:
   explicit Training(const RunConfig &config);
 
   void printConfiguration(const RunFolder &folder) const;
   void initialize();
+  void checkInputs() const;
+  RunState restore(const RunFolder &folder, std::optional<int64_t> step);
   /// Returns the exit status: 0, or 128 + signal if interrupted.
   int loop(const RunFolder &folder, RunState state);
   StepMetrics runStep(RunState &state);

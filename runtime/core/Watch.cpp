@@ -141,9 +141,12 @@ void Watch::addOperands(const std::function<void(Tensor)> &add) const {
   }
 }
 
-void Watch::open(const std::string &path, int64_t lastStep) {
-  if (options.every > 0)
-    file.emplace(keepLinesUpTo(path, lastStep), OutputFile::Mode::Append);
+std::string Watch::open(const std::string &path, int64_t lastStep) {
+  if (options.every <= 0)
+    return "";
+  std::string note = keepLinesUpTo(path, lastStep, /*everyStep=*/false);
+  file.emplace(path, OutputFile::Mode::Append);
+  return note;
 }
 
 /// What the next micro-batch's operands become with their scales; of tensors
@@ -250,7 +253,9 @@ void Watch::observe(int64_t step, const Trainer &trainer,
   }
   OrderedJson line = {
       {"step", step}, {"limited_updates", limited}, {"tensors", entries}};
-  file->write(jsonText(line) + "\n");
+  std::string text = jsonText(line);
+  text.pop_back(); // the brace
+  file->write(withChecksum(text) + "}\n");
   file->flush();
 }
 

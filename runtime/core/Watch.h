@@ -44,8 +44,9 @@ public:
   /// naming one that can be watched.
   Watch(Instance &instance, WatchOptions options);
 
-  /// Where the lines go; those up to `lastStep` stay.
-  void open(const std::string &path, int64_t lastStep);
+  /// Where the lines go; those up to `lastStep` stay. Returns what the user
+  /// should know about them, or "".
+  std::string open(const std::string &path, int64_t lastStep);
 
   /// `trainer` has just made step `step`. `warn` is told what passes a
   /// threshold, once per tensor.

@@ -2,7 +2,10 @@
 
 #include "cuda/Plans.h"
 
+#include "core/Checksum.h"
 #include "core/Error.h"
+#include "core/FileSystem.h"
+#include "core/MappedFile.h"
 #include "core/OutputFile.h"
 #include "kernels/cuda/library.h"
 
@@ -10,7 +13,6 @@
 #include <cmath>
 #include <cublasLt.h>
 #include <filesystem>
-#include <fstream>
 #include <limits>
 #include <sstream>
 #include <vector>
@@ -18,14 +20,17 @@
 namespace fp8c::library {
 namespace {
 
-/// What plans depend on.
-std::string header() {
+/// Before the last line's checksum of all lines before it.
+constexpr const char *checksumKey = "checksum\t";
+
+/// The first line: what plans depend on. Files of version 1 have no checksum.
+std::string header(int version = 2) {
   cudaDeviceProp properties;
   int device = 0;
   check(cudaGetDevice(&device), "no device");
   check(cudaGetDeviceProperties(&properties, device), "no device");
   std::ostringstream text;
-  text << "fp8c-plans 1, " << properties.name << ", cuBLASLt "
+  text << "fp8c-plans " << version << ", " << properties.name << ", cuBLASLt "
        << cublasLtGetVersion() << ", cuDNN " << attention_version();
   return text.str();
 }
@@ -35,6 +40,7 @@ void write(const std::string &path,
   std::string text = header() + "\n";
   for (const auto &[call, plan] : plans)
     text += call + "\t" + plan + "\n";
+  text += checksumKey + runtime::checksumOf(text.data(), text.size()) + "\n";
   runtime::writeFile(path, text);
 }
 
@@ -88,12 +94,27 @@ Plans &Plans::get() {
 }
 
 bool Plans::read(const std::string &path, Lines &lines) {
-  std::ifstream in(path);
-  std::string line;
-  if (!std::getline(in, line))
+  if (path.empty() || !runtime::exists(path))
     return true;
-  if (line != header())
+  const runtime::MappedFile file(path);
+  const std::string text(reinterpret_cast<const char *>(file.data()),
+                         file.size());
+  const std::string first = text.substr(0, text.find('\n'));
+  const size_t last = text.rfind(std::string("\n") + checksumKey) + 1;
+  const bool intact =
+      last == 0 ? text.size() > first.size() && first != header()
+                : text.substr(last) ==
+                      checksumKey + runtime::checksumOf(text.data(), last) +
+                          "\n";
+  if (!intact)
+    throw runtime::Error::inFile(
+        path, "damaged, or cut short",
+        "restore it from a copy; without it algorithms are chosen anew, and "
+        "results may differ in the last bits");
+  if (first != header() && first != header(1))
     return false;
+  std::istringstream in(text.substr(0, last ? last : text.size()));
+  std::string line;
   while (std::getline(in, line))
     if (size_t tab = line.find('\t'); tab != std::string::npos)
       lines[line.substr(0, tab)] = line.substr(tab + 1);
@@ -102,7 +123,10 @@ bool Plans::read(const std::string &path, Lines &lines) {
 
 void Plans::use(const std::string &path) {
   cache = path;
-  read(path, known);
+  try {
+    read(path, known);
+  } catch (const runtime::Error &) { // chosen anew, and written again
+  }
 }
 
 bool Plans::keep(const std::string &path) {

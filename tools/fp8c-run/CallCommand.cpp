@@ -28,37 +28,6 @@ struct CallArguments {
   Checks checks = Checks::On;
 };
 
-/// The tensors given with --inputs, and which of them were asked for.
-class GivenTensors {
-public:
-  explicit GivenTensors(const std::string &path) {
-    if (!path.empty())
-      reader = std::make_unique<SafetensorsReader>(path);
-  }
-
-  /// The data for a tensor of this name, dtype and shape, or null.
-  const unsigned char *find(const TensorSpec &spec) {
-    used.insert(spec.name);
-    return reader ? reader->find(spec) : nullptr;
-  }
-
-  /// A misspelt name must not pass for one that was not given.
-  void checkAllUsed() const {
-    if (!reader)
-      return;
-    for (const auto &entry : reader->tensors())
-      if (!used.count(entry.first))
-        throw Error::inFile(reader->path(),
-                            "\"" + entry.first +
-                                "\" is neither a variable nor an input of the "
-                                "called functions");
-  }
-
-private:
-  std::unique_ptr<SafetensorsReader> reader;
-  std::set<std::string> used;
-};
-
 /// Training's defaults, then NAME=VALUE of the command line.
 void setHyper(Instance &instance, const std::vector<std::string> &settings) {
   TrainOptions options;
@@ -81,23 +50,50 @@ void setHyper(Instance &instance, const std::vector<std::string> &settings) {
   }
 }
 
-void overrideVariables(Instance &instance, GivenTensors &given) {
-  for (const Variable &variable : instance.manifest().variables)
-    if (const unsigned char *data = given.find(variable))
-      instance.write(variable, data);
+/// Programs read a table's row for each id, and do not ask whether it has one.
+void checkIds(const HostTensor &input, const std::string &file, int64_t vocab) {
+  const TensorSpec &spec = input.spec();
+  bool areTokens = spec.name == "tokens", areTargets = spec.name == "targets";
+  if (vocab <= 0 || spec.type != DataType::I64 || !(areTokens || areTargets))
+    return;
+  const int64_t *ids = input.as<int64_t>();
+  for (uint64_t i = 0; i < spec.elements(); ++i) // negative targets: no loss
+    if (ids[i] >= vocab || (areTokens && ids[i] < -vocab))
+      throw Error::inFile(file,
+                          concat("\"", spec.name, "\" has ", ids[i],
+                                 ", and the vocabulary ", vocab, " tokens"));
 }
 
-void fillInputs(Function &function, const std::string &name,
-                GivenTensors &given) {
+void fillInputs(Function &function, const SafetensorsReader *given,
+                const Manifest &manifest) {
   for (HostTensor &input : function.inputs()) {
-    const unsigned char *data = given.find(input.spec());
+    const unsigned char *data = given ? given->find(input.spec()) : nullptr;
     if (!data)
-      throw Error(concat(name, " needs the input \"", input.spec().name, "\", ",
+      throw Error(concat(function.name(), " needs the input \"",
+                         input.spec().name, "\", ",
                          shapeText(input.spec().shape), " ",
                          nameOf(input.spec().type)),
                   "give it in a file with --inputs");
     std::memcpy(input.data(), data, input.bytes());
+    checkIds(input, given->path(), manifest.model.vocab);
   }
+}
+
+/// A misspelt name must not pass for one that was not given.
+void checkAllUsed(const SafetensorsReader &given, const Manifest &manifest,
+                  std::vector<Function> &functions) {
+  std::set<std::string> known;
+  for (const Variable &variable : manifest.variables)
+    known.insert(variable.name);
+  for (Function &function : functions)
+    for (const HostTensor &input : function.inputs())
+      known.insert(input.spec().name);
+  for (const auto &entry : given.tensors())
+    if (!known.count(entry.first))
+      throw Error::inFile(given.path(),
+                          "\"" + entry.first +
+                              "\" is neither a variable nor an input of the "
+                              "called functions");
 }
 
 /// Outputs under their names; a function called later overwrites an earlier
@@ -128,20 +124,26 @@ std::vector<SafetensorsEntry> results(const Instance &instance,
 
 int call(const CallArguments &arguments) {
   Instance instance(Program::open(arguments.program, arguments.checks));
-  GivenTensors given(arguments.inputs);
-  initializeVariables(instance, arguments.seed);
-  overrideVariables(instance, given);
+  std::unique_ptr<SafetensorsReader> given;
+  if (!arguments.inputs.empty())
+    given = std::make_unique<SafetensorsReader>(arguments.inputs);
   setHyper(instance, arguments.hyper);
-
   std::vector<Function> functions;
   for (const std::string &name : arguments.functions) {
     functions.emplace_back(instance, name);
-    fillInputs(functions.back(), name, given);
+    fillInputs(functions.back(), given.get(), instance.manifest());
   }
-  given.checkAllUsed();
+  if (given) {
+    checkAllUsed(*given, instance.manifest(), functions);
+    initializeVariables(instance, arguments.seed, *given);
+  } else {
+    initializeVariables(instance, arguments.seed);
+  }
 
   instance.poisonArena();
   instance.refresh();
+  if (given)
+    checkKept(instance, *given);
   for (Function &function : functions) {
     instance.poisonArena();
     function.run();
@@ -176,7 +178,8 @@ void addCallCommand(CLI::App &tool, Action &action) {
       ->delimiter(',');
   command->add_option("--inputs", arguments->inputs,
                       "safetensors file with the inputs by name; variables in "
-                      "it replace initial values before init is called");
+                      "it replace initial values, and scales follow. "
+                      "Parameters may be in f32, all else as it is stored");
   command
       ->add_option("--outputs", arguments->outputs,
                    "safetensors file to write: outputs and all variables")

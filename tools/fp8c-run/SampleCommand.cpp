@@ -2,6 +2,7 @@
 
 #include "Commands.h"
 
+#include "core/Escape.h"
 #include "core/Model.h"
 #include "core/Sampler.h"
 
@@ -23,6 +24,8 @@ struct SampleArguments {
 
 int sample(const SampleArguments &arguments) {
   Model model = Model::open(arguments.model, arguments.checks);
+  if (!model.note.empty()) // not into the text
+    std::fprintf(stderr, "note: %s\n", printableMessage(model.note).c_str());
   std::unique_ptr<Tokenizer> tokenizer = model.tokenizer(arguments.tokenizer);
   Sampler sampler(*model.instance, arguments.options, tokenizer->size());
   std::vector<Token> text = tokenizer->encodePrompt(arguments.prompt);

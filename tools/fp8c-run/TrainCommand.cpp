@@ -17,6 +17,7 @@ using namespace runtime;
 
 struct TrainArguments {
   std::string program, data, validation, out = "run", resume, profile;
+  int64_t step = 0;
   TrainOptions options;
   Checks checks = Checks::On;
 };
@@ -35,6 +36,9 @@ int start(const CLI::App &command, TrainArguments &arguments) {
   for (const char *needed : {"PROG", "--data", "--steps"})
     if (!command.count(needed))
       throw CLI::RequiredError(needed);
+  if (command.count("--step"))
+    throw Error("--step is the checkpoint to resume at",
+                "a new run takes --steps: how many it has");
   resolveDefaults(command, arguments.options);
   RunConfig config;
   config.program = absolutePath(arguments.program);
@@ -49,7 +53,7 @@ int start(const CLI::App &command, TrainArguments &arguments) {
 
 int resume(const CLI::App &command, const TrainArguments &arguments) {
   const std::vector<std::string> changeable = {
-      "--resume", "--steps",     "--checkpoint-every",
+      "--resume", "--step",      "--steps",    "--checkpoint-every",
       "--keep",   "--log-every", "--unchecked"};
   for (const CLI::Option *option : command.parse_order())
     if (std::find(changeable.begin(), changeable.end(), option->get_name()) ==
@@ -70,7 +74,7 @@ int resume(const CLI::App &command, const TrainArguments &arguments) {
   changes.logEvery = given("--log-every", options.logEvery);
   changes.checks = arguments.checks;
   RunFolder folder(arguments.resume);
-  return Training::resume(folder, changes);
+  return Training::resume(folder, changes, given("--step", arguments.step));
 }
 
 } // namespace
@@ -88,8 +92,12 @@ void addTrainCommand(CLI::App &tool, Action &action) {
                       "compiled program (the .fp8x folder)");
   command->add_option("--resume", arguments->resume,
                       "continue the run in this folder, bit for bit; of the "
-                      "options only --steps (raised), --checkpoint-every, "
-                      "--keep and --log-every may be given");
+                      "options only --step, --steps (raised), "
+                      "--checkpoint-every, --keep and --log-every may be "
+                      "given");
+  command->add_option("--step", arguments->step,
+                      "with --resume: continue at this step's checkpoint [the "
+                      "newest]; newer ones are moved to RUN/aside-1");
 
   const char *files = "Data and output";
   command

@@ -14,13 +14,13 @@
 #include "core/FileSystem.h"
 #include "core/Json.h"
 #include "core/Manifest.h"
+#include "core/Metrics.h"
 #include "core/OutputFile.h"
 #include "core/RunFolder.h"
 #include "core/Text.h"
 
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <map>
 
 using namespace fp8c;
@@ -30,16 +30,18 @@ static constexpr char kPage[] =
 #include "report.html.inc"
     ;
 
-/// Objects of a file with one per line; a line that a killed process left half
-/// is none.
-static OrderedJson readLines(const std::string &path) {
+/// The lines of a file of JSON lines that are as they were written; which ones
+/// are not is said once.
+static OrderedJson linesOf(const std::string &path) {
   OrderedJson lines = OrderedJson::array();
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);)
-    if (OrderedJson value =
-            OrderedJson::parse(line, nullptr, /*allow_exceptions=*/false);
-        value.is_object())
-      lines.push_back(value);
+  const std::string note =
+      noteOn(readLines(path,
+                       [&](const OrderedJson &line, uint64_t) {
+                         lines.push_back(line);
+                       }),
+             path);
+  if (!note.empty())
+    std::fprintf(stderr, "fp8c: note: %s\n", note.c_str());
   return lines;
 }
 
@@ -78,8 +80,8 @@ static OrderedJson describe(const std::string &path) {
           {"arena_bytes", manifest.arenaBytes},
           {"memory", memory},
           {"precision", precision},
-          {"metrics", readLines(folder.metricsPath())},
-          {"watch", readLines(folder.watchPath())}};
+          {"metrics", linesOf(folder.metricsPath())},
+          {"watch", linesOf(folder.watchPath())}};
 }
 
 static int report(const std::vector<std::string> &runs,

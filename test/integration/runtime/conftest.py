@@ -52,17 +52,22 @@ class Tool:
         return self("train", BIGRAM, *defaults, *arguments, **options)
 
 
-@pytest.fixture
-def tool(tmp_path):
+def tool_in(folder):
+    """The tool in a folder with data to train on."""
     rng = np.random.default_rng(0)
     # Every byte is followed by one of four: something to learn.
     text = np.empty(20000, "<u2")
     text[0] = 0
     for i, choice in enumerate(rng.integers(0, 4, len(text) - 1)):
         text[i + 1] = (text[i] * 7 + choice * 3 + 1) % VOCAB
-    text[:18000].tofile(tmp_path / "train.bin")
-    text[18000:].tofile(tmp_path / "val.bin")
-    return Tool(tmp_path)
+    text[:18000].tofile(folder / "train.bin")
+    text[18000:].tofile(folder / "val.bin")
+    return Tool(folder)
+
+
+@pytest.fixture
+def tool(tmp_path):
+    return tool_in(tmp_path)
 
 
 @pytest.fixture

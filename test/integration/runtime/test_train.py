@@ -29,7 +29,8 @@ def test_metrics_keys(tool):
     tool.train("--steps", 2)
     for line in (tool.folder / "run/metrics.jsonl").read_text().splitlines():
         assert list(json.loads(line)) == [
-            "step", "loss", "grad_norm", "lr", "ms", "tokens_per_s", "val_loss"]
+            "step", "loss", "grad_norm", "lr", "val_loss", "checksum", "ms",
+            "tokens_per_s"]
 
 
 def test_step_lines(tool):

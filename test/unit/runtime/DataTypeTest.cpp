@@ -63,3 +63,26 @@ TEST(DataType, KeepsNaN) {
   EXPECT_EQ(code(DataType::F8E5M2, std::nan("")), 0x7fu);
   EXPECT_EQ(code(DataType::BF16, std::nan("")), 0x7fc0u);
 }
+
+TEST(DataType, LoadsWhatItStores) {
+  for (DataType type : {DataType::BF16, DataType::F16, DataType::F8E4M3FN,
+                        DataType::F8E5M2})
+    for (uint32_t bits = 0; bits < 1u << (8 * sizeOf(type)); ++bits) {
+      double value = loadElement(type, &bits);
+      if (std::isfinite(value)) {
+        EXPECT_EQ(code(type, value), bits) << nameOf(type);
+      }
+    }
+  auto load = [](DataType type, uint32_t bits) {
+    return loadElement(type, &bits);
+  };
+  EXPECT_EQ(load(DataType::F8E4M3FN, 0x7e), 448);
+  EXPECT_EQ(load(DataType::F8E4M3FN, 0x81), -0x1p-9);
+  EXPECT_TRUE(std::isnan(load(DataType::F8E4M3FN, 0xff)));
+  EXPECT_EQ(load(DataType::F8E5M2, 0x7b), 57344);
+  EXPECT_TRUE(std::isinf(load(DataType::F8E5M2, 0x7c)));
+  EXPECT_TRUE(std::isnan(load(DataType::F8E5M2, 0x7d)));
+  EXPECT_EQ(load(DataType::F16, 0x0001), 0x1p-24);
+  EXPECT_TRUE(std::isinf(load(DataType::BF16, 0xff80)));
+  EXPECT_EQ(load(DataType::F32, 0x3f800000), 1);
+}

@@ -22,20 +22,64 @@ static StepMetrics sample() {
 TEST(Metrics, LineForPrograms) {
   StepMetrics metrics = sample();
   EXPECT_EQ(metricsLine(metrics),
-            R"({"step":120,"loss":2.3412,"grad_norm":1.23,"lr":0.00099,)"
-            R"("ms":123,"tokens_per_s":16650,"val_loss":null})");
+            withChecksum(R"({"step":120,"loss":2.3412,"grad_norm":1.23,)"
+                         R"("lr":0.00099,"val_loss":null)") +
+                R"(,"ms":123,"tokens_per_s":16650})");
   metrics.valLoss = 2.5;
   metrics.skipped = 3;
   metrics.gradNorm = NAN;
   EXPECT_EQ(metricsLine(metrics),
-            R"({"step":120,"loss":2.3412,"grad_norm":null,"lr":0.00099,)"
-            R"("ms":123,"tokens_per_s":16650,"val_loss":2.5,"skipped":3})");
+            withChecksum(R"({"step":120,"loss":2.3412,"grad_norm":null,)"
+                         R"("lr":0.00099,"val_loss":2.5,"skipped":3)") +
+                R"(,"ms":123,"tokens_per_s":16650})");
   metrics = sample();
   metrics.memory = {1000, 1024};
   EXPECT_EQ(metricsLine(metrics),
-            R"({"step":120,"loss":2.3412,"grad_norm":1.23,"lr":0.00099,)"
-            R"("ms":123,"tokens_per_s":16650,"val_loss":null,)"
-            R"("planned_bytes":1000,"measured_bytes":1024})");
+            withChecksum(R"({"step":120,"loss":2.3412,"grad_norm":1.23,)"
+                         R"("lr":0.00099,"val_loss":null)") +
+                R"(,"ms":123,"tokens_per_s":16650,)"
+                R"("planned_bytes":1000,"measured_bytes":1024})");
+}
+
+TEST(Metrics, EveryBitOfALineIsNoticed) {
+  TestFolder folder;
+  const StepMetrics metrics = sample();
+  const std::string line = metricsLine(metrics);
+  const size_t covered = line.find(",\"checksum\"");
+  for (size_t bit = 0; bit < 8 * line.size(); ++bit) {
+    std::string damaged = line;
+    damaged[bit / 8] = char(damaged[bit / 8] ^ 1 << bit % 8);
+    if (damaged[bit / 8] == '\n')
+      continue; // two lines
+    std::string path = folder.write("m", damaged + "\n" + line + "\n");
+    int read = 0;
+    auto lines = readLines(path, [&](const OrderedJson &found, uint64_t) {
+      ++read;
+      EXPECT_EQ(found["step"], 120) << damaged;
+      EXPECT_EQ(found["loss"], 2.3412) << damaged;
+      EXPECT_EQ(found["lr"], 0.00099) << damaged;
+    });
+    EXPECT_EQ(lines.size() + size_t(read), 2u);
+    if (bit / 8 < covered) {
+      ASSERT_EQ(lines.size(), 1u) << damaged;
+      EXPECT_EQ(lines[0].number, 1);
+      EXPECT_EQ(noteOn(lines, "m"), "m: line 1 is damaged and skipped");
+    }
+  }
+}
+
+TEST(Metrics, ADamagedLineCostsThatLine) {
+  TestFolder folder;
+  std::string kept = "{\"step\":1}\nnonsense\n{\"step\":3}\n";
+  std::string path =
+      folder.write("m.jsonl", kept + "[4]\n{\"step\":\"5\"}\n{\"step\":6}\n");
+  EXPECT_EQ(keepLinesUpTo(path, 5, /*everyStep=*/true),
+            path + ": line 2 is damaged and skipped: there is no line of step "
+                   "2, 4 to 5");
+  EXPECT_EQ(folder.read("m.jsonl"), kept);
+  EXPECT_EQ(keepLinesUpTo(folder / "none", 2, /*everyStep=*/true),
+            (folder / "none") + ": there is no line of step 1 to 2");
+  EXPECT_EQ(keepLinesUpTo(folder / "none", 2, /*everyStep=*/false), "");
 }
 
 TEST(Metrics, LineOfMemory) {

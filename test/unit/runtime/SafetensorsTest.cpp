@@ -2,6 +2,7 @@
 
 #include "core/Safetensors.h"
 
+#include "core/Checksum.h"
 #include "core/Json.h"
 #include "core/OutputFile.h"
 
@@ -93,4 +94,44 @@ TEST(Safetensors, RefusesDamage) {
   EXPECT_ERROR("header is not JSON",
                read(withHeader(std::string(1000000, '['), data)));
   EXPECT_ERROR("\"F64\" is not supported", read(replaced("F32", "F64")));
+}
+
+TEST(Safetensors, DataHasNeitherGapsNorOverlaps) {
+  TestFolder folder;
+  auto read = [&](std::vector<std::pair<uint64_t, uint64_t>> ranges,
+                  size_t dataBytes, const std::string &more = "") {
+    OrderedJson header = OrderedJson::object();
+    for (size_t i = 0; i < ranges.size(); ++i)
+      header[std::string(1, char('a' + i))] = {
+          {"dtype", "U8"},
+          {"shape", {ranges[i].second - ranges[i].first}},
+          {"data_offsets", {ranges[i].first, ranges[i].second}}};
+    std::string text = header.dump();
+    text.insert(1, more);
+    SafetensorsReader(folder.write(
+        "t", withHeader(text, std::string(dataBytes, '\0'))));
+  };
+  EXPECT_NO_THROW(read({{4, 8}, {0, 4}, {8, 8}, {0, 0}}, 8));
+  EXPECT_NO_THROW(read({{0, 4}}, 4, R"("__metadata__":{"k":"v"},)"));
+  EXPECT_ERROR("the data of \"b\" overlaps", read({{0, 4}, {3, 8}}, 8));
+  EXPECT_ERROR("overlaps another", read({{0, 4}, {0, 4}}, 4));
+  EXPECT_ERROR("1 bytes before \"b\"", read({{0, 4}, {5, 8}}, 8));
+  EXPECT_ERROR("1 bytes before \"a\"", read({{1, 4}}, 4));
+  EXPECT_ERROR("the last 2 bytes", read({{0, 4}}, 6));
+  EXPECT_ERROR("has \"a\" twice", read({{0, 4}}, 4, R"("a":{},)"));
+  EXPECT_ERROR("__metadata__: expected an object",
+               read({{0, 4}}, 4, R"("__metadata__":"x",)"));
+  EXPECT_ERROR("__metadata__.k: expected a string",
+               read({{0, 4}}, 4, R"("__metadata__":{"k":1},)"));
+}
+
+TEST(Safetensors, TheSumIsThatOfTheFile) {
+  TestFolder folder;
+  OutputFile file(folder / "t");
+  FileSum sum = writeSafetensors(file, {entry("a", DataType::F32, {300}, 7)},
+                                 {{"key", "value"}});
+  file.sync();
+  std::string bytes = folder.read("t");
+  EXPECT_EQ(sum.bytes, bytes.size());
+  EXPECT_EQ(sum.checksum, checksumOf(bytes.data(), bytes.size()));
 }
