@@ -12,6 +12,7 @@
 #include "Target/Common/KernelPrinter.h"
 #include "Target/Common/Manifest.h"
 #include "Target/Common/Names.h"
+#include "core/Hyper.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;
