@@ -24,6 +24,14 @@ template <class T> std::string exactText(T value) {
   return {text, std::to_chars(text, text + sizeof(text), value).ptr};
 }
 
+/// Whether it is an object with a step that int64_t holds.
+bool hasStep(const OrderedJson &line) {
+  auto step = line.find("step");
+  return step != line.end() && step->is_number_integer() &&
+         (!step->is_number_unsigned() ||
+          step->get<uint64_t>() <= uint64_t(INT64_MAX));
+}
+
 bool isIntact(const std::string &line) {
   size_t at = line.rfind(",\"checksum\":");
   if (at == std::string::npos)
@@ -57,8 +65,7 @@ readLines(const std::string &path,
        ++number, first = newline + 1) {
     OrderedJson line =
         OrderedJson::parse(first, newline, nullptr, /*throw=*/false);
-    if (line.is_object() && line.contains("step") &&
-        line["step"].is_number_integer() && isIntact({first, newline}))
+    if (hasStep(line) && isIntact({first, newline}))
       visit(line, static_cast<uint64_t>(newline + 1 - text));
     else
       damaged.push_back({number, static_cast<uint64_t>(first - text)});
