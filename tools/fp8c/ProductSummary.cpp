@@ -25,17 +25,16 @@ static std::optional<Counts> getCounts(ModuleOp module) {
     int64_t sum = 0;
     for (NamedAttribute entry : products.getAs<DictionaryAttr>(key)) {
       int64_t count = cast<IntegerAttr>(entry.getValue()).getInt();
-      text += ("; not " + Twine(count) + ": " + prefix +
-               entry.getName().getValue())
-                  .str();
+      text +=
+          ("; not " + Twine(count) + ": " + prefix + entry.getName().getValue())
+              .str();
       sum += count;
     }
     return sum;
   };
   counts.refused = list(fp8::kProductsRefusedKey, "", counts.refusals);
-  counts.all =
-      counts.fp8 + counts.refused +
-      list(fp8::kProductsAskedKey, "the recipe says ", counts.choices);
+  counts.all = counts.fp8 + counts.refused +
+               list(fp8::kProductsAskedKey, "the recipe says ", counts.choices);
   return counts;
 }
 
@@ -58,11 +57,10 @@ LogicalResult fp8c::requireFP8(ModuleOp module, StringRef model) {
                     "hint: choose one that does, as --recipe fp8-delayed\n";
     return failure();
   }
-  llvm::errs() << counts->refused << " of the "
-               << counts->refused + counts->fp8
-               << " products that the recipe wants in FP8 cannot be"
-               << counts->refusals
-               << "\nhint: --remarks names them; choose other sizes, or let the "
-                  "recipe ask for another format\n";
+  llvm::errs()
+      << counts->refused << " of the " << counts->refused + counts->fp8
+      << " products that the recipe wants in FP8 cannot be" << counts->refusals
+      << "\nhint: --remarks names them; choose other sizes, or let the "
+         "recipe ask for another format\n";
   return failure();
 }

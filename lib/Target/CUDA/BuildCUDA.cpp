@@ -31,8 +31,8 @@ static LogicalResult checkSharedMemory(ModuleOp module,
     exec::AcrossRows across = exec::getAcrossRows(kernel);
     if (!across || exec::isElementwise(kernel))
       return WalkResult::advance();
-    int64_t bytes = rows_tiled_bytes(launch.getCols(), across.transposedCopies,
-                                     available);
+    int64_t bytes =
+        rows_tiled_bytes(launch.getCols(), across.transposedCopies, available);
     if (bytes <= available)
       return WalkResult::advance();
     InFlightDiagnostic diag = emitError(launch.getLoc());
