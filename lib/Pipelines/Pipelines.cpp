@@ -42,6 +42,7 @@ void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options,
   passes.addPass(fp8::createAssignPrecision(precision));
   passes.addPass(train::createApplyPrecision());
   passes.addPass(fp8::createLowerStates());
+  passes.addPass(fp8::createPadProducts());
   passes.addPass(fp8::createInsertScaling());
   if (options.needsTN())
     passes.addPass(fp8::createChooseLayouts());

@@ -5,10 +5,10 @@
 
 // A linear layer, forward and backward, and the accumulation of its gradients.
 
-// CHECK: module attributes {fp8.recipe = "fp8-delayed"}
+// CHECK: module attributes {fp8.products = {asked = {}, fp8 = 3 : i64, refused = {}}, fp8.recipe = "fp8-delayed"}
 // F32: module attributes {fp8.recipe = "f32"}
 // BF16: module attributes {fp8.recipe = "bf16"}
-// CURRENT: module attributes {fp8.recipe = "fp8-current"}
+// CURRENT: module attributes {fp8.products = {asked = {}, fp8 = 3 : i64, refused = {}}, fp8.recipe = "fp8-current"}
 module {
   // CHECK: train.variable @fc.weight {{.*}} precision = {storage = f32, why = "fp8-delayed.yaml:{{[0-9]+}}"}
   // BF16: train.variable @fc.weight {{.*}} precision = {storage = f32, why = "bf16.yaml:{{[0-9]+}}"}
@@ -74,18 +74,21 @@ module {
 
 // -----
 
-// What the hardware cannot do stays in bf16, with a remark.
+// What the hardware cannot do stays in bf16, with a remark; sizes that are no multiple of 16 are padded later.
 
+// CHECK: module attributes {fp8.products = {asked = {bf16 = 1 : i64}, fp8 = 2 : i64, refused = {"it has batch dimensions" = 1 : i64}},
 // CHECK-LABEL: func.func @forward(
 func.func @forward(%x: tensor<16x40xf32>, %w: tensor<40x16xf32>, %q: tensor<4x16x32xf32>, %k: tensor<4x16x32xf32>,
                    %e: tensor<17x16xf32>) -> tensor<17x16xf32> {
-  // expected-remark-re@+3 {{stays in bf16: k = 40 is no multiple of 16 (fp8-delayed.yaml:{{[0-9]+}} asks for f8E4M3FN)}}
   // CHECK: train.matmul
-  // CHECK-SAME: precision = {lhs = bf16, result = bf16, rhs = bf16, why = "stays in bf16: k = 40 is no multiple of 16 (fp8-delayed.yaml:{{[0-9]+}} asks for f8E4M3FN), fp8-delayed.yaml:{{[0-9]+}} (lhs),
+  // CHECK-SAME: lhs = f8E4M3FN
   %y = train.matmul %x, %w {name = "h.0/fc"} : tensor<16x40xf32>, tensor<40x16xf32> -> tensor<16x16xf32>
-  // expected-remark@+1 {{stays in bf16: it has batch dimensions}}
+  // expected-remark-re@+3 {{stays in bf16: it has batch dimensions (fp8-delayed.yaml:{{[0-9]+}} asks for f8E4M3FN)}}
+  // CHECK: train.matmul
+  // CHECK-SAME: precision = {lhs = bf16, result = bf16, rhs = bf16, why = "stays in bf16: it has batch dimensions (fp8-delayed.yaml:{{[0-9]+}} asks for f8E4M3FN), fp8-delayed.yaml:{{[0-9]+}} (lhs),
   %scores = train.matmul %q, %k contracting [2] x [2] {batch = 1, name = "h.0/scores"} : tensor<4x16x32xf32>, tensor<4x16x32xf32> -> tensor<4x16x16xf32>
-  // expected-remark@+1 {{stays in bf16: m = 17 is no multiple of 16}}
+  // CHECK: train.matmul
+  // CHECK-SAME: lhs = f8E4M3FN
   %z = train.matmul %e, %y {name = "h.0/proj"} : tensor<17x16xf32>, tensor<16x16xf32> -> tensor<17x16xf32>
   // The recipe itself wants this one in bf16: no remark.
   // CHECK: train.matmul {{.*}}name = "lm_head"

@@ -301,7 +301,8 @@ LogicalResult Assigner::assignOperands(FP8ContractionOpInterface op,
   std::optional<std::string> obstacle;
   if (lhsFP8 && rhsFP8)
     obstacle =
-        getFP8Obstacle(op, lhs.granularity->value, rhs.granularity->value);
+        getFP8Obstacle(op, lhs.granularity->value, rhs.granularity->value,
+                       /*pads=*/true);
   else if (lhsFP8 || rhsFP8)
     obstacle = "only one of its operands is to be FP8";
   bool ownsTypes = isa<train::PrecisionOpInterface>(op.getOperation());

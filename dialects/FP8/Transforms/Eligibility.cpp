@@ -3,6 +3,7 @@
 #include "FP8/Transforms/Eligibility.h"
 
 #include "Train/IR/Precision.h"
+#include "Train/IR/Train.h"
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
@@ -52,9 +53,26 @@ static std::optional<std::string> getBlockObstacle(Value operand,
       .str();
 }
 
+std::optional<GemmDims> fp8::getPaddedDims(FP8ContractionOpInterface op,
+                                           Granularity lhs, Granularity rhs) {
+  if (!isa<train::MatmulOp>(op) || op.getContractionBatchRank() != 0)
+    return std::nullopt;
+  GemmDims dims = getGemmDims(op);
+  bool isPadded = false;
+  auto pad = [&](int64_t &size, int64_t multiple) {
+    isPadded |= size % kFP8Multiple != 0;
+    if (size % kFP8Multiple)
+      size = llvm::alignTo(size, multiple);
+  };
+  pad(dims.m, kFP8Multiple);
+  pad(dims.n, kFP8Multiple);
+  pad(dims.k, isBlock(lhs) || isBlock(rhs) ? kBlockSize : kFP8Multiple);
+  return isPadded ? std::optional(dims) : std::nullopt;
+}
+
 std::optional<std::string> fp8::getFP8Obstacle(FP8ContractionOpInterface op,
-                                               Granularity lhs,
-                                               Granularity rhs) {
+                                               Granularity lhs, Granularity rhs,
+                                               bool pads) {
   if (op->getNumOperands() != 2 || op->getNumResults() != 1 ||
       op->getNumRegions() != 0)
     return "it does more than contract two operands into one result";
@@ -70,7 +88,10 @@ std::optional<std::string> fp8::getFP8Obstacle(FP8ContractionOpInterface op,
                           op.getRhsContractingDims()))
     return "its operands are no matrices with respect to the dimensions it "
            "contracts";
-  GemmDims dims = getGemmDims(op);
+  std::optional<GemmDims> padded;
+  if (pads)
+    padded = getPaddedDims(op, lhs, rhs);
+  GemmDims dims = padded ? *padded : getGemmDims(op);
   for (auto [name, size] :
        {std::pair("m", dims.m), {"n", dims.n}, {"k", dims.k}})
     if (size % kFP8Multiple)
@@ -82,6 +103,8 @@ std::optional<std::string> fp8::getFP8Obstacle(FP8ContractionOpInterface op,
                "k = {0} is no multiple of the {1} elements of a block", dims.k,
                kBlockSize)
         .str();
+  if (padded) // matrices, which have every block
+    return std::nullopt;
   if (auto obstacle = getBlockObstacle(op.getContractionLhs().get(), lhs,
                                        op.getLhsContractingDims()))
     return obstacle;

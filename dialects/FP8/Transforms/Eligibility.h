@@ -26,9 +26,11 @@ std::optional<GemmDims> getPaddedDims(FP8ContractionOpInterface op,
                                       Granularity lhs, Granularity rhs);
 
 /// Why a contraction cannot become an `fp8.matmul`, whatever its FP8 formats,
-/// with operands of these granularities; none if it can, once it is padded.
+/// with operands of these granularities; none if it can. With `pads` sizes are
+/// those that fp8-pad-products is going to give it.
 std::optional<std::string> getFP8Obstacle(FP8ContractionOpInterface op,
-                                          Granularity lhs, Granularity rhs);
+                                          Granularity lhs, Granularity rhs,
+                                          bool pads = false);
 
 /// Why no hardware contracts operands of these granularities with each other;
 /// none if Hopper does (cuBLAS documentation, "Narrow Precision Data Types

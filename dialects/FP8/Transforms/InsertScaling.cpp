@@ -163,8 +163,10 @@ void FunctionScaler::keepStatistics(ScaleSite &site, Value state, Value stats,
     next = create<AdvanceOp>(builder, consumer, next, site.spec.margin,
                              site.spec.pow2);
   create<train::AssignOp>(builder, consumer, site.variable.getSymName(), next);
-  auto counted =
-      cast<ShapedType>(stats.getDefiningOp()->getOperand(0).getType());
+  Value value = stats.getDefiningOp()->getOperand(0);
+  if (auto place = value.getDefiningOp<train::PlaceOp>())
+    value = place.getInput(); // zeros around it are nobody's
+  auto counted = cast<ShapedType>(value.getType());
   site.variable->setDiscardableAttr(
       kCountedAttr, builder.getI64IntegerAttr(counted.getNumElements()));
 }

@@ -42,6 +42,28 @@ def LowerStates : Pass<"fp8-lower-states", "::mlir::ModuleOp"> {
   let dependentDialects = ["::fp8c::fp8::FP8Dialect", "::fp8c::train::TrainDialect"];
 }
 
+def PadProducts : Pass<"fp8-pad-products"> {
+  let summary = "Pad products that shall be in FP8 to sizes that hardware multiplies";
+  let description = [{
+    A `train.matmul` that `fp8-assign-precision` wants in FP8 and whose m, n or k is no multiple of 16 becomes one of matrices that are: its operands
+    get zeros behind their rows and columns, and its result is sliced. In blocks of 128 a k that is no multiple of 16 becomes one of 128.
+
+    Example: with 3 x 33 tokens
+    ```mlir
+    %y = train.matmul %x, %w : tensor<3x33x128xbf16>, tensor<128x512xbf16> -> tensor<3x33x512xbf16>
+    ```
+    becomes
+    ```mlir
+    %0 = train.reshape %x : tensor<3x33x128xbf16> -> tensor<99x128xbf16>
+    %1 = train.place %0 at [0, 0] by [1, 1] : tensor<99x128xbf16> -> tensor<112x128xbf16>
+    %2 = train.matmul %1, %w : tensor<112x128xbf16>, tensor<128x512xbf16> -> tensor<112x512xbf16>
+    %3 = train.slice %2 at [0, 0] by [1, 1] : tensor<112x512xbf16> -> tensor<99x512xbf16>
+    %y = train.reshape %3 : tensor<99x512xbf16> -> tensor<3x33x512xbf16>
+    ```
+  }];
+  let dependentDialects = ["::fp8c::train::TrainDialect"];
+}
+
 def InsertScaling : Pass<"fp8-insert-scaling", "::mlir::ModuleOp"> {
   let summary = "Quantise FP8 contraction operands and make the contractions fp8.matmul";
   let description = [{

@@ -81,7 +81,7 @@ static bool isConversion(Operation *op) {
 }
 static bool isChainOp(Operation *op) {
   return isConversion(op) ||
-         isa<ReshapeOp, TransposeOp, fp8::AmaxOp, fp8::ComputeScaleOp,
+         isa<ReshapeOp, TransposeOp, PlaceOp, fp8::AmaxOp, fp8::ComputeScaleOp,
              fp8::TransposeOp, fp8::DequantizeOp>(op);
 }
 

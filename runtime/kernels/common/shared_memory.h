@@ -20,10 +20,8 @@ struct SharedMemory {
   int64_t bytes;
 };
 
-inline constexpr SharedMemory shared_memory[] = {{890, 99 * 1024},
-                                                 {900, 227 * 1024},
-                                                 {1000, 227 * 1024},
-                                                 {1200, 99 * 1024}};
+inline constexpr SharedMemory shared_memory[] = {
+    {890, 99 * 1024}, {900, 227 * 1024}, {1000, 227 * 1024}, {1200, 99 * 1024}};
 
 /// What kernels declare for themselves, at most: the rest is for launches.
 inline constexpr int64_t declared_shared_bytes = 1024;
