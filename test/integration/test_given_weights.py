@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from support import ROOT, call, compile_model, read_safetensors, run, write_safetensors
+from support import call, compile_model, run, write_safetensors
 
 RECIPES = ["f32", "bf16", "fp8-current", "fp8-delayed", "fp8-head", "fp8-rowwise", "fp8-block", "fp8-lm", "fp8-lm-5"]
 SCALES = {"same": 1.0, "larger": 8.0, "smaller": 1 / 64}
@@ -104,7 +104,7 @@ def test_one_of_many(workshop, recipe):
     assert_same({n: given[n] for n in plain.keys() - of_weight}, {n: plain[n] for n in plain.keys() - of_weight})
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", RECIPES[1:])  # in f32 there is nothing to init
 def test_what_a_program_gives_it_takes(workshop, recipe):
     """All variables, after an update: compute weights and scales belong together."""
     program = workshop.program("base", recipe)

@@ -8,7 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from support import compile_model, run
+from support import ROOT, compile_model, run
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -53,3 +53,30 @@ def test_page_draws_itself(folder):
 def test_what_is_no_run_is_refused(folder, tmp_path):
     output = run("fp8c", "report", tmp_path, "-o", tmp_path / "x.html", status=1)
     assert "error:" in output and not (tmp_path / "x.html").exists()
+
+
+def test_damaged_lines_are_skipped_by_name(folder, tmp_path):
+    """Of metrics and statistics alike: by the page, by a resume and by the plot."""
+    copy = tmp_path / "run"
+    shutil.copytree(folder / "run-fp8-lm", copy)
+    for name, line in ("metrics.jsonl", 7), ("fp8.jsonl", 2):
+        lines = (copy / name).read_text().splitlines(keepends=True)
+        digit = re.search(r":\d\.\d*(\d)", lines[line - 1]).start(1)
+        lines[line - 1] = lines[line - 1][:digit] + str(int(lines[line - 1][digit]) ^ 1) + lines[line - 1][digit + 1 :]
+        assert json.loads(lines[line - 1])
+        (copy / name).write_text("".join(lines))
+    output = run("fp8c", "report", copy, "-o", tmp_path / "report.html")
+    assert output.count("metrics.jsonl: line 7 is damaged and skipped\n") == output.count("fp8.jsonl: line 2 is damaged and skipped\n") == 1
+    [shown] = json.loads(re.search(r'<script id="data" type="application/json">(.*?)</script>', (tmp_path / "report.html").read_text(), re.S)[1])
+    assert [line["step"] for line in shown["metrics"]] == [step for step in range(1, 21) if step != 7]
+    assert [line["step"] for line in shown["watch"]] == [5, 15, 20]
+
+    output = run("fp8c-run", "train", "--resume", copy, "--steps", 21)
+    assert "metrics.jsonl: line 7 is damaged and skipped: there is no line of step 7\n" in output
+    assert "fp8.jsonl: line 2 is damaged and skipped\n" in output
+
+    lines = (copy / "metrics.jsonl").read_bytes().splitlines(keepends=True)
+    lines[2] = b"\xff" + lines[2]
+    (copy / "metrics.jsonl").write_bytes(b"".join(lines))
+    plot = subprocess.run([ROOT / "scripts/plot-loss", tmp_path / "loss.svg", copy], capture_output=True, text=True)
+    assert plot.returncode == 0 and plot.stderr == f"plot-loss: {copy}/metrics.jsonl: line 3 is damaged and skipped\n"
