@@ -4,6 +4,7 @@ Statistics are made by recipe_oracle.py, from tensors with outliers of all kinds
 formats of the recipe are then applied to these tensors and what becomes 0 is counted.
 """
 
+import copy
 import json
 import re
 
@@ -16,7 +17,8 @@ from support import run
 
 SUFFIXES = {"parameter": "", "gradient": ".grad", "moment1": ".m", "moment2": ".v"}
 OPS = [f"h.{layer}/{op}" for layer in (0, 1) for op in ("attn/qkv", "attn/proj", "mlp/fc", "mlp/proj")]
-MOST = {"parameter": 0.01, "gradient": 0.01, "moment1": 0.01, "moment2": 0.001, "operand": 0.01}
+# Of elements that underflow; of rows and of columns that are lost.
+MOST = {"parameter": (0.01, 0.001), "gradient": (0.01, 0.001), "moment1": (0.01, 0.001), "moment2": (0.001, 0.001), "operand": (0.01, 0.01)}
 BYTES = {"f32": 4, "bf16": 2, "f16-scaled": 2, "e4m3": 1, "e5m2": 1}
 LOST = {"bf16": 0.3, "f16-scaled": 0.02, "e4m3": 0.5, "e5m2": 0.6}
 
@@ -92,9 +94,13 @@ OUTLIERS = {
 
 
 def damage(stored):
-    """The largest of the shares that have limits, and whether more than noise is left."""
+    """The shares that have limits."""
     statistics = stored.statistics()
-    return max(statistics[key] for key in ("underflow", "lost_rows", "lost_columns")), statistics["snr_db"]
+    return statistics["underflow"], max(statistics["lost_rows"], statistics["lost_columns"])
+
+
+def survives(stored, role):
+    return all(share <= most for share, most in zip(damage(stored), MOST[role]))
 
 
 def check_states(recipe, statistics):
@@ -106,9 +112,8 @@ def check_states(recipe, statistics):
         values = statistics.values[variable["name"]]
         matrix = values.reshape(-1, values.shape[-1])
         stored = Stored(matrix, settings["storage"], settings["expansion"] == "sqrt", settings["rounding"] == "stochastic")
-        share, snr = damage(stored)
-        assert share <= MOST[variable["role"]], (variable["name"], settings, share)
-        assert variable["role"] == "parameter" or snr >= 20
+        assert survives(stored, variable["role"]), (variable["name"], settings, damage(stored))
+        assert variable["role"] == "parameter" or stored.statistics()["snr_db"] >= 20
         narrow += BYTES[settings["storage"]] == 1
     return narrow
 
@@ -119,7 +124,7 @@ def check_operands(recipe, statistics):
         for use in operand["uses"]:
             settings = recipe.settings(name=use["op"], gemm=use["gemm"], operand=operand["role"], layer=int(use["op"][2]))
             if settings["format"] in ("e4m3", "e5m2"):
-                assert damage(Stored(statistics.values[operand["name"]], settings["format"]))[0] <= MOST["operand"], (operand["name"], settings)
+                assert survives(Stored(statistics.values[operand["name"]], settings["format"]), "operand"), (operand["name"], settings)
                 narrow += 1
     return narrow
 
@@ -129,63 +134,51 @@ def plain(model):
     return Statistics(model)
 
 
+@pytest.fixture
+def statistics(plain):
+    """Those of `plain`, to be changed."""
+    changed = copy.copy(plain)
+    changed.variables, changed.operands = copy.deepcopy(plain.variables), copy.deepcopy(plain.operands)
+    changed.values = dict(plain.values)
+    return changed
+
+
+@pytest.mark.parametrize("kind", OUTLIERS)
 @pytest.mark.parametrize("factor", [1e3, 1e5, 1e7])
-@pytest.mark.parametrize("role", list(SUFFIXES))
-def test_no_state_is_put_where_it_underflows(model, plain, role, factor, tmp_path):
-    name = "h.1/mlp/fc.weight" + SUFFIXES[role]
-    variable = next(variable for variable in plain.variables if variable["name"] == name)
-    original = plain.values[name]
-    plain.lose(0.05)  # or parameters would be too wide to underflow
-    try:
-        everything = check_states(Recipe(choose(model, plain, tmp_path)[0]), plain)
-        for kind, put in OUTLIERS.items():
-            values = original.copy()
-            put(values, factor ** (2 if role == "moment2" else 1))
-            plain.set(variable, values)
-            if role == "parameter":
-                plain.lose(0.05)
-            path, _ = choose(model, plain, tmp_path)
-            narrow = check_states(Recipe(path), plain)
-            if factor > 1e4 and kind in ("row", "column"):
-                worst = damage(Stored(values, "e4m3"))[0]
-                assert worst > 0.5 and narrow <= everything, "the case shows what it should"
-                assert "e4m3" != Recipe(path).storage(variable)["storage"], (kind, worst)
-    finally:
-        plain.set(variable, original)
-        plain.lose(LOST["e4m3"])
+def test_nothing_is_put_where_it_underflows(model, statistics, factor, kind, tmp_path):
+    """An outlier in one parameter, its gradient, its moments, and all operands of its products."""
+    hit = [variable for variable in statistics.variables if variable["of"] == "h.1/mlp/fc.weight"]
+    operands = [operand for operand in statistics.operands if operand["name"].startswith("h.1/mlp/fc.")]
+    for entry in hit + operands:
+        values = statistics.values[entry["name"]].copy()
+        OUTLIERS[kind](values, factor ** (2 if entry["role"] == "moment2" else 1))
+        statistics.set(entry, values)
+    statistics.lose(0.05)  # or parameters would be too wide to underflow
+    recipe = Recipe(choose(model, statistics, tmp_path)[0])
+    check_states(recipe, statistics)
+    check_operands(recipe, statistics)
+    if factor > 1e4 and kind in ("row", "column"):
+        for entry in hit:
+            assert max(damage(Stored(statistics.values[entry["name"]], "e4m3"))) > 0.3, "the case shows what it should"
+            assert recipe.storage(entry)["storage"] != "e4m3", entry["name"]
 
 
-@pytest.mark.parametrize("factor", [1e3, 1e5, 1e7])
-@pytest.mark.parametrize("operand", ["x", "w", "dy"])
-def test_no_operand_is_put_where_it_underflows(model, plain, operand, factor, tmp_path):
-    entry = next(entry for entry in plain.operands if entry["name"] == f"h.1/mlp/fc.{operand}")
-    original = plain.values[entry["name"]]
-    try:
-        assert check_operands(Recipe(choose(model, plain, tmp_path)[0]), plain) == 6 * len(OPS)
-        for kind, put in OUTLIERS.items():
-            values = original.copy()
-            put(values, factor)
-            plain.set(entry, values)
-            check_operands(Recipe(choose(model, plain, tmp_path)[0]), plain)
-    finally:
-        plain.set(entry, original)
+def test_without_outliers_all_is_narrow(model, statistics, tmp_path):
+    statistics.lose(0.05)
+    recipe = Recipe(choose(model, statistics, tmp_path)[0])
+    assert check_states(recipe, statistics) == sum(len(variable["shape"]) > 1 for variable in statistics.variables)
+    assert check_operands(recipe, statistics) == 6 * len(OPS)
 
 
-def test_a_small_row_is_not_hidden_by_the_energy_of_others(model, plain, tmp_path):
-    """One of 64 rows is far below the rest: 31 dB, and under 2 % of the elements."""
-    variable = next(variable for variable in plain.variables if variable["name"] == "wte.weight.m")
-    original = plain.values["wte.weight.m"]
-    values = original.copy()
-    values[9] /= 1e7
-    values[9, :12] = original[9, :12]  # so that it is not 1 % of all
-    values[9, 12:] = values[9, 12:]
-    try:
-        plain.set(variable, values)
-        statistics = variable["formats"]["e4m3"]["tensor"]
-        assert statistics["snr_db"] > 25 and statistics["underflow"] < MOST["moment1"] < statistics["lost_rows"]
-        assert Recipe(choose(model, plain, tmp_path)[0]).storage(variable)["storage"] == "e5m2"
-    finally:
-        plain.set(variable, original)
+def test_a_small_row_is_not_hidden_by_the_energy_of_others(model, statistics, tmp_path):
+    """One row of 64 is far below the rest, but for some elements: 28 dB, and under 1 % of the elements."""
+    variable = next(variable for variable in statistics.variables if variable["name"] == "wte.weight.m")
+    values = statistics.values["wte.weight.m"].copy()
+    values[9, 12:] /= 1e7
+    statistics.set(variable, values)
+    measured = variable["formats"]["e4m3"]["tensor"]
+    assert measured["snr_db"] > 25 and measured["underflow"] < 0.01 and measured["lost_rows"] == 1 / 64
+    assert Recipe(choose(model, statistics, tmp_path)[0]).storage(variable)["storage"] == "e5m2"
 
 
 def test_stochastic_rounding_underflows_below_half_the_smallest_number():
@@ -216,22 +209,21 @@ def state_bytes(text):
 
 
 @pytest.mark.parametrize("one, budgets", [(True, [14, 8, 7, 6, 5, 4]), (False, [14, 11, 10, 9, 8, 7])])
-def test_budgets_are_kept_and_used(model, plain, one, budgets, tmp_path):
+def test_budgets_are_kept_and_used(model, statistics, one, budgets, tmp_path):
     """As fp8c inspect counts: every smaller budget gives a narrower recipe, and widens nothing."""
-    plain.lose(0.05)
-    plain.write(tmp_path / "stats.json")
+    statistics.lose(0.05)
     taken, formats = [], []
     for budget in budgets:
-        path, _ = choose(model, plain, tmp_path, "--budget-bytes-per-param", budget, emit="", one=one)
+        path, _ = choose(model, statistics, tmp_path, "--budget-bytes-per-param", budget, emit="", one=one)
         inspected = state_bytes(run("fp8c", "inspect", tmp_path / "auto.fp8x"))
         assert state_bytes(path.read_text()) == inspected <= budget
-        check_states(Recipe(path), plain)
+        recipe = Recipe(path)
+        check_states(recipe, statistics)
         taken.append(inspected)
-        formats.append([BYTES[Recipe(path).storage(variable)["storage"]] for variable in plain.variables])
+        formats.append([BYTES[recipe.storage(variable)["storage"]] for variable in statistics.variables])
         assert budget - inspected < 1.5, "it is used"
     assert all(a > b for a, b in zip(taken, taken[1:])), taken
     assert all(a >= b for wide, narrow in zip(formats, formats[1:]) for a, b in zip(wide, narrow))
-    plain.lose(LOST["e4m3"])
 
 
 def test_a_budget_that_the_limits_do_not_allow_is_an_error_of_two_lines(model, plain, tmp_path):
@@ -253,7 +245,7 @@ def test_bad_statistics_are_told_in_few_lines(model, plain, tmp_path):
     bad = {
         "": "JSON",
         "{": "JSON",
-        "[]": "format",
+        "[]": "expected an object",
         json.dumps(good)[:-200]: "JSON",
         json.dumps({**good, "format": 2}): "format: is not 3",
         json.dumps({**good, "variables": []}): "statistics of another model",

@@ -5,10 +5,10 @@
 #include "AutoCriteria.h"
 #include "StateBytes.h"
 #include "core/Escape.h"
+#include "core/Text.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
-#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -27,7 +27,7 @@ struct Role {
   train::Role role;
   StringRef because; ///< of the limits
   Limits limits;
-  SmallVector<Format, 4> formats; ///< from many bytes to few
+  SmallVector<Format, 4> formats; ///< from many bytes to few, better ones first
 };
 
 /// A format, and how it does in the worst variable of a kind.
@@ -46,6 +46,13 @@ struct Kind {
   size_t chosen = 0;
 
   const Choice &get() const { return choices[chosen]; }
+  /// Of the formats of as many bytes the first within the limits.
+  bool isBest(const Choice &choice) const {
+    return &choice == &*llvm::find_if(choices, [&](const Choice &other) {
+      return other.format->bytes == choice.format->bytes &&
+             (&other == &choice || !other.verdict.isMissed());
+    }) && !choice.verdict.isMissed();
+  }
 };
 
 /// The formats of all states, in the making.
@@ -86,18 +93,19 @@ static std::vector<Role> getRoles(bool f32Sums) {
   const Format root = {"e4m3-sqrt", 1, "e4m3", "sqrt", byChance};
   Limits linear, divides, learns;
   linear.snr = divides.snr = 20;
-  linear.underflow = linear.lines = learns.underflow = learns.lines = 0.01;
-  divides.underflow = divides.lines = 0.001;
+  linear.underflow = learns.underflow = 0.01;
+  divides.underflow = 0.001;
+  linear.lines = divides.lines = learns.lines = 0.001;
   learns.changes = 0.1;
   SmallVector<Format, 4> gradients = {f32};
   if (!f32Sums)
-    gradients = {f32, bf16, e5m2(nearest), e4m3(nearest)};
+    gradients = {f32, bf16, e4m3(nearest), e5m2(nearest)};
   return {{train::Role::gradient,
            "the update is linear in it, element by element", linear, gradients},
           {train::Role::moment1,
            "the update is linear in it, element by element",
            linear,
-           {f32, f16, e5m2(byChance), e4m3(byChance)}},
+           {f32, f16, e4m3(byChance), e5m2(byChance)}},
           {train::Role::moment2,
            "the update divides by its root",
            divides,
@@ -105,7 +113,7 @@ static std::vector<Role> getRoles(bool f32Sums) {
           {train::Role::parameter,
            "what no change moves does not learn",
            learns,
-           {f32, bf16, f16, e4m3(nearest)}}};
+           {f32, f16, bf16, e4m3(nearest)}}};
 }
 
 /// In the worst of a kind's variables.
@@ -160,14 +168,10 @@ double States::bytesPerParameter() const {
 }
 
 void States::narrowMatrices() {
-  auto rank = [](const Choice &choice) {
-    return std::pair(choice.format->bytes, choice.verdict.miss);
-  };
   for (Kind &kind : kinds)
     for (auto [i, choice] : llvm::enumerate(kind.choices))
-      if (kind.isMatrix && !choice.verdict.isMissed() &&
-          rank(choice) < rank(kind.get()))
-        kind.chosen = i;
+      if (kind.isMatrix && kind.isBest(choice))
+        kind.chosen = i; // the last one has the fewest bytes
 }
 
 bool States::narrow(bool matrices) {
@@ -177,7 +181,7 @@ bool States::narrow(bool matrices) {
   for (Kind &kind : kinds)
     for (auto [i, choice] : llvm::enumerate(kind.choices)) {
       int64_t saved = kind.get().format->bytes - choice.format->bytes;
-      if (kind.isMatrix != matrices || choice.verdict.isMissed() || saved <= 0)
+      if (kind.isMatrix != matrices || !kind.isBest(choice) || saved <= 0)
         continue;
       double loss = (choice.verdict.miss - kind.get().verdict.miss) /
                     static_cast<double>(saved);
@@ -303,14 +307,14 @@ double fp8c::writeStates(const JsonField &statistics, const StateBudget &budget,
       if (!states.narrow(/*matrices=*/true) &&
           !states.narrow(/*matrices=*/false))
         throw statistics.error(
-            llvm::formatv("the statistics allow no recipe of {0} bytes per "
-                          "parameter: the least is {1:f2}",
-                          budget.bytes,
-                          std::ceil(100 * states.bytesPerParameter()) / 100)
-                .str(),
-            states.getHolders() +
-                (budget.f32Sums ? "; sums of gradients over micro-batches "
-                                  "take 4, with --micro-batches 1 fewer"
+            "the statistics allow no recipe of " +
+                runtime::numberText("%g", budget.bytes) +
+                " bytes per parameter: the least is " +
+                runtime::numberText(
+                    "%.2f", std::ceil(100 * states.bytesPerParameter()) / 100),
+            states.getHolders() + "; allow more bytes" +
+                (budget.f32Sums ? ", or compile with --micro-batches 1: f32 "
+                                  "sums of gradients take 4 of them"
                                 : ""));
   }
   for (const Role &role : roles)
