@@ -81,9 +81,9 @@ FileSum writeTensors(const Instance &instance, const fs::path &path) {
                            instance.read(variable, destination);
                          }});
   OutputFile file(path);
-  FileSum sum = writeSafetensors(
-      file, std::move(entries),
-      {{"fingerprint", instance.manifest().fingerprint}});
+  FileSum sum =
+      writeSafetensors(file, std::move(entries),
+                       {{"fingerprint", instance.manifest().fingerprint}});
   file.sync();
   return sum;
 }
@@ -107,8 +107,8 @@ void writeState(const Instance &instance, const RunState &state,
 /// A count that cannot be larger than `most`.
 int64_t countIn(const JsonField &field, uint64_t most) {
   if (field.size() > most)
-    throw field.error(concat("is ", field.size(), ", and cannot be more than ",
-                             most));
+    throw field.error(
+        concat("is ", field.size(), ", and cannot be more than ", most));
   return static_cast<int64_t>(field.size());
 }
 

@@ -76,8 +76,8 @@ double decode(const SmallFloat &format, uint32_t code) {
   double magnitude =
       exponent == 0
           ? std::ldexp(mantissa, 1 - bias - format.mantissaBits)
-          : std::ldexp(mantissas + mantissa, static_cast<int>(exponent) - bias -
-                                                 format.mantissaBits);
+          : std::ldexp(mantissas + mantissa,
+                       static_cast<int>(exponent) - bias - format.mantissaBits);
   if (magnitude > format.max)
     magnitude = mantissa == 0 ? INFINITY : NAN;
   return sign * magnitude;

@@ -113,9 +113,8 @@ struct ScalePair {
   float scale, inverse;
   ScalePair(const Variable &variable, const unsigned char *data)
       : scale(static_cast<float>(loadElement(variable.type, data))),
-        inverse(static_cast<float>(
-            loadElement(variable.type, data + variable.bytes() -
-                                           sizeOf(variable.type)))) {}
+        inverse(static_cast<float>(loadElement(
+            variable.type, data + variable.bytes() - sizeOf(variable.type)))) {}
 };
 
 /// Gives variables their values. Those that start from others come last.

@@ -22,12 +22,12 @@ enum class Which {
 void initializeVariables(Instance &instance, uint64_t seed,
                          Which which = Which::AllVariables);
 
-/// The same with the values of `given` where it has a variable of that name, and
-/// what depends on them: scales and amaxes that are not given too are computed
-/// anew. A variable has its own dtype and shape there; a parameter may be in
-/// f32 whatever it is stored in, and is quantised as its initial values are.
-/// Throws Error for what does not fit: codes without their scale, a scale at
-/// which values would saturate, an amax below the values it is of.
+/// The same with the values of `given` where it has a variable of that name,
+/// and what depends on them: scales and amaxes that are not given too are
+/// computed anew. A variable has its own dtype and shape there; a parameter may
+/// be in f32 whatever it is stored in, and is quantised as its initial values
+/// are. Throws Error for what does not fit: codes without their scale, a scale
+/// at which values would saturate, an amax below the values it is of.
 void initializeVariables(Instance &instance, uint64_t seed,
                          const SafetensorsReader &given);
 

@@ -108,8 +108,8 @@ std::string keepLinesUpTo(const std::string &path, int64_t lastStep,
                 damaged.end());
   std::string note = noteOn(damaged, path);
   if (everyStep && !gaps.empty())
-    note += concat(note.empty() ? path : "", ": there is no line of step ",
-                   gaps);
+    note +=
+        concat(note.empty() ? path : "", ": there is no line of step ", gaps);
   return note;
 }
 
@@ -132,9 +132,9 @@ std::string metricsLine(const StepMetrics &metrics) {
   if (metrics.skipped > 0)
     line += concat(",\"skipped\":", metrics.skipped);
   line = withChecksum(line);
-  line += concat(",\"ms\":", exactText(std::round(metrics.ms * 1000) / 1000),
-                 ",\"tokens_per_s\":",
-                 exactText(std::round(metrics.tokensPerSecond)));
+  line += concat(
+      ",\"ms\":", exactText(std::round(metrics.ms * 1000) / 1000),
+      ",\"tokens_per_s\":", exactText(std::round(metrics.tokensPerSecond)));
   if (metrics.memory)
     line += concat(",\"planned_bytes\":", metrics.memory->planned,
                    ",\"measured_bytes\":", metrics.memory->measured);

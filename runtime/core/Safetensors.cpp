@@ -27,10 +27,9 @@ SafetensorsReader::SafetensorsReader(const std::string &path) : file(path) {
   const unsigned char *data = header + headerBytes;
   uint64_t dataBytes = file.size() - lengthBytes - headerBytes;
 
-  Json document =
-      parseJson(reinterpret_cast<const char *>(header),
-                reinterpret_cast<const char *>(data), path,
-                "not a safetensors file: header is not JSON");
+  Json document = parseJson(reinterpret_cast<const char *>(header),
+                            reinterpret_cast<const char *>(data), path,
+                            "not a safetensors file: header is not JSON");
   for (const auto &[name, entry] : JsonField(document, path).members()) {
     if (name != "__metadata__") {
       read(name, entry, data, dataBytes);
@@ -59,8 +58,7 @@ void SafetensorsReader::read(const std::string &name, const JsonField &entry,
   }
   std::vector<JsonField> range = entry.at("data_offsets").items();
   if (range.size() != 2 || range[0].size() > range[1].size() ||
-      range[1].size() > dataBytes ||
-      range[1].size() - range[0].size() != bytes)
+      range[1].size() > dataBytes || range[1].size() - range[0].size() != bytes)
     throw entry.at("data_offsets")
         .error("does not fit the file, the dtype and the shape");
   tensor.data = data + range[0].size();
@@ -84,7 +82,8 @@ void SafetensorsReader::checkCover(const unsigned char *data,
     auto first = static_cast<uint64_t>(tensor->data - data);
     if (first < end)
       throw Error::inFile(path(), "damaged: the data of \"" +
-                                      tensor->spec.name + "\" overlaps another");
+                                      tensor->spec.name +
+                                      "\" overlaps another");
     if (first > end)
       throw Error::inFile(path(),
                           concat("damaged: ", first - end, " bytes before \"",

@@ -44,9 +44,10 @@ void checkOptions(const TrainOptions &options, const SavedState &state,
   for (const auto &[key, saved] : state.options.items())
     if (!changeable.count(key) && now.value(key, saved) != saved)
       throw Error::inFile(
-          run, concat("config.json says ", key, " ", now[key].dump(),
-                      ", but the checkpoint of step ", state.step,
-                      " was made with ", saved.dump()),
+          run,
+          concat("config.json says ", key, " ", now[key].dump(),
+                 ", but the checkpoint of step ", state.step, " was made with ",
+                 saved.dump()),
           "a run's options cannot be changed: put the old value back, or start "
           "a new run");
 }

@@ -102,10 +102,10 @@ bool Plans::read(const std::string &path, Lines &lines) {
   const std::string first = text.substr(0, text.find('\n'));
   const size_t last = text.rfind(std::string("\n") + checksumKey) + 1;
   const bool intact =
-      last == 0 ? text.size() > first.size() && first != header()
-                : text.substr(last) ==
-                      checksumKey + runtime::checksumOf(text.data(), last) +
-                          "\n";
+      last == 0
+          ? text.size() > first.size() && first != header()
+          : text.substr(last) ==
+                checksumKey + runtime::checksumOf(text.data(), last) + "\n";
   if (!intact)
     throw runtime::Error::inFile(
         path, "damaged, or cut short",

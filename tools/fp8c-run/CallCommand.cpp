@@ -50,8 +50,7 @@ void setHyper(Instance &instance, const std::vector<std::string> &settings) {
 }
 
 /// Programs read a table's row for each id, and do not ask whether it has one.
-void checkIds(const HostTensor &input, const std::string &file,
-              int64_t vocab) {
+void checkIds(const HostTensor &input, const std::string &file, int64_t vocab) {
   const TensorSpec &spec = input.spec();
   bool areTokens = spec.name == "tokens", areTargets = spec.name == "targets";
   if (vocab <= 0 || spec.type != DataType::I64 || !(areTokens || areTargets))

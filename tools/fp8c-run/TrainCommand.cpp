@@ -50,9 +50,9 @@ int start(const CLI::App &command, TrainArguments &arguments) {
 }
 
 int resume(const CLI::App &command, const TrainArguments &arguments) {
-  const std::vector<std::string> changeable = {
-      "--resume", "--step", "--steps", "--checkpoint-every", "--keep",
-      "--log-every"};
+  const std::vector<std::string> changeable = {"--resume", "--step",
+                                               "--steps",  "--checkpoint-every",
+                                               "--keep",   "--log-every"};
   for (const CLI::Option *option : command.parse_order())
     if (std::find(changeable.begin(), changeable.end(), option->get_name()) ==
         changeable.end())

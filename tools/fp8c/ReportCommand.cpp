@@ -34,10 +34,8 @@ static constexpr char kPage[] =
 static OrderedJson linesOf(const std::string &path) {
   OrderedJson lines = OrderedJson::array();
   const std::string note =
-      noteOn(readLines(path,
-                       [&](const OrderedJson &line, uint64_t) {
-                         lines.push_back(line);
-                       }),
+      noteOn(readLines(path, [&](const OrderedJson &line,
+                                 uint64_t) { lines.push_back(line); }),
              path);
   if (!note.empty())
     std::fprintf(stderr, "fp8c: note: %s\n", note.c_str());

@@ -65,8 +65,8 @@ TEST(DataType, KeepsNaN) {
 }
 
 TEST(DataType, LoadsWhatItStores) {
-  for (DataType type : {DataType::BF16, DataType::F16, DataType::F8E4M3FN,
-                        DataType::F8E5M2})
+  for (DataType type :
+       {DataType::BF16, DataType::F16, DataType::F8E4M3FN, DataType::F8E5M2})
     for (uint32_t bits = 0; bits < 1u << (8 * sizeOf(type)); ++bits) {
       double value = loadElement(type, &bits);
       if (std::isfinite(value)) {

@@ -104,8 +104,8 @@ TEST(Safetensors, DataHasNeitherGapsNorOverlaps) {
           {"data_offsets", {ranges[i].first, ranges[i].second}}};
     std::string text = header.dump();
     text.insert(1, more);
-    SafetensorsReader(folder.write(
-        "t", withHeader(text, std::string(dataBytes, '\0'))));
+    SafetensorsReader(
+        folder.write("t", withHeader(text, std::string(dataBytes, '\0'))));
   };
   EXPECT_NO_THROW(read({{4, 8}, {0, 4}, {8, 8}, {0, 0}}, 8));
   EXPECT_NO_THROW(read({{0, 4}}, 4, R"("__metadata__":{"k":"v"},)"));
