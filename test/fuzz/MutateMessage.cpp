@@ -142,7 +142,9 @@ private:
       FOR_EACH_TYPE(CASE)
 #undef CASE
     case FieldDescriptor::CPPTYPE_MESSAGE:
-      copy(*reflection->MutableMessage(&message, field));
+      std::string bytes = another(field);
+      reflection->MutableMessage(&message, field)
+          ->ParsePartialFromString(bytes);
     }
   }
 
@@ -157,7 +159,8 @@ private:
       FOR_EACH_TYPE(CASE)
 #undef CASE
     case FieldDescriptor::CPPTYPE_MESSAGE:
-      copy(*reflection->MutableRepeatedMessage(&message, field, at));
+      reflection->MutableRepeatedMessage(&message, field, at)
+          ->ParsePartialFromString(another(field));
     }
   }
 
@@ -172,22 +175,21 @@ private:
       FOR_EACH_TYPE(CASE)
 #undef CASE
     case FieldDescriptor::CPPTYPE_MESSAGE:
-      copy(*reflection->AddMessage(&message, field));
+      reflection->AddMessage(&message, field)
+          ->ParsePartialFromString(another(field));
     }
   }
 #undef FOR_EACH_TYPE
 
-  /// Overwrites a message by another of its type, if the model has one.
-  void copy(Message &message) {
-    for (size_t tries = 0; tries < 16; ++tries) {
-      const Message &other = *messages[below(messages.size())];
-      if (other.GetDescriptor() != message.GetDescriptor() ||
-          &other == &message)
-        continue;
-      std::string bytes = other.SerializePartialAsString();
-      message.ParsePartialFromString(bytes); // `other` may hold `message`
-      return;
-    }
+  /// The bytes of a message for this field, as the model has one elsewhere;
+  /// none if it has none. Bytes, because a field that is set can end another
+  /// message.
+  std::string another(const FieldDescriptor *field) {
+    for (size_t tries = 0; tries < 16; ++tries)
+      if (const Message &other = *messages[below(messages.size())];
+          other.GetDescriptor() == field->message_type())
+        return other.SerializePartialAsString();
+    return "";
   }
 
   std::minstd_rand random;
