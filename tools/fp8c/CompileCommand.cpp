@@ -174,7 +174,7 @@ static int compile(const CompileArguments &args) {
   if (failed(build(*module, *folder, args)))
     return 1;
   if (std::string summary = getProductSummary(*module); !summary.empty())
-    llvm::outs() << args.output << ": " << summary << "\n";
+    llvm::outs() << runtime::printable(args.output) << ": " << summary << "\n";
   return 0;
 }
 
