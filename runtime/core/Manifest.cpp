@@ -224,6 +224,14 @@ ModelInfo parseModel(const JsonField &field) {
   return model;
 }
 
+Json parseManifest(const std::string &text, const std::string &path) {
+  try {
+    return parseJson(text.data(), text.data() + text.size(), path);
+  } catch (const Error &error) {
+    throw Error(error.what(), compileAgain);
+  }
+}
+
 bool isCompiled(const Manifest &manifest) {
   return manifest.compiler.rfind("fp8c ", 0) == 0;
 }
@@ -317,7 +325,7 @@ Manifest Manifest::read(const std::string &path, Checks checks) {
   MappedFile file(path);
   const std::string text(reinterpret_cast<const char *>(file.data()),
                          file.size());
-  Json document = parseJson(text.data(), text.data() + text.size(), path);
+  const Json document = parseManifest(text, path);
   JsonField root(document, path);
   int64_t format = root.at("format").integer();
   if (format != manifestFormat)
