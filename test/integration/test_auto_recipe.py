@@ -11,9 +11,10 @@ import re
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 
 from recipe_oracle import Recipe, Stored, operand_formats, state_formats
-from support import run
+from support import compile_model, read_safetensors, run
 
 SUFFIXES = {"parameter": "", "gradient": ".grad", "moment1": ".m", "moment2": ".v"}
 OPS = [f"h.{layer}/{op}" for layer in (0, 1) for op in ("attn/qkv", "attn/proj", "mlp/fc", "mlp/proj")]
@@ -182,6 +183,38 @@ def test_a_small_row_is_not_hidden_by_the_energy_of_others(model, statistics, tm
     measured = variable["formats"]["e4m3"]["tensor"]
     assert measured["snr_db"] > 25 and measured["underflow"] < 0.01 and measured["lost_rows"] == 1 / 64
     assert Recipe(choose(model, statistics, tmp_path)[0]).storage(variable)["storage"] == "e5m2"
+
+
+def test_a_real_training_with_an_outlier_channel(tmp_path):
+    """A gain of 1e5: the gradient and the moments of the matrix behind it have a row of that size."""
+    np.random.default_rng(0).integers(0, 64, 33).astype(np.uint16).tofile(tmp_path / "window.bin")
+    run("fp8c", "model", "gpt2", "--layers", 1, "--d-model", 32, "--heads", 2, "--vocab", 64, "--seq", 32, "-o", tmp_path / "model.onnx")
+    model = onnx.load(tmp_path / "model.onnx")
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    for name, factor in (("h.0/ln_2.weight", 1e5), ("h.0/mlp/fc.weight", 1e-5)):  # the function stays
+        values = numpy_helper.to_array(tensors[name]).copy()
+        values[5] *= factor
+        tensors[name].CopyFrom(numpy_helper.from_array(values, name))
+    onnx.save(model, tmp_path / "model.onnx")
+    program = compile_model(tmp_path / "model.onnx", tmp_path / "bf16.fp8x", "--recipe", "bf16", "--batch", 1)
+    training = ["--data", tmp_path / "window.bin", "--steps", 3, "--lr", 1e-6]
+    run("fp8c-run", "profile", program, *training, "-o", tmp_path / "stats.json")
+    run("fp8c-run", "train", program, *training, "--schedule", "constant", "--warmup", 0, "--clip", 1, "--out", tmp_path / "run")
+    command = ["--recipe", "auto", "--stats", tmp_path / "stats.json", "--batch", 1, "--micro-batches", 1, "--emit", "train"]
+    run("fp8c", "compile", tmp_path / "model.onnx", *command, "-o", tmp_path / "auto.fp8x")
+
+    recipe = Recipe(tmp_path / "auto.recipe.yaml")
+    variables = {variable["name"]: variable for variable in json.loads((tmp_path / "stats.json").read_text())["variables"]}
+    measured = Statistics.__new__(Statistics)
+    states = read_safetensors(tmp_path / "run/checkpoints/step-000003/model.safetensors")
+    measured.variables = [variable for variable in variables.values() if variable["role"] != "gradient" and len(variable["shape"]) > 1]
+    measured.values = states
+    assert check_states(recipe, measured) > 0
+    for suffix in ".grad", ".m":
+        variable = variables["h.0/mlp/fc.weight" + suffix]
+        assert variable["formats"]["e4m3"]["tensor"]["underflow"] > 0.3
+        assert variable["formats"]["e4m3"]["tensor"]["snr_db"] > 25
+        assert recipe.storage(variable)["storage"] != "e4m3"
 
 
 def test_stochastic_rounding_underflows_below_half_the_smallest_number():
