@@ -92,6 +92,21 @@ def test_unsupported_forms_say_why(compile_refuses):
     compile_refuses(language_model(build), says=["Attention", "caps its scores"])
 
 
+def test_operators_without_inputs(compile_refuses):
+    """A node that lacks all its inputs is told, whatever its operator."""
+    operators = [line.split()[0] for line in run("fp8c", "operators").splitlines() if line.strip()]
+    assert len(operators) > 50
+    nodes = [helper.make_node(name, [], [f"out{i}"]) for i, name in enumerate(operators)]
+    outputs = [helper.make_tensor_value_info(node.output[0], onnx.TensorProto.FLOAT, [2, 4]) for node in nodes]
+    tokens = helper.make_tensor_value_info("tokens", onnx.TensorProto.INT64, [2, 4])
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", [tokens], outputs), opset_imports=[helper.make_opsetid("", 24)]
+    )
+    output = compile_refuses(model, says=operators)
+    without = {"Constant", "RandomNormal"}  # have none
+    assert output.count("lacks its input") == len(set(operators) - without)
+
+
 def test_outputs_that_are_left_out(compile_refuses):
     """Dropout's mask does not matter, unless something uses it."""
 
