@@ -96,15 +96,16 @@ def test_operators_without_inputs(compile_refuses):
     """A node that lacks all its inputs is told, whatever its operator."""
     operators = [line.split()[0] for line in run("fp8c", "operators").splitlines() if line.strip()]
     assert len(operators) > 50
-    nodes = [helper.make_node(name, [], [f"out{i}"]) for i, name in enumerate(operators)]
-    outputs = [helper.make_tensor_value_info(node.output[0], onnx.TensorProto.FLOAT, [2, 4]) for node in nodes]
-    tokens = helper.make_tensor_value_info("tokens", onnx.TensorProto.INT64, [2, 4])
-    model = helper.make_model(
-        helper.make_graph(nodes, "g", [tokens], outputs), opset_imports=[helper.make_opsetid("", 24)]
-    )
-    output = compile_refuses(model, says=operators)
     without = {"Constant", "RandomNormal"}  # have none
-    assert output.count("lacks its input") == len(set(operators) - without)
+    tokens = helper.make_tensor_value_info("tokens", onnx.TensorProto.INT64, [2, 4])
+    for start in range(0, len(operators), 20):  # errors that are shown
+        names = operators[start : start + 20]
+        nodes = [helper.make_node(name, [], [name]) for name in names]
+        outputs = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [2, 4]) for name in names]
+        graph = helper.make_graph(nodes, "g", [tokens], outputs)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 24)])
+        output = compile_refuses(model, says=[f"({name})" for name in names])
+        assert output.count("lacks its input") == len(set(names) - without)
 
 
 def test_outputs_that_are_left_out(compile_refuses):
