@@ -68,6 +68,22 @@ def test_unsupported_forms_say_why(compile_refuses):
     compile_refuses(language_model(build), says=["Attention", "caps its scores"])
 
 
+def test_operators_without_inputs(compile_refuses):
+    """A node that lacks all its inputs is told, whatever its operator."""
+    operators = [line.split()[0] for line in run("fp8c", "operators").splitlines() if line.strip()]
+    assert len(operators) > 50
+    without = {"Constant", "RandomNormal"}  # have none
+    tokens = helper.make_tensor_value_info("tokens", onnx.TensorProto.INT64, [2, 4])
+    for start in range(0, len(operators), 20):  # errors that are shown
+        names = operators[start : start + 20]
+        nodes = [helper.make_node(name, [], [name]) for name in names]
+        outputs = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [2, 4]) for name in names]
+        graph = helper.make_graph(nodes, "g", [tokens], outputs)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 24)])
+        output = compile_refuses(model, says=[f"({name})" for name in names])
+        assert output.count("lacks its input") == len(set(names) - without)
+
+
 def test_outputs_that_are_left_out(compile_refuses):
     """Dropout's mask does not matter, unless something uses it."""
 

@@ -49,10 +49,11 @@ LogicalResult Node::checkInputs(const Operator &op, bool folds) {
   for (size_t i = 0; i < std::max(inputs.size(), specs.size()); ++i) {
     auto [name, kind] = specs[std::min(i, specs.size() - 1)].split(':');
     bool isOptional = kind.consume_back("?");
-    if (!kind.consume_back("*") && !has(i) && !isOptional)
-      return invalid("lacks its input '" + name + "'");
+    kind.consume_back("*");
     if (isVariadic && i < inputs.size() && !has(i))
       return invalid("has an empty name among its inputs");
+    if (!has(i) && !isOptional)
+      return invalid("lacks its input '" + name + "'");
     // What folds may be of any type.
     if (has(i) && kind == "float" && folds)
       continue;

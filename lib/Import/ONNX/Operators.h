@@ -20,7 +20,7 @@ struct Operator {
   int since;
 
   /// Inputs as "name:kind", `?` after optional ones, `*` after one that stands
-  /// for any number. Kinds: `float` and `ids`, values of f32 and i64; `ints`,
+  /// for any number from one on. Kinds: `float` and `ids`, values of f32 and i64; `ints`,
   /// integers known while importing; `any`.
   llvm::StringLiteral inputs;
 
