@@ -41,6 +41,9 @@ void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options,
   precision.recipe = options.recipe;
   passes.addPass(fp8::createAssignPrecision(precision));
   passes.addPass(train::createApplyPrecision());
+  train::PadVocabularyOptions vocabulary;
+  vocabulary.multiple = options.getPadVocabulary();
+  passes.addPass(train::createPadVocabulary(vocabulary));
   passes.addPass(fp8::createLowerStates());
   passes.addPass(fp8::createPadProducts());
   passes.addPass(fp8::createInsertScaling());

@@ -40,6 +40,8 @@ struct PipelineOptions {
   std::optional<bool> fp8TN = {};
   /// See train-form-fusions; by default 32 on cuda, 0 on cpu.
   std::optional<int64_t> sumRows = {};
+  /// See train-pad-vocabulary; by default 128 on cuda, 1 on cpu.
+  std::optional<int64_t> padVocabulary = {};
   /// See exec-chunk-loss; by default 1 GiB on cuda, no limit on cpu.
   std::optional<int64_t> maxLogits = {};
   /// See exec-plan-workspace; 0: no limit.
@@ -55,6 +57,11 @@ struct PipelineOptions {
   bool needsTN() const { return fp8TN.value_or(target == "cuda"); }
   int64_t getSumRows() const {
     return sumRows.value_or(target == "cuda" ? 32 : 0);
+  }
+  /// 50257 becomes 50304: FP8 products need multiples of 16, and 128 is what
+  /// tiles of tensor cores are wide. The CPU widens to f32 anyway.
+  int64_t getPadVocabulary() const {
+    return padVocabulary.value_or(target == "cuda" ? 128 : 1);
   }
   int64_t getMaxLogits() const {
     return maxLogits.value_or(target == "cuda" ? int64_t(1) << 30 : 0);

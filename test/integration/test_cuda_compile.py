@@ -45,6 +45,17 @@ def test_compiles(models, tmp_path, family, recipe):
 
 
 @needs_nvcc
+@pytest.mark.parametrize("gpu, recipe", [("sm_89", "bf16"), ("sm_90", "fp8-head")])
+def test_odd_sizes_compile(tmp_path, gpu, recipe):
+    """Padded rows of logits, on GPUs with little shared memory and with much."""
+    sizes = ["--layers", 1, "--d-model", 128, "--heads", 2, "--vocab", 257, "--seq", 33]
+    run("fp8c", "model", "gpt2", *sizes, "-o", tmp_path / "odd.onnx")
+    command = ["--recipe", recipe, "--batch", 3, "--target", "cuda", "--gpu", gpu, "--max-logits", 48 * 384 * 2]
+    run("fp8c", "compile", tmp_path / "odd.onnx", *command, "-o", tmp_path / "program.fp8x")
+    assert "PaddedClasses{257, 384}" in (tmp_path / "program.fp8x/step.cu").read_text()
+
+
+@needs_nvcc
 def test_operands_are_exposed(models, tmp_path):
     run("fp8c", "compile", models / "gpt2.onnx", "--batch", 2, "--target", "cuda", "--expose-operands", "-o", tmp_path / "program.fp8x")
     assert "@observe " in run("fp8c-run", "info", tmp_path / "program.fp8x")

@@ -107,3 +107,30 @@ def test_resume(models, tmp_path):
     whole, resumed = (read_safetensors(tmp_path / name / "checkpoints/step-000004/model.safetensors") for name in ("run", "half"))
     assert whole["wte.weight"].shape == (VOCAB, WIDTH)
     assert all(whole[name].tobytes() == resumed[name].tobytes() for name in whole)
+
+
+@pytest.mark.parametrize(
+    "family, recipe, options",
+    [("gpt2", "bf16", []), ("llama", "bf16", ["--max-logits", 16 * 272 * 2]), ("gpt2", "fp8-head", ["--max-logits", 16 * 272 * 2]), ("llama", "fp8-lm", [])],
+)
+def test_vocabulary_is_padded_inside(models, tmp_path, family, recipe, options):
+    """A head of 257 classes, as it is and with 272 columns: losses, gradients and logits
+    are the same but for the order of sums, before they are rounded to bf16."""
+    tensors, results = batch_of(3, 33), []
+    for multiple in (1, 16):
+        program = compile_model(
+            models(family, 33), tmp_path / f"{multiple}.fp8x", "--recipe", recipe, "--batch", 3, "--pad-vocabulary", multiple, *options
+        )
+        functions = "init,micro,eval,forward" if recipe == "bf16" else "init,calibrate,micro,eval,forward"
+        results.append(call(program, functions, tensors, folder=tmp_path))
+        assert ("PaddedClasses{257, 272}" in (program / "step.cpp").read_text()) == (multiple == 16)
+    plain, padded = results
+    assert plain["logits"].shape == padded["logits"].shape == (3, 33, VOCAB)
+    logical = [name for name in plain if ".grad" in name or name.endswith(("weight", "bias", ".m", ".v"))]
+    assert len(logical) > 4 * 10
+    for name in logical:
+        assert plain[name].shape == padded[name].shape, name
+    for name, want in [*gradients(plain).items(), ("loss", plain["loss"]), ("logits", plain["logits"].astype(np.float64))]:
+        size = np.abs(want).max()
+        np.testing.assert_allclose(padded[name].astype(np.float64), want, rtol=0, atol=1e-3 * size, err_msg=name)
+    assert abs(padded["loss"] - plain["loss"]) <= 2e-6 * plain["loss"]

@@ -40,7 +40,7 @@ struct CompileArguments {
   std::string stats;
   double budget = 0;
   int64_t batch = 0, seq = 0, microBatches = 0;
-  std::optional<int64_t> maxLogits;
+  std::optional<int64_t> maxLogits, padVocabulary;
   std::optional<int64_t> sumRows;
   int64_t maxScratch = 0;
   uint64_t memoryLimit = 0;
@@ -141,6 +141,7 @@ static int compile(const CompileArguments &args) {
   if (!args.fp8Layouts.empty())
     options.fp8TN = args.fp8Layouts == "tn";
   options.maxLogits = args.maxLogits;
+  options.padVocabulary = args.padVocabulary;
   options.maxScratch = args.maxScratch;
   options.sumRows = args.sumRows;
   if (!args.saysRecompute && !args.memoryLimit)
@@ -230,6 +231,19 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
                    "of so many rows by the way; 0: in kernels of their own "
                    "(default: 32 on cuda, 0 on cpu)")
       ->check(CLI::IsMember({0, 32}));
+  command
+      ->add_option("--pad-vocabulary", args->padVocabulary,
+                   "Columns of the logits of a 16-bit or FP8 head are padded "
+                   "inside to a multiple of this, of 16; 1: not at all "
+                   "(default: 128 on cuda, 1 on cpu)")
+      ->check([](const std::string &value) {
+        int64_t multiple;
+        return llvm::StringRef(value).getAsInteger(10, multiple) ||
+                       multiple < 1 || multiple > 1 << 20 ||
+                       (multiple != 1 && multiple % 16)
+                   ? value + " is neither 1 nor a multiple of 16"
+                   : "";
+      });
   command
       ->add_option(
           "--max-logits", args->maxLogits,

@@ -43,7 +43,7 @@ enum class Cut { Rows, Columns };
 /// The ops that make and use logits.
 struct Head {
   AllocOp logits;
-  int64_t rows, classes;
+  int64_t rows, classes; ///< of the buffers, padding included
   GemmOp producer;
   CallOp loss;
   SmallVector<LaunchOp> launches; ///< that measure or quantise the gradient
@@ -459,7 +459,9 @@ void ChunkLoss::visit(CallOp loss) {
   if (bytes <= maxBytes)
     return;
   head.rows = loss->getAttrOfType<IntegerAttr>("rows").getInt();
-  head.classes = loss->getAttrOfType<IntegerAttr>("classes").getInt();
+  auto width = loss->getAttrOfType<IntegerAttr>("width");
+  head.classes =
+      (width ? width : loss->getAttrOfType<IntegerAttr>("classes")).getInt();
   std::string obstacle = head.logits ? collect(head) : "they are a result";
   if (obstacle.empty()) {
     obstacle = gather(head);

@@ -620,7 +620,7 @@ def Train_CrossEntropyOp : Train_PureOp<"cross_entropy", [Differentiable], [OwnP
   let description = [{
     logits [S, V], labels of shape S. Labels that are `ignore_index` or negative do not
     count. `lse`, the log of the softmax's sum, is f32 of shape S; `inv_count` is
-    1 / number of labels that count (0 if none).
+    1 / number of labels that count (0 if none). With `classes` only so many of the V are classes, and the rest is padding.
 
     Example:
     ```mlir
@@ -628,7 +628,8 @@ def Train_CrossEntropyOp : Train_PureOp<"cross_entropy", [Differentiable], [OwnP
       : tensor<2x4x50xf32>, tensor<2x4xi64> -> tensor<f32>, tensor<2x4xf32>, tensor<f32>
     ```
   }];
-  let arguments = (ins Train_Float:$logits, Train_Ids:$labels, DefaultValuedAttr<I64Attr, "-100">:$ignore_index);
+  let arguments = (ins Train_Float:$logits, Train_Ids:$labels, DefaultValuedAttr<I64Attr, "-100">:$ignore_index,
+                       OptionalAttr<I64Attr>:$classes);
   let results = (outs Train_Scalar:$loss, Train_F32:$lse, Train_Scalar:$inv_count);
   let builders = [OpBuilder<(ins "::mlir::Value":$logits, "::mlir::Value":$labels, CArg<"int64_t", "-100">:$ignoreIndex)>];
   let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
@@ -638,7 +639,7 @@ def Train_CrossEntropyOp : Train_PureOp<"cross_entropy", [Differentiable], [OwnP
 def Train_CrossEntropyVJPOp : Train_PureOp<"cross_entropy_vjp"> {
   let summary = "Cotangent of cross_entropy's logits";
   let description = [{
-    `dloss * inv_count * (exp(logits - lse) - onehot(label))`, zero for labels that do not count.
+    `dloss * inv_count * (exp(logits - lse) - onehot(label))`, zero for labels that do not count and for padding.
 
     Example:
     ```mlir
@@ -647,7 +648,8 @@ def Train_CrossEntropyVJPOp : Train_PureOp<"cross_entropy_vjp"> {
     ```
   }];
   let arguments = (ins Train_Scalar:$cotangent, Train_Float:$logits, Train_Ids:$labels, Train_F32:$lse,
-                       Train_Scalar:$inv_count, DefaultValuedAttr<I64Attr, "-100">:$ignore_index);
+                       Train_Scalar:$inv_count, DefaultValuedAttr<I64Attr, "-100">:$ignore_index,
+                       OptionalAttr<I64Attr>:$classes);
   let results = (outs Train_Float:$dlogits);
   let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
   let hasVerifier = 1;

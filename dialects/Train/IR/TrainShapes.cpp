@@ -419,12 +419,16 @@ void CrossEntropyOp::build(OpBuilder &builder, OperationState &state,
   Type scalar = RankedTensorType::get({}, builder.getF32Type());
   build(builder, state, scalar,
         RankedTensorType::get(shapeOf(labels), builder.getF32Type()), scalar,
-        logits, labels, ignoreIndex);
+        logits, labels, ignoreIndex, /*classes=*/IntegerAttr());
 }
 template <typename Op> static LogicalResult verifyCrossEntropy(Op op) {
   Shape logits = shapeOf(op.getLogits());
   if (logits.size() < 2)
     return op.emitOpError("expects logits [..., classes]");
+  if (std::optional<int64_t> classes = op.getClasses())
+    if (*classes < 1 || *classes > logits.back())
+      return op.emitOpError("has ")
+             << *classes << " classes, but rows of " << logits.back();
   if (failed(expectShape(op, op.getLabels(), "labels", logits.drop_back())))
     return failure();
   return expectShape(op, op.getLse(), "lse", logits.drop_back());

@@ -182,9 +182,9 @@ SmallVector<Value> CrossEntropyOp::buildVJP(OpBuilder &builder,
   Value dloss = cotangents[0], dlse = cotangents[1];
   Sum sum{builder, loc, {}};
   if (dloss)
-    sum.add(CrossEntropyVJPOp::create(builder, loc, getLogits().getType(),
-                                      dloss, getLogits(), getLabels(), getLse(),
-                                      getInvCount(), getIgnoreIndex()));
+    sum.add(CrossEntropyVJPOp::create(
+        builder, loc, getLogits().getType(), dloss, getLogits(), getLabels(),
+        getLse(), getInvCount(), getIgnoreIndex(), getClassesAttr()));
   if (dlse) { // d lse / d logits = softmax
     SmallVector<int64_t> column(cast<ShapedType>(dlse.getType()).getShape());
     column.push_back(1);

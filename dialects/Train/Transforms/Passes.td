@@ -100,6 +100,21 @@ def ApplyPrecision : Pass<"train-apply-precision", "::mlir::ModuleOp"> {
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
 
+def PadVocabulary : Pass<"train-pad-vocabulary", "::mlir::ModuleOp"> {
+  let summary = "Pad logits to a number of columns that products are fast with";
+  let description = [{
+    Where a product of a parameter in 16 bits or fewer makes the logits of a `train.cross_entropy`, the parameter's copy gets zeros up to a multiple of
+    `multiple`, the logits and their gradient get columns that `classes` keeps out of the loss, and the parameter's gradient is cut to what it was.
+    Every other product of the same parameter that makes logits reads the same copy, and its result is cut.
+
+    The parameter itself, its gradient and moments, and what functions return keep the size that they have.
+  }];
+  let options = [
+    Option<"multiple", "multiple", "int64_t", "128", "Columns are a multiple of this; 1: as many as classes">
+  ];
+  let dependentDialects = ["::fp8c::train::TrainDialect"];
+}
+
 def MaterializeComputeWeights : Pass<"train-materialize-compute-weights", "::mlir::ModuleOp"> {
   let summary = "Write casts and quantisations of parameters once per update";
   let description = [{

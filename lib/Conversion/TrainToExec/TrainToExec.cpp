@@ -69,8 +69,10 @@ private:
   void lowerTranspose(Operation *op, ArrayRef<int64_t> permutation);
   CrossEntropyVJPOp getFusableVJP(CrossEntropyOp loss);
   LogicalResult lowerRowByRow(CrossEntropyOp loss, CrossEntropyVJPOp vjp);
+  template <typename Op> SmallVector<NamedAttribute> getRowAttrs(Op loss);
   FailureOr<Value> getEarly(Value value);
   bool mayOverwrite(Value value, Operation *lastUser);
+  bool mayStay(SliceOp slice);
   void lowerSplit(SplitOp op);
   void lowerConcat(ConcatOp op);
   void lowerBox(Operation *op, Value box, Value whole,
@@ -706,6 +708,21 @@ CrossEntropyVJPOp FunctionLowering::getFusableVJP(CrossEntropyOp loss) {
              : CrossEntropyVJPOp();
 }
 
+/// Rows, classes and, where rows are wider than that, the width; and which
+/// label does not count.
+template <typename Op>
+SmallVector<NamedAttribute> FunctionLowering::getRowAttrs(Op loss) {
+  ArrayRef<int64_t> shape = fp8::getShape(loss.getLogits().getType());
+  int64_t classes = loss.getClasses().value_or(shape.back());
+  SmallVector<NamedAttribute> attrs = {
+      number("rows", ShapedType::getNumElements(shape.drop_back())),
+      number("classes", classes),
+      number("ignore_index", loss.getIgnoreIndex())};
+  if (classes != shape.back())
+    attrs.push_back(number("width", shape.back()));
+  return attrs;
+}
+
 /// Is the memory of `value` its own, and free once `lastUser` has read it?
 bool FunctionLowering::mayOverwrite(Value value, Operation *lastUser) {
   for (Operation *user : value.getUsers())
@@ -738,8 +755,8 @@ LogicalResult FunctionLowering::lowerRowByRow(CrossEntropyOp loss,
   ArrayRef<int64_t> shape = fp8::getShape(loss.getLogits().getType());
   NamedAttribute rows =
       number("rows", ShapedType::getNumElements(shape.drop_back()));
-  NamedAttribute classes = number("classes", shape.back()),
-                 ignored = number("ignore_index", loss.getIgnoreIndex());
+  NamedAttribute ignored = number("ignore_index", loss.getIgnoreIndex());
+  SmallVector<NamedAttribute> rowAttrs = getRowAttrs(loss);
   Value logits = dense(loss.getLogits()), labels = dense(loss.getLabels());
   Value count = alloc(MemRefType::get({}, builder.getI64Type()), loss);
   Value rowLosses =
@@ -757,10 +774,9 @@ LogicalResult FunctionLowering::lowerRowByRow(CrossEntropyOp loss,
       dlogits = destination(vjp.getDlogits());
     done.insert(vjp);
     call("cross_entropy_fused", {logits, labels, count, *cotangent},
-         {rowLosses, dlogits}, loss, {rows, classes, ignored});
+         {rowLosses, dlogits}, loss, rowAttrs);
   } else {
-    call("cross_entropy_rows", {logits, labels}, rowLosses, loss,
-         {rows, classes, ignored});
+    call("cross_entropy_rows", {logits, labels}, rowLosses, loss, rowAttrs);
   }
   call("mean_loss", {rowLosses, count}, destination(loss.getLoss()), loss,
        {rows});
@@ -790,6 +806,30 @@ LogicalResult FunctionLowering::lower(func::ReturnOp op) {
   }
   func::ReturnOp::create(builder, op.getLoc());
   return success();
+}
+
+/// Are these the first rows of a product that nobody else reads, or of a
+/// compute weight? Then they may stay where they are, unless it is a variable
+/// that they are for.
+bool FunctionLowering::mayStay(SliceOp slice) {
+  Value whole = slice.getInput();
+  auto isZero = [](int64_t offset) { return offset == 0; };
+  auto isOne = [](int64_t stride) { return stride == 1; };
+  auto read = whole.getDefiningOp<ReadOp>();
+  bool isWeight =
+      read && variables.lookup(read.getVariableAttr().getAttr()).getRole() ==
+                  Role::compute_weight;
+  bool isProduct =
+      whole.hasOneUse() &&
+      isa_and_nonnull<MatmulOp, fp8::MatmulOp>(whole.getDefiningOp());
+  return (isWeight || isProduct) && llvm::all_of(slice.getOffsets(), isZero) &&
+         llvm::all_of(slice.getStrides(), isOne) &&
+         fp8::getShape(whole.getType()).drop_front() ==
+             fp8::getShape(slice.getType()).drop_front() &&
+         llvm::none_of(slice->getUsers(), [&](Operation *user) {
+           auto sum = dyn_cast<AddOp>(user);
+           return isa<AssignOp>(user) || (sum && sum.getLhs() == slice);
+         });
 }
 
 LogicalResult FunctionLowering::lower(Operation *op) {
@@ -863,6 +903,11 @@ LogicalResult FunctionLowering::lower(Operation *op) {
                          view(source, strided(type, shape, strides)),
                          destination(broadcast));
   } else if (auto slice = dyn_cast<SliceOp>(op)) {
+    if (mayStay(slice) && !results.contains(slice)) {
+      buffers[slice] =
+          view(buffer(slice.getInput()), bufferType(slice.getType()));
+      return success();
+    }
     lowerBox(op, destination(slice), buffer(slice.getInput()),
              slice.getOffsets(), slice.getStrides());
   } else if (auto place = dyn_cast<PlaceOp>(op)) {
@@ -942,25 +987,17 @@ LogicalResult FunctionLowering::lower(Operation *op) {
     CrossEntropyVJPOp vjp = getFusableVJP(loss);
     if (vjp || (loss.getLse().use_empty() && loss.getInvCount().use_empty()))
       return lowerRowByRow(loss, vjp);
-    ArrayRef<int64_t> shape = shapeOf(loss.getLogits());
     call("cross_entropy", {dense(loss.getLogits()), dense(loss.getLabels())},
          {destination(loss.getLoss()), destination(loss.getLse()),
           destination(loss.getInvCount())},
-         op,
-         {number("rows", count(shape.drop_back())),
-          number("classes", shape.back()),
-          number("ignore_index", loss.getIgnoreIndex())});
+         op, getRowAttrs(loss));
   } else if (auto vjp = dyn_cast<CrossEntropyVJPOp>(op)) {
     if (done.contains(op)) // with the loss
       return success();
-    ArrayRef<int64_t> shape = shapeOf(vjp.getLogits());
     call("cross_entropy_backward",
          {dense(vjp.getLogits()), dense(vjp.getLabels()), dense(vjp.getLse()),
           dense(vjp.getInvCount()), dense(vjp.getCotangent())},
-         destination(vjp.getDlogits()), op,
-         {number("rows", count(shape.drop_back())),
-          number("classes", shape.back()),
-          number("ignore_index", vjp.getIgnoreIndex())});
+         destination(vjp.getDlogits()), op, getRowAttrs(vjp));
   } else if (auto clip = dyn_cast<ClipCoefficientOp>(op)) {
     SmallVector<Value> inputs;
     for (Value operand : op->getOperands())

@@ -488,7 +488,11 @@ LogicalResult FunctionPrinter::print(CallOp op) {
        << integer("rows") << ");\n";
   } else if (callee.starts_with("cross_entropy")) {
     os << "  " << callee << "(" << first << arguments << ",\n      /*rows=*/"
-       << integer("rows") << ", /*classes=*/" << integer("classes")
+       << integer("rows") << ", /*classes=*/"
+       << (op->hasAttr("width")
+               ? "PaddedClasses{" + std::to_string(integer("classes")) + ", " +
+                     std::to_string(integer("width")) + "}"
+               : std::to_string(integer("classes")))
        << ", /*ignore_index=*/" << integer("ignore_index") << ");\n";
   } else if (callee == "clip_coefficient") {
     os << "  const float *sums[] = {" << list(in.drop_front()) << "};\n"

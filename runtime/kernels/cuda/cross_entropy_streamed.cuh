@@ -24,9 +24,9 @@ constexpr bool has_bulk_copies = true;
 constexpr bool has_bulk_copies = false;
 #endif
 
-template <class T> bool can_stream(int64_t classes) {
-  return has_bulk_copies && classes % pack_size == 0 &&
-         2 * classes * int64_t(sizeof(T)) <= max_launch_bytes;
+template <class T> bool can_stream(int64_t width) {
+  return has_bulk_copies && width % pack_size == 0 &&
+         2 * width * int64_t(sizeof(T)) <= max_launch_bytes;
 }
 
 struct StreamBarriers {
@@ -45,16 +45,16 @@ FP8C_INLINE void wait(uint64_t *barrier, int64_t n) {
 template <class T>
 FP8C_INLINE void move_rows(T *const (&rows_in)[2], StreamBarriers &barriers,
                            const T *logits, T *dlogits, int64_t rows,
-                           int64_t classes) {
+                           int64_t width) {
   namespace ptx = cuda::ptx;
-  const uint32_t bytes = uint32_t(classes * sizeof(T));
+  const uint32_t bytes = uint32_t(width * sizeof(T));
   auto bring = [&](int64_t row, int b) {
     if (row >= rows)
       return;
     ptx::mbarrier_arrive_expect_tx(ptx::sem_release, ptx::scope_cta,
                                    ptx::space_shared, &barriers.here[b], bytes);
     ptx::cp_async_bulk(ptx::space_cluster, ptx::space_global, rows_in[b],
-                       logits + row * classes, bytes, &barriers.here[b]);
+                       logits + row * width, bytes, &barriers.here[b]);
   };
   bring(blockIdx.x, 0);
   bring(int64_t(blockIdx.x) + gridDim.x, 1);
@@ -63,7 +63,7 @@ FP8C_INLINE void move_rows(T *const (&rows_in)[2], StreamBarriers &barriers,
     const int b = int(turn & 1);
     wait(&barriers.done[b], turn / 2);
     ptx::cp_async_bulk(ptx::space_global, ptx::space_shared,
-                       dlogits + i * classes, rows_in[b], bytes);
+                       dlogits + i * width, rows_in[b], bytes);
     ptx::cp_async_bulk_commit_group();
     ptx::cp_async_bulk_wait_group_read(ptx::n32_t<0>());
     bring(i + 2 * int64_t(gridDim.x), b);
@@ -72,18 +72,19 @@ FP8C_INLINE void move_rows(T *const (&rows_in)[2], StreamBarriers &barriers,
 
 #endif
 
-template <class T>
+template <class T, class Row>
 __global__ void __launch_bounds__(loss_threads + warp_size)
     cross_entropy_streamed_kernel(const T *logits, const int64_t *labels,
                                   const int64_t *count, const float *dloss,
                                   float *losses, T *dlogits, int64_t rows,
-                                  int64_t classes, int64_t ignore_index) {
+                                  Row shape, int64_t ignore_index) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
   namespace ptx = cuda::ptx;
+  const int64_t width = shape.width();
   extern __shared__ __align__(32) unsigned char shared[];
   __shared__ StreamBarriers barriers;
   T *const buffers[2] = {reinterpret_cast<T *>(shared),
-                         reinterpret_cast<T *>(shared) + classes};
+                         reinterpret_cast<T *>(shared) + width};
   if (threadIdx.x == 0) {
     for (int b = 0; b < 2; ++b) {
       ptx::mbarrier_init(&barriers.here[b], 1);
@@ -94,7 +95,7 @@ __global__ void __launch_bounds__(loss_threads + warp_size)
   __syncthreads();
   if (threadIdx.x >= loss_threads) {
     if (threadIdx.x == loss_threads)
-      move_rows(buffers, barriers, logits, dlogits, rows, classes);
+      move_rows(buffers, barriers, logits, dlogits, rows, width);
     return;
   }
   constexpr int N = pack_size;
@@ -111,18 +112,20 @@ __global__ void __launch_bounds__(loss_threads + warp_size)
       auto codes_at = [&](int64_t j) -> Codes<T, N> & {
         return *reinterpret_cast<Codes<T, N> *>(row + j);
       };
-      auto logits_at = [&](int64_t j) { return decode(codes_at(j)); };
+      auto logits_at = [&](int64_t j) {
+        return masked(decode(codes_at(j)), j, shape);
+      };
       Softmax s;
-      for (int64_t j = threadIdx.x * N; j < classes; j += loss_threads * N)
+      for (int64_t j = threadIdx.x * N; j < width; j += loss_threads * N)
         s.add(logits_at(j));
       const float lse = s.reduce();
       if (threadIdx.x == 0)
         losses[i] = lse - at_label;
-      for (int64_t j = threadIdx.x * N; j < classes; j += loss_threads * N)
+      for (int64_t j = threadIdx.x * N; j < width; j += loss_threads * N)
         codes_at(j) = encode<T>(loss_gradient(
             Softmax::exponentials(logits_at(j), lse), j, label, factor));
     } else {
-      for (int64_t j = threadIdx.x * N; j < classes; j += loss_threads * N)
+      for (int64_t j = threadIdx.x * N; j < width; j += loss_threads * N)
         *reinterpret_cast<Codes<T, N> *>(row + j) = {};
       if (threadIdx.x == 0)
         losses[i] = 0.0f;
@@ -133,11 +136,11 @@ __global__ void __launch_bounds__(loss_threads + warp_size)
 #endif
 }
 
-template <class T>
+template <class T, class Row>
 void stream_cross_entropy(const Stream &stream, const T *logits,
                           const int64_t *labels, const int64_t *count,
                           const float *dloss, float *row_losses, T *dlogits,
-                          int64_t rows, int64_t classes, int64_t ignore_index) {
+                          int64_t rows, Row shape, int64_t ignore_index) {
   static const int64_t multiprocessors = [] {
     int device = 0, number = 0;
     check(cudaGetDevice(&device), "no device");
@@ -146,10 +149,10 @@ void stream_cross_entropy(const Stream &stream, const T *logits,
         "no number of multiprocessors");
     return int64_t(number);
   }();
-  launch(stream, cross_entropy_streamed_kernel<T>,
+  launch(stream, cross_entropy_streamed_kernel<T, Row>,
          unsigned(rows < multiprocessors ? rows : multiprocessors),
-         loss_threads + warp_size, 2 * classes * sizeof(T), logits, labels,
-         count, dloss, row_losses, dlogits, rows, classes, ignore_index);
+         loss_threads + warp_size, 2 * shape.width() * sizeof(T), logits,
+         labels, count, dloss, row_losses, dlogits, rows, shape, ignore_index);
 }
 
 } // namespace detail

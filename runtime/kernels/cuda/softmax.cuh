@@ -3,6 +3,7 @@
 #ifndef FP8C_KERNELS_CUDA_SOFTMAX_CUH
 #define FP8C_KERNELS_CUDA_SOFTMAX_CUH
 
+#include "kernels/common/class_row.h"
 #include "kernels/common/ids.h"
 #include "kernels/cuda/skeletons.cuh"
 
@@ -40,12 +41,28 @@ struct Softmax {
   }
 };
 
+/// Logits j... of a row. Padding becomes so small that it is nothing beside any
+/// logit, and finite, so that a thread that has only padding makes no NaN.
+template <class Row, int N>
+FP8C_INLINE Pack<N> masked(Pack<N> x, int64_t j, const Row &row) {
+  if constexpr (Row::padded)
+#pragma unroll
+    for (int l = 0; l < N; ++l)
+      if (j + l >= row.classes)
+        x.v[l] = -0x1p126f;
+  return x;
+}
+template <class Row>
+FP8C_INLINE float masked(float x, int64_t j, const Row &row) {
+  return Row::padded && j >= row.classes ? -0x1p126f : x;
+}
+
 /// The log-sum-exp of a row, in all threads of the block.
-template <int N, class T>
-FP8C_INLINE float block_log_sum_exp(const T *x, int64_t classes) {
+template <int N, class T, class Row>
+FP8C_INLINE float block_log_sum_exp(const T *x, const Row &row) {
   Softmax s;
-  for (int64_t j = threadIdx.x * N; j < classes; j += loss_threads * N)
-    s.add(load(x, Position<N>::at(j)));
+  for (int64_t j = threadIdx.x * N; j < row.width(); j += loss_threads * N)
+    s.add(masked(load(x, Position<N>::at(j)), j, row));
   return s.reduce();
 }
 

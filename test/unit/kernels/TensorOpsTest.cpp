@@ -160,6 +160,48 @@ template <class T> void check_cross_entropy(double tolerance) {
 TEST(CrossEntropy, Float) { check_cross_entropy<float>(1e-6); }
 TEST(CrossEntropy, BFloat16) { check_cross_entropy<bf16>(1e-6); }
 
+/// What stands behind the classes of a row changes no bit, and gets 0.
+TEST(CrossEntropy, PaddedRows) {
+  const int64_t rows = 7, classes = 33, width = 48;
+  const auto dense = random_values<float>(rows * classes, 5, 4.0f);
+  std::vector<float> wide(rows * width, NAN), expected(rows * width, 0.0f);
+  auto labels = random_ids(rows, classes);
+  labels[3] = -100;
+  const PaddedClasses padded{classes, width};
+  const auto widen = [&](const std::vector<float> &x, std::vector<float> &to) {
+    for (int64_t i = 0; i < rows; ++i)
+      std::copy_n(&x[i * classes], classes, &to[i * width]);
+  };
+  widen(dense, wide);
+  const float dloss = 2.0f;
+  float loss[2], inv_count;
+  std::vector<float> lse(rows), d(rows * classes), losses(rows), lse2(rows);
+  cross_entropy(dense.data(), labels.data(), &loss[0], lse.data(), &inv_count,
+                rows, classes, -100);
+  cross_entropy(wide.data(), labels.data(), &loss[1], lse2.data(), &inv_count,
+                rows, padded, -100);
+  EXPECT_EQ(loss[0], loss[1]);
+  EXPECT_TRUE(same_bits(lse, lse2));
+  cross_entropy_backward(dense.data(), labels.data(), lse.data(), &inv_count,
+                         &dloss, d.data(), rows, classes, -100);
+  widen(d, expected);
+  std::vector<float> d_wide(rows * width, NAN);
+  cross_entropy_backward(wide.data(), labels.data(), lse.data(), &inv_count,
+                         &dloss, d_wide.data(), rows, padded, -100);
+  EXPECT_TRUE(same_bits(d_wide, expected));
+  int64_t count;
+  count_labels(labels.data(), &count, rows, -100);
+  cross_entropy_rows(wide.data(), labels.data(), losses.data(), rows, padded,
+                     -100);
+  mean_loss(losses.data(), &count, &loss[1], rows);
+  EXPECT_EQ(loss[0], loss[1]);
+  cross_entropy_fused(wide.data(), labels.data(), &count, &dloss, losses.data(),
+                      wide.data(), rows, padded, -100);
+  mean_loss(losses.data(), &count, &loss[1], rows);
+  EXPECT_EQ(loss[0], loss[1]);
+  EXPECT_TRUE(same_bits(wide, expected));
+}
+
 TEST(CrossEntropy, NothingToCount) {
   const auto logits = random_values<float>(2 * 5, 6);
   const int64_t labels[] = {-100, -100};
