@@ -1,5 +1,6 @@
 // RUN: fp8c-opt %s --fp8-expose-operands | FileCheck %s
 // RUN: fp8c-opt %s --fp8-expose-operands --fp8-assign-precision=recipe=fp8-delayed --train-apply-precision --fp8-insert-scaling | FileCheck %s --check-prefix=SCALED
+// RUN: fp8c-opt %s --fp8-expose-operands --fp8-assign-precision=recipe=fp8-rowwise --train-apply-precision --fp8-insert-scaling | FileCheck %s --check-prefix=CURRENT
 
 // A linear layer and a product of two activations, with their gradients.
 
@@ -42,6 +43,14 @@ train.variable @"h.0/fc.weight.grad" : tensor<32x64xf32> {init = #train.constant
 // SCALED-NOT:     fp8.record
 // SCALED-NOT:     train.assign
 // SCALED:         return %arg0, %{{.*}} : tensor<16x32xf32>, tensor<32x64xf32>, tensor<16x64xf32>, tensor<16x64xf32>
+
+// What is scaled by its own amaxes says how: x by rows for the one product, by
+// columns for the other. Of weights the codes are kept: they do not count.
+// CURRENT: module attributes {{.*}}fp8.current_uses = 6
+// CURRENT-LABEL: func.func @observe(
+// CURRENT:     {fp8.role = "activation", fp8.uses = [
+// CURRENT-SAME:  {contracting = array<i64: 1>, gemm = "fwd", op = "h.0/fc", operand = "x", quantised = {format = f8E4M3FN, margin = 0 : i64, pow2, tile = array<i64: 1, 32>}},
+// CURRENT-SAME:  {contracting = array<i64: 0>, gemm = "wgrad", op = "h.0/fc", operand = "x", quantised = {format = f8E4M3FN, margin = 0 : i64, pow2, tile = array<i64: 16, 1>}}], train.name = "h.0/fc.x"}
 func.func @micro(%x: tensor<16x32xf32> {train.name = "x"}, %dy0: tensor<16x64xf32>) -> tensor<16x16xf32> {
   %w = train.read @"h.0/fc.weight" : tensor<32x64xf32>
   %y = train.matmul %x, %w {name = "h.0/fc", phase = "fwd"} : tensor<16x32xf32>, tensor<32x64xf32> -> tensor<16x64xf32>

@@ -21,7 +21,8 @@ std::string Limits::text() const {
     os << comma
        << llvm::format("at most %g %% of a step's changes lost", 100 * changes);
   os << comma << llvm::format("at most %g %% underflow", 100 * underflow)
-     << comma << llvm::format("at most %g %% of rows lost", 100 * lines);
+     << comma
+     << llvm::format("at most %g %% of rows or columns lost", 100 * lines);
   return text;
 }
 
@@ -48,7 +49,7 @@ Verdict fp8c::judge(const runtime::JsonField &measured, const Limits &limits,
   if (isMatrix)
     limit(std::max(measured.at("lost_rows").number(),
                    measured.at("lost_columns").number()),
-          limits.lines, "of rows lost", false);
+          limits.lines, "of rows or columns lost", false);
   return verdict;
 }
 
