@@ -20,8 +20,8 @@ struct Operator {
   int since;
 
   /// Inputs as "name:kind", `?` after optional ones, `*` after one that stands
-  /// for any number from one on. Kinds: `float` and `ids`, values of f32 and i64; `ints`,
-  /// integers known while importing; `any`.
+  /// for any number from one on. Kinds: `float` and `ids`, values of f32 and
+  /// i64; `ints`, integers known while importing; `any`.
   llvm::StringLiteral inputs;
 
   /// Builds the node's results. Null for an operator that only exists on known
