@@ -255,6 +255,12 @@ def test_replaced(folder, arguments, name):
 # ------------------------------------------------------------------------------
 
 
+def default_signals():
+    """Whoever started the tests may have had some ignored, as a shell does behind `&`."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.fixture
 def compiling(folder, arguments, monkeypatch):
     """A way to start a compilation that does not end; gives it and its children."""
@@ -263,6 +269,7 @@ def compiling(folder, arguments, monkeypatch):
     def begin(output, **options):
         pids = folder.parent / f"pids-{len(started)}"
         monkeypatch.setenv("PIDS", str(pids))
+        options.setdefault("preexec_fn", default_signals)
         process = subprocess.Popen(
             [BIN / "fp8c", *map(str, arguments(output, "endless"))],
             cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options,
