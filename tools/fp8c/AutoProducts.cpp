@@ -119,7 +119,7 @@ static Choice choose(StringRef role, const OperandKind &kind,
 
 static void writeKind(StringRef name, const ProductKind &kind,
                       llvm::raw_ostream &os) {
-  os << "\n  # " << runtime::commentText(name) << "\n";
+  os << "\n  # " << runtime::printable(name) << "\n";
   if (name.contains("lm_head")) {
     os << "  # The logits decide the loss directly: bf16, by default.\n";
     return;

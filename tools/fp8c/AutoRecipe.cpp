@@ -83,7 +83,7 @@ void fp8c::writeAutoRecipe(ModuleOp module, StringRef stats,
   llvm::raw_string_ostream productsOS(products), statesOS(states), os(text);
   writeProducts(root, productsOS);
   double bytes = writeStates(root, budget, statesOS);
-  os << "# Chosen by measurement: " << runtime::commentText(stats) << ", after "
+  os << "# Chosen by measurement: " << runtime::printable(stats) << ", after "
      << root.at("steps").integer()
      << " steps. Read it, edit it, give it to --recipe.\n"
      << llvm::format("# State bytes per parameter, as fp8c inspect tells "
