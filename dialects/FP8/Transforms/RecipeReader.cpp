@@ -118,6 +118,7 @@ private:
   StringAttr fileName;
   MLIRContext *context;
   llvm::SourceMgr sources;
+  SMLoc lastPlace; ///< in the file
   bool failed = false;
   /// What the match that is being read consists of.
   std::string matchText;
@@ -130,7 +131,13 @@ private:
 //===----------------------------------------------------------------------===//
 
 FileLineColLoc Reader::locOf(SMLoc loc) {
-  auto [line, column] = sources.getLineAndColumn(loc);
+  // Some nodes of damaged files have no place in them: that of the one before.
+  if (sources.FindBufferContainingLoc(loc))
+    lastPlace = loc;
+  else if (!lastPlace.isValid())
+    lastPlace = SMLoc::getFromPointer(
+        sources.getMemoryBuffer(sources.getMainFileID())->getBufferStart());
+  auto [line, column] = sources.getLineAndColumn(lastPlace);
   return FileLineColLoc::get(fileName, line, column);
 }
 
