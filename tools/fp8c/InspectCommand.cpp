@@ -163,7 +163,10 @@ static int inspect(const InspectArguments &args) {
                << ", recipe " << text("fp8.recipe");
   if ((*module)->hasAttr("train.recompute"))
     llvm::outs() << ", recomputes " << text("train.recompute");
-  llvm::outs() << "\n\n";
+  llvm::outs() << "\n";
+  if (std::string summary = getProductSummary(*module); !summary.empty())
+    llvm::outs() << summary << "\n";
+  llvm::outs() << "\n";
   if (args.roofline) {
     auto gpu = llvm::find_if(target::getGPUs(),
                              [&](auto &gpu) { return gpu.name == args.gpu; });
@@ -178,8 +181,6 @@ static int inspect(const InspectArguments &args) {
       printContractions(function, llvm::outs());
       break;
     }
-  if (std::string summary = getProductSummary(*module); !summary.empty())
-    llvm::outs() << summary << "\n";
   return 0;
 }
 
