@@ -195,7 +195,7 @@ def test_the_papers_table_is_rediscovered(folder):
 
 def products(program):
     """Formats of both operands of every product, by name and what it computes."""
-    lines = run("fp8c", "inspect", program).split("contraction of @micro")[1].splitlines()[1:-1]  # the last counts them
+    lines = run("fp8c", "inspect", program).split("contraction of @micro")[1].splitlines()[1:]
     fields = [line.split() for line in lines if line.strip()]
     return {(line[0], line[1]): {"f8E4M3FN": "e4m3", "f8E5M2": "e5m2"}.get(line[5], line[5]) + " x " + {"f8E4M3FN": "e4m3", "f8E5M2": "e5m2"}.get(line[6], line[6]) for line in fields}
 
