@@ -12,17 +12,22 @@ namespace fp8c::runtime {
 namespace {
 
 /// Refuses values that nest deeper than in any file of ours: copying them would
-/// overflow the stack. Notes a member that an object has twice.
+/// overflow the stack.
+void limitNesting(int depth, Json::parse_event_t event) {
+  constexpr int deepest = 64;
+  const bool opens = event == Json::parse_event_t::array_start ||
+                     event == Json::parse_event_t::object_start;
+  if (opens && depth == deepest) // of what is around
+    throw Json::other_error::create(
+        501, "values nest more than " + std::to_string(deepest) + " deep",
+        nullptr);
+}
+
+/// Notes a member that an object has twice, and limits nesting.
 class ParseGuard {
 public:
   bool operator()(int depth, Json::parse_event_t event, Json &value) {
-    constexpr int deepest = 64;
-    const bool opens = event == Json::parse_event_t::array_start ||
-                       event == Json::parse_event_t::object_start;
-    if (opens && depth == deepest) // of what is around
-      throw Json::other_error::create(
-          501, "values nest more than " + std::to_string(deepest) + " deep",
-          nullptr);
+    limitNesting(depth, event);
     if (event == Json::parse_event_t::object_start)
       open.emplace_back();
     else if (event == Json::parse_event_t::object_end)
@@ -58,6 +63,19 @@ Json parseJson(const char *first, const char *last, const std::string &path,
   if (!guard.twice.empty())
     throw Error::inFile(path, "has \"" + guard.twice + "\" twice");
   return document;
+}
+
+std::optional<OrderedJson> parseLine(const char *first, const char *last) {
+  try {
+    return OrderedJson::parse(
+        first, last,
+        [](int depth, OrderedJson::parse_event_t event, OrderedJson &) {
+          limitNesting(depth, event);
+          return true;
+        });
+  } catch (const Json::exception &) {
+    return std::nullopt;
+  }
 }
 
 Json readJson(const std::string &path) {

@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,9 @@ std::string jsonText(const OrderedJson &value, int indent = -1);
 /// not JSON, nests too deep, or an object has two members of one name.
 Json parseJson(const char *first, const char *last, const std::string &path,
                const std::string &failure = "not valid JSON");
+
+/// A line of a file of such; nothing if it is not JSON or nests too deep.
+std::optional<OrderedJson> parseLine(const char *first, const char *last);
 
 /// Parses a whole file. Throws Error if it cannot be read or is not JSON.
 Json readJson(const std::string &path);

@@ -63,10 +63,9 @@ readLines(const std::string &path,
   const char *first = text, *end = text + file.size(), *newline;
   for (int64_t number = 1; (newline = std::find(first, end, '\n')) != end;
        ++number, first = newline + 1) {
-    OrderedJson line =
-        OrderedJson::parse(first, newline, nullptr, /*throw=*/false);
-    if (hasStep(line) && isIntact({first, newline}))
-      visit(line, static_cast<uint64_t>(newline + 1 - text));
+    std::optional<OrderedJson> line = parseLine(first, newline);
+    if (line && hasStep(*line) && isIntact({first, newline}))
+      visit(*line, static_cast<uint64_t>(newline + 1 - text));
     else
       damaged.push_back({number, static_cast<uint64_t>(first - text)});
   }

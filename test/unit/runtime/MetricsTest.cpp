@@ -131,6 +131,10 @@ TEST(Metrics, KeepsWholeLinesOfSteps) {
   EXPECT_EQ(kept("", 1), "{\"step\":1}\n");
   EXPECT_EQ(kept("{\"step\":3}\n", 2), good);
   EXPECT_EQ(kept("{\"step\":3}\n", INT64_MAX), good + "{\"step\":3}\n");
+  const std::string deep = // the object around is a level too
+      "{\"step\":3,\"x\":" + std::string(64, '[') + std::string(64, ']') +
+      "}\n";
+  EXPECT_EQ(kept(deep, INT64_MAX), good);
   for (const char *damaged :
        {"{\"step\":3}", "{\"step\":3\n", "[3]\n", "3\n", "null\n", "{}\n",
         "{\"step\":\"3\"}\n", "{\"step\":null}\n", "{\"step\":[]}\n",
