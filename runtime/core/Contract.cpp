@@ -6,21 +6,13 @@
 #include <sha2.h> // of libmd
 
 namespace fp8c::runtime {
-namespace {
-
-/// On one line. Names that are no UTF-8 were replaced when they were written.
-std::string textOf(const OrderedJson &value) {
-  return value.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
-}
-
-} // namespace
 
 std::string fingerprintOf(const OrderedJson &manifest) {
   OrderedJson identity;
   for (const char *key : {"recipe", "variables", "functions"})
     if (manifest.contains(key))
       identity[key] = manifest[key];
-  const std::string text = textOf(identity);
+  const std::string text = jsonText(identity);
   std::array<char, SHA256_DIGEST_STRING_LENGTH> digits;
   SHA256Data(reinterpret_cast<const uint8_t *>(text.data()), text.size(),
              digits.data());
@@ -32,7 +24,7 @@ std::string contractOf(const OrderedJson &manifest) {
   for (const char *key :
        {"variables_bytes", "arena_bytes", "hyper", "fingerprint"})
     if (manifest.contains(key))
-      text += key + (" " + textOf(manifest[key])) + "\n";
+      text += key + (" " + jsonText(manifest[key])) + "\n";
   return text;
 }
 

@@ -65,7 +65,7 @@ Json parseJson(const char *first, const char *last, const std::string &path,
   return document;
 }
 
-std::optional<OrderedJson> parseLine(const char *first, const char *last) {
+std::optional<OrderedJson> tryParseJson(const char *first, const char *last) {
   try {
     return OrderedJson::parse(
         first, last,

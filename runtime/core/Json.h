@@ -28,8 +28,8 @@ std::string jsonText(const OrderedJson &value, int indent = -1);
 Json parseJson(const char *first, const char *last, const std::string &path,
                const std::string &failure = "not valid JSON");
 
-/// A line of a file of such; nothing if it is not JSON or nests too deep.
-std::optional<OrderedJson> parseLine(const char *first, const char *last);
+/// Text that may be anything: nothing if it is not JSON or nests too deep.
+std::optional<OrderedJson> tryParseJson(const char *first, const char *last);
 
 /// Parses a whole file. Throws Error if it cannot be read or is not JSON.
 Json readJson(const std::string &path);

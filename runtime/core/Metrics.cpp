@@ -63,7 +63,7 @@ readLines(const std::string &path,
   const char *first = text, *end = text + file.size(), *newline;
   for (int64_t number = 1; (newline = std::find(first, end, '\n')) != end;
        ++number, first = newline + 1) {
-    std::optional<OrderedJson> line = parseLine(first, newline);
+    std::optional<OrderedJson> line = tryParseJson(first, newline);
     if (line && hasStep(*line) && isIntact({first, newline}))
       visit(*line, static_cast<uint64_t>(newline + 1 - text));
     else

@@ -423,6 +423,12 @@ def test_invalid_utf8(workshop, tmp_path):
     tool("fp8c-run", "train", program, "--data", workshop.folder / "tokens.bin", "--steps", 1, "--out", tmp_path / "run")
     saved = read_safetensors(tmp_path / "run/checkpoints/step-000001/model.safetensors")
     assert sum(name.startswith("name\\xff\\xc3") and name[-1].isdigit() for name in saved) >= 10
+    # A recipe's name stands in the manifest.
+    recipe = (ROOT / "recipes/f32.yaml").read_bytes()
+    (tmp_path / "bad.yaml").write_bytes(re.sub(rb"(?m)^name: .*$", b'name: "re\xffcipe"', recipe))
+    tool("fp8c", "compile", workshop.folder / "plain.onnx", "--recipe", tmp_path / "bad.yaml", "--batch", 2, "--host-opt", 0, "-o", tmp_path / "recipe.fp8x")
+    assert json.loads((tmp_path / "recipe.fp8x/manifest.json").read_text())["recipe"] == "re\ufffdcipe"
+    tool("fp8c-run", "info", tmp_path / "recipe.fp8x")
     # Paths that config.json could not hold are refused before anything is written.
     bad = os.fsencode(tmp_path) + b"/tokens\xff.bin"
     shutil.copy(workshop.folder / "tokens.bin", bad)

@@ -68,6 +68,14 @@ def foreign_manifest(folder):
     return "site"
 
 
+def deep_manifest(folder):
+    """As ours at first sight; copying what it holds would overflow the stack."""
+    path = folder / "old.fp8x/manifest.json"
+    manifest = json.loads(path.read_text()) | {"variables": ["@"]}
+    path.write_text(json.dumps(manifest).replace('"@"', "[" * 1000000 + "]" * 1000000))
+    return "old.fp8x"
+
+
 def edited_manifest(change):
     """A program whose manifest has become somebody else's."""
 
@@ -147,6 +155,7 @@ IN_THE_WAY = {
     "below a file": (file("thesis.txt", "thesis.txt/out.fp8x"), ["thesis.txt/out.fp8x", "Not a directory"]),
     "pipe": (pipe, ["pipe", NO_PROGRAM]),
     "empty folder": (empty, [NO_PROGRAM, "an empty folder"]),
+    "deep manifest": (deep_manifest, [NO_PROGRAM]),
     "foreign manifest": (foreign_manifest, [NO_PROGRAM, "it holds index.html, manifest.json"]),
     "manifest by hand": (edited_manifest(lambda text: text.replace('"fp8c ', '"by hand ')), [NO_PROGRAM]),
     "manifest of a list": (edited_manifest(lambda text: "[]"), [NO_PROGRAM]),

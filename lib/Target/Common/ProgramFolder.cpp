@@ -123,7 +123,7 @@ LogicalResult fp8c::target::buildProgram(ModuleOp module, OutputFolder &folder,
     if (failed(describeFile(module, folder, name, manifest["files"])))
       return failure();
   if (failed(write("manifest.json", [&](raw_ostream &os) {
-        os << runtime::seal(manifest.dump(1));
+        os << runtime::seal(runtime::jsonText(manifest, 1));
         return success();
       })))
     return failure();

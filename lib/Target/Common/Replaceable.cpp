@@ -14,7 +14,7 @@
 using namespace fp8c;
 using namespace fp8c::target;
 using llvm::StringRef;
-using runtime::Json;
+using Json = runtime::OrderedJson;
 namespace fs = llvm::sys::fs;
 
 /// Everything that a program folder may hold.
@@ -55,8 +55,10 @@ static Json readOurManifest(StringRef folder) {
   if (!buffer)
     return nullptr;
   StringRef text = (*buffer)->getBuffer();
-  Json manifest = Json::parse(text.begin(), text.end(), nullptr,
-                              /*allow_exceptions=*/false);
+  std::optional<Json> parsed = runtime::tryParseJson(text.begin(), text.end());
+  if (!parsed)
+    return nullptr;
+  Json &manifest = *parsed;
   auto is = [&](const char *key, Json::value_t type) {
     return manifest.contains(key) && manifest[key].type() == type;
   };
@@ -66,7 +68,7 @@ static Json readOurManifest(StringRef folder) {
                     .starts_with("fp8c ") &&
                 is("fingerprint", Type::string) &&
                 is("variables", Type::array) && is("functions", Type::object);
-  return isOurs ? manifest : Json();
+  return isOurs ? std::move(manifest) : Json();
 }
 
 /// Of what people edit, what is not as it was written; empty if nothing.
