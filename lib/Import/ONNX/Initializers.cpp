@@ -74,6 +74,20 @@ Initializer Initializers::importTensor(const onnx::TensorProto &tensor) {
   return {constant->type(), constant};
 }
 
+/// Of float data, null for f32, which goes without saying.
+static Type typeInFile(int32_t dataType, MLIRContext *context) {
+  switch (dataType) {
+  case onnx::TensorProto::DOUBLE:
+    return Float64Type::get(context);
+  case onnx::TensorProto::FLOAT16:
+    return Float16Type::get(context);
+  case onnx::TensorProto::BFLOAT16:
+    return BFloat16Type::get(context);
+  default:
+    return {};
+  }
+}
+
 Initializer Initializers::importParameter(const onnx::TensorProto &tensor,
                                           RankedTensorType type) {
   const TensorRange *range = file.range(tensor.name());
@@ -81,11 +95,12 @@ Initializer Initializers::importParameter(const onnx::TensorProto &tensor,
     errors.add("parameter '" + tensor.name() + "' has no elements");
     return {};
   }
-  if (range && tensor.data_type() == onnx::TensorProto::FLOAT)
+  if (range)
     return *declare(tensor.name(), type,
-                    train::FileInitAttr::get(type.getContext(), range->path,
-                                             range->offset, range->bytes,
-                                             range->folder));
+                    train::FileInitAttr::get(
+                        type.getContext(), range->path, range->offset,
+                        range->bytes, range->folder,
+                        typeInFile(tensor.data_type(), type.getContext())));
 
   // Other encodings have no place in a program, but a single value has.
   std::string error;
