@@ -220,10 +220,15 @@ RankedTensorType train::withElementType(Type type, Type element) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult VariableOp::verify() {
-  if (!isa<NormalInitAttr, ConstantInitAttr, FileInitAttr>(getInit()))
+  auto dense = dyn_cast<DenseElementsAttr>(getInit());
+  if (!dense && !isa<NormalInitAttr, ConstantInitAttr, FileInitAttr>(getInit()))
     return emitOpError("init must be #train.normal, #train.constant or "
                        "#train.file, but is ")
            << getInit();
+  if (dense && (!dense.getElementType().isF32() ||
+                dense.getType().getShape() != fp8::getShape(getType())))
+    return emitOpError("starts with values of ")
+           << dense.getType() << ", which must be f32 of its shape";
   auto tensor = dyn_cast<ShapedType>(getType());
   if (tensor && !tensor.hasStaticShape())
     return emitOpError("must have a static shape, but is ") << tensor;

@@ -37,9 +37,22 @@ static Json getFile(train::FileInitAttr file, Type element, InitialData &data) {
                  bytes = file.getSize() / size * wide, offset = data.bytes;
   data.ranges.push_back({{file.getPath().str(), file.getOffset(),
                           file.getSize(), file.getFolder().str()},
-                         stored});
+                         stored,
+                         /*values=*/""});
   data.bytes += bytes;
   return {{"kind", "file"}, {"offset", offset}, {"bytes", bytes}};
+}
+
+static Json getValues(DenseElementsAttr dense, InitialData &data) {
+  if (dense.isSplat())
+    return {{"kind", "constant"},
+            {"value", dense.getSplatValue<APFloat>().convertToFloat()}};
+  const uint64_t offset = data.bytes;
+  ArrayRef<char> values = dense.getRawData();
+  data.ranges.push_back(
+      {{}, dense.getElementType(), {values.begin(), values.end()}});
+  data.bytes += values.size();
+  return {{"kind", "file"}, {"offset", offset}, {"bytes", values.size()}};
 }
 
 static Json getInit(Attribute init, Type element, InitialData &data) {
@@ -49,6 +62,8 @@ static Json getInit(Attribute init, Type element, InitialData &data) {
             {"std", normal.getStddev().getValueAsDouble()}};
   if (auto file = dyn_cast<train::FileInitAttr>(init))
     return getFile(file, element, data);
+  if (auto dense = dyn_cast<DenseElementsAttr>(init))
+    return getValues(dense, data);
   return {{"kind", "constant"},
           {"value",
            cast<train::ConstantInitAttr>(init).getValue().getValueAsDouble()}};

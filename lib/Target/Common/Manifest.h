@@ -14,7 +14,8 @@ namespace fp8c::target {
 /// as f32.
 struct InitialData {
   struct Range : TensorRange {
-    mlir::Type type; ///< of its elements
+    mlir::Type type;    ///< of its elements
+    std::string values; ///< the data, where it stands in no file
   };
   std::vector<Range> ranges;
   uint64_t bytes = 0; ///< of initial.bin

@@ -66,7 +66,9 @@ static LogicalResult copyRanges(ModuleOp module, const InitialData &data,
       else
         os.write(part, size);
     };
-    if (!range.stream(write, error))
+    if (!range.values.empty())
+      os << range.values;
+    else if (!range.stream(write, error))
       return emitError(module.getLoc(), "initial weights ") << error;
   }
   return success();
