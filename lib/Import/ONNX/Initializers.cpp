@@ -156,6 +156,20 @@ Initializer Initializers::importTied(const Tensor &tensor) {
   return tied;
 }
 
+/// Of float data, null for f32, which goes without saying.
+static Type typeInFile(int32_t dataType, MLIRContext *context) {
+  switch (dataType) {
+  case onnx::TensorProto::DOUBLE:
+    return Float64Type::get(context);
+  case onnx::TensorProto::FLOAT16:
+    return Float16Type::get(context);
+  case onnx::TensorProto::BFLOAT16:
+    return BFloat16Type::get(context);
+  default:
+    return {};
+  }
+}
+
 Initializer Initializers::importParameter(StringRef name, const Tensor &tensor,
                                           RankedTensorType type) {
   const onnx::TensorProto &proto = *tensor.proto;
@@ -164,11 +178,12 @@ Initializer Initializers::importParameter(StringRef name, const Tensor &tensor,
     errors.add("parameter '" + name + "' has no elements");
     return {};
   }
-  if (range && proto.data_type() == onnx::TensorProto::FLOAT)
+  if (range)
     return *declare(name, type,
-                    train::FileInitAttr::get(type.getContext(), range->path,
-                                             range->offset, range->bytes,
-                                             range->folder),
+                    train::FileInitAttr::get(
+                        type.getContext(), range->path, range->offset,
+                        range->bytes, range->folder,
+                        typeInFile(proto.data_type(), type.getContext())),
                     tensor.decision);
 
   // Other encodings have no place in a program, but a single value has.
