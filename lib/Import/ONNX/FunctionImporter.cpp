@@ -5,6 +5,7 @@
 #include "Import/ONNX/GraphOrder.h"
 #include "Import/ONNX/Operators.h"
 #include "Import/ONNX/TensorData.h"
+#include "Train/IR/Train.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 using namespace mlir;
@@ -64,7 +65,7 @@ void FunctionImporter::addArguments(func::FuncOp func,
   for (const GraphInput &input : inputs.inputs()) {
     if (input.constant)
       values.set(input.name, {input.type, Value(), input.constant});
-    if (input.constant || input.isPaddingMask)
+    if (!input.isArgument())
       continue;
     arguments.push_back(&input);
     types.push_back(input.type);
@@ -77,7 +78,25 @@ void FunctionImporter::addArguments(func::FuncOp func,
     func.setArgAttr(i, "train.name", name);
     entry->getArgument(i).setLoc(NameLoc::get(name));
     values.set(input->name, {input->type, entry->getArgument(i), nullptr});
+    if (input->role == InputRole::Tokens)
+      for (const GraphInput &mask : inputs.inputs())
+        if (mask.isPaddingMask)
+          addPaddingMask(mask, entry->getArgument(i), inputs.pad());
   }
+}
+
+/// Everything but padding may be seen.
+void FunctionImporter::addPaddingMask(const GraphInput &mask, Value tokens,
+                                      int64_t pad) {
+  OpNamer::Scope scope(namer, builder.getStringAttr(mask.name));
+  Location loc = NameLoc::get(namer.getName());
+  auto scalar = RankedTensorType::get({}, builder.getI64Type());
+  Value id = values.constant(DenseElementsAttr::get(scalar, pad));
+  Value isSeen =
+      train::CompareOp::create(builder, loc, train::Predicate::ne, tokens, id);
+  if (isSeen.getType() != mask.type)
+    isSeen = train::ConvertOp::create(builder, loc, mask.type, isSeen);
+  values.set(mask.name, {mask.type, isSeen, nullptr});
 }
 
 void FunctionImporter::importNode(const onnx::NodeProto &proto) {

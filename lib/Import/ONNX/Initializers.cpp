@@ -223,7 +223,9 @@ const Initializer *Initializers::declare(StringRef name, RankedTensorType type,
     return &entry;
   MLIRContext *context = type.getContext();
   StringAttr variable = builder.getStringAttr(nameVariable(decision.parameter));
-  auto role = train::RoleAttr::get(context, train::Role::parameter);
+  bool isFrozen = decision.kind == TensorKind::Frozen;
+  auto role = train::RoleAttr::get(context, isFrozen ? train::Role::frozen
+                                                     : train::Role::parameter);
   auto op = train::VariableOp::create(builder, NameLoc::get(variable), variable,
                                       TypeAttr::get(type), role, init,
                                       /*of=*/FlatSymbolRefAttr());
