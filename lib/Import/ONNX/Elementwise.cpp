@@ -42,18 +42,27 @@ static LogicalResult importPow(Node &node) {
   return createBinary<train::PowOp>(node, node.value(0), floats);
 }
 
-/// Sum takes any number of operands.
-static LogicalResult importSum(Node &node) {
+/// Any number of operands, from the first to the last.
+template <typename Op> static LogicalResult importAll(Node &node) {
   if (node.numInputs() == 1)
     return node.forward(0);
-  Value sum = node.value(0);
+  Value result = node.value(0);
   for (unsigned i = 1; i < node.numInputs(); ++i) {
     Value next = node.value(i);
-    if (failed(createBinary<train::AddOp>(node, sum, next)))
+    if (failed(createBinary<Op>(node, result, next)))
       return failure();
-    sum = node.result(0);
+    result = node.result(0);
   }
   return success();
+}
+
+static LogicalResult importMean(Node &node) {
+  if (node.numInputs() == 1)
+    return node.forward(0);
+  if (failed(importAll<train::AddOp>(node)))
+    return failure();
+  Value count = node.scalar(float(node.numInputs()));
+  return node.yield(node.create<train::DivOp>(node.result(0), count));
 }
 
 //===----------------------------------------------------------------------===//
@@ -62,24 +71,6 @@ static LogicalResult importSum(Node &node) {
 
 template <typename Op> static LogicalResult importUnary(Node &node) {
   return node.yield(node.create<Op>(node.value(0)));
-}
-
-static LogicalResult importGelu(Node &node) {
-  std::string approximate = node.string("approximate").value_or("none");
-  if (approximate != "none" && approximate != "tanh")
-    return node.invalid("knows no approximation '" + approximate + "'");
-  return node.yield(node.create<train::GeluOp>(node.type(0), node.value(0),
-                                               approximate == "tanh"));
-}
-
-/// x * sigmoid(alpha * x)
-static LogicalResult importSwish(Node &node) {
-  float alpha = node.number("alpha", 1.0f);
-  Value x = node.value(0), inner = x;
-  if (alpha != 1.0f)
-    inner = node.create<train::MulOp>(x, node.scalar(alpha));
-  Value gate = node.create<train::SigmoidOp>(inner);
-  return node.yield(node.create<train::MulOp>(x, gate));
 }
 
 //===----------------------------------------------------------------------===//
@@ -120,7 +111,27 @@ static LogicalResult importCastLike(Node &node) {
   return node.unsupported("casts values known at run time");
 }
 
-/// Nothing is dropped out of a forward graph, unless it says so.
+/// Nothing is dropped out of a forward graph, unless it says so. Then its mask
+/// is true everywhere: before opset 10 of the type of the data.
+static LogicalResult forwardUndropped(Node &node) {
+  constexpr int64_t maskIsBool = 10;
+  std::optional<int64_t> count = countElements(node.shape(0));
+  if (node.wants(1) && count && *count <= Constant::maxElements) {
+    Type boolean = node.builder.getI1Type();
+    Constant one(RankedTensorType::get({}, boolean), std::vector<int64_t>{1});
+    if (node.opset < maskIsBool)
+      one = castConstant(one, node.type(0).getElementType());
+    (void)node.yield(one.broadcast(node.shape(0)), 1);
+  }
+  return node.forward(0);
+}
+
+/// Before opset 12 the model's mode decides, and this one is for inference.
+static LogicalResult importOldDropout(Node &node) {
+  node.ignore({"ratio"});
+  return forwardUndropped(node);
+}
+
 static LogicalResult importDropout(Node &node) {
   node.ignore({"seed"});
   const Constant *ratio = node.constant(1), *training = node.constant(2);
@@ -129,8 +140,13 @@ static LogicalResult importDropout(Node &node) {
                                       training->number(0) == 0);
   if (!isIdle && !isInference)
     return node.unsupported("drops out: export the model for inference");
-  return node.forward(0);
+  return forwardUndropped(node);
 }
+
+static double roundToEven(double x) { return std::nearbyint(x); }
+static double invert(double x) { return 1.0 / x; }
+static double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
+static double relu(double x) { return x < 0 ? 0 : x; }
 
 ArrayRef<Operator> elementwiseOperators() {
   static constexpr Operator table[] = {
@@ -138,25 +154,35 @@ ArrayRef<Operator> elementwiseOperators() {
       {"Sub", 7, "A:float B:float", importBinary<train::SubOp>, foldSub},
       {"Mul", 7, "A:float B:float", importBinary<train::MulOp>, foldMul},
       {"Div", 7, "A:float B:float", importBinary<train::DivOp>, foldDiv},
-      {"Pow", 13, "X:float Y:any", importPow, foldPow},
-      {"Sum", 13, "inputs:float*", importSum},
-      {"Neg", 13, "X:float", importUnary<train::NegOp>, foldNeg},
-      {"Abs", 13, "X:float", importUnary<train::AbsOp>, foldAbs},
-      {"Exp", 13, "X:float", importUnary<train::ExpOp>, foldExp},
-      {"Log", 13, "X:float", importUnary<train::LogOp>, foldLog},
-      {"Sqrt", 13, "X:float", importUnary<train::SqrtOp>, foldSqrt},
-      {"Reciprocal", 13, "X:float", importUnary<train::ReciprocalOp>,
-       foldReciprocal},
-      {"Tanh", 13, "X:float", importUnary<train::TanhOp>},
-      {"Sigmoid", 13, "X:float", importUnary<train::SigmoidOp>},
-      {"Erf", 13, "X:float", importUnary<train::ErfOp>},
-      {"Relu", 13, "X:float", importUnary<train::ReluOp>},
-      {"Gelu", 20, "X:float", importGelu},
-      {"Swish", 24, "X:float", importSwish},
-      {"Identity", 13, "X:any", importIdentity},
-      {"Cast", 13, "X:any", importCast},
+      {"Pow", 7, "X:float Y:any", importPow, foldPow},
+      {"Mod", 10, "A:float B:float", nullptr, foldMod},
+      {"Sum", 6, "inputs:float*", importAll<train::AddOp>, foldAdd},
+      {"Mean", 6, "inputs:float*", importMean},
+      {"Min", 6, "inputs:float*", nullptr, foldMin},
+      {"Max", 6, "inputs:float*", nullptr, foldMax},
+      {"Neg", 6, "X:float", importUnary<train::NegOp>, foldNeg},
+      {"Abs", 6, "X:float", importUnary<train::AbsOp>, foldAbs},
+      {"Sign", 9, "X:float", nullptr, foldSign},
+      {"Exp", 6, "X:float", importUnary<train::ExpOp>, foldFloat<std::exp>},
+      {"Log", 6, "X:float", importUnary<train::LogOp>, foldFloat<std::log>},
+      {"Sqrt", 6, "X:float", importUnary<train::SqrtOp>, foldFloat<std::sqrt>},
+      {"Reciprocal", 6, "X:float", importUnary<train::ReciprocalOp>,
+       foldFloat<invert>},
+      {"Tanh", 6, "X:float", importUnary<train::TanhOp>, foldFloat<std::tanh>},
+      {"Sigmoid", 6, "X:float", importUnary<train::SigmoidOp>,
+       foldFloat<sigmoid>},
+      {"Erf", 9, "X:float", importUnary<train::ErfOp>, foldFloat<std::erf>},
+      {"Relu", 6, "X:float", importUnary<train::ReluOp>, foldFloat<relu>},
+      {"Sin", 7, "X:float", nullptr, foldFloat<std::sin>},
+      {"Cos", 7, "X:float", nullptr, foldFloat<std::cos>},
+      {"Floor", 6, "X:float", nullptr, foldFloat<std::floor>},
+      {"Ceil", 6, "X:float", nullptr, foldFloat<std::ceil>},
+      {"Round", 11, "X:float", nullptr, foldFloat<roundToEven>},
+      {"Identity", 1, "X:any", importIdentity},
+      {"Cast", 6, "X:any", importCast},
       {"CastLike", 15, "X:any target:any", importCastLike},
-      {"Dropout", 13, "X:any ratio:any? training_mode:any?", importDropout},
+      {"Dropout", 7, "X:any", importOldDropout},
+      {"Dropout", 12, "X:any ratio:any? training_mode:any?", importDropout},
   };
   return table;
 }
