@@ -86,6 +86,30 @@ LogicalResult train::verifyBroadcast(Operation *op) {
   return success();
 }
 
+bool train::isFloat(Value value) {
+  return isa<FloatType>(getElementTypeOrSelf(value));
+}
+
+LogicalResult train::verifyOneKind(Operation *op, ValueRange values) {
+  for (Value value : values) {
+    Type type = getElementTypeOrSelf(value),
+         first = getElementTypeOrSelf(values.front());
+    if (type != first && !(isFloat(value) && isFloat(values.front())))
+      return op->emitOpError("mixes ")
+             << first << " and " << type << ", which train.convert turns into "
+             << "each other";
+  }
+  return success();
+}
+
+LogicalResult train::verifyElementwise(Operation *op) {
+  SmallVector<Value> values(op->getOperands());
+  llvm::append_range(values, op->getResults());
+  if (failed(verifyOneKind(op, values)))
+    return failure();
+  return verifyBroadcast(op);
+}
+
 static StringRef getString(Operation *op, StringRef key) {
   auto attr = op->getAttrOfType<StringAttr>(key);
   return attr ? attr.getValue() : StringRef();

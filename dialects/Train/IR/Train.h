@@ -31,6 +31,16 @@ mlir::Type getBroadcastType(mlir::Type lhs, mlir::Type rhs);
 /// to.
 mlir::LogicalResult verifyBroadcast(mlir::Operation *op);
 
+/// Is the value a tensor of floats?
+bool isFloat(mlir::Value value);
+
+/// Checks that values are all floats, of whatever types, or all of one other
+/// type.
+mlir::LogicalResult verifyOneKind(mlir::Operation *op, mlir::ValueRange values);
+
+/// verifyBroadcast, and that operands and result are of one kind.
+mlir::LogicalResult verifyElementwise(mlir::Operation *op);
+
 /// Discardable attributes that recipes and reports match on; empty if absent.
 constexpr llvm::StringLiteral kNameAttr = "name";
 constexpr llvm::StringLiteral kPhaseAttr = "phase";

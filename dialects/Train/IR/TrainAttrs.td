@@ -31,6 +31,14 @@ def Train_SkeletonAttr : EnumAttr<Train_Dialect, Train_Skeleton, "skeleton"> {
   let assemblyFormat = "`<` $value `>`";
 }
 
+def Train_Predicate : I32EnumAttr<"Predicate", "What a comparison asks of two elements", [
+    I32EnumAttrCase<"eq", 0>, I32EnumAttrCase<"ne", 1>, I32EnumAttrCase<"lt", 2>,
+    I32EnumAttrCase<"le", 3>, I32EnumAttrCase<"gt", 4>, I32EnumAttrCase<"ge", 5>]> {
+  let cppNamespace = "::fp8c::train";
+  let genSpecializedAttr = 0;
+}
+def Train_PredicateAttr : EnumAttr<Train_Dialect, Train_Predicate, "predicate">;
+
 class Train_InitAttr<string name, string attrMnemonic> : AttrDef<Train_Dialect, name> {
   let mnemonic = attrMnemonic;
 }

@@ -56,10 +56,6 @@ private:
 };
 } // namespace
 
-static bool isFloat(Value value) {
-  return isa<FloatType>(getElementTypeOrSelf(value));
-}
-
 /// Whether what the op computes is not all in its operands and results.
 static bool isOpaque(Operation *op) {
   return op->getNumRegions() || isa<CallOpInterface>(op);
