@@ -84,7 +84,7 @@ static LogicalResult importLeakyRelu(Node &node) {
   Value x = node.value(0);
   Value scaled =
       node.create<train::MulOp>(x, node.scalar(node.number("alpha", 0.01f)));
-  return node.yield(node.create<train::SelectOp>(node.type(0), x, x, scaled));
+  return node.yield(node.create<train::SelectOp>(x, x, scaled));
 }
 
 /// x where it is positive, else alpha * (exp(x) - 1); the exponent is kept from
@@ -97,7 +97,7 @@ static LogicalResult importElu(Node &node) {
   Value shifted = node.create<train::SubOp>(power, node.scalar(1.0f));
   Value scaled = node.create<train::MulOp>(
       shifted, node.scalar(node.number("alpha", 1.0f)));
-  return node.yield(node.create<train::SelectOp>(node.type(0), x, x, scaled));
+  return node.yield(node.create<train::SelectOp>(x, x, scaled));
 }
 
 ArrayRef<Operator> activationOperators() {

@@ -108,20 +108,22 @@ static LogicalResult importTrilu(Node &node) {
   std::optional<Triangle> triangle = readTriangle(node);
   if (!triangle)
     return failure();
-  if (!node.type(0).getElementType().isF32())
-    return node.unsupported("clears integers known at run time");
   Shape sizes(node.shape(0).take_back(2));
   if (failed(checkSize(node, node.shape(0))))
     return failure();
-  std::vector<float> mask;
+  std::vector<int64_t> mask;
   for (int64_t row = 0; row < sizes[0]; ++row)
     for (int64_t column = 0; column < sizes[1]; ++column)
       mask.push_back(triangle->keeps(row, column));
-  auto type = RankedTensorType::get(sizes, node.builder.getF32Type());
-  Value condition = node.materialize(Constant(type, std::move(mask)));
-  Value zero = node.scalar(0.0f);
-  return node.yield(node.create<train::SelectOp>(node.type(0), condition,
-                                                 node.value(0), zero));
+  auto type = RankedTensorType::get(sizes, node.builder.getI1Type());
+  Value kept = node.materialize(Constant(type, std::move(mask)));
+  Constant zero = castConstant(
+      Constant(RankedTensorType::get({}, node.builder.getI64Type()),
+               std::vector<int64_t>{0}),
+      node.type(0).getElementType());
+  Value cleared = node.materialize(zero);
+  return node.yield(
+      node.create<train::SelectOp>(kept, node.value(0), cleared));
 }
 
 //===----------------------------------------------------------------------===//
@@ -330,7 +332,7 @@ static LogicalResult foldOneHot(Node &node) {
 ArrayRef<Operator> constantOperators() {
   static constexpr Operator table[] = {
       {"Range", 11, "start:any limit:any delta:any", nullptr, foldRange},
-      {"Trilu", 14, "input:any k:ints?", importTrilu, foldTrilu},
+      {"Trilu", 14, "input:element k:ints?", importTrilu, foldTrilu},
       {"CumSum", 11, "x:float axis:ints", importCumSum, foldCumSum},
       {"NonZero", 9, "X:any", nullptr, foldNonZero},
       {"TopK", 1, "X:any", nullptr, foldTopK},

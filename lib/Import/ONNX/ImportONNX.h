@@ -1,7 +1,7 @@
 //===- ImportONNX.h - From an ONNX file to the train dialect ----*- C++ -*-===//
 //
 // The first stage of the compiler: a forward graph, in f32, with the semantics
-// of ONNX (opsets 13 and later).
+// of ONNX (opsets 7 and later).
 //
 //===----------------------------------------------------------------------===//
 

@@ -69,14 +69,36 @@ Value createSlice(Node &node, Value value, ArrayRef<int64_t> offsets,
                                      strides);
 }
 
+bool canTake(RankedTensorType type) {
+  return type.getElementType().isF32() || type.getElementType().isInteger(1);
+}
+
+Value toInt64(Node &node, Value value) {
+  auto type = cast<RankedTensorType>(value.getType());
+  if (type.getElementType().isInteger(64))
+    return value;
+  return node.create<train::ConvertOp>(type.clone(node.builder.getI64Type()),
+                                       value);
+}
+
+/// Rows of floats, or of booleans by way of these.
+static Value createRows(Node &node, Value table, Value ids) {
+  auto type = cast<RankedTensorType>(table.getType());
+  bool isBool = type.getElementType().isInteger(1);
+  auto floats = type.clone(node.builder.getF32Type());
+  if (isBool)
+    table = node.create<train::ConvertOp>(floats, table);
+  Shape shape(shapeOf(ids));
+  shape.push_back(type.getDimSize(1));
+  Value rows = node.create<train::EmbeddingOp>(floats.clone(shape), table, ids);
+  return isBool ? node.create<train::ConvertOp>(type.clone(shape), rows) : rows;
+}
+
 Value takeRows(Node &node, Value table, ArrayRef<int64_t> ids,
                ArrayRef<int64_t> shape) {
   auto idsType = RankedTensorType::get(shape, node.builder.getI64Type());
   Value idsValue = node.materialize(Constant(idsType, ids.vec()));
-  Shape result(shape);
-  result.push_back(shapeOf(table)[1]);
-  auto type = cast<RankedTensorType>(table.getType()).clone(result);
-  return node.create<train::EmbeddingOp>(type, table, idsValue);
+  return createRows(node, table, idsValue);
 }
 
 /// The table whose rows are the entries along an axis.
@@ -114,8 +136,7 @@ static LogicalResult gatherRows(Node &node, int64_t axis) {
   Shape shape(node.shape(1)), rest(node.shape(0));
   rest.erase(rest.begin() + axis);
   shape.push_back(product(rest));
-  Value gathered = node.create<train::EmbeddingOp>(node.type(0).clone(shape),
-                                                   table, node.value(1));
+  Value gathered = createRows(node, table, toInt64(node, node.value(1)));
   shape.pop_back();
   llvm::append_range(shape, rest);
   gathered = node.reshape(gathered, shape);
@@ -151,14 +172,12 @@ static LogicalResult importGather(Node &node) {
       return node.yield(takeAlong(*data, *axis, *known).reshape(shape));
     if (known->empty())
       return node.unsupported("its result has no elements");
-    if (node.type(0).getElementType().isF32() || ascendingStep(*known))
+    if (canTake(node.type(0)) || ascendingStep(*known))
       return node.yield(node.reshape(
           takeAlong(node, node.value(0), *axis, *known), shape));
   }
-  if (!node.type(0).getElementType().isF32())
+  if (!canTake(node.type(0)))
     return node.unsupported("chooses among integers known at run time");
-  if (!node.type(1).getElementType().isInteger(64))
-    return node.unsupported("its indices are not int64");
   return gatherRows(node, *axis);
 }
 
@@ -246,7 +265,7 @@ static LogicalResult importSlice(Node &node) {
   for (auto [axis, stride] : llvm::enumerate(box->strides)) {
     if (stride > 0)
       continue;
-    if (!node.type(0).getElementType().isF32())
+    if (!canTake(node.type(0)))
       return node.unsupported("goes backwards through integers");
     Shape indices(box->sizes[axis]);
     for (auto [i, index] : llvm::enumerate(indices))

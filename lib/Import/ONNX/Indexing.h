@@ -24,6 +24,12 @@ mlir::Value takeAlong(Node &node, mlir::Value value, int64_t axis,
 Constant takeAlong(const Constant &constant, int64_t axis,
                    llvm::ArrayRef<int64_t> indices);
 
+/// Whether takeRows() and takeAlong() know the type: floats and booleans.
+bool canTake(mlir::RankedTensorType type);
+
+/// Integers as i64.
+mlir::Value toInt64(Node &node, mlir::Value value);
+
 /// Rows of a table [V, C] at ids of any shape S from 0 to V - 1: [S, C].
 mlir::Value takeRows(Node &node, mlir::Value table,
                      llvm::ArrayRef<int64_t> ids,

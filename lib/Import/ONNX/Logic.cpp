@@ -3,6 +3,7 @@
 #include "Import/ONNX/ConstantMath.h"
 #include "Import/ONNX/Operators.h"
 #include "Train/IR/Train.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 
@@ -62,6 +63,50 @@ static LogicalResult foldIsInf(Node &node) {
 }
 
 //===----------------------------------------------------------------------===//
+// At run time
+//===----------------------------------------------------------------------===//
+
+template <train::Predicate predicate>
+static LogicalResult importComparison(Node &node) {
+  if (failed(checkBroadcast(node, {0, 1})))
+    return failure();
+  Value a = node.value(0), b = node.value(1);
+  return node.yield(node.create<train::CompareOp>(predicate, a, b));
+}
+
+template <typename Op> static LogicalResult importLogic(Node &node) {
+  if (failed(checkBroadcast(node, {0, 1})))
+    return failure();
+  Value a = node.value(0), b = node.value(1);
+  return node.yield(node.create<Op>(a, b));
+}
+
+static LogicalResult importNot(Node &node) {
+  return node.yield(node.create<train::NotOp>(node.type(0), node.value(0)));
+}
+
+static LogicalResult importIsNaN(Node &node) {
+  Value x = node.value(0);
+  return node.yield(
+      node.create<train::CompareOp>(train::Predicate::ne, x, x));
+}
+
+static LogicalResult importIsInf(Node &node) {
+  bool positive = node.integer("detect_positive", 1) != 0;
+  bool negative = node.integer("detect_negative", 1) != 0;
+  Value x = node.value(0);
+  if (positive && negative)
+    x = node.create<train::AbsOp>(x);
+  else if (negative)
+    x = node.create<train::NegOp>(x);
+  // Nothing is above infinity.
+  Value infinity = node.scalar(HUGE_VALF);
+  return node.yield(node.create<train::CompareOp>(
+      positive || negative ? train::Predicate::eq : train::Predicate::gt, x,
+      infinity));
+}
+
+//===----------------------------------------------------------------------===//
 // Where
 //===----------------------------------------------------------------------===//
 
@@ -90,22 +135,95 @@ static LogicalResult foldWhere(Node &node) {
                                 : choose(x->integers(), y->integers()));
 }
 
+/// Whether each row of the constant has an element that is not -inf.
+static bool seesInEachRow(Value value) {
+  DenseFPElementsAttr numbers;
+  if (!matchPattern(value, m_Constant(&numbers)))
+    return false;
+  ArrayRef<int64_t> shape = numbers.getType().getShape();
+  int64_t size = shape.empty() ? 1 : shape.back();
+  bool sees = false;
+  for (auto [i, number] : llvm::enumerate(numbers.getValues<float>())) {
+    sees = (i % size != 0 && sees) || number > -HUGE_VALF;
+    if (int64_t(i % size) == size - 1 && !sees)
+      return false;
+  }
+  return true;
+}
+
+/// Exporters guard a softmax of masked scores against rows that see nothing,
+/// where(isnan(p), 0, p). Where the mask is known to have none, the guarded
+/// value is the softmax itself.
+static bool isIdleGuard(Value condition, Value replacement, Value value) {
+  auto isNaN = condition.getDefiningOp<train::CompareOp>();
+  auto softmax = value.getDefiningOp<train::SoftmaxOp>();
+  if (!isNaN || isNaN.getPredicate() != train::Predicate::ne ||
+      isNaN.getLhs() != value || isNaN.getRhs() != value || !softmax ||
+      !matchPattern(replacement, m_AnyZeroFloat()))
+    return false;
+  auto sum = softmax.getInput().getDefiningOp<train::AddOp>();
+  return sum && (seesInEachRow(sum.getLhs()) || seesInEachRow(sum.getRhs()));
+}
+
+static LogicalResult importWhere(Node &node) {
+  if (!node.type(0).getElementType().isInteger(1))
+    return node.invalid("needs a condition of booleans");
+  if (failed(checkBroadcast(node, {1, 2})))
+    return failure();
+  Shape choices = *broadcastShapes(node.shape(1), node.shape(2));
+  if (!broadcastShapes(node.shape(0), choices))
+    return node.invalid("has a condition " + toString(node.shape(0)) +
+                        " that does not broadcast with its choices " +
+                        toString(choices));
+  Value condition = node.value(0), a = node.value(1), b = node.value(2);
+  if (isIdleGuard(condition, a, b))
+    return node.yield(b);
+  return node.yield(node.create<train::SelectOp>(condition, a, b));
+}
+
+//===----------------------------------------------------------------------===//
+// If
+//===----------------------------------------------------------------------===//
+
+/// Only the branch that is taken is imported.
+static LogicalResult importIf(Node &node) {
+  const Constant *condition = node.constant(0);
+  const onnx::GraphProto *branches[] = {node.graph("else_branch"),
+                                        node.graph("then_branch")};
+  if (!condition)
+    return node.unsupported("its condition is only known at run time");
+  if (condition->size() != 1)
+    return node.invalid("needs a single condition");
+  const onnx::GraphProto *taken = branches[condition->number(0) != 0];
+  return taken ? node.yieldGraph(*taken)
+               : node.invalid("lacks the branch that it takes");
+}
+
 ArrayRef<Operator> logicOperators() {
+  using train::Predicate;
   static constexpr Operator table[] = {
-      {"Equal", 7, "A:any B:any", nullptr, foldComparison<std::equal_to<>>},
-      {"Less", 7, "A:any B:any", nullptr, foldComparison<std::less<>>},
-      {"LessOrEqual", 12, "A:any B:any", nullptr,
-       foldComparison<std::less_equal<>>},
-      {"Greater", 7, "A:any B:any", nullptr, foldComparison<std::greater<>>},
-      {"GreaterOrEqual", 12, "A:any B:any", nullptr,
-       foldComparison<std::greater_equal<>>},
-      {"And", 7, "A:any B:any", nullptr, foldLogic<std::bit_and<int64_t>>},
-      {"Or", 7, "A:any B:any", nullptr, foldLogic<std::bit_or<int64_t>>},
-      {"Xor", 7, "A:any B:any", nullptr, foldLogic<std::bit_xor<int64_t>>},
-      {"Not", 1, "X:any", nullptr, foldNot},
-      {"IsNaN", 9, "X:any", nullptr, foldIsNaN},
-      {"IsInf", 10, "X:any", nullptr, foldIsInf},
-      {"Where", 9, "condition:any X:any Y:any", nullptr, foldWhere},
+      {"Equal", 7, "A:element B:element", importComparison<Predicate::eq>,
+       foldComparison<std::equal_to<>>},
+      {"Less", 7, "A:element B:element", importComparison<Predicate::lt>,
+       foldComparison<std::less<>>},
+      {"LessOrEqual", 12, "A:element B:element",
+       importComparison<Predicate::le>, foldComparison<std::less_equal<>>},
+      {"Greater", 7, "A:element B:element", importComparison<Predicate::gt>,
+       foldComparison<std::greater<>>},
+      {"GreaterOrEqual", 12, "A:element B:element",
+       importComparison<Predicate::ge>, foldComparison<std::greater_equal<>>},
+      {"And", 7, "A:bool B:bool", importLogic<train::AndOp>,
+       foldLogic<std::bit_and<int64_t>>},
+      {"Or", 7, "A:bool B:bool", importLogic<train::OrOp>,
+       foldLogic<std::bit_or<int64_t>>},
+      {"Xor", 7, "A:bool B:bool", importLogic<train::XorOp>,
+       foldLogic<std::bit_xor<int64_t>>},
+      {"Not", 1, "X:bool", importNot, foldNot},
+      {"IsNaN", 9, "X:float", importIsNaN, foldIsNaN},
+      {"IsInf", 10, "X:float", importIsInf, foldIsInf},
+      {"Where", 9, "condition:bool X:element Y:element", importWhere,
+       foldWhere},
+      {"If", 1, "cond:bool", importIf},
   };
   return table;
 }

@@ -63,7 +63,7 @@ LogicalResult Node::checkInputs(const Operator &op, bool folds) {
     if (!has(i) && !isOptional)
       return invalid("lacks its input '" + name + "'");
     // What folds may be of any type.
-    if (has(i) && kind == "float" && folds)
+    if (folds && kind != "ints" && kind != "sequence")
       kind = "any";
     if (has(i) && failed(checkInput(i, name, kind)))
       return failure();
@@ -81,11 +81,22 @@ LogicalResult Node::checkInput(unsigned i, StringRef name, StringRef kind) {
   Type element = type(i).getElementType();
   std::string elementName;
   llvm::raw_string_ostream(elementName) << element;
+  bool isNumber = element.isF32() || element.isSignlessInteger(64) ||
+                  element.isSignlessInteger(32);
+  bool isBool = element.isInteger(1);
   if (kind == "float" && !element.isF32())
     return unsupported(what + "is of " + elementName + ", not float");
   if (kind == "ids" && !element.isInteger(64))
     return unsupported(what + "is of " + elementName + ", not int64");
-  if ((kind == "float" || kind == "ids") && type(i).getNumElements() == 0)
+  if (kind == "number" && !isNumber)
+    return unsupported(what + "is of " + elementName +
+                       ", not float, int64 or int32");
+  if (kind == "bool" && !isBool)
+    return unsupported(what + "is of " + elementName + ", not bool");
+  if (kind == "element" && !isNumber && !isBool)
+    return unsupported(what + "is of " + elementName +
+                       ", not float, int64, int32 or bool");
+  if (kind != "any" && kind != "ints" && type(i).getNumElements() == 0)
     return unsupported(what + "has no elements");
   if (kind == "ints" && !constant(i))
     return unsupported(what + "is only known at run time");

@@ -28,8 +28,10 @@ struct Operator {
   int since;
 
   /// Inputs as "name:kind", `?` after optional ones, `*` after one that stands
-  /// for any number from one on. Kinds: `float` and `ids`, values of f32 and
-  /// i64; `ints`, integers known while importing; `any`; `sequence`, tensors.
+  /// for any number from one on. Kinds: `float`, `ids` and `bool`, values of
+  /// f32, i64 and i1; `number`, of f32, i64 or i32; `element`, of any of these;
+  /// `ints`, integers known while importing; `any`; `sequence`, of tensors. What
+  /// `fold` computes may be of any type.
   llvm::StringLiteral inputs;
 
   /// Builds the node's results. Null for an operator that only exists on known

@@ -113,11 +113,29 @@ static LogicalResult gatherRows(Node &node, const TableRows &rows,
             .reshape(shape));
   if (rows.ids.empty())
     return node.unsupported("its result has no elements");
-  if (!node.type(0).getElementType().isF32())
+  if (!canTake(node.type(0)))
     return node.unsupported("chooses among integers known at run time");
   Value table = node.reshape(node.value(0), {rows.count, rows.width});
   return node.yield(
       node.reshape(takeAlong(node, table, 0, rows.ids), shape));
+}
+
+/// With indices known at run time; the axis is moved to the end.
+static LogicalResult gatherElements(Node &node, int64_t axis) {
+  if (failed(checkElementIndices(node, axis)))
+    return failure();
+  if (!node.type(0).getElementType().isF32())
+    return node.unsupported("chooses among integers known at run time");
+  int64_t rank = node.rank(0);
+  Shape box(node.shape(1)), toEnd = movingPermutation(rank, axis, rank - 1);
+  box[axis] = node.shape(0)[axis];
+  Value data = createSlice(node, node.value(0), Shape(rank, 0), box,
+                           Shape(rank, 1));
+  Value turned = node.transpose(data, toEnd);
+  Value indices = node.transpose(toInt64(node, node.value(1)), toEnd);
+  Value chosen = node.create<train::GatherElementsOp>(turned, indices);
+  return node.yield(
+      node.transpose(chosen, movingPermutation(rank, rank - 1, axis)));
 }
 
 static LogicalResult importGatherElements(Node &node) {
@@ -125,6 +143,10 @@ static LogicalResult importGatherElements(Node &node) {
       node.axis(node.integer("axis", 0), node.rank(0));
   if (!axis)
     return failure();
+  if (node.constant(1) && node.constant(1)->isFloat())
+    return node.invalid("has indices of float");
+  if (!node.constant(1))
+    return gatherElements(node, *axis);
   std::optional<TableRows> rows = elementRows(node, *axis);
   return rows ? gatherRows(node, *rows, node.shape(1)) : failure();
 }
@@ -181,19 +203,18 @@ static Constant scatterConstant(const Constant &data, const Constant &updates,
 /// Each row of the data, or the last update that goes there.
 static Value scatterValue(Node &node, const TableRows &rows) {
   std::vector<int64_t> source(rows.count, 0);
-  std::vector<float> isGiven(rows.count, 0.0f);
+  std::vector<int64_t> isGiven(rows.count, 0);
   for (size_t i = 0; i < rows.ids.size(); ++i) {
     source[rows.ids[i]] = i;
-    isGiven[rows.ids[i]] = 1.0f;
+    isGiven[rows.ids[i]] = 1;
   }
   Value table = node.reshape(node.value(0), {rows.count, rows.width});
   Value updates = node.reshape(node.value(2),
                                {int64_t(rows.ids.size()), rows.width});
   Value spread = takeAlong(node, updates, 0, source);
-  auto type = RankedTensorType::get({rows.count, 1}, node.builder.getF32Type());
+  auto type = RankedTensorType::get({rows.count, 1}, node.builder.getI1Type());
   Value condition = node.materialize(Constant(type, std::move(isGiven)));
-  return node.create<train::SelectOp>(table.getType(), condition, spread,
-                                      table);
+  return node.create<train::SelectOp>(condition, spread, table);
 }
 
 static LogicalResult scatter(Node &node, const TableRows &rows,
@@ -214,7 +235,7 @@ static LogicalResult scatter(Node &node, const TableRows &rows,
   if (reduction != "none")
     return node.unsupported("combines values known at run time (" + reduction +
                             ")");
-  if (!node.type(0).getElementType().isF32())
+  if (!canTake(node.type(0)))
     return node.unsupported("scatters integers known at run time");
   if (rows.count > Constant::maxElements)
     return node.unsupported("its data is too large: " +
@@ -242,7 +263,7 @@ static LogicalResult importScatterND(Node &node) {
 
 ArrayRef<Operator> scatterOperators() {
   static constexpr Operator table[] = {
-      {"GatherElements", 11, "data:any indices:ints", importGatherElements},
+      {"GatherElements", 11, "data:any indices:any", importGatherElements},
       {"GatherND", 11, "data:any indices:ints", importGatherND},
       {"Scatter", 9, "data:any indices:ints updates:any",
        importScatterElements},

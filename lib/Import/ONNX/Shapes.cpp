@@ -161,6 +161,22 @@ static LogicalResult importTranspose(Node &node) {
 // Repetition
 //===----------------------------------------------------------------------===//
 
+LogicalResult checkBroadcast(Node &node, ArrayRef<unsigned> inputs) {
+  Shape shape;
+  for (unsigned i : inputs) {
+    std::optional<Shape> wider = broadcastShapes(shape, node.shape(i));
+    if (!wider)
+      return node.invalid("has operands that do not broadcast: " +
+                          toString(shape) + " and " +
+                          toString(node.shape(i)));
+    if (node.type(i).getElementType() !=
+        node.type(inputs.front()).getElementType())
+      return node.invalid("has operands of different element types");
+    shape = *wider;
+  }
+  return checkSize(node, shape);
+}
+
 LogicalResult checkSize(Node &node, ArrayRef<int64_t> shape) {
   std::optional<int64_t> count = countElements(shape);
   if (!count || (node.isConstant() && *count > Constant::maxElements))
