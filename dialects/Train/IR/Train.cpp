@@ -128,6 +128,36 @@ bool train::isBackward(Operation *op) {
   return phase == kPhaseDgrad || phase == kPhaseWgrad;
 }
 
+std::optional<Input> train::getInput(FunctionOpInterface function,
+                                     unsigned index) {
+  auto attr = function.getArgAttrOfType<InputAttr>(index, kInputAttr);
+  return attr ? std::optional(attr.getValue()) : std::nullopt;
+}
+void train::setInput(FunctionOpInterface function, unsigned index,
+                     Input input) {
+  function.setArgAttr(index, kInputAttr,
+                      InputAttr::get(function.getContext(), input));
+}
+std::optional<unsigned> train::findInput(FunctionOpInterface function,
+                                         Input input) {
+  for (unsigned i = 0, e = function.getNumArguments(); i < e; ++i)
+    if (getInput(function, i) == input)
+      return i;
+  return std::nullopt;
+}
+bool train::isLabels(Input input) { return input != Input::tokens; }
+
+std::optional<Output> train::getOutput(FunctionOpInterface function,
+                                       unsigned index) {
+  auto attr = function.getResultAttrOfType<OutputAttr>(index, kOutputAttr);
+  return attr ? std::optional(attr.getValue()) : std::nullopt;
+}
+void train::setOutput(FunctionOpInterface function, unsigned index,
+                      Output output) {
+  function.setResultAttr(index, kOutputAttr,
+                         OutputAttr::get(function.getContext(), output));
+}
+
 std::optional<train::GradientSum> train::getGradientSum(AddOp add) {
   Value first = add.getLhs();
   bool keepsType = true; // of the sum, from the first term on

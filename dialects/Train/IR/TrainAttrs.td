@@ -22,6 +22,40 @@ def Train_RoleAttr : EnumAttr<Train_Dialect, Train_Role, "role"> {
   let assemblyFormat = "`<` $value `>`";
 }
 
+// An argument of a program's function says what it holds with
+// `train.input = #train.input<...>`; one without is given by `call` alone.
+//   tokens        ids of a window of the token file, [batch, seq]
+//   labels_next   of each of its tokens the next one, as label: nanoGPT's targets
+//   labels_tokens the window's own tokens as labels: the graph shifts them, as
+//                 Hugging Face's losses do, and no label counts in column 0
+//   labels        labels that only a file can give, one per token: encoders
+// Labels that are negative do not count.
+def Train_Input : I32EnumAttr<"Input", "What an input of a function holds", [
+    I32EnumAttrCase<"tokens", 0>,
+    I32EnumAttrCase<"labels_next", 1>,
+    I32EnumAttrCase<"labels_tokens", 2>,
+    I32EnumAttrCase<"labels", 3>]> {
+  let cppNamespace = "::fp8c::train";
+  let genSpecializedAttr = 0;
+}
+def Train_InputAttr : EnumAttr<Train_Dialect, Train_Input, "input"> {
+  let assemblyFormat = "`<` $value `>`";
+}
+
+// A result says what it is with `train.output = #train.output<...>`.
+//   logits  scores of the next token for each token, [batch, seq, classes];
+//           what labels of an encoder are compared with
+//   loss    mean over the labels that count, a scalar f32
+def Train_Output : I32EnumAttr<"Output", "What a result of a function is", [
+    I32EnumAttrCase<"logits", 0>,
+    I32EnumAttrCase<"loss", 1>]> {
+  let cppNamespace = "::fp8c::train";
+  let genSpecializedAttr = 0;
+}
+def Train_OutputAttr : EnumAttr<Train_Dialect, Train_Output, "output"> {
+  let assemblyFormat = "`<` $value `>`";
+}
+
 def Train_Skeleton : I32EnumAttr<"Skeleton", "How a fused kernel runs over its elements", [
     I32EnumAttrCase<"map", 0>, I32EnumAttrCase<"rows", 1>, I32EnumAttrCase<"columns", 2>, I32EnumAttrCase<"sum", 3>]> {
   let cppNamespace = "::fp8c::train";

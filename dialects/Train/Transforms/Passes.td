@@ -11,11 +11,14 @@ def AppendLoss : Pass<"train-append-loss", "::mlir::ModuleOp"> {
     If `@forward` returns logits, `@eval(tokens, targets) -> loss` is a copy of it with
     `train.cross_entropy` appended; `targets` are i64 of the logits' shape less
     the last dimension. If `@forward` already returns a scalar loss, `@eval` is a copy of it.
-    What only other outputs need is left out.
+    What only other outputs need is left out. Which output is which, its attribute `train.output` says, else its type.
+
+    `targets` have the attribute `train.input = #train.input<labels_next>`, or what `@forward` has as `train.labels`:
+    `#train.input<labels>` where logits are no scores of the next token.
   }];
   let options = [
     Option<"loss", "loss", "std::string", "\"\"",
-           "Name of the output of @forward to differentiate (default: its first scalar float output, else cross-entropy of its first float output of rank 2 or more)">
+           "Name of the output of @forward to differentiate (default: its loss or logits by train.output, else its first scalar float output, else cross-entropy of its first float output of rank 2 or more)">
   ];
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }

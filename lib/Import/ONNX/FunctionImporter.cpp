@@ -47,17 +47,24 @@ FunctionImporter::run(StringRef name, const GraphInputs &inputs,
 
 void FunctionImporter::addArguments(func::FuncOp func,
                                     const GraphInputs &inputs) {
+  SmallVector<const GraphInput *> arguments;
   SmallVector<Type> types;
-  for (const GraphInput &input : inputs.inputs())
+  for (const GraphInput &input : inputs.inputs()) {
+    if (input.constant)
+      values.set(input.name, {input.type, Value(), input.constant});
+    if (input.constant || input.isPaddingMask)
+      continue;
+    arguments.push_back(&input);
     types.push_back(input.type);
+  }
   func.setType(builder.getFunctionType(types, {}));
   Block *entry = func.addEntryBlock();
   builder.setInsertionPointToEnd(entry);
-  for (auto [i, input] : llvm::enumerate(inputs.inputs())) {
-    StringAttr name = builder.getStringAttr(input.name);
+  for (auto [i, input] : llvm::enumerate(arguments)) {
+    StringAttr name = builder.getStringAttr(input->name);
     func.setArgAttr(i, "train.name", name);
     entry->getArgument(i).setLoc(NameLoc::get(name));
-    values.set(input.name, {input.type, entry->getArgument(i), nullptr});
+    values.set(input->name, {input->type, entry->getArgument(i), nullptr});
   }
 }
 
@@ -69,11 +76,10 @@ bool FunctionImporter::checkOutput(const onnx::ValueInfoProto &output,
     return true; // A declaration may be missing.
   const onnx::TypeProto_Tensor &declared = output.type().tensor_type();
   std::string what = "output '" + output.name() + "' ";
+  // Floats are f32 whatever the file has.
   int32_t type = declared.elem_type();
-  bool isWide = type == onnx::TensorProto::FLOAT || !isOnnxFloat(type);
   if (importElementType(type, builder.getContext()) !=
-          datum.type.getElementType() ||
-      !isWide) {
+      datum.type.getElementType()) {
     std::string found;
     llvm::raw_string_ostream(found) << datum.type.getElementType();
     errors.add(what + "is declared as " + onnxTypeName(type) +

@@ -76,10 +76,14 @@ public:
   mlir::Value constant(mlir::DenseElementsAttr attr, llvm::StringRef name = {});
 
 private:
+  mlir::Value readParameter(const Initializer &parameter);
+  mlir::Value lookUpRows(const Initializer &parameter, mlir::Value table);
+
   Initializers &initializers;
   mlir::OpBuilder &builder;
   OpNamer &namer;
   llvm::StringMap<Datum> values;
+  llvm::DenseMap<mlir::Attribute, mlir::Value> parameters; ///< by variable
   llvm::DenseMap<mlir::Attribute, mlir::Value> constants;
 };
 
