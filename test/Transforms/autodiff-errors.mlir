@@ -77,3 +77,13 @@ func.func @eval(%x: tensor<1x2x4xf32>) -> tensor<f32> {
   %y = train.reduce_sum %r axes [0, 1, 2] : tensor<1x2x4xf32> -> tensor<f32>
   return %y : tensor<f32>
 }
+
+// -----
+
+train.variable @w : tensor<f32> {init = #train.constant<0.0>, role = #train.role<frozen>}
+// expected-error @+1 {{returns a loss that depends on no parameter that is trained: all that it depends on are frozen}}
+func.func @eval(%x: tensor<f32>) -> tensor<f32> {
+  %w = train.read @w : tensor<f32>
+  %y = train.mul %x, %w : tensor<f32>, tensor<f32> -> tensor<f32>
+  return %y : tensor<f32>
+}

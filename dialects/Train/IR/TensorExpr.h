@@ -33,6 +33,13 @@ public:
   TensorExpr pow(TensorExpr o) const { return binary<PowOp>(o); }
   TensorExpr relu() const { return unary<ReluOp>(); }
   TensorExpr step() const { return unary<StepOp>(); }
+  TensorExpr sign() const { return unary<SignOp>(); }
+  TensorExpr sin() const { return unary<SinOp>(); }
+  TensorExpr cos() const { return unary<CosOp>(); }
+  /// Of booleans: a condition.
+  TensorExpr compare(Predicate predicate, TensorExpr o) const {
+    return with(CompareOp::create(*builder, loc, predicate, value, o.value));
+  }
   /// `positive` where this is, else `otherwise`.
   TensorExpr select(TensorExpr positive, TensorExpr otherwise) const {
     auto type =

@@ -38,7 +38,8 @@ def ScalarExpansionOpInterface : OpInterface<"ScalarExpansionOpInterface"> {
   }];
   let methods = [
     InterfaceMethod<[{
-        Builds the function in f32 `arith` and `math` ops from f32 scalars.
+        Builds the function in `arith` and `math` ops. Scalars of floats are f32, whatever
+        float type the tensors have; those of integers and booleans have the tensors' element type.
       }],
       "::mlir::Value", "expandScalar",
       (ins "::mlir::OpBuilder &":$builder, "::mlir::Location":$loc, "::mlir::ValueRange":$scalars)>

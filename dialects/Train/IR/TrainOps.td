@@ -18,6 +18,10 @@ def Train_Scalar : Type<0DTensorOf<[F32]>.predicate, "scalar f32 tensor", "::mli
                    BuildableType<"::mlir::RankedTensorType::get({}, $_builder.getF32Type())">;
 def Train_F32 : StaticShapeTensorOf<[F32]>;
 def Train_Ids : StaticShapeTensorOf<[I64]>;
+/// Integers are exact modulo 2^bits: they are never rounded, nor taken through floats.
+def Train_Number : StaticShapeTensorOf<[F32, BF16, F16, I64, I32]>;
+def Train_Bool : StaticShapeTensorOf<[I1]>;
+def Train_Condition : StaticShapeTensorOf<[F32, BF16, F16, I1]>;
 def Train_Any : StaticShapeTensorOf<[F32, BF16, F16, I64, I32, I1]>;
 
 class Train_Op<string mnemonic, list<Trait> traits = []> : Op<Train_Dialect, mnemonic, traits>;
@@ -39,8 +43,8 @@ def ScalarExpansion : DeclareOpInterfaceMethods<ScalarExpansionOpInterface>;
 def Train_VariableOp : Train_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "A value that lives from step to step";
   let description = [{
-    `init` is a distribution, a constant or a range of a file; dense data never
-    stands in the IR. `of` names the parameter that a gradient, a moment or a compute weight belongs to.
+    `init` is a distribution, a constant or a range of a file; or f32 values, where a model has none of these: few,
+    since they stand in the IR. `of` names the parameter that a gradient, a moment or a compute weight belongs to.
 
     Example:
     ```mlir
@@ -100,14 +104,16 @@ def Train_HyperOp : Train_PureOp<"hyper", [], []> {
 // Element-wise operations
 //===----------------------------------------------------------------------===//
 
-class Train_BinaryOp<string mnemonic, string text, list<Trait> traits = []>
-    : Train_PureOp<mnemonic, !listconcat([ScalarExpansion, Differentiable], traits)> {
+class Train_BinaryOp<string mnemonic, string text, list<Trait> traits = [], TypeConstraint type = Train_Float,
+                     string more = "", list<Trait> interfaces = [ScalarExpansion, Differentiable]>
+    : Train_PureOp<mnemonic, !listconcat(interfaces, traits)> {
   let summary = text;
-  let description = "Operands broadcast as NumPy's do; the result has the broadcast shape.\n\n"
-                    "Example: `%y = train." # mnemonic #
-                    " %a, %b : tensor<4x8xf32>, tensor<8xf32> -> tensor<4x8xf32>`";
-  let arguments = (ins Train_Float:$lhs, Train_Float:$rhs);
-  let results = (outs Train_Float:$output);
+  let description = "Operands broadcast as NumPy's do; the result has the broadcast shape." # more #
+                    "\n\nExample: `%y = train." # mnemonic # " %a, %b : " #
+                    !if(!eq(type, Train_Bool), "tensor<4x8xi1>, tensor<8xi1> -> tensor<4x8xi1>`",
+                        "tensor<4x8xf32>, tensor<8xf32> -> tensor<4x8xf32>`");
+  let arguments = (ins type:$lhs, type:$rhs);
+  let results = (outs type:$output);
   let builders = [OpBuilder<(ins "::mlir::Value":$lhs, "::mlir::Value":$rhs)>];
   let extraClassDefinition = [{
     void $cppClass::build(::mlir::OpBuilder &builder, ::mlir::OperationState &state,
@@ -115,37 +121,96 @@ class Train_BinaryOp<string mnemonic, string text, list<Trait> traits = []>
       build(builder, state, ::fp8c::train::getBroadcastType(lhs.getType(), rhs.getType()), lhs, rhs);
     }
     ::llvm::LogicalResult $cppClass::verify() {
-      return ::fp8c::train::verifyBroadcast(*this);
+      return ::fp8c::train::verifyElementwise(*this);
     }
   }];
   let hasVerifier = 1;
   let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($lhs) `,` type($rhs) `->` type($output)";
 }
 
-def Train_AddOp : Train_BinaryOp<"add", "Sum", [Commutative]>;
-def Train_SubOp : Train_BinaryOp<"sub", "Difference">;
-def Train_MulOp : Train_BinaryOp<"mul", "Product", [Commutative]>;
-def Train_DivOp : Train_BinaryOp<"div", "Quotient">;
+/// Of floats, of different types if need be, or of integers of one type.
+class Train_ArithmeticOp<string mnemonic, string text, list<Trait> traits = [], string more = "">
+    : Train_BinaryOp<mnemonic, text, traits, Train_Number,
+                     " Integers, all of one type, are exact modulo 2^bits." # more>;
+
+def Train_AddOp : Train_ArithmeticOp<"add", "Sum", [Commutative]>;
+def Train_SubOp : Train_ArithmeticOp<"sub", "Difference">;
+def Train_MulOp : Train_ArithmeticOp<"mul", "Product", [Commutative]>;
+def Train_DivOp : Train_ArithmeticOp<"div", "Quotient", [],
+    " Their quotient is rounded towards zero, as ONNX has it; divided by zero it is 0.">;
+def Train_MinimumOp : Train_ArithmeticOp<"minimum", "The smaller of two numbers", [Commutative],
+    " NaN if either is NaN. VJP: where both are equal, half of the gradient to each, as PyTorch has it.">;
+def Train_MaximumOp : Train_ArithmeticOp<"maximum", "The larger of two numbers", [Commutative],
+    " NaN and VJP are as in `train.minimum`.">;
 def Train_PowOp : Train_BinaryOp<"pow", "Power: lhs to the rhs, for non-negative lhs or integral rhs">;
 
-class Train_UnaryOp<string mnemonic, string text> : Train_PureOp<mnemonic, [ScalarExpansion, Differentiable]> {
+class Train_LogicalOp<string mnemonic, string text>
+    : Train_BinaryOp<mnemonic, text, [Commutative], Train_Bool, "", [ScalarExpansion]>;
+
+def Train_AndOp : Train_LogicalOp<"and", "Whether both are true"> { let hasFolder = 1; }
+def Train_OrOp : Train_LogicalOp<"or", "Whether one of both is true, or both"> { let hasFolder = 1; }
+def Train_XorOp : Train_LogicalOp<"xor", "Whether one of both is true, and not both">;
+
+def Train_NotOp : Train_PureOp<"not", [ScalarExpansion, SameOperandsAndResultType]> {
+  let summary = "Whether it is false";
+  let description = "Example: `%y = train.not %x : tensor<4x8xi1>`";
+  let arguments = (ins Train_Bool:$input);
+  let results = (outs Train_Bool:$output);
+  let assemblyFormat = "$input attr-dict `:` type($input)";
+  let hasFolder = 1;
+}
+
+def Train_CompareOp : Train_PureOp<"compare", [ScalarExpansion]> {
+  let summary = "Compare two elements: eq, ne, lt, le, gt or ge";
+  let description = [{
+    Operands are floats, or of one type of integers, or booleans (false < true); they broadcast as NumPy's do. Floats compare as IEEE 754 has it:
+    with NaN only `ne` is true, so that `ne` of a value and itself tells where it is NaN. No gradient flows through it.
+
+    Example: `%y = train.compare lt %a, %b : tensor<4x8xi64>, tensor<8xi64> -> tensor<4x8xi1>`
+  }];
+  let arguments = (ins Train_PredicateAttr:$predicate, Train_Any:$lhs, Train_Any:$rhs);
+  let results = (outs Train_Bool:$output);
+  let builders = [OpBuilder<(ins "::fp8c::train::Predicate":$predicate, "::mlir::Value":$lhs, "::mlir::Value":$rhs)>];
+  let assemblyFormat = "$predicate $lhs `,` $rhs attr-dict `:` type($lhs) `,` type($rhs) `->` type($output)";
+  let hasVerifier = 1;
+}
+
+def Train_ConvertOp : Train_PureOp<"convert", [ScalarExpansion, SameOperandsAndResultShape], [OwnPrecision]> {
+  let summary = "Turn numbers or booleans into others of another kind";
+  let description = [{
+    From floats, i64, i32 or i1 to another of these; between floats there is `train.cast`. A float becomes the integer next to it towards zero; what lies beyond the
+    integers becomes the last of them, NaN 0. i64 becomes i32 modulo 2^32. What is not 0 is true, NaN too. An integer becomes the float next to it, in f32 whatever the recipe
+    says: bf16 would not tell apart positions above 256. No gradient flows through it.
+
+    Example: `%y = train.convert %x : tensor<4x8xi1> -> tensor<4x8xf32>`
+  }];
+  let arguments = (ins Train_Any:$input);
+  let results = (outs Train_Any:$output);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($output)";
+  let hasVerifier = 1;
+  let hasFolder = 1;
+}
+
+class Train_UnaryOp<string mnemonic, string text, TypeConstraint type = Train_Float>
+    : Train_PureOp<mnemonic, [ScalarExpansion, Differentiable]> {
   let summary = text;
-  let description = "Example: `%y = train." # mnemonic # " %x : tensor<4x8xf32> -> tensor<4x8xf32>`";
-  let arguments = (ins Train_Float:$input);
-  let results = (outs Train_Float:$output);
+  let description = !if(!eq(type, Train_Number), "Integers are exact modulo 2^bits.\n\n", "") #
+                    "Example: `%y = train." # mnemonic # " %x : tensor<4x8xf32> -> tensor<4x8xf32>`";
+  let arguments = (ins type:$input);
+  let results = (outs type:$output);
   let builders = [OpBuilder<(ins "::mlir::Value":$input), [{
     build($_builder, $_state, input.getType(), input);
   }]>];
   let extraClassDefinition = [{
-    ::llvm::LogicalResult $cppClass::verify() { return ::fp8c::train::verifyBroadcast(*this); }
+    ::llvm::LogicalResult $cppClass::verify() { return ::fp8c::train::verifyElementwise(*this); }
   }];
   let hasVerifier = 1;
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($output)";
 }
 
 def Train_CastOp : Train_UnaryOp<"cast", "Round to another float type"> { let hasFolder = 1; }
-def Train_NegOp : Train_UnaryOp<"neg", "Negation">;
-def Train_AbsOp : Train_UnaryOp<"abs", "Magnitude">;
+def Train_NegOp : Train_UnaryOp<"neg", "Negation", Train_Number>;
+def Train_AbsOp : Train_UnaryOp<"abs", "Magnitude", Train_Number>;
 def Train_ExpOp : Train_UnaryOp<"exp", "e to the x">;
 def Train_LogOp : Train_UnaryOp<"log", "Natural logarithm">;
 def Train_SqrtOp : Train_UnaryOp<"sqrt", "Square root">;
@@ -154,19 +219,29 @@ def Train_ReciprocalOp : Train_UnaryOp<"reciprocal", "1 / x">;
 def Train_TanhOp : Train_UnaryOp<"tanh", "Hyperbolic tangent">;
 def Train_SigmoidOp : Train_UnaryOp<"sigmoid", "1 / (1 + exp(-x))">;
 def Train_ErfOp : Train_UnaryOp<"erf", "Error function">;
+def Train_SinOp : Train_UnaryOp<"sin", "Sine">;
+def Train_CosOp : Train_UnaryOp<"cos", "Cosine">;
+def Train_FloorOp : Train_UnaryOp<"floor", "The integer next to x from below. Its gradient is 0">;
+def Train_CeilOp : Train_UnaryOp<"ceil", "The integer next to x from above. Its gradient is 0">;
+def Train_RoundOp : Train_UnaryOp<"round", "The integer next to x, of two the even one. Its gradient is 0">;
+def Train_SignOp : Train_UnaryOp<"sign", "-1, 0 or 1; 0 for NaN. Its gradient is 0", Train_Number>;
 def Train_ReluOp : Train_UnaryOp<"relu", "max(x, 0)">;
 def Train_StepOp : Train_UnaryOp<"step", "1 where x > 0, else 0: the derivative of relu">;
 
 def Train_SelectOp : Train_PureOp<"select", [ScalarExpansion, Differentiable]> {
-  let summary = "Of two values the first where a condition is positive, else the second";
-  let description = "Example: `%y = train.select %c, %a, %b : tensor<f32>, tensor<4xf32>, tensor<4xf32> -> tensor<4xf32>`";
-  let arguments = (ins Train_Float:$condition, Train_Float:$positive, Train_Float:$otherwise);
-  let results = (outs Train_Float:$output);
-  let assemblyFormat = "operands attr-dict `:` type(operands) `->` type($output)";
-  let extraClassDefinition = [{
-    ::llvm::LogicalResult $cppClass::verify() { return ::fp8c::train::verifyBroadcast(*this); }
+  let summary = "Of two values the first where a condition is true or positive, else the second";
+  let description = [{
+    The condition is i1 or a float, NaN being no positive one. The values are floats, or of one other type, which is the result's; all broadcast as NumPy's do.
+    What is not chosen has no gradient, whatever it is: NaN and infinities do not come through.
+
+    Example: `%y = train.select %c, %a, %b : tensor<4x1xi1>, tensor<4x8xf32>, tensor<f32> -> tensor<4x8xf32>`
   }];
+  let arguments = (ins Train_Condition:$condition, Train_Any:$positive, Train_Any:$otherwise);
+  let results = (outs Train_Any:$output);
+  let builders = [OpBuilder<(ins "::mlir::Value":$condition, "::mlir::Value":$positive, "::mlir::Value":$otherwise)>];
+  let assemblyFormat = "operands attr-dict `:` type(operands) `->` type($output)";
   let hasVerifier = 1;
+  let hasFolder = 1;
 }
 
 def Train_GeluOp : Train_PureOp<"gelu", [ScalarExpansion, Differentiable, SameOperandsAndResultShape]> {
@@ -197,26 +272,26 @@ def Train_GeluVJPOp : Train_PureOp<"gelu_vjp", [ScalarExpansion, SameOperandsAnd
 def Train_ReduceSumOp : Train_PureOp<"reduce_sum", [Differentiable]> {
   let summary = "Sum over dimensions";
   let description = [{
-    `axes` ascending. The result drops them, or with `keepdims` keeps them with size 1.
+    `axes` ascending. The result drops them, or with `keepdims` keeps them with size 1. Sums of integers are exact modulo 2^bits.
 
     Example: `%s = train.reduce_sum %x axes [0, 1] : tensor<16x128x512xf32> -> tensor<512xf32>`
   }];
-  let arguments = (ins Train_Float:$input, DenseI64ArrayAttr:$axes, UnitAttr:$keepdims);
-  let results = (outs Train_Float:$output);
+  let arguments = (ins Train_Number:$input, DenseI64ArrayAttr:$axes, UnitAttr:$keepdims);
+  let results = (outs Train_Number:$output);
   let builders = [OpBuilder<(ins "::mlir::Value":$input, "::llvm::ArrayRef<int64_t>":$axes, CArg<"bool", "false">:$keepdims)>];
   let assemblyFormat = "$input `axes` $axes attr-dict `:` type($input) `->` type($output)";
   let hasVerifier = 1;
 }
 
-def Train_ReduceMaxOp : Train_PureOp<"reduce_max"> {
+def Train_ReduceMaxOp : Train_PureOp<"reduce_max", [Differentiable]> {
   let summary = "Maximum over dimensions";
   let description = [{
-    As `train.reduce_sum`. It has no VJP: ops decompose to it whose own VJP does without.
+    As `train.reduce_sum`. VJP: elements that are the maximum share the gradient evenly, as those of `torch.amax`.
 
     Example: `%m = train.reduce_max %x axes [1] {keepdims} : tensor<4x8xf32> -> tensor<4x1xf32>`
   }];
-  let arguments = (ins Train_Float:$input, DenseI64ArrayAttr:$axes, UnitAttr:$keepdims);
-  let results = (outs Train_Float:$output);
+  let arguments = (ins Train_Number:$input, DenseI64ArrayAttr:$axes, UnitAttr:$keepdims);
+  let results = (outs Train_Number:$output);
   let builders = [OpBuilder<(ins "::mlir::Value":$input, "::llvm::ArrayRef<int64_t>":$axes, CArg<"bool", "false">:$keepdims)>];
   let assemblyFormat = "$input `axes` $axes attr-dict `:` type($input) `->` type($output)";
   let hasVerifier = 1;
@@ -461,8 +536,8 @@ def Train_TransposeOp : Train_ShapeOp<"transpose"> {
 def Train_BroadcastToOp : Train_ShapeOp<"broadcast_to"> {
   let summary = "Repeat along dimensions of size 1 and new leading dimensions (ONNX Expand)";
   let description = "Example: `%y = train.broadcast_to %x : tensor<4x1xf32> -> tensor<2x4x8xf32>`";
-  let arguments = (ins Train_Float:$input);
-  let results = (outs Train_Float:$output);
+  let arguments = (ins Train_Any:$input);
+  let results = (outs Train_Any:$output);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($output)";
   let hasVerifier = 1;
   let hasFolder = 1;
@@ -488,8 +563,8 @@ def Train_PlaceOp : Train_ShapeOp<"place"> {
 
     Example: `%y = train.place %x at [0, 4] by [1, 2] : tensor<4x2xf32> -> tensor<4x8xf32>`
   }];
-  let arguments = (ins Train_Float:$input, DenseI64ArrayAttr:$offsets, DenseI64ArrayAttr:$strides);
-  let results = (outs Train_Float:$output);
+  let arguments = (ins Train_Any:$input, DenseI64ArrayAttr:$offsets, DenseI64ArrayAttr:$strides);
+  let results = (outs Train_Any:$output);
   let assemblyFormat = "$input `at` $offsets `by` $strides attr-dict `:` type($input) `->` type($output)";
   let hasVerifier = 1;
 }
@@ -497,8 +572,8 @@ def Train_PlaceOp : Train_ShapeOp<"place"> {
 def Train_SplitOp : Train_ShapeOp<"split"> {
   let summary = "Cut a tensor along a dimension into consecutive parts";
   let description = "Example: `%a, %b = train.split %x axis 1 : tensor<4x8xf32> -> tensor<4x2xf32>, tensor<4x6xf32>`";
-  let arguments = (ins Train_Float:$input, I64Attr:$axis);
-  let results = (outs Variadic<Train_Float>:$parts);
+  let arguments = (ins Train_Any:$input, I64Attr:$axis);
+  let results = (outs Variadic<Train_Any>:$parts);
   let assemblyFormat = "$input `axis` $axis attr-dict `:` type($input) `->` type($parts)";
   let hasVerifier = 1;
 }
@@ -506,8 +581,8 @@ def Train_SplitOp : Train_ShapeOp<"split"> {
 def Train_ConcatOp : Train_ShapeOp<"concat"> {
   let summary = "Join tensors along a dimension";
   let description = "Example: `%x = train.concat %a, %b axis 1 : tensor<4x2xf32>, tensor<4x6xf32> -> tensor<4x8xf32>`";
-  let arguments = (ins Variadic<Train_Float>:$parts, I64Attr:$axis);
-  let results = (outs Train_Float:$output);
+  let arguments = (ins Variadic<Train_Any>:$parts, I64Attr:$axis);
+  let results = (outs Train_Any:$output);
   let assemblyFormat = "$parts `axis` $axis attr-dict `:` type($parts) `->` type($output)";
   let hasVerifier = 1;
 }
@@ -611,6 +686,34 @@ def Train_EmbeddingVJPOp : Train_PureOp<"embedding_vjp", [], [OwnPrecision]> {
   let description = "In f32: a frequent id has many terms.\n\nExample: `%dtable = train.embedding_vjp %dy, %ids : tensor<2x4x8xf32>, tensor<2x4xi64> -> tensor<50x8xf32>`";
   let arguments = (ins Train_Float:$cotangent, Train_Ids:$ids);
   let results = (outs Train_Float:$dtable);
+  let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
+  let hasVerifier = 1;
+}
+
+def Train_GatherElementsOp : Train_PureOp<"gather_elements", [Differentiable], [OwnPrecision]> {
+  let summary = "Of every row the elements with given numbers (ONNX GatherElements on the last axis)";
+  let description = [{
+    data [..., N], indices [..., M]: `output[..., j] = data[..., indices[..., j]]`, of indices' shape. Indices below zero count from the end. One that names no element,
+    beyond -N to N - 1, gives NaN, which no gradient flows from. VJP: `train.gather_elements_vjp`.
+
+    Example: `%y = train.gather_elements %x, %i : tensor<4x8xf32>, tensor<4x1xi64> -> tensor<4x1xf32>`
+  }];
+  let arguments = (ins Train_Float:$data, Train_Ids:$indices);
+  let results = (outs Train_Float:$output);
+  let builders = [OpBuilder<(ins "::mlir::Value":$data, "::mlir::Value":$indices)>];
+  let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
+  let hasVerifier = 1;
+}
+
+def Train_GatherElementsVJPOp : Train_PureOp<"gather_elements_vjp", [], [OwnPrecision]> {
+  let summary = "Cotangent of gather_elements' data: sums of elements with equal indices, in order, in f32";
+  let description = [{
+    `ddata[..., i]` is the sum of `cotangent[..., j]` over j with `indices[..., j] = i`.
+
+    Example: `%dx = train.gather_elements_vjp %dy, %i : tensor<4x1xf32>, tensor<4x1xi64> -> tensor<4x8xf32>`
+  }];
+  let arguments = (ins Train_Float:$cotangent, Train_Ids:$indices);
+  let results = (outs Train_Float:$ddata);
   let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
   let hasVerifier = 1;
 }

@@ -18,6 +18,7 @@ INHERITED(SliceOp)
 INHERITED(PlaceOp)
 INHERITED(SplitOp)
 INHERITED(ConcatOp)
+INHERITED(GatherElementsOp)
 
 // A main result, then statistics that backward needs exactly.
 #define FIRST_CHOSEN(Op)                                                       \
@@ -28,12 +29,14 @@ FIRST_CHOSEN(LayerNormOp)
 FIRST_CHOSEN(RMSNormOp)
 FIRST_CHOSEN(AttentionOp)
 
-// Losses, norms and long sums.
+// Losses, norms, long sums, and numbers that count something.
 #define FIXED(Op)                                                              \
   ResultPrecision Op::getResultPrecision(unsigned) {                           \
     return ResultPrecision::Fixed;                                             \
   }
 FIXED(CrossEntropyOp)
 FIXED(EmbeddingVJPOp)
+FIXED(GatherElementsVJPOp)
+FIXED(ConvertOp)
 FIXED(SumSquaresOp)
 FIXED(ClipCoefficientOp)

@@ -32,6 +32,85 @@ OpFoldResult CastOp::fold(FoldAdaptor) {
                                            : OpFoldResult();
 }
 
+void CompareOp::build(OpBuilder &builder, OperationState &state,
+                      Predicate predicate, Value lhs, Value rhs) {
+  Type type = getBroadcastType(lhs.getType(), rhs.getType());
+  build(builder, state, withElementType(type, builder.getI1Type()), predicate,
+        lhs, rhs);
+}
+LogicalResult CompareOp::verify() {
+  if (failed(verifyOneKind(*this, getOperands())))
+    return failure();
+  return verifyBroadcast(*this);
+}
+
+LogicalResult ConvertOp::verify() {
+  if (isFloat(getInput()) && isFloat(getOutput()))
+    return emitOpError("turns floats into floats, which is for train.cast");
+  return success();
+}
+OpFoldResult ConvertOp::fold(FoldAdaptor) {
+  return getInput().getType() == getType() ? OpFoldResult(getInput())
+                                           : OpFoldResult();
+}
+
+void SelectOp::build(OpBuilder &builder, OperationState &state, Value condition,
+                     Value positive, Value otherwise) {
+  Type values = getBroadcastType(positive.getType(), otherwise.getType());
+  build(builder, state,
+        withElementType(getBroadcastType(values, condition.getType()),
+                        getElementTypeOrSelf(values)),
+        condition, positive, otherwise);
+}
+LogicalResult SelectOp::verify() {
+  if (failed(
+          verifyOneKind(*this, {getPositive(), getOtherwise(), getOutput()})))
+    return failure();
+  return verifyBroadcast(*this);
+}
+
+/// What a folded operand is everywhere, if it is one truth value.
+static std::optional<bool> getTruth(Attribute operand) {
+  auto splat = dyn_cast_or_null<SplatElementsAttr>(operand);
+  if (!splat || !splat.getElementType().isInteger(1))
+    return std::nullopt;
+  return splat.getSplatValue<bool>();
+}
+
+OpFoldResult SelectOp::fold(FoldAdaptor adaptor) {
+  std::optional<bool> truth = getTruth(adaptor.getCondition());
+  if (!truth)
+    return {};
+  Value chosen = *truth ? getPositive() : getOtherwise();
+  return chosen.getType() == getType() ? OpFoldResult(chosen) : OpFoldResult();
+}
+
+/// With a constant that is `neutral` everywhere the other operand, with its
+/// opposite that constant.
+template <typename Op>
+static OpFoldResult foldLogical(Op op, Attribute lhs, Attribute rhs,
+                                bool neutral) {
+  for (auto [constant, value, other] :
+       {std::tuple(lhs, op.getLhs(), op.getRhs()),
+        {rhs, op.getRhs(), op.getLhs()}})
+    if (std::optional<bool> truth = getTruth(constant)) {
+      Value result = *truth == neutral ? other : value;
+      if (result.getType() == op.getType())
+        return result;
+    }
+  return {};
+}
+OpFoldResult AndOp::fold(FoldAdaptor adaptor) {
+  return foldLogical(*this, adaptor.getLhs(), adaptor.getRhs(), true);
+}
+OpFoldResult OrOp::fold(FoldAdaptor adaptor) {
+  return foldLogical(*this, adaptor.getLhs(), adaptor.getRhs(), false);
+}
+OpFoldResult NotOp::fold(FoldAdaptor) {
+  auto source = getInput().getDefiningOp<NotOp>();
+  return source ? OpFoldResult(source.getInput()) : OpFoldResult();
+}
+
 //===----------------------------------------------------------------------===//
 // Reductions and normalisations
 //===----------------------------------------------------------------------===//
@@ -66,6 +145,8 @@ template <typename Op> static LogicalResult verifyReduce(Op op) {
              << op.getInput().getType();
     last = axis;
   }
+  if (failed(verifyOneKind(op, {op.getInput(), op.getOutput()})))
+    return failure();
   return expectShape(
       op, op.getOutput(), "result",
       reducedShape(shapeOf(op.getInput()), op.getAxes(), op.getKeepdims()));
@@ -276,6 +357,8 @@ OpFoldResult TransposeOp::fold(FoldAdaptor) {
 }
 
 LogicalResult BroadcastToOp::verify() {
+  if (failed(verifyElementTypes(*this)))
+    return failure();
   Type type = getBroadcastType(getInput().getType(), getType());
   if (!type || cast<ShapedType>(type).getShape() != shapeOf(getOutput()))
     return emitOpError() << getInput().getType() << " does not broadcast to "
@@ -309,18 +392,23 @@ LogicalResult SliceOp::verify() {
                    getOffsets(), getStrides());
 }
 LogicalResult PlaceOp::verify() {
+  if (failed(verifyElementTypes(*this)))
+    return failure();
   return verifyBox(*this, shapeOf(getOutput()), shapeOf(getInput()),
                    getOffsets(), getStrides());
 }
 
 /// Split and concat relate a whole and its consecutive parts.
-static LogicalResult verifyParts(Operation *op, Shape whole, ValueRange parts,
+static LogicalResult verifyParts(Operation *op, Value of, ValueRange parts,
                                  int64_t axis) {
+  Shape whole = shapeOf(of);
   if (axis < 0 || axis >= static_cast<int64_t>(whole.size()))
     return op->emitOpError("axis ")
            << axis << " is no dimension of a tensor of rank " << whole.size();
   int64_t sum = 0;
   for (Value part : parts) {
+    if (failed(verifyOneKind(op, {of, part})))
+      return failure();
     SmallVector<int64_t> shape(shapeOf(part));
     if (shape.size() != whole.size())
       return op->emitOpError("parts must have the rank of the whole");
@@ -336,10 +424,10 @@ static LogicalResult verifyParts(Operation *op, Shape whole, ValueRange parts,
   return success();
 }
 LogicalResult SplitOp::verify() {
-  return verifyParts(*this, shapeOf(getInput()), getParts(), getAxis());
+  return verifyParts(*this, getInput(), getParts(), getAxis());
 }
 LogicalResult ConcatOp::verify() {
-  return verifyParts(*this, shapeOf(getOutput()), getParts(), getAxis());
+  return verifyParts(*this, getOutput(), getParts(), getAxis());
 }
 
 //===----------------------------------------------------------------------===//
@@ -412,6 +500,30 @@ LogicalResult EmbeddingOp::verify() {
 LogicalResult EmbeddingVJPOp::verify() {
   return verifyEmbedding(*this, getDtable(), getIds(), getCotangent(),
                          "cotangent");
+}
+
+void GatherElementsOp::build(OpBuilder &builder, OperationState &state,
+                             Value data, Value indices) {
+  build(builder, state,
+        withElementType(indices.getType(), getElementTypeOrSelf(data)), data,
+        indices);
+}
+static LogicalResult verifyGather(Operation *op, Value data, Value indices,
+                                  Value elements, StringRef what) {
+  Shape rows = shapeOf(data), chosen = shapeOf(indices);
+  if (rows.empty() || rows.size() != chosen.size() ||
+      rows.drop_back() != chosen.drop_back())
+    return op->emitOpError("expects data [..., N] and indices [..., M] of "
+                           "equal leading dimensions, but got ")
+           << data.getType() << " and " << indices.getType();
+  return expectShape(op, elements, what, chosen);
+}
+LogicalResult GatherElementsOp::verify() {
+  return verifyGather(*this, getData(), getIndices(), getOutput(), "result");
+}
+LogicalResult GatherElementsVJPOp::verify() {
+  return verifyGather(*this, getDdata(), getIndices(), getCotangent(),
+                      "cotangent");
 }
 
 void CrossEntropyOp::build(OpBuilder &builder, OperationState &state,

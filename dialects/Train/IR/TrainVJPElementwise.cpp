@@ -58,17 +58,12 @@ struct Context {
     return {dx, db};                                                           \
   }
 
-static TensorExpr sign(TensorExpr x) {
-  TensorExpr positive = x.step(), negative = (-x).step();
-  return positive - negative;
-}
-
 // 2/sqrt(pi), the derivative of erf at 0.
 static constexpr float kErfSlope = 1.1283791670955126f;
 
 UNARY_VJP(CastOp, dy)
 UNARY_VJP(NegOp, -dy)
-UNARY_VJP(AbsOp, (dy * sign(x)))
+UNARY_VJP(AbsOp, (dy * x.sign()))
 UNARY_VJP(ExpOp, (dy * y))
 UNARY_VJP(LogOp, (dy / x))
 UNARY_VJP(SqrtOp, (dy * 0.5f / y))
@@ -77,6 +72,8 @@ UNARY_VJP(ReciprocalOp, (-(dy * (y * y))))
 UNARY_VJP(TanhOp, (dy * (1.0f - y * y)))
 UNARY_VJP(SigmoidOp, (dy * (y * (1.0f - y))))
 UNARY_VJP(ErfOp, (dy * ((-(x * x)).exp() * kErfSlope)))
+UNARY_VJP(SinOp, (dy * x.cos()))
+UNARY_VJP(CosOp, (-(dy * x.sin())))
 UNARY_VJP(ReluOp, (dy * y.step()))
 
 BINARY_VJP(AddOp, dy, dy)
@@ -84,10 +81,27 @@ BINARY_VJP(SubOp, dy, -dy)
 BINARY_VJP(MulOp, (dy * b), (dy * x))
 BINARY_VJP(DivOp, (dy / b), (-(dy * y / b)))
 
-/// The derivative of a step is zero wherever it exists.
-SmallVector<Value> StepOp::buildVJP(OpBuilder &, ValueRange, ArrayRef<bool>) {
-  return {Value()};
+/// All of it where an operand alone is the result, half where both are.
+static TensorExpr ofExtreme(TensorExpr x, Predicate isNot, TensorExpr other,
+                            TensorExpr dy) {
+  TensorExpr shared = x.compare(Predicate::eq, other).select(dy * 0.5f, dy);
+  return x.compare(isNot, other).select(dy.constant(0), shared);
 }
+BINARY_VJP(MinimumOp, ofExtreme(x, Predicate::gt, b, dy),
+           ofExtreme(b, Predicate::gt, x, dy))
+BINARY_VJP(MaximumOp, ofExtreme(x, Predicate::lt, b, dy),
+           ofExtreme(b, Predicate::lt, x, dy))
+
+// The derivative of a step is zero wherever it exists.
+#define NO_VJP(Op)                                                             \
+  SmallVector<Value> Op::buildVJP(OpBuilder &, ValueRange, ArrayRef<bool>) {   \
+    return {Value()};                                                          \
+  }
+NO_VJP(StepOp)
+NO_VJP(SignOp)
+NO_VJP(FloorOp)
+NO_VJP(CeilOp)
+NO_VJP(RoundOp)
 
 /// n * x^(n-1) for a constant n, without pow where a product will do.
 static TensorExpr powDerivative(TensorExpr x, float n) {

@@ -172,6 +172,16 @@ SmallVector<Value> EmbeddingOp::buildVJP(OpBuilder &builder,
   return {markIfParameter(dtable, getTable()), Value()};
 }
 
+SmallVector<Value> GatherElementsOp::buildVJP(OpBuilder &builder,
+                                              ValueRange cotangents,
+                                              ArrayRef<bool> needed) {
+  if (!needed[0])
+    return {Value(), Value()};
+  Value ddata = GatherElementsVJPOp::create(
+      builder, getLoc(), getData().getType(), cotangents[0], getIndices());
+  return {markIfParameter(ddata, getData()), Value()};
+}
+
 SmallVector<Value> CrossEntropyOp::buildVJP(OpBuilder &builder,
                                             ValueRange cotangents,
                                             ArrayRef<bool> needed) {

@@ -1,5 +1,6 @@
 //===- TrainVJPShape.cpp - VJPs of reductions and changes of shape --------===//
 
+#include "Train/IR/TensorExpr.h"
 #include "Train/IR/TrainVJP.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
@@ -32,6 +33,27 @@ SmallVector<Value> ReduceSumOp::buildVJP(OpBuilder &builder,
     dy = ReshapeOp::create(builder, getLoc(),
                            RankedTensorType::get(kept, element), dy);
   return {BroadcastToOp::create(builder, getLoc(), type, dy)};
+}
+
+SmallVector<Value> ReduceMaxOp::buildVJP(OpBuilder &builder,
+                                         ValueRange cotangents,
+                                         ArrayRef<bool> needed) {
+  if (!needed[0])
+    return {Value()};
+  auto expr = [&](Value value) { return TensorExpr(builder, getLoc(), value); };
+  SmallVector<int64_t> kept(fp8::getShape(getInput().getType()));
+  for (int64_t axis : getAxes())
+    kept[axis] = 1;
+  TensorExpr x = expr(getInput()), y = expr(getOutput()).reshape(kept),
+             dy = expr(cotangents[0]).reshape(kept);
+  Value chosen = ConvertOp::create(
+      builder, getLoc(),
+      withElementType(getInput().getType(), builder.getF32Type()),
+      x.compare(Predicate::eq, y));
+  TensorExpr count = expr(ReduceSumOp::create(builder, getLoc(), chosen,
+                                              getAxes(), /*keepdims=*/true));
+  TensorExpr share = dy / count;
+  return {reduceToOperand(builder, share * expr(chosen), getInput())};
 }
 
 SmallVector<Value> BroadcastToOp::buildVJP(OpBuilder &builder,

@@ -3,8 +3,13 @@
 #include "Import/ONNX/ImportONNX.h"
 
 #include "Import/ONNX/FunctionImporter.h"
+#include "Import/ONNX/FunctionRoles.h"
 #include "Import/ONNX/GraphOrder.h"
+#include "Import/ONNX/InlineFunctions.h"
 #include "Import/ONNX/Names.h"
+#include "Import/ONNX/NodeImporter.h"
+#include "Import/ONNX/Operators.h"
+#include "Import/ONNX/Parameters/RestoreBiases.h"
 #include "Train/IR/Train.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Verifier.h"
@@ -12,9 +17,6 @@
 using namespace mlir;
 
 namespace fp8c {
-
-/// The opsets whose operators the handlers were written from.
-constexpr int64_t oldestOpset = 13, newestOpset = 28;
 
 static void checkModel(const onnx::ModelProto &model, ImportErrors &errors) {
   int64_t opset = opsetOf(model, "");
@@ -44,51 +46,84 @@ static bool isLanguageModel(func::FuncOp func) {
   });
 }
 
+/// The model with what exporters have left out.
+static onnx::ModelProto prepare(onnx::ModelProto model) {
+  restoreBiases(*model.mutable_graph());
+  return model;
+}
+
 namespace {
 class ModelImporter {
 public:
   ModelImporter(const ONNXFile &file, const ImportONNXOptions &options,
                 MLIRContext &context)
-      : file(file), options(options), context(context),
+      : options(options), context(context), model(prepare(file.model())),
         module(ModuleOp::create(UnknownLoc::get(&context))),
-        initializers(file, *module, errors) {}
+        initializers(file, *model.mutable_graph(), options, *module, errors),
+        roles(findInputRoles(model.graph(), GraphUses(model.graph()), options,
+                             errors)) {}
 
   OwningOpRef<ModuleOp> run();
+
+  void initializersReport(ImportReport &report) const {
+    initializers.report(report);
+  }
 
   ImportErrors errors;
 
 private:
-  const onnx::GraphProto &graph() const { return file.model().graph(); }
+  const onnx::GraphProto &graph() const { return model.graph(); }
+  void dropPresents();
   void addInfer();
 
-  const ONNXFile &file;
   const ImportONNXOptions &options;
   MLIRContext &context;
+  onnx::ModelProto model; ///< The file's, which is rewritten here.
   OwningOpRef<ModuleOp> module;
   Initializers initializers;
+  llvm::StringMap<InputRole> roles;
   std::vector<const onnx::NodeProto *> nodes;
 };
 } // namespace
 
 OwningOpRef<ModuleOp> ModelImporter::run() {
   checkOptions(options, errors);
-  checkModel(file.model(), errors);
-  GraphInputs inputs(graph(), options, &context, errors);
+  checkModel(model, errors);
+  dropPresents();
+  GraphInputs inputs(graph(), roles, options, &context, errors);
   nodes = orderNodes(graph(), errors);
   if (!errors.empty())
     return {};
 
   module->getOperation()->setAttr("train.model",
                                   StringAttr::get(&context, graph().name()));
-  FunctionImporter importer(file.model(), initializers, &context, errors);
+  if (options.pad)
+    module->getOperation()->setAttr(
+        train::kPadAttr, Builder(&context).getI64IntegerAttr(*options.pad));
+  FunctionImporter importer(model, initializers, &context, errors);
   OwningOpRef<func::FuncOp> forward = importer.run("forward", inputs, nodes);
   if (!forward)
     return {};
+  markRoles(*forward, inputs, options);
   module->push_back(forward.release());
-  checkNames(*module, errors);
+  initializers.checkUndecided();
   if (inputs.isOpenTokens())
     addInfer();
+  resolveNames(*module, errors);
   return std::move(module);
+}
+
+/// Keys and values for the next token are of no use without a past.
+void ModelImporter::dropPresents() {
+  auto *outputs = model.mutable_graph()->mutable_output();
+  for (int i = outputs->size(); i-- > 0;) {
+    StringRef name = outputs->Get(i).name();
+    bool isPresent =
+        name.starts_with("present") || name.starts_with("past_key_values") ||
+        name.starts_with("key_cache") || name.starts_with("value_cache");
+    if (isPresent && outputs->size() > 1)
+      outputs->DeleteSubrange(i, 1);
+  }
 }
 
 /// Text is generated one sequence at a time.
@@ -98,14 +133,16 @@ void ModelImporter::addInfer() {
   ImportONNXOptions one = options;
   one.batch = 1;
   ImportErrors inferErrors;
-  GraphInputs inputs(graph(), one, &context, inferErrors);
-  FunctionImporter importer(file.model(), initializers, &context, inferErrors);
-  if (OwningOpRef<func::FuncOp> infer = importer.run("infer", inputs, nodes))
+  GraphInputs inputs(graph(), roles, one, &context, inferErrors);
+  FunctionImporter importer(model, initializers, &context, inferErrors);
+  if (OwningOpRef<func::FuncOp> infer = importer.run("infer", inputs, nodes)) {
+    markRoles(*infer, inputs, one);
     module->push_back(infer.release());
-  else
-    emitWarning(UnknownLoc::get(&context))
-        << "the model only works with a batch of " << options.batch
-        << ": it cannot generate text";
+    return;
+  }
+  emitWarning(UnknownLoc::get(&context))
+      << "the model only works with a batch of " << options.batch
+      << ": it cannot generate text";
 }
 
 OwningOpRef<ModuleOp> importONNX(StringRef path,
@@ -119,9 +156,16 @@ OwningOpRef<ModuleOp> importONNX(StringRef path,
     emitError(UnknownLoc::get(&context)) << error;
     return {};
   }
+  ImportErrors errors;
+  inlineFunctions(file->model(), errors);
+  errors.emit(&context, path);
+  if (!errors.empty())
+    return {};
   ModelImporter importer(*file, options, context);
   OwningOpRef<ModuleOp> module = importer.run();
   importer.errors.emit(&context, path);
+  if (options.report && module)
+    importer.initializersReport(*options.report);
   if (!module || !importer.errors.empty() || failed(verify(*module)))
     return {};
   return module;
