@@ -3,14 +3,23 @@
 #include "OperatorsCommand.h"
 
 #include "Import/ONNX/Operators.h"
-#include "llvm/Support/Format.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace fp8c;
 
+/// One line per operator: its forms are of one meaning.
 static int list() {
-  for (const Operator *op : allOperators())
-    llvm::outs() << llvm::format("%-24s %2d", op->name.data(), op->since)
-                 << (op->import ? "" : "  while importing") << "\n";
+  const Operator *last = nullptr;
+  for (const Operator *op : allOperators()) {
+    if (last && last->name == op->name && last->domain == op->domain)
+      continue;
+    last = op;
+    bool isOnnx = op->domain == onnxDomain;
+    std::string name = (isOnnx ? "" : op->domain.str() + ".") + op->name.str();
+    int64_t since = isOnnx ? std::max<int64_t>(op->since, oldestOpset) : op->since;
+    llvm::outs() << llvm::formatv("{0,-45} {1,2}{2}\n", name, since,
+                                  op->import ? "" : "  while importing");
+  }
   return 0;
 }
 

@@ -2,8 +2,7 @@
 
 #include "Import/ONNX/FunctionImporter.h"
 
-#include "Import/ONNX/GraphOrder.h"
-#include "Import/ONNX/Operators.h"
+#include "Import/ONNX/NodeImporter.h"
 #include "Import/ONNX/TensorData.h"
 #include "Train/IR/Train.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
@@ -11,19 +10,6 @@
 using namespace mlir;
 
 namespace fp8c {
-
-/// The domain of ONNX's own operators has two spellings.
-static bool isOnnxDomain(StringRef domain) {
-  return domain.empty() || domain == "ai.onnx";
-}
-
-int64_t opsetOf(const onnx::ModelProto &model, StringRef domain) {
-  for (const onnx::OperatorSetIdProto &opset : model.opset_import())
-    if (opset.domain() == domain ||
-        (isOnnxDomain(domain) && isOnnxDomain(opset.domain())))
-      return opset.version();
-  return 0;
-}
 
 FunctionImporter::FunctionImporter(const onnx::ModelProto &model,
                                    Initializers &initializers,
@@ -48,8 +34,10 @@ FunctionImporter::run(StringRef name, const GraphInputs &inputs,
   OwningOpRef<func::FuncOp> func = func::FuncOp::create(
       builder.getUnknownLoc(), name, builder.getFunctionType({}, {}));
   addArguments(*func, inputs);
-  for (const onnx::NodeProto *node : nodes)
-    importNode(*node);
+  NodeImporter(
+      model, initializers, values, namer, builder,
+      [&](StringRef symbol) { return inputs.sizeOf(symbol); }, errors)
+      .run(nodes);
   if (errors.empty())
     addReturn(*func, inputs);
   if (!errors.empty())
@@ -99,52 +87,6 @@ void FunctionImporter::addPaddingMask(const GraphInput &mask, Value tokens,
   values.set(mask.name, {mask.type, isSeen, nullptr});
 }
 
-void FunctionImporter::importNode(const onnx::NodeProto &proto) {
-  OpNamer::Scope scope(namer, builder.getStringAttr(displayName(proto)));
-  Node node(proto, opsetOf(model, proto.domain()), values, initializers,
-            builder, errors);
-  if (failed(importKnown(node)))
-    node.results.assign(proto.output_size(), Datum());
-  else
-    for (Datum &result : node.results)
-      result.isLeftOut = !result.type;
-  for (auto [name, result] : llvm::zip(proto.output(), node.results))
-    if (!name.empty())
-      values.set(name, result);
-}
-
-LogicalResult FunctionImporter::importKnown(Node &node) {
-  const onnx::NodeProto &proto = node.proto;
-  const Operator *op =
-      isOnnxDomain(proto.domain()) ? findOperator(proto.op_type()) : nullptr;
-  for (const onnx::FunctionProto &function : model.functions())
-    if (function.name() == proto.op_type() &&
-        function.domain() == proto.domain())
-      return node.unsupported("it is a function of the model: inline it first");
-  if (!op)
-    return node.unsupported("the operator is not supported");
-  if (node.opset < op->since)
-    return node.unsupported("the operator is known from opset " +
-                            Twine(op->since) + " on");
-  for (auto [i, input] : llvm::enumerate(node.inputs)) {
-    if (input && input->isLeftOut)
-      return node.unsupported("its input '" + proto.input(i) +
-                              "' is an output that is not supported");
-    // Whatever else made an input fail has been reported.
-    if (input && !input->type)
-      return failure();
-  }
-  bool folds = op->fold && node.isConstant();
-  if (failed(node.checkInputs(*op, folds)))
-    return failure();
-  NodeHandler handler = folds ? op->fold : op->import;
-  if (!handler)
-    return node.unsupported("its inputs are only known at run time");
-  if (failed(handler(node)) || failed(node.checkAttributes()))
-    return failure();
-  return node.checkResults();
-}
-
 /// Whether the output is what the file says it is.
 bool FunctionImporter::checkOutput(const onnx::ValueInfoProto &output,
                                    const Datum &datum,
@@ -184,7 +126,10 @@ void FunctionImporter::addReturn(func::FuncOp func, const GraphInputs &inputs) {
   SmallVector<DictionaryAttr> attributes;
   for (const onnx::ValueInfoProto &output : model.graph().output()) {
     const Datum *datum = values.lookup(output.name());
-    if (datum->isLeftOut)
+    if (datum->sequence)
+      errors.add("output '" + output.name() +
+                 "' is a sequence of tensors; outputs can be tensors");
+    else if (datum->isLeftOut)
       errors.add("output '" + output.name() +
                  "' is one of its node that is not supported");
     if (!datum->type || !checkOutput(output, *datum, inputs))

@@ -5,7 +5,10 @@
 #include "Import/ONNX/FunctionImporter.h"
 #include "Import/ONNX/FunctionRoles.h"
 #include "Import/ONNX/GraphOrder.h"
+#include "Import/ONNX/InlineFunctions.h"
 #include "Import/ONNX/Names.h"
+#include "Import/ONNX/NodeImporter.h"
+#include "Import/ONNX/Operators.h"
 #include "Import/ONNX/Parameters/RestoreBiases.h"
 #include "Train/IR/Train.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -14,9 +17,6 @@
 using namespace mlir;
 
 namespace fp8c {
-
-/// The opsets whose operators the handlers were written from.
-constexpr int64_t oldestOpset = 13, newestOpset = 28;
 
 static void checkModel(const onnx::ModelProto &model, ImportErrors &errors) {
   int64_t opset = opsetOf(model, "");
@@ -156,6 +156,11 @@ OwningOpRef<ModuleOp> importONNX(StringRef path,
     emitError(UnknownLoc::get(&context)) << error;
     return {};
   }
+  ImportErrors errors;
+  inlineFunctions(file->model(), errors);
+  errors.emit(&context, path);
+  if (!errors.empty())
+    return {};
   ModelImporter importer(*file, options, context);
   OwningOpRef<ModuleOp> module = importer.run();
   importer.errors.emit(&context, path);

@@ -101,7 +101,7 @@ static LogicalResult importConstantOfShape(Node &node) {
 
 ArrayRef<Operator> sourceOperators() {
   static constexpr Operator table[] = {
-      {"Constant", 13, "", importConstant},
+      {"Constant", 1, "", importConstant},
       {"ConstantOfShape", 9, "input:ints", importConstantOfShape},
       {"RandomNormal", 1, "", importRandomNormal},
   };

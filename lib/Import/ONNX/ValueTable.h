@@ -42,6 +42,13 @@ struct Datum {
                         ///< parameter as a value of the function.
   ConstantPtr constant; ///< Its elements, where they are known.
   bool isLeftOut = false;
+
+  /// Its node could not be imported, and the type is likely: with it the nodes
+  /// behind are looked at, too.
+  bool isGuess = false;
+
+  /// Of a sequence of tensors; then there is no type.
+  std::shared_ptr<const std::vector<Datum>> sequence;
 };
 
 /// The values of one function. Parameters are read and constants become ops
@@ -57,6 +64,9 @@ public:
   void set(llvm::StringRef name, Datum datum) {
     values[name] = std::move(datum);
   }
+
+  /// Forgets a value of a branch that ends.
+  void erase(llvm::StringRef name) { values.erase(name); }
 
   /// The value of the function; `name` must be known and not be poisoned.
   mlir::Value read(llvm::StringRef name);
