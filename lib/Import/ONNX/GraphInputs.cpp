@@ -174,6 +174,7 @@ void GraphInputs::addInput(const onnx::ValueInfoProto &input, InputRole role) {
   const Tensor &type = input.type().tensor_type();
   const std::string &name = input.name();
   SmallVector<int64_t> shape;
+  bool isOpen = false;
   for (int i = 0; i < type.shape().dim_size(); ++i) {
     std::optional<int64_t> dim = size(type, i, role);
     if (!dim) {
@@ -185,10 +186,12 @@ void GraphInputs::addInput(const onnx::ValueInfoProto &input, InputRole role) {
                  (symbol.empty() ? "--batch or --seq, or export the model with "
                                    "a name for it"
                                  : "--dim " + symbol + "=SIZE"));
-      return;
     }
-    shape.push_back(*dim);
+    shape.push_back(dim.value_or(0));
+    isOpen |= !dim;
   }
+  if (isOpen)
+    return;
   bool isTokens = role == InputRole::Tokens || role == InputRole::Labels;
   Type element = isTokens ? Type(IntegerType::get(context, 64))
                           : importElementType(type.elem_type(), context);
