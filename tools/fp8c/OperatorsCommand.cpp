@@ -16,7 +16,8 @@ static int list() {
     last = op;
     bool isOnnx = op->domain == onnxDomain;
     std::string name = (isOnnx ? "" : op->domain.str() + ".") + op->name.str();
-    int64_t since = isOnnx ? std::max<int64_t>(op->since, oldestOpset) : op->since;
+    int64_t since =
+        isOnnx ? std::max<int64_t>(op->since, oldestOpset) : op->since;
     llvm::outs() << llvm::formatv("{0,-45} {1,2}{2}\n", name, since,
                                   op->import ? "" : "  while importing");
   }
