@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "FP8/Transforms/Eligibility.h"
+#include "FP8/Transforms/ModelParts.h"
 #include "FP8/Transforms/Passes.h"
 #include "FP8/Transforms/Recipe.h"
 #include "FP8/Transforms/StorageFlow.h"
@@ -130,7 +131,7 @@ class Assigner {
 public:
   Assigner(ModuleOp module, const Recipe &recipe)
       : module(module), recipe(recipe), evaluator(recipe, countLayers(module)),
-        roles(module), products(module) {
+        roles(module), parts(module), products(module) {
     module.walk([&](train::ReadOp read) {
       SmallVector<StringRef> &ops = usedBy[read.getVariableAttr().getAttr()];
       for (Operation *user : read->getUsers())
@@ -156,17 +157,22 @@ private:
   void assignResults(train::PrecisionOpInterface op, const Settings &settings,
                      const StorageFlow &flow, Decision &decision);
   OpFacts getFacts(Operation *op);
+  void noteCounted(Operation *op);
 
   ModuleOp module;
   const Recipe &recipe;
   RecipeEvaluator evaluator;
   ValueRoles roles;
+  ModelParts parts;
   ProductCounts products;
   DenseMap<StringAttr, FloatType> storage;
   /// Ops that read each parameter.
   DenseMap<StringAttr, SmallVector<StringRef>> usedBy;
   /// Gradients that @micro adds to.
   DenseSet<StringAttr> accumulated;
+  /// What is computed from integers, constants and tables alone: positions and
+  /// their angles, masks; and the constants and tables themselves.
+  DenseSet<Value> counted, given;
 };
 
 } // namespace
@@ -181,9 +187,9 @@ LogicalResult Assigner::assignVariable(train::VariableOp variable) {
     return success();
   StringAttr owner = variable.getOfAttr() ? variable.getOfAttr().getAttr()
                                           : variable.getSymNameAttr();
-  Settings settings = evaluator.forVariable({variable.getSymName(),
-                                             stringifyRole(variable.getRole()),
-                                             tensor.getRank(), usedBy[owner]});
+  Settings settings = evaluator.forVariable(
+      {variable.getSymName(), stringifyRole(variable.getRole()),
+       tensor.getRank(), usedBy[owner], parts.partOfParameter(owner)});
   auto [format, scaled] = settings.storage->value;
   bool isGradient = variable.getRole() == train::Role::gradient;
   bool isAccumulator = accumulated.contains(variable.getSymNameAttr());
@@ -234,6 +240,7 @@ OpFacts Assigner::getFacts(Operation *op) {
   facts.op = op->getName().getStringRef();
   facts.name = train::getName(op);
   facts.layer = train::getLayer(facts.name);
+  facts.part = parts.partOfOp(facts.name);
   if (auto contraction = dyn_cast<FP8ContractionOpInterface>(op)) {
     facts.gemm = getGemm(op);
     facts.lhsRole = roles.get(contraction.getContractionLhs().get());
@@ -362,6 +369,27 @@ LogicalResult Assigner::assignOperands(FP8ContractionOpInterface op,
   return success();
 }
 
+/// No parameter is in these, so that nobody trains what rounding does to them;
+/// and bf16 would not tell apart positions above 256.
+void Assigner::noteCounted(Operation *op) {
+  auto isBuffer = [&](train::ReadOp read) {
+    auto variable =
+        module.lookupSymbol<train::VariableOp>(read.getVariableAttr());
+    return variable && variable.getRole() == train::Role::buffer;
+  };
+  auto read = dyn_cast<train::ReadOp>(op);
+  if (isa<arith::ConstantOp>(op) || (read && isBuffer(read)))
+    given.insert_range(op->getResults());
+  bool isCounted =
+      llvm::any_of(op->getOperands(),
+                   [&](Value value) { return counted.contains(value); }) &&
+      llvm::all_of(op->getOperands(), [&](Value value) {
+        return counted.contains(value) || given.contains(value);
+      });
+  if (isa<train::ConvertOp>(op) || isCounted)
+    counted.insert_range(op->getResults());
+}
+
 void Assigner::assignResults(train::PrecisionOpInterface op,
                              const Settings &settings, const StorageFlow &flow,
                              Decision &decision) {
@@ -377,6 +405,8 @@ void Assigner::assignResults(train::PrecisionOpInterface op,
       if (demand.format) {
         type = demand.format;
         decision.because("storage of " + demand.variable.getValue());
+      } else if (counted.contains(result)) {
+        decision.because("computed from integers alone");
       } else if (isUpdate) {
         decision.because("the optimizer's arithmetic");
       } else {
@@ -416,6 +446,7 @@ LogicalResult Assigner::run() {
   StorageFlow flow(module, storage);
   WalkResult result = module.walk<WalkOrder::PreOrder>([&](Operation *op) {
     roles.visit(op);
+    noteCounted(op);
     return WalkResult(assignOp(op, flow));
   });
   if (result.wasInterrupted())

@@ -56,6 +56,8 @@ constexpr llvm::StringLiteral kArgNameAttr = "train.name";
 constexpr llvm::StringLiteral kInputAttr = "train.input";
 constexpr llvm::StringLiteral kOutputAttr = "train.output";
 constexpr llvm::StringLiteral kGradientOfAttr = "train.gradient_of";
+/// Of ids, i64: they are below it, see train-bound-ids.
+constexpr llvm::StringLiteral kIdsAttr = "train.ids";
 /// Of labels, i64: one that does not count besides the negative ones.
 constexpr llvm::StringLiteral kIgnoreIndexAttr = "train.ignore_index";
 
@@ -79,6 +81,9 @@ std::optional<Output> getOutput(mlir::FunctionOpInterface function,
                                 unsigned index);
 void setOutput(mlir::FunctionOpInterface function, unsigned index,
                Output output);
+
+/// Is the variable one of the model's, trained or frozen?
+bool isModelParameter(Role role);
 
 llvm::StringRef getName(mlir::Operation *op);
 llvm::StringRef getPhase(mlir::Operation *op);

@@ -4,6 +4,7 @@
 
 #include "Import/ONNX/NodeImporter.h"
 #include "Import/ONNX/TensorData.h"
+#include "Train/IR/Train.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 using namespace mlir;
@@ -52,7 +53,7 @@ void FunctionImporter::addArguments(func::FuncOp func,
   for (const GraphInput &input : inputs.inputs()) {
     if (input.constant)
       values.set(input.name, {input.type, Value(), input.constant});
-    if (input.constant || input.isPaddingMask)
+    if (!input.isArgument())
       continue;
     arguments.push_back(&input);
     types.push_back(input.type);
@@ -65,7 +66,25 @@ void FunctionImporter::addArguments(func::FuncOp func,
     func.setArgAttr(i, "train.name", name);
     entry->getArgument(i).setLoc(NameLoc::get(name));
     values.set(input->name, {input->type, entry->getArgument(i), nullptr});
+    if (input->role == InputRole::Tokens)
+      for (const GraphInput &mask : inputs.inputs())
+        if (mask.isPaddingMask)
+          addPaddingMask(mask, entry->getArgument(i), inputs.pad());
   }
+}
+
+/// Everything but padding may be seen.
+void FunctionImporter::addPaddingMask(const GraphInput &mask, Value tokens,
+                                      int64_t pad) {
+  OpNamer::Scope scope(namer, builder.getStringAttr(mask.name));
+  Location loc = NameLoc::get(namer.getName());
+  auto scalar = RankedTensorType::get({}, builder.getI64Type());
+  Value id = values.constant(DenseElementsAttr::get(scalar, pad));
+  Value isSeen =
+      train::CompareOp::create(builder, loc, train::Predicate::ne, tokens, id);
+  if (isSeen.getType() != mask.type)
+    isSeen = train::ConvertOp::create(builder, loc, mask.type, isSeen);
+  values.set(mask.name, {mask.type, isSeen, nullptr});
 }
 
 /// Whether the output is what the file says it is.

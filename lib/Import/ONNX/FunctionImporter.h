@@ -23,6 +23,7 @@ public:
 
 private:
   void addArguments(mlir::func::FuncOp func, const GraphInputs &inputs);
+  void addPaddingMask(const GraphInput &mask, mlir::Value tokens, int64_t pad);
   void addReturn(mlir::func::FuncOp func, const GraphInputs &inputs);
   bool checkOutput(const onnx::ValueInfoProto &output, const Datum &datum,
                    const GraphInputs &inputs);

@@ -60,7 +60,7 @@ void GraphInputs::checkDims(const onnx::GraphProto &graph) {
 
 bool GraphInputs::isOpenTokens() const {
   int64_t arguments = llvm::count_if(
-      list, [](const GraphInput &input) { return !input.constant; });
+      list, [](const GraphInput &input) { return input.isArgument(); });
   return hasOpenBatch && arguments == 1;
 }
 
@@ -207,6 +207,9 @@ void GraphInputs::addInput(const onnx::ValueInfoProto &input, InputRole role) {
   auto tensor = RankedTensorType::get(shape, element);
   GraphInput added = {name, tensor, role, makeConstant(tensor, role), false};
   if (role == InputRole::Mask && options.pad) {
+    if (shape.size() != 2)
+      return errors.add("mask '" + name + "' is " + toString(shape) +
+                        "; --pad needs one of [batch, sequence]");
     added.isPaddingMask = true;
     added.constant = nullptr;
   }

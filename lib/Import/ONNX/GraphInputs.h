@@ -16,6 +16,8 @@ struct GraphInput {
 
   /// Whether it depends on the tokens, which ones are padding.
   bool isPaddingMask = false;
+
+  bool isArgument() const { return !constant && !isPaddingMask; }
 };
 
 /// The inputs that are no initializers, with the sizes of `options` where the
@@ -30,6 +32,8 @@ public:
               ImportErrors &errors);
 
   llvm::ArrayRef<GraphInput> inputs() const { return list; }
+
+  int64_t pad() const { return options.pad.value_or(-1); }
 
   /// Whether there is one input, of token ids, with its batch left open, beside
   /// those that are known.

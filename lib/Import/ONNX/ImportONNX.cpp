@@ -3,7 +3,7 @@
 #include "Import/ONNX/ImportONNX.h"
 
 #include "Import/ONNX/FunctionImporter.h"
-#include "Import/ONNX/GraphInputs.h"
+#include "Import/ONNX/FunctionRoles.h"
 #include "Import/ONNX/GraphOrder.h"
 #include "Import/ONNX/InlineFunctions.h"
 #include "Import/ONNX/Names.h"
@@ -97,10 +97,14 @@ OwningOpRef<ModuleOp> ModelImporter::run() {
 
   module->getOperation()->setAttr("train.model",
                                   StringAttr::get(&context, graph().name()));
+  if (options.pad)
+    module->getOperation()->setAttr(
+        train::kPadAttr, Builder(&context).getI64IntegerAttr(*options.pad));
   FunctionImporter importer(model, initializers, &context, errors);
   OwningOpRef<func::FuncOp> forward = importer.run("forward", inputs, nodes);
   if (!forward)
     return {};
+  markRoles(*forward, inputs, options);
   module->push_back(forward.release());
   initializers.checkUndecided();
   if (inputs.isOpenTokens())
@@ -131,12 +135,14 @@ void ModelImporter::addInfer() {
   ImportErrors inferErrors;
   GraphInputs inputs(graph(), roles, one, &context, inferErrors);
   FunctionImporter importer(model, initializers, &context, inferErrors);
-  if (OwningOpRef<func::FuncOp> infer = importer.run("infer", inputs, nodes))
+  if (OwningOpRef<func::FuncOp> infer = importer.run("infer", inputs, nodes)) {
+    markRoles(*infer, inputs, one);
     module->push_back(infer.release());
-  else
-    emitWarning(UnknownLoc::get(&context))
-        << "the model only works with a batch of " << options.batch
-        << ": it cannot generate text";
+    return;
+  }
+  emitWarning(UnknownLoc::get(&context))
+      << "the model only works with a batch of " << options.batch
+      << ": it cannot generate text";
 }
 
 OwningOpRef<ModuleOp> importONNX(StringRef path,

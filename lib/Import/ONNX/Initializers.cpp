@@ -20,6 +20,9 @@ static SmallVector<int64_t> shapeOf(const onnx::TensorProto &tensor) {
   return SmallVector<int64_t>(tensor.dims().begin(), tensor.dims().end());
 }
 
+/// Values that may stand in the IR.
+constexpr int64_t maxInitialValues = int64_t(1) << 16;
+
 static bool isVariable(TensorKind kind) {
   return kind == TensorKind::Parameter || kind == TensorKind::Frozen;
 }
@@ -136,7 +139,7 @@ std::optional<Initializer> Initializers::importRows(StringRef name,
   std::optional<RepeatedRows> found;
   if (elements)
     found = findRepeatedRows(*elements);
-  if (!found)
+  if (!found || found->table.size() > maxInitialValues)
     return std::nullopt;
   Initializer rows = *declare(name, found->table.type(),
                               found->table.attribute(), tensor.decision);
@@ -156,6 +159,20 @@ Initializer Initializers::importTied(const Tensor &tensor) {
   return tied;
 }
 
+/// Of float data, null for f32, which goes without saying.
+static Type typeInFile(int32_t dataType, MLIRContext *context) {
+  switch (dataType) {
+  case onnx::TensorProto::DOUBLE:
+    return Float64Type::get(context);
+  case onnx::TensorProto::FLOAT16:
+    return Float16Type::get(context);
+  case onnx::TensorProto::BFLOAT16:
+    return BFloat16Type::get(context);
+  default:
+    return {};
+  }
+}
+
 Initializer Initializers::importParameter(StringRef name, const Tensor &tensor,
                                           RankedTensorType type) {
   const onnx::TensorProto &proto = *tensor.proto;
@@ -164,11 +181,12 @@ Initializer Initializers::importParameter(StringRef name, const Tensor &tensor,
     errors.add("parameter '" + name + "' has no elements");
     return {};
   }
-  if (range && proto.data_type() == onnx::TensorProto::FLOAT)
+  if (range)
     return *declare(name, type,
-                    train::FileInitAttr::get(type.getContext(), range->path,
-                                             range->offset, range->bytes,
-                                             range->folder),
+                    train::FileInitAttr::get(
+                        type.getContext(), range->path, range->offset,
+                        range->bytes, range->folder,
+                        typeInFile(proto.data_type(), type.getContext())),
                     tensor.decision);
 
   // Other encodings have no place in a program, but a single value has.
@@ -208,7 +226,9 @@ const Initializer *Initializers::declare(StringRef name, RankedTensorType type,
     return &entry;
   MLIRContext *context = type.getContext();
   StringAttr variable = builder.getStringAttr(nameVariable(decision.parameter));
-  auto role = train::RoleAttr::get(context, train::Role::parameter);
+  bool isFrozen = decision.kind == TensorKind::Frozen;
+  auto role = train::RoleAttr::get(context, isFrozen ? train::Role::frozen
+                                                     : train::Role::parameter);
   auto op = train::VariableOp::create(builder, NameLoc::get(variable), variable,
                                       TypeAttr::get(type), role, init,
                                       /*of=*/FlatSymbolRefAttr());

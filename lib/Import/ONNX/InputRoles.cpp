@@ -26,6 +26,9 @@ StringRef toString(InputRole role) {
 }
 
 std::optional<InputRole> parseInputRole(StringRef text) {
+  // Which labels they are is told later.
+  if (text == "labels_next" || text == "labels_tokens")
+    return InputRole::Labels;
   for (const auto &[role, name] : kRoleNames)
     if (name == text)
       return role;
@@ -157,8 +160,8 @@ StringMap<InputRole> findInputRoles(const onnx::GraphProto &graph,
     if (!parseInputRole(asked))
       errors.add("--input " + name + "=" + asked + ": there is no role '" +
                  asked +
-                 "'; use tokens, labels, positions, mask, segments, "
-                 "past, flag or data");
+                 "'; use tokens, labels, labels_next, labels_tokens, "
+                 "positions, mask, segments, past, flag or data");
     if (!roles.count(name))
       errors.add("--input " + name + "=" + asked +
                  ": the model has no input '" + name + "'");
