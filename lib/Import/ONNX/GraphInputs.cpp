@@ -198,11 +198,12 @@ void GraphInputs::addInput(const onnx::ValueInfoProto &input, InputRole role) {
   bool isInteger = element && (element.isSignlessInteger(64) ||
                                element.isSignlessInteger(32));
   std::optional<int64_t> count = countElements(shape);
-  bool mayBeArgument = type.elem_type() == TensorProto::FLOAT || isInteger;
+  bool mayBeArgument = type.elem_type() == TensorProto::FLOAT || isInteger ||
+                       type.elem_type() == TensorProto::BOOL;
   if (!element || (role == InputRole::Data && !mayBeArgument))
     return errors.add("input '" + name + "' is of " +
                       onnxTypeName(type.elem_type()) +
-                      "; inputs can be of float, int64 and int32");
+                      "; inputs can be of float, int64, int32 and bool");
   if (!count || (*count == 0 && role != InputRole::Past))
     return errors.add("input '" + name +
                       "' has no usable shape: " + toString(shape));
