@@ -55,20 +55,18 @@ void checkIds(const InputSpec &spec, const HostTensor &input,
               const std::string &file, int64_t vocab) {
   const bool hasRole = spec.role != InputRole::None;
   const int64_t most = spec.ids || !hasRole ? spec.ids : vocab;
-  if (most <= 0)
+  if (most <= 0 || (spec.type != DataType::I64 && spec.type != DataType::I32))
     return;
-  // Below zero an id counts from the end, and a label does not count.
-  const uint64_t size = sizeOf(spec.type);
   for (uint64_t i = 0; i < spec.elements(); ++i) {
-    const double id = loadElement(spec.type, input.data() + i * size);
-    const auto limit = static_cast<double>(most);
-    if (id >= limit || (!spec.isLabels() && id < -limit))
-      throw Error::inFile(
-          file,
-          concat("\"", spec.name, "\" has ",
-                 id, ", and the ",
-                 spec.isLabels() ? "loss " : "vocabulary ", most,
-                 spec.isLabels() ? " classes" : " tokens"));
+    const int64_t id = spec.type == DataType::I64 ? input.as<int64_t>()[i]
+                                                  : input.as<int32_t>()[i];
+    // Below zero an id counts from the end, and a label does not count.
+    if (id < most && (spec.isLabels() || id >= -most))
+      continue;
+    const char *what = spec.isLabels() ? "loss" : "vocabulary";
+    throw Error::inFile(file, concat("\"", spec.name, "\" has ", id,
+                                     ", and the ", what, " ", most,
+                                     spec.isLabels() ? " classes" : " tokens"));
   }
 }
 

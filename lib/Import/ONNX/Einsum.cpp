@@ -129,14 +129,14 @@ static std::optional<Equation> parseEquation(Node &node) {
 // Building
 //===----------------------------------------------------------------------===//
 
-static int64_t find(const Labels &labels, int label) {
+static int64_t placeOf(const Labels &labels, int label) {
   return llvm::find(labels, label) - labels.begin();
 }
 
 static Value arrange(Node &node, const Operand &operand, const Labels &order) {
   Shape permutation;
   for (int label : order)
-    permutation.push_back(find(operand.labels, label));
+    permutation.push_back(placeOf(operand.labels, label));
   return node.transpose(operand.value, permutation);
 }
 
@@ -296,7 +296,7 @@ static LogicalResult foldEinsum(Node &node) {
     Shape ownStrides = rowMajorStrides(node.shape(i)), strides(all.size(), 0);
     for (auto [dim, label] : llvm::enumerate(own))
       if (node.shape(i)[dim] != 1)
-        strides[find(labels, label)] += ownStrides[dim];
+        strides[placeOf(labels, label)] += ownStrides[dim];
     views.push_back(node.constant(i)->view(all, 0, strides));
   }
   int64_t terms = product(ArrayRef(all).drop_front(shape.size()));

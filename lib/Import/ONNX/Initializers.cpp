@@ -20,6 +20,9 @@ static SmallVector<int64_t> shapeOf(const onnx::TensorProto &tensor) {
   return SmallVector<int64_t>(tensor.dims().begin(), tensor.dims().end());
 }
 
+/// Values that may stand in the IR.
+constexpr int64_t maxInitialValues = int64_t(1) << 16;
+
 static bool isVariable(TensorKind kind) {
   return kind == TensorKind::Parameter || kind == TensorKind::Frozen;
 }
@@ -136,7 +139,7 @@ std::optional<Initializer> Initializers::importRows(StringRef name,
   std::optional<RepeatedRows> found;
   if (elements)
     found = findRepeatedRows(*elements);
-  if (!found)
+  if (!found || found->table.size() > maxInitialValues)
     return std::nullopt;
   Initializer rows = *declare(name, found->table.type(),
                               found->table.attribute(), tensor.decision);

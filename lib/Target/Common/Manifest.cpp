@@ -174,9 +174,9 @@ static void describeTokens(func::FuncOp forward, Json &model) {
   model["batch"] = shape(*tokens)[0];
   model["seq"] = shape(*tokens)[1];
   auto labels = forward->getAttrOfType<train::InputAttr>(train::kLabelsAttr);
-  bool isEncoder = labels && labels.getValue() == train::Input::labels;
-  auto ids =
-      forward.getArgAttrOfType<IntegerAttr>(*tokens, train::kIdsAttr);
+  bool isEncoder = labels ? labels.getValue() == train::Input::labels
+                          : bool(findInput(forward, train::Input::labels));
+  auto ids = forward.getArgAttrOfType<IntegerAttr>(*tokens, train::kIdsAttr);
   int64_t vocab = ids ? ids.getInt() : 0;
   if (!isEncoder && logits < count && shape(logits).size() == 3)
     vocab = vocab ? std::min(vocab, shape(logits)[2]) : shape(logits)[2];

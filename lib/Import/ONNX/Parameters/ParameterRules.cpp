@@ -51,10 +51,11 @@ void ParameterRules::findWaves() {
   while (!pending.empty()) {
     std::string value = pending.pop_back_val();
     const NodeProto *node = graphUses.producer(value);
-    if (!node)
+    // A shape says nothing of what it is the shape of.
+    if (!node || node->op_type() == "Shape" || node->op_type() == "Size")
       continue;
     for (const std::string &input : node->input())
-      if (waves.insert(input).second)
+      if (!graphUses.isActivation(input) && waves.insert(input).second)
         pending.push_back(input);
   }
 }
@@ -141,7 +142,16 @@ Decision ParameterRules::byNature(const Candidate &candidate) const {
   StringRef name = candidate.name;
   if (waves.contains(name))
     return constant("cosines and sines are computed from it");
-  for (const Use &use : graphUses.finalUses(name)) {
+  SmallVector<Use> uses = graphUses.finalUses(name);
+  auto isComparison = [](const Use &use) {
+    return StringSwitch<bool>(use.node->op_type())
+        .Cases({"Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual"},
+               true)
+        .Default(use.node->op_type() == "Where" && use.input == 0);
+  };
+  if (!uses.empty() && all_of(uses, isComparison))
+    return constant("a condition");
+  for (const Use &use : uses) {
     StringRef op = use.node->op_type();
     if ((op == "QuantizeLinear" || op == "DequantizeLinear") && use.input > 0)
       return constant("the scale of a quantised tensor");
@@ -167,6 +177,8 @@ Decision ParameterRules::bySignature(const Candidate &candidate) const {
   // `fp8c model` stores nothing else as floats but tables of rotations.
   if (file.model().producer_name() == "fp8c" && candidate.tensor)
     return parameter("fp8c wrote the model");
+  if (candidate.tensor && signature.isParameter(candidate.tensor->name()))
+    return parameter("the file says so");
   const onnx::ValueInfoProto *info = infoOf(candidate);
   if (!info)
     return {};
