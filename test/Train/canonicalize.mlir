@@ -87,3 +87,21 @@ func.func @folds(%x: tensor<2x3x4xf32>) -> (tensor<4x2x3xf32>, tensor<2x3x4xf32>
   // CHECK-NEXT: return %[[T]], %[[X]], %[[R]], %[[X]]
   return %1, %2, %4, %6 : tensor<4x2x3xf32>, tensor<2x3x4xf32>, tensor<24xf32>, tensor<2x3x4xf32>
 }
+
+// CHECK-LABEL: @truths(
+// CHECK-SAME: %[[B:.*]]: tensor<4xi1>, %[[X:.*]]: tensor<4xi64>, %[[Y:.*]]: tensor<4xi64>
+func.func @truths(%b: tensor<4xi1>, %x: tensor<4xi64>, %y: tensor<4xi64>) -> (tensor<4xi1>, tensor<4xi1>, tensor<4xi1>, tensor<4xi1>, tensor<4xi64>, tensor<4xi64>, tensor<4xi64>) {
+  // CHECK-NEXT: %[[TRUE:.*]] = arith.constant dense<true> : tensor<4xi1>
+  %true = arith.constant dense<true> : tensor<4xi1>
+  %false = arith.constant dense<false> : tensor<i1>
+  %0 = train.and %b, %true : tensor<4xi1>, tensor<4xi1> -> tensor<4xi1>
+  %1 = train.or %true, %b : tensor<4xi1>, tensor<4xi1> -> tensor<4xi1>
+  %2 = train.or %b, %false : tensor<4xi1>, tensor<i1> -> tensor<4xi1>
+  %3 = train.not %b : tensor<4xi1>
+  %4 = train.not %3 : tensor<4xi1>
+  %5 = train.select %true, %x, %y : tensor<4xi1>, tensor<4xi64>, tensor<4xi64> -> tensor<4xi64>
+  %6 = train.select %false, %x, %y : tensor<i1>, tensor<4xi64>, tensor<4xi64> -> tensor<4xi64>
+  %7 = train.convert %x : tensor<4xi64> -> tensor<4xi64>
+  // CHECK-NEXT: return %[[B]], %[[TRUE]], %[[B]], %[[B]], %[[X]], %[[Y]], %[[X]]
+  return %0, %1, %2, %4, %5, %6, %7 : tensor<4xi1>, tensor<4xi1>, tensor<4xi1>, tensor<4xi1>, tensor<4xi64>, tensor<4xi64>, tensor<4xi64>
+}

@@ -85,6 +85,102 @@ func.func @broadcast(%x: tensor<4x8xf32>) {
 
 // -----
 
+func.func @one_kind(%x: tensor<4xi64>, %y: tensor<4xi32>) {
+  // expected-error @+1 {{mixes 'i64' and 'i32', which train.convert turns into each other}}
+  %0 = train.add %x, %y : tensor<4xi64>, tensor<4xi32> -> tensor<4xi64>
+  return
+}
+
+// -----
+
+func.func @one_kind(%x: tensor<4xi64>) {
+  // expected-error @+1 {{mixes 'i64' and 'f32', which train.convert turns into each other}}
+  %0 = train.neg %x : tensor<4xi64> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @no_arithmetic(%x: tensor<4xi1>) {
+  // expected-error @+1 {{operand #0 must be statically shaped tensor of 32-bit float or bfloat16 type or 16-bit float or 64-bit signless integer or 32-bit signless integer values}}
+  %0 = train.add %x, %x : tensor<4xi1>, tensor<4xi1> -> tensor<4xi1>
+  return
+}
+
+// -----
+
+func.func @compare(%x: tensor<4xi1>, %y: tensor<4xf32>) {
+  // expected-error @+1 {{mixes 'i1' and 'f32', which train.convert turns into each other}}
+  %0 = train.compare eq %x, %y : tensor<4xi1>, tensor<4xf32> -> tensor<4xi1>
+  return
+}
+
+// -----
+
+func.func @compare(%x: tensor<4xi64>) {
+  // expected-error @+1 {{result must have the shape of 'tensor<4xi64>', but is 'tensor<2xi1>'}}
+  %0 = train.compare eq %x, %x : tensor<4xi64>, tensor<4xi64> -> tensor<2xi1>
+  return
+}
+
+// -----
+
+func.func @select(%c: tensor<4xi1>, %x: tensor<4xi64>, %y: tensor<4xf32>) {
+  // expected-error @+1 {{mixes 'i64' and 'f32', which train.convert turns into each other}}
+  %0 = train.select %c, %x, %y : tensor<4xi1>, tensor<4xi64>, tensor<4xf32> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @convert(%x: tensor<4xf32>) {
+  // expected-error @+1 {{turns floats into floats, which is for train.cast}}
+  %0 = train.convert %x : tensor<4xf32> -> tensor<4xbf16>
+  return
+}
+
+// -----
+
+func.func @reduce_kind(%x: tensor<4x8xi64>) {
+  // expected-error @+1 {{mixes 'i64' and 'i32', which train.convert turns into each other}}
+  %0 = train.reduce_sum %x axes [0] : tensor<4x8xi64> -> tensor<8xi32>
+  return
+}
+
+// -----
+
+func.func @broadcast_kind(%x: tensor<8xi64>) {
+  // expected-error @+1 {{cannot turn 'i64' into 'f32'}}
+  %0 = train.broadcast_to %x : tensor<8xi64> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+func.func @concat_kind(%x: tensor<4x8xi64>, %y: tensor<4x8xi32>) {
+  // expected-error @+1 {{mixes 'i64' and 'i32', which train.convert turns into each other}}
+  %0 = train.concat %x, %y axis 0 : tensor<4x8xi64>, tensor<4x8xi32> -> tensor<8x8xi64>
+  return
+}
+
+// -----
+
+func.func @gather(%x: tensor<4x8xf32>, %i: tensor<3x2xi64>) {
+  // expected-error @+1 {{expects data [..., N] and indices [..., M] of equal leading dimensions, but got 'tensor<4x8xf32>' and 'tensor<3x2xi64>'}}
+  %0 = train.gather_elements %x, %i : tensor<4x8xf32>, tensor<3x2xi64> -> tensor<3x2xf32>
+  return
+}
+
+// -----
+
+func.func @gather(%x: tensor<4x8xf32>, %i: tensor<4x2xi64>) {
+  // expected-error @+1 {{result must have shape [4, 2], but is 'tensor<4x8xf32>'}}
+  %0 = train.gather_elements %x, %i : tensor<4x8xf32>, tensor<4x2xi64> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
 func.func @static_shape(%x: tensor<?x8xf32>) {
   // expected-error @+1 {{operand #0 must be statically shaped tensor}}
   %0 = train.exp %x : tensor<?x8xf32> -> tensor<?x8xf32>

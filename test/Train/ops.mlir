@@ -80,6 +80,63 @@ func.func @elementwise(%x: tensor<4x8xf32>, %b: tensor<8xbf16>, %c: tensor<f32>)
   return
 }
 
+// CHECK-LABEL: @integers
+func.func @integers(%x: tensor<4x8xi64>, %n: tensor<8xi64>, %i: tensor<4x1xi32>, %f: tensor<4x8xf32>, %h: tensor<4x8xbf16>, %b: tensor<4x8xi1>) {
+  // CHECK: train.add %{{.*}}, %{{.*}} : tensor<4x8xi64>, tensor<8xi64> -> tensor<4x8xi64>
+  %0 = train.add %x, %n : tensor<4x8xi64>, tensor<8xi64> -> tensor<4x8xi64>
+  // CHECK: train.div %{{.*}}, %{{.*}} : tensor<4x1xi32>, tensor<4x1xi32> -> tensor<4x1xi32>
+  %1 = train.div %i, %i : tensor<4x1xi32>, tensor<4x1xi32> -> tensor<4x1xi32>
+  // CHECK: train.minimum %{{.*}}, %{{.*}} : tensor<4x8xf32>, tensor<4x8xbf16> -> tensor<4x8xf32>
+  %2 = train.minimum %f, %h : tensor<4x8xf32>, tensor<4x8xbf16> -> tensor<4x8xf32>
+  // CHECK: train.maximum %{{.*}}, %{{.*}} : tensor<4x8xi64>, tensor<8xi64> -> tensor<4x8xi64>
+  %3 = train.maximum %x, %n : tensor<4x8xi64>, tensor<8xi64> -> tensor<4x8xi64>
+  // CHECK: train.neg %{{.*}} : tensor<4x8xi64> -> tensor<4x8xi64>
+  %4 = train.neg %x : tensor<4x8xi64> -> tensor<4x8xi64>
+  // CHECK: train.sign %{{.*}} : tensor<4x1xi32> -> tensor<4x1xi32>
+  %5 = train.sign %i : tensor<4x1xi32> -> tensor<4x1xi32>
+  // CHECK: train.compare lt %{{.*}}, %{{.*}} : tensor<4x8xi64>, tensor<8xi64> -> tensor<4x8xi1>
+  %6 = train.compare lt %x, %n : tensor<4x8xi64>, tensor<8xi64> -> tensor<4x8xi1>
+  // CHECK: train.compare ne %{{.*}}, %{{.*}} : tensor<4x8xf32>, tensor<4x8xbf16> -> tensor<4x8xi1>
+  %7 = train.compare ne %f, %h : tensor<4x8xf32>, tensor<4x8xbf16> -> tensor<4x8xi1>
+  // CHECK: train.and %{{.*}}, %{{.*}} : tensor<4x8xi1>, tensor<4x8xi1> -> tensor<4x8xi1>
+  %8 = train.and %b, %6 : tensor<4x8xi1>, tensor<4x8xi1> -> tensor<4x8xi1>
+  // CHECK: train.or
+  %9 = train.or %b, %6 : tensor<4x8xi1>, tensor<4x8xi1> -> tensor<4x8xi1>
+  // CHECK: train.xor
+  %10 = train.xor %b, %6 : tensor<4x8xi1>, tensor<4x8xi1> -> tensor<4x8xi1>
+  // CHECK: train.not %{{.*}} : tensor<4x8xi1>
+  %11 = train.not %b : tensor<4x8xi1>
+  // CHECK: train.convert %{{.*}} : tensor<4x8xi1> -> tensor<4x8xf32>
+  %12 = train.convert %b : tensor<4x8xi1> -> tensor<4x8xf32>
+  // CHECK: train.convert %{{.*}} : tensor<4x1xi32> -> tensor<4x1xi64>
+  %13 = train.convert %i : tensor<4x1xi32> -> tensor<4x1xi64>
+  // CHECK: train.select %{{.*}}, %{{.*}}, %{{.*}} : tensor<4x8xi1>, tensor<4x8xi64>, tensor<8xi64> -> tensor<4x8xi64>
+  %14 = train.select %b, %x, %n : tensor<4x8xi1>, tensor<4x8xi64>, tensor<8xi64> -> tensor<4x8xi64>
+  // CHECK: train.reduce_sum %{{.*}} axes [1] : tensor<4x8xi64> -> tensor<4xi64>
+  %15 = train.reduce_sum %x axes [1] : tensor<4x8xi64> -> tensor<4xi64>
+  // CHECK: train.broadcast_to %{{.*}} : tensor<8xi64> -> tensor<4x8xi64>
+  %16 = train.broadcast_to %n : tensor<8xi64> -> tensor<4x8xi64>
+  // CHECK: train.split %{{.*}} axis 1 : tensor<4x8xi1> -> tensor<4x2xi1>, tensor<4x6xi1>
+  %17, %18 = train.split %b axis 1 : tensor<4x8xi1> -> tensor<4x2xi1>, tensor<4x6xi1>
+  // CHECK: train.place %{{.*}} at [0, 4] by [1, 2] : tensor<4x2xi1> -> tensor<4x8xi1>
+  %19 = train.place %17 at [0, 4] by [1, 2] : tensor<4x2xi1> -> tensor<4x8xi1>
+  // CHECK: train.sin
+  %20 = train.sin %f : tensor<4x8xf32> -> tensor<4x8xf32>
+  // CHECK: train.cos
+  %21 = train.cos %f : tensor<4x8xf32> -> tensor<4x8xf32>
+  // CHECK: train.floor
+  %22 = train.floor %f : tensor<4x8xf32> -> tensor<4x8xf32>
+  // CHECK: train.ceil
+  %23 = train.ceil %f : tensor<4x8xf32> -> tensor<4x8xf32>
+  // CHECK: train.round
+  %24 = train.round %f : tensor<4x8xf32> -> tensor<4x8xf32>
+  // CHECK: train.gather_elements %{{.*}}, %{{.*}} : tensor<4x8xf32>, tensor<4x1xi64> -> tensor<4x1xf32>
+  %25 = train.gather_elements %f, %13 : tensor<4x8xf32>, tensor<4x1xi64> -> tensor<4x1xf32>
+  // CHECK: train.gather_elements_vjp %{{.*}}, %{{.*}} : tensor<4x1xf32>, tensor<4x1xi64> -> tensor<4x8xf32>
+  %26 = train.gather_elements_vjp %25, %13 : tensor<4x1xf32>, tensor<4x1xi64> -> tensor<4x8xf32>
+  return
+}
+
 // CHECK-LABEL: @reductions
 func.func @reductions(%x: tensor<2x4x8xf32>, %w: tensor<8xf32>) {
   // CHECK: train.reduce_sum %{{.*}} axes [0, 1] : tensor<2x4x8xf32> -> tensor<8xf32>

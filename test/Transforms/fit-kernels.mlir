@@ -27,6 +27,19 @@ func.func @reductions(%x: tensor<2x3x4xf32>) -> (tensor<4xf32>, tensor<2x3x1xf32
   return %a, %b, %c, %d, %e, %f : tensor<4xf32>, tensor<2x3x1xf32>, tensor<2x3xbf16>, tensor<2xf32>, tensor<1x3x1xf32>, tensor<2x4xf32>
 }
 
+// Sums of integers have no kernel over columns.
+// CHECK-LABEL: @integers
+func.func @integers(%x: tensor<2x3x4xi64>) -> (tensor<4xi64>, tensor<2x3x4xi64>) {
+  // CHECK-NEXT: train.transpose %{{.*}} [2, 0, 1] : tensor<2x3x4xi64> -> tensor<4x2x3xi64>
+  // CHECK-NEXT: train.reshape %{{.*}} : tensor<4x2x3xi64> -> tensor<4x6xi64>
+  // CHECK-NEXT: train.reduce_sum %{{.*}} axes [1] {keepdims} : tensor<4x6xi64> -> tensor<4x1xi64>
+  // CHECK-NEXT: %[[A:.*]] = train.reshape %{{.*}} : tensor<4x1xi64> -> tensor<4xi64>
+  %a = train.reduce_sum %x axes [0, 1] : tensor<2x3x4xi64> -> tensor<4xi64>
+  %b = train.reduce_sum %x axes [] : tensor<2x3x4xi64> -> tensor<2x3x4xi64>
+  // CHECK-NEXT: return %[[A]], %arg0
+  return %a, %b : tensor<4xi64>, tensor<2x3x4xi64>
+}
+
 // CHECK-LABEL: @operands
 func.func @operands(%x: tensor<2x3x4xf32>, %s: tensor<1xf32>, %t: tensor<1x3x4xf32>, %r: tensor<2x3x1xf32>, %m: tensor<2x1x4xf32>, %c: tensor<3x1xf32>) -> (tensor<2x3x4xf32>, tensor<2x3x4xf32>) {
   // CHECK-NEXT: train.add %{{.*}} : tensor<2x3x4xf32>, tensor<1xf32>

@@ -1,6 +1,7 @@
 //===- fp8c-test-opt.cpp - fp8c-opt with the test dialect -----------------===//
 
 #include "Pipelines/Pipelines.h"
+#include "TestCompile.h"
 #include "TestDialect.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 
@@ -9,6 +10,7 @@ int main(int argc, char **argv) {
   fp8c::registerDialects(registry);
   registry.insert<test::TestDialect>();
   fp8c::registerPasses();
+  test::registerTestCompile();
   return mlir::asMainReturnCode(mlir::MlirOptMain(
       argc, argv, "fp8c optimizer driver with the test dialect\n", registry));
 }

@@ -32,6 +32,20 @@ int64_t exec::getByteSize(MemRefType type) {
   return (last + 1) * llvm::divideCeil(type.getElementTypeBitWidth(), 8);
 }
 
+Type exec::getScalarType(Type buffer) {
+  Type element = getElementTypeOrSelf(buffer);
+  return element.isSignlessInteger() ? element
+                                     : Float32Type::get(buffer.getContext());
+}
+
+LogicalResult LoadOp::inferReturnTypes(MLIRContext *, std::optional<Location>,
+                                       ValueRange operands, DictionaryAttr,
+                                       OpaqueProperties, RegionRange,
+                                       SmallVectorImpl<Type> &types) {
+  types.push_back(getScalarType(operands.front().getType()));
+  return success();
+}
+
 bool exec::isContiguous(MemRefType type) {
   return type.getLayout().isIdentity();
 }

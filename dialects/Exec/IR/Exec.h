@@ -7,6 +7,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
 
 #include "Exec/IR/ExecDialect.h.inc"
 #include "Exec/IR/ExecEnums.h.inc"
@@ -22,6 +23,10 @@ constexpr int64_t kAlignment = 64;
 
 /// Bytes from the first to past the last element of a buffer of static shape.
 int64_t getByteSize(mlir::MemRefType type);
+
+/// What kernels compute with in place of a buffer's elements: f32 for all
+/// floats, integers and truth values themselves.
+mlir::Type getScalarType(mlir::Type buffer);
 
 /// Is the buffer dense and row-major?
 bool isContiguous(mlir::MemRefType type);

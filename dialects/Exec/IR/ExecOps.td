@@ -8,6 +8,7 @@ include "Exec/IR/ExecEnums.td"
 include "Train/IR/TrainAttrs.td"
 include "mlir/IR/BuiltinAttributes.td"
 include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
 class Exec_Op<string mnemonic, list<Trait> traits = []> : Op<Exec_Dialect, mnemonic, traits>;
@@ -134,7 +135,7 @@ def Exec_CopyOp : Exec_Op<"copy"> {
 }
 
 def Exec_FillOp : Exec_Op<"fill"> {
-  let summary = "Set all elements of a contiguous buffer to a number";
+  let summary = "Set all elements of a contiguous buffer to a number, which of integers is 0";
   let arguments = (ins AnyMemRef:$target, F32Attr:$value);
   let assemblyFormat = "$target `with` $value attr-dict `:` type($target)";
 }
@@ -198,17 +199,20 @@ def Exec_KernelOp : Exec_Op<"kernel", [Symbol, IsolatedFromAbove, SingleBlock, N
   let hasVerifier = 1;
 }
 
-def Exec_LoadOp : Exec_Op<"load", [Pure]> {
-  let summary = "One element, widened to f32";
+def Exec_Scalar : AnyTypeOf<[F32, I64, I32, I1]>;
+
+def Exec_LoadOp : Exec_Op<"load", [Pure, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+  let summary = "One element: a float widened to f32, an integer or truth value as it is";
   let description = "Pure: a kernel never reads what it wrote.";
   let arguments = (ins AnyUnrankedMemRef:$buffer, Exec_Access:$access, DefaultValuedAttr<I64Attr, "0">:$period);
-  let results = (outs F32:$value);
+  let results = (outs Exec_Scalar:$value);
   let assemblyFormat = "$buffer $access (`(` $period^ `)`)? attr-dict `:` type($buffer)";
 }
 
-def Exec_StoreOp : Exec_Op<"store"> {
-  let summary = "One element, rounded to the buffer's type";
-  let arguments = (ins F32:$value, AnyUnrankedMemRef:$buffer, Exec_Access:$access);
+def Exec_StoreOp : Exec_Op<"store", [TypesMatchWith<"the value is of what the buffer holds", "buffer", "value",
+    "::fp8c::exec::getScalarType($_self)">]> {
+  let summary = "One element: a float rounded to the buffer's type, an integer or truth value as it is";
+  let arguments = (ins Exec_Scalar:$value, AnyUnrankedMemRef:$buffer, Exec_Access:$access);
   let assemblyFormat = "$value `,` $buffer $access attr-dict `:` type($buffer)";
 }
 

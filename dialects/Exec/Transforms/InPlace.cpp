@@ -13,8 +13,14 @@ static bool worksInPlace(CallOp call) {
                             call.getCallee());
 }
 
-static unsigned getElementWidth(Value buffer) {
-  return getElementTypeOrSelf(buffer.getType()).getIntOrFloatBitWidth();
+/// Floats of one width take each other's place. Integers do not take theirs: a
+/// compiler may take a float and an integer for different memory.
+static bool areOfOneSize(Value a, Value b) {
+  Type from = getElementTypeOrSelf(a.getType()),
+       to = getElementTypeOrSelf(b.getType());
+  return from == to ||
+         (isa<FloatType>(from) && isa<FloatType>(to) &&
+          from.getIntOrFloatBitWidth() == to.getIntOrFloatBitWidth());
 }
 
 /// Everything that a scalar is computed from, through the reductions over the
@@ -66,8 +72,7 @@ bool exec::isOutput(Operation *op, unsigned index, const SymbolTable &symbols) {
 
 bool exec::mayOverwrite(Operation *op, unsigned input, unsigned output,
                         const SymbolTable &symbols) {
-  if (getElementWidth(op->getOperand(input)) !=
-      getElementWidth(op->getOperand(output)))
+  if (!areOfOneSize(op->getOperand(input), op->getOperand(output)))
     return false;
   if (auto launch = dyn_cast<LaunchOp>(op))
     return ::mayOverwrite(symbols.lookup<KernelOp>(launch.getKernel()), input,

@@ -157,6 +157,7 @@ private:
   void assignResults(train::PrecisionOpInterface op, const Settings &settings,
                      const StorageFlow &flow, Decision &decision);
   OpFacts getFacts(Operation *op);
+  void noteCounted(Operation *op);
 
   ModuleOp module;
   const Recipe &recipe;
@@ -169,6 +170,9 @@ private:
   DenseMap<StringAttr, SmallVector<StringRef>> usedBy;
   /// Gradients that @micro adds to.
   DenseSet<StringAttr> accumulated;
+  /// What is computed from integers, constants and tables alone: positions and
+  /// their angles, masks; and the constants and tables themselves.
+  DenseSet<Value> counted, given;
 };
 
 } // namespace
@@ -365,6 +369,27 @@ LogicalResult Assigner::assignOperands(FP8ContractionOpInterface op,
   return success();
 }
 
+/// No parameter is in these, so that nobody trains what rounding does to them;
+/// and bf16 would not tell apart positions above 256.
+void Assigner::noteCounted(Operation *op) {
+  auto isBuffer = [&](train::ReadOp read) {
+    auto variable =
+        module.lookupSymbol<train::VariableOp>(read.getVariableAttr());
+    return variable && variable.getRole() == train::Role::buffer;
+  };
+  auto read = dyn_cast<train::ReadOp>(op);
+  if (isa<arith::ConstantOp>(op) || (read && isBuffer(read)))
+    given.insert_range(op->getResults());
+  bool isCounted =
+      llvm::any_of(op->getOperands(),
+                   [&](Value value) { return counted.contains(value); }) &&
+      llvm::all_of(op->getOperands(), [&](Value value) {
+        return counted.contains(value) || given.contains(value);
+      });
+  if (isa<train::ConvertOp>(op) || isCounted)
+    counted.insert_range(op->getResults());
+}
+
 void Assigner::assignResults(train::PrecisionOpInterface op,
                              const Settings &settings, const StorageFlow &flow,
                              Decision &decision) {
@@ -380,6 +405,8 @@ void Assigner::assignResults(train::PrecisionOpInterface op,
       if (demand.format) {
         type = demand.format;
         decision.because("storage of " + demand.variable.getValue());
+      } else if (counted.contains(result)) {
+        decision.because("computed from integers alone");
       } else if (isUpdate) {
         decision.because("the optimizer's arithmetic");
       } else {
@@ -419,6 +446,7 @@ LogicalResult Assigner::run() {
   StorageFlow flow(module, storage);
   WalkResult result = module.walk<WalkOrder::PreOrder>([&](Operation *op) {
     roles.visit(op);
+    noteCounted(op);
     return WalkResult(assignOp(op, flow));
   });
   if (result.wasInterrupted())

@@ -105,9 +105,10 @@ void Applier::applyToResults(PrecisionOpInterface op) {
     case ResultPrecision::Inherited:
       // What comes from operands of several types is as wide as the widest.
       element = getElementTypeOrSelf(op->getOperand(0).getType());
-      for (Type other : op->getOperandTypes())
-        if (getElementTypeOrSelf(other).getIntOrFloatBitWidth() >
-            element.getIntOrFloatBitWidth())
+      for (Value other : op->getOperands())
+        if (isFloat(other) &&
+            getElementTypeOrSelf(other).getIntOrFloatBitWidth() >
+                element.getIntOrFloatBitWidth())
           element = getElementTypeOrSelf(other);
       break;
     case ResultPrecision::Chosen:

@@ -1,9 +1,10 @@
 //===- FitKernels.cpp - train-fit-kernels ---------------------------------===//
 //
 // A kernel runs over rows and columns. It sums whole columns, or reduces rows
-// and keeps one number for each; it reads an operand whole, as one number, as
-// trailing dimensions of its shape or as one number per row. What differs is
-// moved or repeated here, before fusions are formed.
+// and keeps one number for each (of integers, only the latter); it reads an
+// operand whole, as one number, as trailing dimensions of its shape or as one
+// number per row. What differs is moved or repeated here, before fusions are
+// formed.
 //
 //===----------------------------------------------------------------------===//
 
@@ -63,11 +64,13 @@ template <typename Op> static void fitReduction(OpBuilder &builder, Op op) {
   Shape axes = op.getAxes();
   int64_t rank = typeOf(input).getRank(), count = axes.size();
   if (axes.empty()) {
-    op.replaceAllUsesWith(
-        CastOp::create(builder, op.getLoc(), type, input).getOutput());
+    if (type != input.getType())
+      input = CastOp::create(builder, op.getLoc(), type, input);
+    op.replaceAllUsesWith(input);
     return op.erase();
   }
-  bool isColumns = std::is_same_v<Op, ReduceSumOp> && axes.back() == count - 1;
+  bool isColumns = std::is_same_v<Op, ReduceSumOp> && isFloat(input) &&
+                   axes.back() == count - 1;
   bool isRows = count == 1 && axes.front() == rank - 1;
   if (isColumns || (isRows && op.getKeepdims()))
     return;

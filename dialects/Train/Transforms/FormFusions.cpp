@@ -90,7 +90,8 @@ classify(Operation *op) {
     return {};
   if (isa<fp8::QuantizeOp, fp8::AmaxOp, fp8::DequantizeOp, fp8::ClampOp>(op))
     return {{Skeleton::map, shape(op->getOperand(0))}};
-  if (isa<ReduceSumOp, ReduceMaxOp>(op)) {
+  // Reductions of integers are calls.
+  if (isa<ReduceSumOp, ReduceMaxOp>(op) && isFloat(op->getOperand(0))) {
     ArrayRef<int64_t> axes = op->getAttrOfType<DenseI64ArrayAttr>("axes");
     int64_t rank = shape(op->getOperand(0)).size();
     if (isa<ReduceSumOp>(op) &&
@@ -160,7 +161,7 @@ constexpr int64_t kInstructionsPerByte = 10;
 static int64_t getInstructions(Operation *op) {
   return TypeSwitch<Operation *, int64_t>(op)
       .Case<GeluVJPOp>([](auto) { return 45; })
-      .Case<PowOp>([](auto) { return 40; })
+      .Case<PowOp, SinOp, CosOp>([](auto) { return 40; })
       .Case<GeluOp, ErfOp>([](auto) { return 30; })
       .Case<TanhOp, SigmoidOp>([](auto) { return 12; })
       .Case<ExpOp, LogOp>([](auto) { return 8; })

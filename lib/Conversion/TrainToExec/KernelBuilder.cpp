@@ -103,7 +103,8 @@ private:
   bool isOutsideLoops(Value value);
   Value argument(Type elementType, StringRef name);
   Value load(Value value, OpBuilder &builder);
-  /// The value's element in f32; `getExact` before it is rounded to its type.
+  /// The value's element, a float in f32; `getExact` before it is rounded to
+  /// its type.
   Value get(Value value, Scope &inner);
   Value getExact(Value value, Scope &inner);
   Value reduce(Operation *op);
@@ -199,15 +200,14 @@ bool BodyBuilder::isOutsideLoops(Value value) {
 
 Value BodyBuilder::load(Value value, OpBuilder &builder) {
   Position at = position(value);
-  Value result =
-      exec::LoadOp::create(builder, fusion.getLoc(), builder.getF32Type(),
-                           arguments.lookup(value), at.access, at.period);
+  Value result = exec::LoadOp::create(
+      builder, fusion.getLoc(), arguments.lookup(value), at.access, at.period);
   if (Value inverse = inverseScales.lookup(value))
     result = arith::MulFOp::create(
         builder, fusion.getLoc(), result,
         exec::LoadOp::create(
             fusion.getSkeleton() == Skeleton::sum ? builder : outer.builder,
-            fusion.getLoc(), builder.getF32Type(), inverse, Access::scalar, 0));
+            fusion.getLoc(), inverse, Access::scalar));
   return result;
 }
 
@@ -238,11 +238,11 @@ Value BodyBuilder::getExact(Value value, Scope &inner) {
   if (!op) {
     result = load(value, scope.builder);
   } else if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
-    auto splat =
-        cast<SplatElementsAttr>(constant.getValue()).getSplatValue<APFloat>();
-    result = arith::ConstantOp::create(
-        scope.builder, op->getLoc(),
-        scope.builder.getF32FloatAttr(splat.convertToFloat()));
+    auto number =
+        cast<SplatElementsAttr>(constant.getValue()).getSplatValue<TypedAttr>();
+    if (auto real = dyn_cast<FloatAttr>(number))
+      number = scope.builder.getF32FloatAttr(real.getValue().convertToFloat());
+    result = arith::ConstantOp::create(scope.builder, op->getLoc(), number);
   } else if (isa<ReduceSumOp, ReduceMaxOp>(op)) {
     result = reduce(op);
   } else if (isa<fp8::DequantizeOp>(op)) {
@@ -269,9 +269,9 @@ Value BodyBuilder::getExact(Value value, Scope &inner) {
 Value BodyBuilder::get(Value value, Scope &inner) {
   Value exact = getExact(value, inner);
   Type type = getElementTypeOrSelf(value.getType());
-  // A loaded value is of its type already.
+  // A loaded value is of its type already; integers never are of another.
   if (!value.getDefiningOp() || !isa<RankedTensorType>(value.getType()) ||
-      type.isF32())
+      !isa<FloatType>(type) || type.isF32())
     return exact;
   Scope &scope = isOutsideLoops(value) ? outer : inner;
   Value &rounded = scope.rounded[value];

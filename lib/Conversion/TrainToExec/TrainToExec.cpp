@@ -983,6 +983,22 @@ LogicalResult FunctionLowering::lower(Operation *op) {
                          {dense(vjp.getIds()), dense(vjp.getCotangent())},
                          target, op, attrs),
                     sum.accumulation);
+  } else if (isa<GatherElementsOp, GatherElementsVJPOp>(op)) {
+    bool backward = isa<GatherElementsVJPOp>(op);
+    ArrayRef<int64_t> indices = shapeOf(op->getOperand(1));
+    ArrayRef<int64_t> data =
+        shapeOf(backward ? op->getResult(0) : op->getOperand(0));
+    call(backward ? "gather_elements_backward" : "gather_elements",
+         {dense(op->getOperand(0)), dense(op->getOperand(1))},
+         destination(op->getResult(0)), op,
+         {number("rows", count(data.drop_back())),
+          number("count", indices.back()), number("width", data.back())});
+  } else if (isa<ReduceSumOp, ReduceMaxOp>(op) && !isFloat(op->getOperand(0))) {
+    ArrayRef<int64_t> shape = shapeOf(op->getOperand(0));
+    call(isa<ReduceSumOp>(op) ? "sum_rows" : "max_rows",
+         dense(op->getOperand(0)), destination(op->getResult(0)), op,
+         {number("rows", count(shape.drop_back())),
+          number("cols", shape.back())});
   } else if (auto loss = dyn_cast<CrossEntropyOp>(op)) {
     CrossEntropyVJPOp vjp = getFusableVJP(loss);
     if (vjp || (loss.getLse().use_empty() && loss.getInvCount().use_empty()))

@@ -53,7 +53,7 @@ private:
 
   Node &node;
   int64_t queries, keys;
-  bool causal = false;        ///< Top left, and not in `bias`.
+  bool causal = false;          ///< Top left, and not in `bias`.
   std::optional<Constant> bias; ///< -inf for keys that are not seen.
   llvm::SmallVector<mlir::Value> seen, added;
 };
@@ -63,11 +63,11 @@ private:
 struct AttentionRequest {
   mlir::Value query, key, value;
   int64_t heads, kvHeads;
-  std::optional<float> scale; ///< 1 / sqrt(D) by default.
-  float softcap = 0.0f;       ///< Scores become cap * tanh(score / cap).
+  std::optional<float> scale = std::nullopt; ///< 1 / sqrt(D) by default.
+  float softcap = 0.0f; ///< Scores become cap * tanh(score / cap).
   const AttentionMask *mask = nullptr;
-  unsigned scoresAt = ~0u;    ///< The output for the scores, if it is wanted,
-  int64_t scoresMode = 0;     ///< 0 as they are, 1 capped, 2 masked, 3 softmax.
+  unsigned scoresAt = ~0u; ///< The output for the scores, if it is wanted,
+  int64_t scoresMode = 0;  ///< 0 as they are, 1 capped, 2 masked, 3 softmax.
 };
 
 /// [B, T, heads * Dv]; null, with an error of the node, where the shapes do not

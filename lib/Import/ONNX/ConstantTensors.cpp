@@ -24,6 +24,13 @@ static std::optional<int64_t> singleInteger(Node &node, unsigned i) {
   return std::nullopt;
 }
 
+/// A scalar 0 of the type.
+static Value zeroOf(Node &node, Type element) {
+  Constant zero(RankedTensorType::get({}, node.builder.getI64Type()),
+                std::vector<int64_t>{0});
+  return node.materialize(castConstant(zero, element));
+}
+
 static LogicalResult foldRange(Node &node) {
   node.ignore({"stash_type"});
   for (unsigned i = 0; i < 3; ++i)
@@ -47,9 +54,11 @@ static LogicalResult foldRange(Node &node) {
     return node.yield(Constant(type, std::move(elements)));
   };
   if (node.constant(0)->isFloat())
-    return fill([&](int64_t i) { return float(float(start) + i * float(delta)); });
+    return fill(
+        [&](int64_t i) { return float(float(start) + i * float(delta)); });
   return fill([&](int64_t i) {
-    return addWrapping(node.integers(0)[0], mulWrapping(i, node.integers(2)[0]));
+    return addWrapping(node.integers(0)[0],
+                       mulWrapping(i, node.integers(2)[0]));
   });
 }
 
@@ -117,13 +126,8 @@ static LogicalResult importTrilu(Node &node) {
       mask.push_back(triangle->keeps(row, column));
   auto type = RankedTensorType::get(sizes, node.builder.getI1Type());
   Value kept = node.materialize(Constant(type, std::move(mask)));
-  Constant zero = castConstant(
-      Constant(RankedTensorType::get({}, node.builder.getI64Type()),
-               std::vector<int64_t>{0}),
-      node.type(0).getElementType());
-  Value cleared = node.materialize(zero);
-  return node.yield(
-      node.create<train::SelectOp>(kept, node.value(0), cleared));
+  Value cleared = zeroOf(node, node.type(0).getElementType());
+  return node.yield(node.create<train::SelectOp>(kept, node.value(0), cleared));
 }
 
 //===----------------------------------------------------------------------===//
@@ -165,8 +169,8 @@ static LogicalResult foldCumSum(Node &node) {
       int64_t base = i - at * inner;
       int64_t here = base + place * inner;
       int64_t before = here + (running->isReversed ? inner : -inner);
-      auto term = running->isExclusive ? (at ? elements[before] : 0)
-                                       : elements[here];
+      auto term =
+          running->isExclusive ? (at ? elements[before] : 0) : elements[here];
       result[here] = at ? plus(result[before], term) : term;
     }
     return Constant(data.type(), std::move(result));
@@ -180,7 +184,31 @@ static LogicalResult foldCumSum(Node &node) {
   }));
 }
 
-/// A product with a triangle of ones.
+/// Sums of the last dimension: of floats a product with a triangle of ones, of
+/// integers sums of what the triangle leaves.
+static Value sumUp(Node &node, Value value, const RunningSum &running) {
+  int64_t rank = shapeOf(value).size(), size = shapeOf(value).back();
+  std::vector<int64_t> terms; // [to, from]
+  for (int64_t to = 0; to < size; ++to)
+    for (int64_t from = 0; from < size; ++from)
+      terms.push_back(running.isReversed ? from >= to + running.isExclusive
+                                         : from + running.isExclusive <= to);
+  auto type = RankedTensorType::get({size, size}, node.builder.getI1Type());
+  Constant triangle(type, std::move(terms));
+  Type element = cast<RankedTensorType>(value.getType()).getElementType();
+  if (element.isF32()) {
+    Value ones = node.materialize(castConstant(triangle, element));
+    return node.create<train::MatmulOp>(value, ones, Shape{rank - 1}, Shape{1});
+  }
+  Shape rows(shapeOf(value));
+  rows.insert(rows.end() - 1, 1);
+  Value isTerm = node.materialize(triangle);
+  Value zero = zeroOf(node, element);
+  Value kept =
+      node.create<train::SelectOp>(isTerm, node.reshape(value, rows), zero);
+  return node.create<train::ReduceSumOp>(kept, Shape{rank});
+}
+
 static LogicalResult importCumSum(Node &node) {
   std::optional<RunningSum> running = readRunningSum(node);
   if (!running)
@@ -188,20 +216,11 @@ static LogicalResult importCumSum(Node &node) {
   int64_t rank = node.rank(0), size = node.shape(0)[running->axis];
   if (size > (int64_t(1) << 12))
     return node.unsupported("sums up " + Twine(size) + " elements");
-  std::vector<float> ones;
-  for (int64_t from = 0; from < size; ++from)
-    for (int64_t to = 0; to < size; ++to)
-      ones.push_back(running->isReversed
-                         ? from >= to + running->isExclusive
-                         : from + running->isExclusive <= to);
-  auto type = RankedTensorType::get({size, size}, node.builder.getF32Type());
-  Value triangle = node.materialize(Constant(type, std::move(ones)));
-  Value turned = node.transpose(node.value(0),
-                                movingPermutation(rank, running->axis, rank - 1));
-  Value sums = node.create<train::MatmulOp>(turned, triangle, Shape{rank - 1},
-                                            Shape{0});
+  Value turned = node.transpose(
+      node.value(0), movingPermutation(rank, running->axis, rank - 1));
   return node.yield(
-      node.transpose(sums, movingPermutation(rank, rank - 1, running->axis)));
+      node.transpose(sumUp(node, turned, *running),
+                     movingPermutation(rank, rank - 1, running->axis)));
 }
 
 //===----------------------------------------------------------------------===//
@@ -220,8 +239,8 @@ static LogicalResult foldNonZero(Node &node) {
   for (auto [dim, stride] : llvm::zip_equal(data.shape(), strides))
     for (int64_t i : found)
       indices.push_back(i / stride % dim);
-  auto type = RankedTensorType::get(
-      {node.rank(0), int64_t(found.size())}, node.builder.getI64Type());
+  auto type = RankedTensorType::get({node.rank(0), int64_t(found.size())},
+                                    node.builder.getI64Type());
   return node.yield(Constant(type, std::move(indices)));
 }
 
@@ -333,7 +352,7 @@ ArrayRef<Operator> constantOperators() {
   static constexpr Operator table[] = {
       {"Range", 11, "start:any limit:any delta:any", nullptr, foldRange},
       {"Trilu", 14, "input:element k:ints?", importTrilu, foldTrilu},
-      {"CumSum", 11, "x:float axis:ints", importCumSum, foldCumSum},
+      {"CumSum", 11, "x:number axis:ints", importCumSum, foldCumSum},
       {"NonZero", 9, "X:any", nullptr, foldNonZero},
       {"TopK", 1, "X:any", nullptr, foldTopK},
       {"TopK", 10, "X:any K:ints", nullptr, foldTopK},

@@ -5,6 +5,7 @@
 #include "Import/ONNX/GraphOrder.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
+#include <array>
 #include <google/protobuf/unknown_field_set.h>
 #include <map>
 
@@ -47,8 +48,9 @@ static std::vector<AttributeProto> defaultsOf(const FunctionProto &function) {
   return defaults;
 }
 
-static int64_t onnxOpset(
-    const google::protobuf::RepeatedPtrField<onnx::OperatorSetIdProto> &opsets) {
+static int64_t
+onnxOpset(const google::protobuf::RepeatedPtrField<onnx::OperatorSetIdProto>
+              &opsets) {
   for (const onnx::OperatorSetIdProto &opset : opsets)
     if (opset.domain().empty() || opset.domain() == "ai.onnx")
       return opset.version();
@@ -166,8 +168,8 @@ bool Inliner::checkCall(const FunctionProto &function, const NodeProto &call) {
   if (is_contained(stack, &function))
     errors.add(what + " calls itself, which ONNX does not allow");
   else if (stack.size() >= maxDepth)
-    errors.add(what + " is called from functions more than " +
-               Twine(maxDepth) + " deep");
+    errors.add(what + " is called from functions more than " + Twine(maxDepth) +
+               " deep");
   else if (call.input_size() > function.input_size() ||
            call.output_size() > function.output_size())
     errors.add("node '" + displayName(call) + "' has " +

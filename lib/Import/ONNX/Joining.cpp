@@ -90,9 +90,8 @@ static std::optional<Shape> splitSizes(Node &node, int64_t whole) {
                        " for " + Twine(count) + " outputs");
     return std::nullopt;
   }
-  int64_t parts = count;
-  if (node.opset >= 18)
-    parts = node.integer("num_outputs", count);
+  // PyTorch writes the attribute into older opsets, too.
+  int64_t parts = node.integer("num_outputs", count);
   int64_t size = parts > 0 ? llvm::divideCeil(uint64_t(whole), parts) : 0;
   bool isEven = size * parts == whole;
   if (parts != count || size * (parts - 1) >= whole ||
@@ -116,8 +115,8 @@ static std::vector<Datum> cut(Node &node, ArrayRef<int64_t> sizes,
     int64_t offset = 0;
     for (int64_t size : sizes) {
       shape[axis] = size;
-      auto part = std::make_shared<Constant>(
-          constant->view(shape, offset, strides));
+      auto part =
+          std::make_shared<Constant>(constant->view(shape, offset, strides));
       parts.push_back({part->type(), Value(), part});
       offset += size * strides[axis];
     }
@@ -206,8 +205,8 @@ static LogicalResult importSequenceAt(Node &node) {
     return node.invalid("needs one position");
   int64_t size = tensors.size(), at = node.integers(1)[0];
   if (at < -size || at >= size)
-    return node.invalid("has a position " + Twine(at) +
-                        " in a sequence of " + Twine(size));
+    return node.invalid("has a position " + Twine(at) + " in a sequence of " +
+                        Twine(size));
   return node.yieldDatum(tensors[at < 0 ? at + size : at]);
 }
 

@@ -9,20 +9,32 @@ using namespace mlir;
 namespace fp8c {
 
 /// The rows of each operator, oldest first, by domain and name.
-using Rows = std::map<std::pair<StringRef, StringRef>,
-                      SmallVector<const Operator *, 2>>;
+using OperatorForms =
+    std::map<std::pair<StringRef, StringRef>, SmallVector<const Operator *, 2>>;
 
-static const Rows &operatorRows() {
-  static const Rows rows = [] {
-    Rows byName;
-    for (ArrayRef<Operator> family :
-         {activationOperators(), attentionOperators(), constantOperators(),
-          contractionOperators(), einsumOperators(), elementwiseOperators(),
-          indexingOperators(), joiningOperators(), logicOperators(),
-          lossOperators(), microsoftAttentionOperators(), normOperators(),
-          padOperators(), quantizationOperators(), reductionOperators(),
-          rotaryOperators(), scatterOperators(), shapeOperators(),
-          softmaxOperators(), sourceOperators()})
+static const OperatorForms &operatorRows() {
+  static const OperatorForms rows = [] {
+    OperatorForms byName;
+    for (ArrayRef<Operator> family : {activationOperators(),
+                                      attentionOperators(),
+                                      constantOperators(),
+                                      contractionOperators(),
+                                      einsumOperators(),
+                                      elementwiseOperators(),
+                                      indexingOperators(),
+                                      joiningOperators(),
+                                      logicOperators(),
+                                      lossOperators(),
+                                      microsoftAttentionOperators(),
+                                      normOperators(),
+                                      padOperators(),
+                                      quantizationOperators(),
+                                      reductionOperators(),
+                                      rotaryOperators(),
+                                      scatterOperators(),
+                                      shapeOperators(),
+                                      softmaxOperators(),
+                                      sourceOperators()})
       for (const Operator &op : family)
         byName[{op.domain, op.name}].push_back(&op);
     for (auto &[name, forms] : byName)

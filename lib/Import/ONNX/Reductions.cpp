@@ -33,8 +33,8 @@ static Shape turnReducedLast(ArrayRef<int64_t> axes, int64_t rank) {
 static std::optional<Reduction> readReduction(Node &node, int inputSince = 18) {
   Reduction reduction;
   reduction.keepDims = node.integer("keepdims", 1) != 0;
-  bool hasNoOp = node.opset >= inputSince &&
-                 node.integer("noop_with_empty_axes", 0) != 0;
+  bool hasNoOp =
+      node.opset >= inputSince && node.integer("noop_with_empty_axes", 0) != 0;
   Shape given = node.integerList("axes", 1, inputSince).value_or(Shape());
   if (given.empty() && !hasNoOp)
     given = identityPermutation(node.rank(0));
@@ -78,8 +78,7 @@ static Value mean(Node &node, const Reduction &reduction, Value value) {
   Value total = sum(node, reduction, value);
   if (reduction.count == 1)
     return total;
-  return node.create<train::DivOp>(total,
-                                   node.scalar(float(reduction.count)));
+  return node.create<train::DivOp>(total, node.scalar(float(reduction.count)));
 }
 
 static Value sumSquare(Node &node, const Reduction &reduction, Value value) {
@@ -117,11 +116,11 @@ static Value multiply(Node &node, const Reduction &reduction, Value value) {
   int64_t outer = product(kept) / reduction.count;
   Value rows = node.reshape(node.transpose(value, permutation),
                             {outer, reduction.count});
-  auto type = RankedTensorType::get({outer, 1}, node.builder.getF32Type());
+  auto type = node.type(0).clone({outer, 1});
   Value result;
   for (int64_t i = 0; i < reduction.count; ++i) {
-    Value factor = node.create<train::SliceOp>(type, rows, Shape{0, i},
-                                               Shape{1, 1});
+    Value factor =
+        node.create<train::SliceOp>(type, rows, Shape{0, i}, Shape{1, 1});
     result = result ? node.create<train::MulOp>(result, factor) : factor;
   }
   return node.reshape(result, reduction.shape);
@@ -227,24 +226,25 @@ static LogicalResult foldReduceMean(Node &node) {
 }
 
 ArrayRef<Operator> reductionOperators() {
-#define FP8C_REDUCTION(name, reduce, fold)                                     \
-  {name, 1, "data:float", importReduction<reduce>, fold},                      \
-      {name, 18, "data:float axes:ints?", importReduction<reduce>, fold}
+#define FP8C_REDUCTION(name, kind, reduce, fold)                               \
+  {name, 1, "data:" kind, importReduction<reduce>, fold}, {                    \
+    name, 18, "data:" kind " axes:ints?", importReduction<reduce>, fold        \
+  }
   static constexpr Operator table[] = {
-      {"ReduceSum", 1, "data:float", importReduction<sum, 13>, foldReduceSum},
-      {"ReduceSum", 13, "data:float axes:ints?", importReduction<sum, 13>,
+      {"ReduceSum", 1, "data:number", importReduction<sum, 13>, foldReduceSum},
+      {"ReduceSum", 13, "data:number axes:ints?", importReduction<sum, 13>,
        foldReduceSum},
-      {"ReduceProd", 1, "data:float", importReduceProd, foldReduceProd},
-      {"ReduceProd", 18, "data:float axes:ints?", importReduceProd,
+      {"ReduceProd", 1, "data:number", importReduceProd, foldReduceProd},
+      {"ReduceProd", 18, "data:number axes:ints?", importReduceProd,
        foldReduceProd},
-      FP8C_REDUCTION("ReduceMean", mean, foldReduceMean),
-      FP8C_REDUCTION("ReduceMax", maximum, foldReduceMax),
-      FP8C_REDUCTION("ReduceMin", minimum, foldReduceMin),
-      FP8C_REDUCTION("ReduceSumSquare", sumSquare, nullptr),
-      FP8C_REDUCTION("ReduceL1", normL1, nullptr),
-      FP8C_REDUCTION("ReduceL2", normL2, nullptr),
-      FP8C_REDUCTION("ReduceLogSum", logSum, nullptr),
-      FP8C_REDUCTION("ReduceLogSumExp", logSumExp, nullptr),
+      FP8C_REDUCTION("ReduceMean", "float", mean, foldReduceMean),
+      FP8C_REDUCTION("ReduceMax", "number", maximum, foldReduceMax),
+      FP8C_REDUCTION("ReduceMin", "number", minimum, foldReduceMin),
+      FP8C_REDUCTION("ReduceSumSquare", "float", sumSquare, nullptr),
+      FP8C_REDUCTION("ReduceL1", "float", normL1, nullptr),
+      FP8C_REDUCTION("ReduceL2", "float", normL2, nullptr),
+      FP8C_REDUCTION("ReduceLogSum", "float", logSum, nullptr),
+      FP8C_REDUCTION("ReduceLogSumExp", "float", logSumExp, nullptr),
   };
 #undef FP8C_REDUCTION
   return table;

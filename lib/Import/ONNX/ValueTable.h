@@ -38,9 +38,10 @@ private:
 /// also null where the node could, but without this output: nothing may use it.
 struct Datum {
   mlir::RankedTensorType type;
-  mlir::Value value;    ///< Null as long as nothing needs a constant or a
-                        ///< parameter as a value of the function.
-  ConstantPtr constant; ///< Its elements, where they are known.
+  /// Null as long as nothing needs a constant or a parameter as a value of the
+  /// function.
+  mlir::Value value = {};
+  ConstantPtr constant = nullptr; ///< Its elements, where they are known.
   bool isLeftOut = false;
 
   /// Its node could not be imported, and the type is likely: with it the nodes
@@ -48,7 +49,7 @@ struct Datum {
   bool isGuess = false;
 
   /// Of a sequence of tensors; then there is no type.
-  std::shared_ptr<const std::vector<Datum>> sequence;
+  std::shared_ptr<const std::vector<Datum>> sequence = nullptr;
 };
 
 /// The values of one function. Parameters are read and constants become ops

@@ -37,6 +37,16 @@ std::string fp8c::target::getFloatLiteral(const APFloat &value) {
   return text + "f";
 }
 
+std::string fp8c::target::getIntegerLiteral(const APInt &value) {
+  if (value.getBitWidth() == 1)
+    return value.isOne() ? "true" : "false";
+  std::string bits = std::to_string(value.getBitWidth());
+  // Its magnitude alone would be no number of the type.
+  if (value.isMinSignedValue())
+    return "INT" + bits + "_MIN";
+  return "int" + bits + "_t(" + std::to_string(value.getSExtValue()) + ")";
+}
+
 namespace {
 /// C++ precedence, as far as kernels need it.
 enum Precedence { kPrimary, kUnary, kProduct, kSum, kCompare, kAny };
@@ -122,6 +132,47 @@ std::string Printer::at(Access access, int64_t period) {
   llvm_unreachable("all accesses are handled");
 }
 
+static StringRef getSymbol(arith::CmpFPredicate predicate) {
+  switch (predicate) {
+  case arith::CmpFPredicate::OEQ:
+    return "==";
+  case arith::CmpFPredicate::UNE:
+    return "!=";
+  case arith::CmpFPredicate::OLT:
+    return "<";
+  case arith::CmpFPredicate::OLE:
+    return "<=";
+  case arith::CmpFPredicate::OGT:
+    return ">";
+  case arith::CmpFPredicate::OGE:
+    return ">=";
+  default:
+    llvm_unreachable("C++ has the others only in negations");
+  }
+}
+
+static StringRef getSymbol(arith::CmpIPredicate predicate) {
+  switch (predicate) {
+  case arith::CmpIPredicate::eq:
+    return "==";
+  case arith::CmpIPredicate::ne:
+    return "!=";
+  case arith::CmpIPredicate::slt:
+  case arith::CmpIPredicate::ult: // of truth values
+    return "<";
+  case arith::CmpIPredicate::sle:
+  case arith::CmpIPredicate::ule:
+    return "<=";
+  case arith::CmpIPredicate::sgt:
+  case arith::CmpIPredicate::ugt:
+    return ">";
+  case arith::CmpIPredicate::sge:
+  case arith::CmpIPredicate::uge:
+    return ">=";
+  }
+  llvm_unreachable("all predicates are handled");
+}
+
 Expression Printer::getExpression(Operation *op) {
   auto binary = [&](StringRef symbol, Precedence precedence) -> Expression {
     // The right operand of a difference or quotient needs its own brackets.
@@ -136,6 +187,16 @@ Expression Printer::getExpression(Operation *op) {
       text += (i ? ", " : "") + use(operand);
     return {text + ")", kPrimary};
   };
+  // Comparisons do not follow each other as a reader would think.
+  auto comparison = [&](StringRef symbol) -> Expression {
+    return {use(op->getOperand(0), kSum) + " " + symbol.str() + " " +
+                use(op->getOperand(1), kSum),
+            kCompare};
+  };
+  auto conversion = [&] {
+    auto type = op->getResult(0).getType();
+    return function("convert<" + getElementName(type) + ">");
+  };
   return TypeSwitch<Operation *, Expression>(op)
       .Case([&](LoadOp load) {
         return Expression{("load(" + name(load.getBuffer()) + ", " +
@@ -143,6 +204,8 @@ Expression Printer::getExpression(Operation *op) {
                               .str()};
       })
       .Case([&](arith::ConstantOp constant) {
+        if (auto integer = dyn_cast<IntegerAttr>(constant.getValue()))
+          return Expression{getIntegerLiteral(integer.getValue())};
         APFloat value = cast<FloatAttr>(constant.getValue()).getValue();
         return Expression{getFloatLiteral(value),
                           value.isNegative() ? kUnary : kPrimary};
@@ -154,7 +217,23 @@ Expression Printer::getExpression(Operation *op) {
       .Case([&](arith::NegFOp) {
         return Expression{"-" + use(op->getOperand(0), kPrimary), kUnary};
       })
-      .Case([&](arith::CmpFOp) { return binary(">", kCompare); })
+      .Case([&](arith::CmpFOp compare) {
+        return comparison(getSymbol(compare.getPredicate()));
+      })
+      .Case([&](arith::CmpIOp compare) {
+        return comparison(getSymbol(compare.getPredicate()));
+      })
+      .Case([&](arith::AddIOp) { return function("add"); })
+      .Case([&](arith::SubIOp) { return function("subtract"); })
+      .Case([&](arith::MulIOp) { return function("multiply"); })
+      .Case([&](arith::DivSIOp) { return function("divide"); })
+      .Case([&](arith::MinSIOp) { return function("smaller"); })
+      .Case([&](arith::MaxSIOp) { return function("larger"); })
+      .Case([&](arith::AndIOp) { return function("both"); })
+      .Case([&](arith::OrIOp) { return function("either"); })
+      .Case([&](arith::XOrIOp) { return comparison("!="); })
+      .Case<arith::FPToSIOp, arith::SIToFPOp, arith::UIToFPOp, arith::ExtSIOp,
+            arith::ExtUIOp, arith::TruncIOp>([&](auto) { return conversion(); })
       // Not ?:, which the host compiler turns into masked stores.
       .Case([&](arith::SelectOp) { return function("select"); })
       .Case([&](arith::TruncFOp trunc) {
@@ -166,6 +245,7 @@ Expression Printer::getExpression(Operation *op) {
                           ")"};
       })
       .Case([&](arith::MaximumFOp) { return function("max"); })
+      .Case([&](arith::MinimumFOp) { return function("min"); })
       .Case([&](ClampOp clamp) {
         return Expression{"clamp(" + use(clamp.getValue()) + ", " +
                           use(clamp.getLimit()) + ", " +
@@ -177,6 +257,11 @@ Expression Printer::getExpression(Operation *op) {
       .Case([&](math::RsqrtOp) { return function("rsqrt"); })
       .Case([&](math::TanhOp) { return function("tanh"); })
       .Case([&](math::ErfOp) { return function("erf"); })
+      .Case([&](math::SinOp) { return function("sin"); })
+      .Case([&](math::CosOp) { return function("cos"); })
+      .Case([&](math::FloorOp) { return function("floor"); })
+      .Case([&](math::CeilOp) { return function("ceil"); })
+      .Case([&](math::RoundEvenOp) { return function("round_to_even"); })
       .Case([&](math::AbsFOp) { return function("abs"); })
       .Case([&](math::PowFOp) { return function("pow"); })
       .Default([](Operation *op) -> Expression {

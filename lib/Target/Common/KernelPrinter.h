@@ -15,6 +15,9 @@ void printKernel(exec::KernelOp kernel, bool isCUDA, llvm::raw_ostream &os);
 /// A float literal that reads back exactly.
 std::string getFloatLiteral(const llvm::APFloat &value);
 
+/// An integer of its type, or a truth value.
+std::string getIntegerLiteral(const llvm::APInt &value);
+
 } // namespace fp8c::target
 
 #endif // TARGET_COMMON_KERNELPRINTER_H

@@ -49,10 +49,11 @@ static void printConstant(ConstantOp constant, bool isCUDA, StringRef name,
     for (APFloat value : elements.getValues<APFloat>())
       os << (std::exchange(comma, true) ? ", " : "") << getFloatLiteral(value);
   } else {
-    for (APInt value : elements.getValues<APInt>())
+    for (const APInt &value : elements.getValues<APInt>())
       os << (std::exchange(comma, true) ? ", " : "")
-         << (value.getBitWidth() == 1 ? int64_t(value.getZExtValue())
-                                      : value.getSExtValue());
+         << (value.getBitWidth() == 1   ? std::to_string(value.getZExtValue())
+             : value.isMinSignedValue() ? getIntegerLiteral(value)
+                                        : std::to_string(value.getSExtValue()));
   }
   os << "};\n";
 }
@@ -479,6 +480,13 @@ LogicalResult FunctionPrinter::print(CallOp op) {
     os << "  embedding_backward(" << first << arguments << ", " << integer("n")
        << ", " << integer("width") << ", " << integer("rows")
        << ", /*accumulate=*/" << accumulate << ");\n";
+  } else if (callee.starts_with("gather_elements")) {
+    os << "  " << callee << "(" << first << arguments << ", /*rows=*/"
+       << integer("rows") << ", /*count=*/" << integer("count")
+       << ", /*width=*/" << integer("width") << ");\n";
+  } else if (callee == "sum_rows" || callee == "max_rows") {
+    os << "  " << callee << "(" << first << arguments << ", /*rows=*/"
+       << integer("rows") << ", /*cols=*/" << integer("cols") << ");\n";
   } else if (callee == "count_labels") {
     os << "  count_labels(" << first << arguments << ", /*rows=*/"
        << integer("rows") << ", /*ignore_index=*/" << integer("ignore_index")

@@ -19,6 +19,14 @@ template <class T, class Out> FP8C_FN void move(Out *dst, const T *src) {
     store(dst, 0, load(src, 0));
 }
 
+/// What a buffer is filled with. Integers are with small ones only.
+template <class T> FP8C_FN T filling(float value) {
+  if constexpr (std::is_integral<T>::value)
+    return T(value);
+  else
+    return from_float<T>(value);
+}
+
 /// A loop nest over two views. Adjacent dimensions that are contiguous in both
 /// are one loop, and dimensions of size 1 are none.
 struct CopyLoops {

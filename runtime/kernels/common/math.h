@@ -3,8 +3,9 @@
 // Branch-free versions that vectorise without -ffast-math and are the same
 // text on the CPU and in CUDA, so that both targets agree: but for softmax,
 // tanh and sigmoid, where CUDA's special function unit makes kernels twice as
-// fast and differs in the last bits. NaN goes through every function;
-// infinities, zeros and subnormals are handled as in C.
+// fast and differs in the last bits, and sin and cos, which are the libraries'.
+// NaN goes through every function; infinities, zeros and subnormals are handled
+// as in C.
 //
 // Largest errors that test/unit/kernels measures, in units in the last place:
 // exp 1.02, log 0.83, tanh 2.4, sigmoid 2.3, erf 1.7, rsqrt 1.5, pow 0.51; sqrt
@@ -32,6 +33,10 @@ FP8C_FN float abs(float x) {
 }
 FP8C_FN float max(float a, float b) { return a > b || a != a ? a : b; }
 FP8C_FN float min(float a, float b) { return a < b || a != a ? a : b; }
+FP8C_FN float floor(float x) { return __builtin_floorf(x); }
+FP8C_FN float ceil(float x) { return __builtin_ceilf(x); }
+/// The nearest integer, of two the even one.
+FP8C_FN float round_to_even(float x) { return __builtin_rintf(x); }
 FP8C_FN float rsqrt(float x) { return 1.0f / sqrt(x); }
 FP8C_FN float reciprocal(float x) { return 1.0f / x; }
 
@@ -44,6 +49,22 @@ FP8C_FN float select(bool c, float a, float b) {
 #else
   const uint32_t mask = -uint32_t(c);
   return from_bits((bits_of(a) & mask) | (bits_of(b) & ~mask));
+#endif
+}
+
+/// For angles of any size, which takes more than a polynomial: the target's.
+FP8C_FN float sin(float x) {
+#if defined(__CUDA_ARCH__)
+  return sinf(x);
+#else
+  return __builtin_sinf(x);
+#endif
+}
+FP8C_FN float cos(float x) {
+#if defined(__CUDA_ARCH__)
+  return cosf(x);
+#else
+  return __builtin_cosf(x);
 #endif
 }
 

@@ -160,10 +160,10 @@ FP8C_FN float load(const f16 *p, int64_t i) { return to_float(p[i]); }
 FP8C_FN float load(const e4m3 *p, int64_t i) { return to_float(p[i]); }
 FP8C_FN float load(const e5m2 *p, int64_t i) { return to_float(p[i]); }
 
-/// Integers (labels, ids, masks) load as they are.
+/// Integers load as they are; a byte is a truth value.
 FP8C_FN int64_t load(const int64_t *p, int64_t i) { return p[i]; }
 FP8C_FN int32_t load(const int32_t *p, int64_t i) { return p[i]; }
-FP8C_FN int32_t load(const uint8_t *p, int64_t i) { return p[i]; }
+FP8C_FN bool load(const uint8_t *p, int64_t i) { return p[i] != 0; }
 
 template <class T> FP8C_FN void store(T *p, int64_t i, float v) {
   p[i] = from_float<T>(v);
@@ -177,7 +177,7 @@ FP8C_FN void store(e4m3 *p, int64_t i, e4m3 v) { p[i] = v; }
 FP8C_FN void store(e5m2 *p, int64_t i, e5m2 v) { p[i] = v; }
 FP8C_FN void store(int64_t *p, int64_t i, int64_t v) { p[i] = v; }
 FP8C_FN void store(int32_t *p, int64_t i, int32_t v) { p[i] = v; }
-FP8C_FN void store(uint8_t *p, int64_t i, int32_t v) { p[i] = uint8_t(v); }
+FP8C_FN void store(uint8_t *p, int64_t i, bool v) { p[i] = v; }
 
 } // namespace fp8c
 

@@ -100,7 +100,7 @@ void copy(const T *src, Out *dst, const int64_t (&shape)[Rank],
 }
 
 template <class T> void fill(T *p, int64_t n, float value) {
-  const T v = from_float<T>(value);
+  const T v = detail::filling<T>(value);
 #pragma omp parallel for schedule(static) if (n >= parallel_threshold)
   for (int64_t i = 0; i < n; ++i)
     p[i] = v;

@@ -7,6 +7,7 @@
 #include "kernels/cpu/copy.h"
 #include "kernels/cpu/cross_entropy.h"
 #include "kernels/cpu/embedding.h"
+#include "kernels/cpu/gather.h"
 #include "kernels/cpu/optimizer.h"
 #include "kernels/cpu/rotary.h"
 

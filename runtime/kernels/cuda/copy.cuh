@@ -123,7 +123,7 @@ void fill(const Stream &stream, T *p, int64_t n, float value) {
     return;
   }
   detail::launch(stream, detail::fill_kernel<T>, detail::blocks_for(n, 256),
-                 256, 0, p, n, from_float<T>(value));
+                 256, 0, p, n, detail::filling<T>(value));
 }
 
 } // namespace fp8c

@@ -28,9 +28,9 @@ template <int N> FP8C_INLINE Index<N> operator+(int64_t a, Index<N> b) {
   return {a + b.first};
 }
 
-/// N consecutive values.
-template <int N> struct Pack { float v[N]; };
-template <int N> struct Mask { bool v[N]; };
+/// N consecutive values: floats, or see lanes.cuh.
+template <int N, class T = float> struct Pack { T v[N]; };
+template <int N> using Mask = Pack<N, bool>;
 
 /// N consecutive values of T, converted already. In words, since of bytes the
 /// compiler would put every word together again, one by one.
@@ -65,10 +65,10 @@ template <int N, class F> FP8C_INLINE Pack<N> each_lane(const F &f) {
     r.v[i] = f(i);
   return r;
 }
-template <int N> FP8C_INLINE float lane(const Pack<N> &x, int i) {
+template <int N, class T> FP8C_INLINE T lane(const Pack<N, T> &x, int i) {
   return x.v[i];
 }
-FP8C_INLINE float lane(float x, int) { return x; }
+template <class T> FP8C_INLINE T lane(T x, int) { return x; }
 } // namespace detail
 
 #define FP8C_BINARY(NAME, EXPRESSION)                                          \
@@ -115,6 +115,11 @@ FP8C_UNARY(reciprocal, reciprocal(x))
 FP8C_UNARY(tanh, tanh(x))
 FP8C_UNARY(sigmoid, sigmoid(x))
 FP8C_UNARY(erf, erf(x))
+FP8C_UNARY(sin, sin(x))
+FP8C_UNARY(cos, cos(x))
+FP8C_UNARY(floor, floor(x))
+FP8C_UNARY(ceil, ceil(x))
+FP8C_UNARY(round_to_even, round_to_even(x))
 #undef FP8C_UNARY
 
 namespace detail {
@@ -142,36 +147,6 @@ template <int N> FP8C_INLINE Pack<N> sqrt(const Pack<N> &x) {
     return detail::each_lane<N>(
         [&](int i) { return detail::sqrt_of_normal(x.v[i]); });
   return detail::each_lane<N>([&](int i) { return sqrt(x.v[i]); });
-}
-
-template <int N, class B> FP8C_INLINE Mask<N> operator>(Pack<N> a, B b) {
-  Mask<N> r;
-#pragma unroll
-  for (int i = 0; i < N; ++i)
-    r.v[i] = a.v[i] > detail::lane(b, i);
-  return r;
-}
-template <int N> FP8C_INLINE Mask<N> operator>(float a, Pack<N> b) {
-  Mask<N> r;
-#pragma unroll
-  for (int i = 0; i < N; ++i)
-    r.v[i] = a > b.v[i];
-  return r;
-}
-template <int N, class A, class B>
-FP8C_INLINE Pack<N> select(Mask<N> c, A a, B b) {
-  return detail::each_lane<N>(
-      [&](int i) { return c.v[i] ? detail::lane(a, i) : detail::lane(b, i); });
-}
-template <int N>
-FP8C_INLINE Pack<N> select(bool c, const Pack<N> &a, const Pack<N> &b) {
-  return c ? a : b;
-}
-template <int N> FP8C_INLINE Pack<N> select(bool c, float a, Pack<N> b) {
-  return detail::each_lane<N>([&](int i) { return c ? a : b.v[i]; });
-}
-template <int N> FP8C_INLINE Pack<N> select(bool c, Pack<N> a, float b) {
-  return detail::each_lane<N>([&](int i) { return c ? a.v[i] : b; });
 }
 
 //===----------------------------------------------------------------------===//

@@ -17,8 +17,8 @@
 #ifndef FP8C_KERNELS_CUDA_SKELETONS_CUH
 #define FP8C_KERNELS_CUDA_SKELETONS_CUH
 
+#include "kernels/cuda/lanes.cuh"
 #include "kernels/cuda/launch.cuh"
-#include "kernels/cuda/pack.cuh"
 
 namespace fp8c {
 namespace detail {

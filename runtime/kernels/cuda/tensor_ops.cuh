@@ -7,6 +7,7 @@
 #include "kernels/cuda/copy.cuh"
 #include "kernels/cuda/cross_entropy.cuh"
 #include "kernels/cuda/embedding.cuh"
+#include "kernels/cuda/gather.cuh"
 #include "kernels/cuda/rotary.cuh"
 #include "kernels/cuda/scalars.cuh"
 

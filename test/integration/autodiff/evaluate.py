@@ -40,6 +40,8 @@ def parse_attribute(text):
         return np.broadcast_to(np.array(eval(value)), parse_shape(kind))
     if text[0] in '@"':
         return text.strip('@"')
+    if text.startswith("#train<"):  # of an enumeration
+        return text.removesuffix(">").split(" ")[-1]
     return float(text.split(":")[0])
 
 
@@ -258,6 +260,17 @@ def embedding_vjp(op, dy, ids):
     return dtable
 
 
+def gather_elements(op, x, indices):
+    return np.take_along_axis(x, indices, -1)
+
+
+def gather_elements_vjp(op, dy, indices):
+    dx = np.zeros(op.shapes[0])
+    for (*row, j), index in np.ndenumerate(indices):
+        dx[(*row, index)] += dy[(*row, j)]
+    return dx
+
+
 def counted(op, labels):
     ignored = -100 if op.ignore_index is None else op.ignore_index
     return (labels != ignored) & (labels >= 0)
@@ -297,13 +310,26 @@ def reduction(function):
     return lambda op, x: function(x, axis=op.axes, keepdims=bool(op.keepdims))
 
 
+COMPARE = {
+    "eq": np.equal,
+    "ne": np.not_equal,
+    "lt": np.less,
+    "le": np.less_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+}
+
 EVALUATE = {
     "arith.constant": lambda op: op.value,
     "add": lambda op, a, b: a + b,
     "sub": lambda op, a, b: a - b,
     "mul": lambda op, a, b: a * b,
     "div": lambda op, a, b: a / b,
+    "minimum": lambda op, a, b: np.minimum(a, b),
+    "maximum": lambda op, a, b: np.maximum(a, b),
     "pow": lambda op, a, b: np.power(a, b),
+    "compare": lambda op, a, b: COMPARE[op.predicate](a, b),
+    "convert": lambda op, x: np.asarray(x, np.float64),
     "cast": lambda op, x: x,
     "neg": lambda op, x: -x,
     "abs": lambda op, x: np.abs(x),
@@ -315,6 +341,12 @@ EVALUATE = {
     "tanh": lambda op, x: np.tanh(x),
     "sigmoid": lambda op, x: 1 / (1 + np.exp(-x)),
     "erf": lambda op, x: erf(x),
+    "sin": lambda op, x: np.sin(x),
+    "cos": lambda op, x: np.cos(x),
+    "floor": lambda op, x: np.floor(x),
+    "ceil": lambda op, x: np.ceil(x),
+    "round": lambda op, x: np.round(x),
+    "sign": lambda op, x: np.sign(x),
     "relu": lambda op, x: np.maximum(x, 0),
     "step": lambda op, x: np.where(x > 0, 1.0, 0.0),
     "select": lambda op, c, a, b: np.where(c > 0, a, b),
@@ -344,6 +376,8 @@ EVALUATE = {
     "rotary": rotary,
     "embedding": lambda op, table, ids: table[ids],
     "embedding_vjp": embedding_vjp,
+    "gather_elements": gather_elements,
+    "gather_elements_vjp": gather_elements_vjp,
     "cross_entropy": cross_entropy,
     "cross_entropy_vjp": cross_entropy_vjp,
     "sum_squares": lambda op, x: np.sum(x**2),

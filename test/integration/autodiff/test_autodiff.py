@@ -55,6 +55,13 @@ def unary(op, low=-1.0, high=1.0):
     return Case(op.replace(" ", ""), {"a": "2x3xf32"}, "2x3xf32", body, low, high)
 
 
+def stepwise(op):
+    """No gradient flows through the steps, but beside them."""
+    body = f"""%0 = train.{op} %a : tensor<2x3xf32> -> tensor<2x3xf32>
+    %y = train.mul %0, %a : tensor<2x3xf32>, tensor<2x3xf32> -> tensor<2x3xf32>"""
+    return Case(op, {"a": "2x3xf32"}, "2x3xf32", body, -3, 3)
+
+
 def binary(op, a, b, y, low=-1.0):
     body = f"%y = train.{op} %a, %b : tensor<{a}>, tensor<{b}> -> tensor<{y}>"
     return Case(f"{op}-{a}-{b}", {"a": a, "b": b}, y, body, low)
@@ -105,6 +112,9 @@ CASES = [
     unary("sigmoid"),
     unary("erf"),
     unary("relu"),
+    unary("sin", -4, 4),
+    unary("cos", -4, 4),
+    *map(stepwise, ("floor", "ceil", "round", "sign")),
     Case("gelu", {"a": "5xf32"}, "5xf32", "%y = train.gelu %a : tensor<5xf32> -> tensor<5xf32>", -3, 3),
     Case("gelu-tanh", {"a": "5xf32"}, "5xf32", "%y = train.gelu %a {tanh} : tensor<5xf32> -> tensor<5xf32>", -3, 3),
     binary("add", "2x3xf32", "3xf32", "2x3xf32"),
@@ -115,6 +125,8 @@ CASES = [
     binary("mul", "1x3xf32", "3xf32", "1x3xf32"),
     binary("div", "2x3xf32", "3xf32", "2x3xf32", 0.3),
     binary("div", "1x3xf32", "2x1xf32", "2x3xf32", 0.3),
+    binary("minimum", "2x3xf32", "3xf32", "2x3xf32"),
+    binary("maximum", "2x1x3xf32", "4x1xf32", "2x4x3xf32"),
     binary("pow", "2x3xf32", "3xf32", "2x3xf32", 0.2),
     power(2.0),
     power(3.0),
@@ -125,6 +137,13 @@ CASES = [
         {"c": "2x3xf32", "a": "f32", "b": "4x1x3xf32"},
         "4x2x3xf32",
         "%y = train.select %c, %a, %b : tensor<2x3xf32>, tensor<f32>, tensor<4x1x3xf32> -> tensor<4x2x3xf32>",
+    ),
+    Case(
+        "select-compared",
+        {"a": "2x3xf32", "b": "3xf32"},
+        "2x3xf32",
+        """%c = train.compare lt %a, %b : tensor<2x3xf32>, tensor<3xf32> -> tensor<2x3xi1>
+        %y = train.select %c, %a, %b : tensor<2x3xi1>, tensor<2x3xf32>, tensor<3xf32> -> tensor<2x3xf32>""",
     ),
     Case(
         "used-twice",
@@ -144,6 +163,18 @@ CASES = [
         {"a": "2x3x4xf32"},
         "2x1x4xf32",
         "%y = train.reduce_sum %a axes [1] {keepdims} : tensor<2x3x4xf32> -> tensor<2x1x4xf32>",
+    ),
+    Case(
+        "reduce_max",
+        {"a": "2x3x4xf32"},
+        "2x4xf32",
+        "%y = train.reduce_max %a axes [1] : tensor<2x3x4xf32> -> tensor<2x4xf32>",
+    ),
+    Case(
+        "reduce_max-keepdims",
+        {"a": "2x3x4xf32"},
+        "1x3x1xf32",
+        "%y = train.reduce_max %a axes [0, 2] {keepdims} : tensor<2x3x4xf32> -> tensor<1x3x1xf32>",
     ),
     Case(
         "layer_norm",
@@ -240,6 +271,13 @@ CASES = [
         arguments={"ids": ("2x3xi64", IDS)},
     ),
     Case(
+        "gather_elements",
+        {"a": "2x5xf32"},
+        "2x3xf32",
+        "%y = train.gather_elements %a, %ids : tensor<2x5xf32>, tensor<2x3xi64> -> tensor<2x3xf32>",
+        arguments={"ids": ("2x3xi64", IDS)},
+    ),
+    Case(
         "tied-embedding",
         {"a": "5x2xf32"},
         "2x3x5xf32",
@@ -310,6 +348,31 @@ def test_power_at_zero():
         (_, da, db), _ = module.run("micro", [], values, {"grad_scale": 1.0})
     np.testing.assert_allclose(da, [0, 0, 0])
     np.testing.assert_allclose(db, [0, 0, np.log(2)])
+
+
+@pytest.mark.parametrize("op", ["minimum", "maximum"])
+def test_equal_operands_share_a_gradient(op):
+    """As in PyTorch: half to each, and everything to both where one is NaN."""
+    module = load(binary(op, "4xf32", "4xf32", "4xf32").module(), "--train-autodiff", tool=TOOL)
+    values = {"a": np.array([2.0, 3.0, -1.0, np.nan]), "b": np.array([2.0, 1.0, 0.0, 4.0])}
+    (_, da, db), _ = module.run("micro", [], values, {"grad_scale": 1.0})
+    first = [0, 1, 0] if op == "maximum" else [0, 0, 1]
+    y = getattr(np, op)(values["a"], values["b"])
+    np.testing.assert_array_equal(da, y * [0.5, first[1], first[2], 1])
+    np.testing.assert_array_equal(db, y * [0.5, 1 - first[1], 1 - first[2], 1])
+
+
+def test_equal_maxima_share_a_gradient():
+    """As in torch.amax."""
+    case = next(case for case in CASES if case.name == "reduce_max-keepdims")
+    module = load(case.module(), "--train-autodiff", tool=TOOL)
+    a = np.zeros((2, 3, 4))
+    a[0, 0, :2] = a[1, 0, 3] = 6  # three of the first, two of the second, one of the third
+    a[0, 1, 0] = a[1, 1, 0] = 4
+    a[0, 2, 2] = 5
+    (_, da), _ = module.run("micro", [], {"a": a}, {"grad_scale": 1.0})
+    expected = np.where(a > 0, a / np.array([3, 2, 1])[None, :, None], 0)
+    np.testing.assert_allclose(da, expected)
 
 
 def test_optimizer():

@@ -114,6 +114,24 @@ TEST(Math, Pow) {
                 [x](double y) { return std::pow(double(x), y); }, 0.51, 4999);
 }
 
+TEST(Math, Angles) {
+  expect_ulps([](float x) { return fp8c::sin(x); },
+              [](double x) { return std::sin(x); }, 1.0);
+  expect_ulps([](float x) { return fp8c::cos(x); },
+              [](double x) { return std::cos(x); }, 1.0);
+}
+
+TEST(Math, Steps) {
+  const float halves[] = {-2.5f, -1.5f, -0.5f, 0.5f, 1.5f, 2.5f, 3.7f};
+  const float even[] = {-2, -2, 0, 0, 2, 2, 4};
+  for (int i = 0; i < 7; ++i) {
+    EXPECT_EQ(fp8c::round_to_even(halves[i]), even[i]);
+    EXPECT_EQ(fp8c::floor(halves[i]), std::floor(halves[i]));
+    EXPECT_EQ(fp8c::ceil(halves[i]), std::ceil(halves[i]));
+  }
+  EXPECT_TRUE(std::isnan(fp8c::round_to_even(nan)));
+}
+
 TEST(Math, Selections) {
   EXPECT_EQ(fp8c::max(1.0f, 2.0f), 2.0f);
   EXPECT_EQ(fp8c::min(1.0f, 2.0f), 1.0f);

@@ -89,6 +89,41 @@ TEST(Embedding, BackwardDoesNotDependOnThreads) {
 }
 
 //===----------------------------------------------------------------------===//
+// Elements of rows
+//===----------------------------------------------------------------------===//
+
+TEST(Gather, TakesElementsOfEachRow) {
+  const float data[] = {1, 2, 3, 4, 5, 6};
+  const int64_t indices[] = {0, -1, 2, 3, -4, 1, 1, 1};
+  float out[8];
+  gather_elements(data, indices, out, 2, 4, 3);
+  const float expected[] = {1, 3, 3, NAN, NAN, 5, 5, 5};
+  for (int i = 0; i < 8; ++i)
+    EXPECT_TRUE(out[i] == expected[i] ||
+                (std::isnan(out[i]) && std::isnan(expected[i])))
+        << i;
+
+  const float dy[] = {1, 2, 4, 8, 16, 32, 64, 128};
+  bf16 ddata[6];
+  gather_elements_backward(dy, indices, ddata, 2, 4, 3);
+  const float sums[] = {1, 0, 6, 0, 224, 0};
+  for (int i = 0; i < 6; ++i)
+    EXPECT_EQ(to_float(ddata[i]), sums[i]) << i;
+}
+
+TEST(Rows, OfIntegersAreReducedExactly) {
+  const int64_t large = int64_t(1) << 62;
+  const int64_t x[] = {large, large, 1, -3, -2, -9};
+  int64_t sums[2], most[2];
+  sum_rows(x, sums, 2, 3);
+  max_rows(x, most, 2, 3);
+  EXPECT_EQ(sums[0], INT64_MIN + 1);
+  EXPECT_EQ(sums[1], -14);
+  EXPECT_EQ(most[0], large);
+  EXPECT_EQ(most[1], -2);
+}
+
+//===----------------------------------------------------------------------===//
 // Cross entropy
 //===----------------------------------------------------------------------===//
 

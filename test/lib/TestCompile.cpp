@@ -1,0 +1,57 @@
+//===- TestCompile.cpp - Programs of what no ONNX file says ---------------===//
+
+#include "TestCompile.h"
+
+#include "Pipelines/Pipelines.h"
+#include "Target/CPU/BuildCPU.h"
+#include "Target/CUDA/BuildCUDA.h"
+#include "Target/Common/OutputFolder.h"
+#include "mlir/Pass/Pass.h"
+#include "mlir/Pass/PassManager.h"
+
+using namespace mlir;
+using namespace fp8c;
+
+namespace {
+/// What `fp8c compile` does behind the importer, without optimisation.
+struct TestCompile : PassWrapper<TestCompile, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(TestCompile)
+  TestCompile() = default;
+  TestCompile(const TestCompile &other) : PassWrapper(other) {}
+
+  StringRef getArgument() const override { return "test-compile"; }
+  StringRef getDescription() const override {
+    return "Compile a module of the train dialect into a program";
+  }
+  void getDependentDialects(DialectRegistry &registry) const override {
+    registerDialects(registry);
+  }
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    PipelineOptions options;
+    options.recipe = recipe;
+    options.forwardOnly = forwardOnly;
+    options.target = target;
+    options.gpu = "sm_90";
+    OpPassManager passes(ModuleOp::getOperationName());
+    buildPipeline(passes, options, Stage::exec);
+    auto folder =
+        target::OutputFolder::make(output, [&] { return module.emitError(); });
+    if (!folder || failed(runPipeline(passes, module)) ||
+        failed(target == "cuda"
+                   ? target::buildCUDA(module, *folder,
+                                       {FP8C_RUNTIME_SOURCE, "nvcc", "sm_90"})
+                   : target::buildCPU(module, *folder,
+                                      {FP8C_RUNTIME_SOURCE, "c++", "0"})))
+      signalPassFailure();
+  }
+
+  Option<std::string> output{*this, "output", llvm::cl::desc("Program folder")};
+  Option<std::string> target{*this, "target", llvm::cl::init("cpu")};
+  Option<std::string> recipe{*this, "recipe", llvm::cl::init("f32")};
+  Option<bool> forwardOnly{*this, "forward-only", llvm::cl::init(false)};
+};
+} // namespace
+
+void test::registerTestCompile() { PassRegistration<TestCompile>(); }
