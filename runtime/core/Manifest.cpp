@@ -410,13 +410,12 @@ std::optional<size_t> FunctionSpec::loss() const {
 
 std::optional<size_t> FunctionSpec::logits() const {
   std::optional<size_t> ids = tokens(), named = findOutput(*this, "logits");
-  if (!ids || inputs[*ids].shape.size() != 2)
-    return std::nullopt;
   auto fits = [&](const OutputSpec &output) {
     const std::vector<int64_t> &shape = output.shape;
     return output.type == DataType::F32 && shape.size() == 3 &&
-           std::equal(shape.begin(), shape.end() - 1,
-                      inputs[*ids].shape.begin());
+           (!ids || std::equal(shape.begin(), shape.end() - 1,
+                               inputs[*ids].shape.begin(),
+                               inputs[*ids].shape.end()));
   };
   return named && fits(outputs[*named]) ? named : findSpec(outputs, fits);
 }

@@ -139,7 +139,7 @@ struct FunctionSpec {
 
   /// The first of these that there is, as an index; nothing if there is none.
   std::optional<size_t> tokens() const, labels() const, loss() const;
-  /// f32 [batch, seq, classes] where the tokens are [batch, seq].
+  /// f32 [batch, seq, classes]; of the tokens, if there are any.
   std::optional<size_t> logits() const;
 };
 

@@ -40,6 +40,23 @@ def language_model(build):
 # ------------------------------------------------------------------------------
 
 
+def test_conflicting_opsets(compile_refuses):
+    model = language_model(lambda graph, x: x)
+    model.opset_import.append(helper.make_opsetid("ai.onnx", 17))
+    compile_refuses(model, says=["opsets 23 and 17", "domain 'ai.onnx'"])
+
+
+@pytest.mark.parametrize("kind", ["training info", "an optimizer"])
+def test_training_graphs(compile_refuses, kind):
+    model = language_model(lambda graph, x: x)
+    if kind == "training info":
+        model.training_info.add()
+    else:
+        model.graph.node.add(op_type="Adam", domain="ai.onnx.preview.training", input=["tokens"], output=["new"])
+        model.opset_import.append(helper.make_opsetid("ai.onnx.preview.training", 1))
+    compile_refuses(model, says="export the forward graph")
+
+
 def test_unsupported_operators_are_told_all_at_once(compile_refuses):
     def build(graph, x):
         x = graph.op("Hardmax", x)

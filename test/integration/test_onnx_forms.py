@@ -253,7 +253,8 @@ def check(model, inputs, folder, expect=expect):
     """The model computes what ONNX Runtime says."""
     expected = expect(model, inputs)
     path = save(model, folder / "model.onnx")
-    program = compile_model(path, folder / "model.fp8x", "--recipe", "f32", "--forward-only")
+    roles = [word for name in inputs for word in ("--input", f"{name}=data")]
+    program = compile_model(path, folder / "model.fp8x", "--recipe", "f32", "--forward-only", *roles)
     compare(call(program, "forward", inputs, folder=folder), expected)
 
 

@@ -12,7 +12,9 @@
 namespace fp8c {
 
 static std::string checkPattern(const std::string &pattern) {
-  llvm::Expected<llvm::GlobPattern> glob = llvm::GlobPattern::create(pattern);
+  constexpr size_t maxSubPatterns = 1024; // of {a,b}
+  llvm::Expected<llvm::GlobPattern> glob =
+      llvm::GlobPattern::create(pattern, maxSubPatterns);
   return glob ? "" : llvm::toString(glob.takeError());
 }
 

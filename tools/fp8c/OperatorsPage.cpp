@@ -3,6 +3,7 @@
 #include "OperatorsPage.h"
 
 #include "Import/ONNX/Operators.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/ADT/StringSet.h"
 
 using namespace llvm;
@@ -98,7 +99,7 @@ static void printForms(raw_ostream &os, ArrayRef<const Operator *> forms) {
 }
 
 void fp8c::printOperatorsPage(raw_ostream &os) {
-  os << formatv(intro.data(), oldestOpset, newestOpset);
+  os << llvm::formatv(intro.data(), oldestOpset, newestOpset);
   std::vector<const Operator *> all = allOperators();
   ArrayRef<const Operator *> rest = all;
   std::optional<StringRef> domain;

@@ -40,8 +40,8 @@ static std::optional<Heads> readHeads(Node &node) {
 }
 
 /// The past keys or values of input i [batch, heads, past, dim] in front of
-/// others, which have their heads apart as well. Null, with an error, where they
-/// do not fit.
+/// others, which have their heads apart as well. Null, with an error, where
+/// they do not fit.
 static Value prependPast(Node &node, unsigned i, Value present) {
   if (!node.has(i))
     return present;
@@ -78,8 +78,8 @@ static LogicalResult addPadding(Node &node, AttentionMask &mask,
   for (int64_t length : lengths->integers())
     for (int64_t query = 0; query < scores[2]; ++query)
       for (int64_t key = 0; key < scores[3]; ++key) {
-        bool isSeen = key < length &&
-                      (!isCausal || key <= query + length - scores[2]);
+        bool isSeen =
+            key < length && (!isCausal || key <= query + length - scores[2]);
         numbers.push_back(isSeen ? 0.0f : -HUGE_VALF);
       }
   mask.addBias(Constant(node.type(0).clone(shape), std::move(numbers)));
@@ -149,9 +149,16 @@ static LogicalResult importAttention(Node &node) {
   AttentionMask mask(node, scores[2], scores[3]);
   if (failed(readMask(node, mask, scores, past)))
     return failure();
-  AttentionRequest request{q,     k,       v,     heads->query,
-                           heads->keyValue, scale, softcap, &mask,
-                           /*scoresAt=*/3,  scoresMode};
+  AttentionRequest request{q,
+                           k,
+                           v,
+                           heads->query,
+                           heads->keyValue,
+                           scale,
+                           softcap,
+                           &mask,
+                           /*scoresAt=*/3,
+                           scoresMode};
   Value output = createAttention(node, request);
   if (!output)
     return failure();

@@ -78,8 +78,7 @@ static Value createByOps(Node &node, const AttentionRequest &is, float scale) {
   if (is.mask)
     scores = is.mask->apply(scores);
   give(2, scores);
-  Value probabilities =
-      node.create<train::SoftmaxOp>(scores.getType(), scores);
+  Value probabilities = node.create<train::SoftmaxOp>(scores.getType(), scores);
   if (is.mask)
     probabilities = is.mask->clearBlindRows(probabilities);
   give(3, probabilities);
@@ -93,8 +92,7 @@ Value createAttention(Node &node, const AttentionRequest &request) {
     return {};
   Shape shape(shapeOf(request.query));
   int64_t headDim = shape[2] / request.heads;
-  float scale =
-      request.scale.value_or(float(1.0 / std::sqrt(double(headDim))));
+  float scale = request.scale.value_or(float(1.0 / std::sqrt(double(headDim))));
   bool isCausal = false;
   bool isPlain = !request.mask || request.mask->isPlain(isCausal);
   if (!isPlain || request.softcap > 0.0f || node.wants(request.scoresAt))

@@ -22,8 +22,7 @@ template <typename Sees> void AttentionMask::addKnown(Sees sees) {
   for (int64_t query = 0; query < queries; ++query)
     for (int64_t key = 0; key < keys; ++key)
       numbers.push_back(sees(query, key) ? 0.0f : notSeen);
-  auto type =
-      RankedTensorType::get({queries, keys}, node.builder.getF32Type());
+  auto type = RankedTensorType::get({queries, keys}, node.builder.getF32Type());
   addBias(Constant(type, std::move(numbers)));
 }
 
@@ -38,7 +37,8 @@ void AttentionMask::addWindow(int64_t left, int64_t right, int64_t offset) {
   if (left >= 0 || right >= 0)
     addKnown([&](int64_t query, int64_t key) {
       int64_t distance = query + offset - key;
-      return (left < 0 || distance <= left) && (right < 0 || -distance <= right);
+      return (left < 0 || distance <= left) &&
+             (right < 0 || -distance <= right);
     });
 }
 
@@ -187,8 +187,7 @@ Value AttentionMask::clearBlindRows(Value probabilities) const {
   auto keepWhere = [&](Value sees) {
     if (!zero)
       zero = node.scalar(0.0f);
-    probabilities =
-        node.create<train::SelectOp>(sees, probabilities, zero);
+    probabilities = node.create<train::SelectOp>(sees, probabilities, zero);
   };
   if (all.bias) {
     Constant sees = seeingRows(*all.bias);

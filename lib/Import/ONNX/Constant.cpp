@@ -115,9 +115,9 @@ DenseElementsAttr Constant::attribute() const {
   unsigned width = tensorType.getElementType().getIntOrFloatBitWidth();
   if (width == 64)
     return DenseElementsAttr::getFromRawBuffer(
-        tensorType, ArrayRef<char>(
-                        reinterpret_cast<const char *>(integerElements.data()),
-                        integerElements.size() * sizeof(int64_t)));
+        tensorType,
+        ArrayRef<char>(reinterpret_cast<const char *>(integerElements.data()),
+                       integerElements.size() * sizeof(int64_t)));
   if (width == 1)
     return DenseElementsAttr::get(
         tensorType, ArrayRef<bool>(SmallVector<bool>(integerElements.begin(),

@@ -27,7 +27,8 @@ static int64_t truncate(double number) {
 }
 
 Constant roundTo(const Constant &floats, Type element, bool saturates) {
-  const llvm::fltSemantics &format = cast<FloatType>(element).getFloatSemantics();
+  const llvm::fltSemantics &format =
+      cast<FloatType>(element).getFloatSemantics();
   float largest = llvm::APFloat::getLargest(format).convertToFloat();
   std::vector<float> rounded;
   rounded.reserve(floats.size());
@@ -88,9 +89,9 @@ std::optional<Shape> commonShape(Node &node,
   for (const Constant *constant : constants.drop_front()) {
     std::optional<Shape> wider = broadcastShapes(shape, constant->shape());
     if (!wider) {
-      (void)node.invalid("has operands that do not broadcast: " +
-                         toString(shape) + " and " +
-                         toString(constant->shape()));
+      (void)node.invalid(
+          "has operands that do not broadcast: " + toString(shape) + " and " +
+          toString(constant->shape()));
       return std::nullopt;
     }
     if (constant->type().getElementType() !=
@@ -189,8 +190,9 @@ LogicalResult foldAbs(Node &node) {
 }
 LogicalResult foldSign(Node &node) {
   return foldUnary(
-      node,
-      [](float x) { return x > 0 ? 1.0f : x < 0 ? -1.0f : x; },
+      node, [](float x) { return x > 0   ? 1.0f
+                                 : x < 0 ? -1.0f
+                                         : x; },
       [](int64_t x) { return int64_t(x > 0) - int64_t(x < 0); });
 }
 

@@ -76,10 +76,10 @@ mlir::LogicalResult foldPair(Node &node, const Constant &a, const Constant &b,
   Repeated x(a, *shape), y(b, *shape);
   mlir::RankedTensorType type = a.type().clone(*shape);
   if (a.isFloat())
-    return node.yield(Constant(type, zipWith(x->floats(), y->floats(),
-                                             [&](float x, float y) {
-                                               return float(onFloats(x, y));
-                                             })));
+    return node.yield(
+        Constant(type, zipWith(x->floats(), y->floats(), [&](float x, float y) {
+                   return float(onFloats(x, y));
+                 })));
   mlir::Type element = type.getElementType();
   return node.yield(Constant(
       type, zipWith(x->integers(), y->integers(), [&](int64_t x, int64_t y) {

@@ -210,7 +210,8 @@ static LogicalResult checkPatches(Node &node) {
     return node.invalid("has kernels " + toString(node.shape(1)) +
                         " that do not fit its input " +
                         toString(node.shape(0)) + " or its bias");
-  for (auto [size, patch] : llvm::zip_equal(node.shape(0).drop_front(2), kernel))
+  for (auto [size, patch] :
+       llvm::zip_equal(node.shape(0).drop_front(2), kernel))
     if (patch < 1 || size < patch)
       return node.invalid("has an input " + toString(node.shape(0)) +
                           " smaller than its kernel " + toString(kernel));
@@ -230,11 +231,11 @@ static Value patchRows(Node &node, ShapeRef kernel, ShapeRef places) {
   }
   order.append(inside);
   // What fills no patch is left out.
-  Value input = createSlice(node, node.value(0), Shape(rank, 0), whole,
-                            Shape(rank, 1));
+  Value input =
+      createSlice(node, node.value(0), Shape(rank, 0), whole, Shape(rank, 1));
   Value patches = node.transpose(node.reshape(input, split), order);
-  return node.reshape(patches, {shape[0], product(places),
-                                shape[1] * product(kernel)});
+  return node.reshape(patches,
+                      {shape[0], product(places), shape[1] * product(kernel)});
 }
 
 static LogicalResult importConv(Node &node) {
@@ -242,7 +243,8 @@ static LogicalResult importConv(Node &node) {
     return failure();
   ShapeRef kernels = node.shape(1), kernel = kernels.drop_front(2);
   Shape places;
-  for (auto [size, patch] : llvm::zip_equal(node.shape(0).drop_front(2), kernel))
+  for (auto [size, patch] :
+       llvm::zip_equal(node.shape(0).drop_front(2), kernel))
     places.push_back(size / patch);
   Value rows = patchRows(node, kernel, places);
   Value weight =

@@ -158,16 +158,15 @@ static void takeDiagonals(Node &node, Operand &operand) {
     if (again == int64_t(operand.labels.size()))
       continue;
     int64_t rank = operand.labels.size(), size = shapeOf(operand.value)[i];
-    Value turned = node.transpose(operand.value,
-                                  movingPermutation(rank, again, i + 1));
+    Value turned =
+        node.transpose(operand.value, movingPermutation(rank, again, i + 1));
     Shape shape(shapeOf(turned));
     shape.erase(shape.begin() + i);
     shape[i] = size * size;
     Shape diagonal;
     for (int64_t j = 0; j < size; ++j)
       diagonal.push_back(j * (size + 1));
-    operand.value =
-        takeAlong(node, node.reshape(turned, shape), i, diagonal);
+    operand.value = takeAlong(node, node.reshape(turned, shape), i, diagonal);
     operand.labels.erase(operand.labels.begin() + again);
     --i; // There may be a third.
   }

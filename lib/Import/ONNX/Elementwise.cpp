@@ -36,8 +36,7 @@ static LogicalResult importMod(Node &node) {
     return node.yield(rest);
   // As in Python the rest has the sign of the divisor.
   auto type = cast<RankedTensorType>(rest.getType()).clone(ArrayRef<int64_t>());
-  Value zero =
-      node.materialize(Constant(type, std::vector<int64_t>{0}));
+  Value zero = node.materialize(Constant(type, std::vector<int64_t>{0}));
   Value isLow = node.create<train::CompareOp>(train::Predicate::lt, rest, zero);
   Value down = node.create<train::CompareOp>(train::Predicate::lt, b, zero);
   Value isRest =
@@ -56,9 +55,9 @@ static LogicalResult importPow(Node &node) {
   if (!exponent || exponent->isFloat())
     return importBinary<train::PowOp>(node);
   if (!broadcastShapes(node.shape(0), exponent->shape()))
-    return node.invalid("has operands that do not broadcast: " +
-                        toString(node.shape(0)) + " and " +
-                        toString(exponent->shape()));
+    return node.invalid(
+        "has operands that do not broadcast: " + toString(node.shape(0)) +
+        " and " + toString(exponent->shape()));
   Value base = node.value(0);
   Value floats =
       node.materialize(castConstant(*exponent, node.builder.getF32Type()));
@@ -137,7 +136,8 @@ static LogicalResult foldClip(Node &node) {
   return foldUnary(
       node,
       [&](float x) {
-        return clip(x, [&](unsigned i) { return node.constant(i)->floats()[0]; });
+        return clip(x,
+                    [&](unsigned i) { return node.constant(i)->floats()[0]; });
       },
       [&](int64_t x) {
         return clip(x, [&](unsigned i) { return node.integers(i)[0]; });
@@ -156,8 +156,8 @@ static LogicalResult convert(Node &node, Type element, const Twine &name) {
   if (!element.isF32() && !element.isSignlessInteger(64) &&
       !element.isSignlessInteger(32) && !element.isInteger(1))
     return node.unsupported("casts values known at run time to " + name);
-  return node.yield(
-      node.create<train::ConvertOp>(node.type(0).clone(element), node.value(0)));
+  return node.yield(node.create<train::ConvertOp>(node.type(0).clone(element),
+                                                  node.value(0)));
 }
 
 /// All floats are f32 until the recipe decides on their precision, so a cast
@@ -251,9 +251,11 @@ ArrayRef<Operator> elementwiseOperators() {
       {"Relu", 6, "X:float", importUnary<train::ReluOp>, foldFloat<relu>},
       {"Sin", 7, "X:float", importUnary<train::SinOp>, foldFloat<std::sin>},
       {"Cos", 7, "X:float", importUnary<train::CosOp>, foldFloat<std::cos>},
-      {"Floor", 6, "X:float", importUnary<train::FloorOp>, foldFloat<std::floor>},
+      {"Floor", 6, "X:float", importUnary<train::FloorOp>,
+       foldFloat<std::floor>},
       {"Ceil", 6, "X:float", importUnary<train::CeilOp>, foldFloat<std::ceil>},
-      {"Round", 11, "X:float", importUnary<train::RoundOp>, foldFloat<roundToEven>},
+      {"Round", 11, "X:float", importUnary<train::RoundOp>,
+       foldFloat<roundToEven>},
       {"Clip", 6, "input:float", importOldClip},
       {"Clip", 11, "input:number min:number? max:number?", importClip,
        foldClip},

@@ -37,17 +37,20 @@ static bool isCausalMask(DenseElementsAttr mask) {
   return true;
 }
 
+/// Whether no token sees one behind it. Without attention tokens see
+/// themselves alone.
 static bool isCausal(func::FuncOp function) {
-  WalkResult result = function.walk([](Operation *op) {
+  bool attends = false, isCausal = false;
+  function.walk([&](Operation *op) {
     auto attention = dyn_cast<train::AttentionOp>(op);
     auto constant = dyn_cast<arith::ConstantOp>(op);
     auto mask = constant ? dyn_cast<DenseElementsAttr>(constant.getValue())
                          : DenseElementsAttr();
-    bool isCausal =
+    attends |= attention || isa<train::SoftmaxOp>(op);
+    isCausal |=
         (attention && attention.getCausal()) || (mask && isCausalMask(mask));
-    return isCausal ? WalkResult::interrupt() : WalkResult::advance();
   });
-  return result.wasInterrupted();
+  return isCausal || !attends;
 }
 
 //===----------------------------------------------------------------------===//

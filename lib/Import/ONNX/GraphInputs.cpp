@@ -174,6 +174,7 @@ void GraphInputs::addInput(const onnx::ValueInfoProto &input, InputRole role) {
   const Tensor &type = input.type().tensor_type();
   const std::string &name = input.name();
   SmallVector<int64_t> shape;
+  bool isOpen = false;
   for (int i = 0; i < type.shape().dim_size(); ++i) {
     std::optional<int64_t> dim = size(type, i, role);
     if (!dim) {
@@ -185,21 +186,24 @@ void GraphInputs::addInput(const onnx::ValueInfoProto &input, InputRole role) {
                  (symbol.empty() ? "--batch or --seq, or export the model with "
                                    "a name for it"
                                  : "--dim " + symbol + "=SIZE"));
-      return;
     }
-    shape.push_back(*dim);
+    shape.push_back(dim.value_or(0));
+    isOpen |= !dim;
   }
+  if (isOpen)
+    return;
   bool isTokens = role == InputRole::Tokens || role == InputRole::Labels;
   Type element = isTokens ? Type(IntegerType::get(context, 64))
                           : importElementType(type.elem_type(), context);
   bool isInteger = element && (element.isSignlessInteger(64) ||
                                element.isSignlessInteger(32));
   std::optional<int64_t> count = countElements(shape);
-  bool mayBeArgument = type.elem_type() == TensorProto::FLOAT || isInteger;
+  bool mayBeArgument = type.elem_type() == TensorProto::FLOAT || isInteger ||
+                       type.elem_type() == TensorProto::BOOL;
   if (!element || (role == InputRole::Data && !mayBeArgument))
     return errors.add("input '" + name + "' is of " +
                       onnxTypeName(type.elem_type()) +
-                      "; inputs can be of float, int64 and int32");
+                      "; inputs can be of float, int64, int32 and bool");
   if (!count || (*count == 0 && role != InputRole::Past))
     return errors.add("input '" + name +
                       "' has no usable shape: " + toString(shape));

@@ -23,7 +23,8 @@ std::string displayName(const NodeProto &node) {
 
 /// Calls `visit` with the names that a node reads, also those that its branches
 /// may read; some of these are values of the branches.
-template <typename Visit> static void forEachUse(const NodeProto &node, Visit visit) {
+template <typename Visit>
+static void forEachUse(const NodeProto &node, Visit visit) {
   for (const std::string &input : node.input())
     visit(input);
   for (const onnx::AttributeProto &attribute : node.attribute()) {

@@ -25,6 +25,21 @@ static void checkModel(const onnx::ModelProto &model, ImportErrors &errors) {
   else if (opset < oldestOpset || opset > newestOpset)
     errors.add("the model uses opset " + Twine(opset) + " of ONNX; known are " +
                Twine(oldestOpset) + " to " + Twine(newestOpset));
+  llvm::StringMap<int64_t> versions;
+  for (const onnx::OperatorSetIdProto &import : model.opset_import()) {
+    StringRef domain = import.domain() == "ai.onnx" ? "" : import.domain();
+    auto [at, isNew] = versions.try_emplace(domain, import.version());
+    if (!isNew && at->second != import.version())
+      errors.add("the model imports opsets " + Twine(at->second) + " and " +
+                 Twine(import.version()) + " of domain '" + import.domain() +
+                 "': which of them its nodes mean nobody can tell");
+  }
+  bool isTraining = model.training_info_size() > 0;
+  for (const onnx::NodeProto &node : model.graph().node())
+    isTraining |= node.domain() == "ai.onnx.preview.training";
+  if (isTraining)
+    errors.add("the model is a training graph: export the forward graph, "
+               "without gradients and optimizer, which fp8c adds itself");
 }
 
 static void checkOptions(const ImportONNXOptions &options,
@@ -33,17 +48,13 @@ static void checkOptions(const ImportONNXOptions &options,
     errors.add("batch and sequence length must be positive");
 }
 
-/// Whether the function gives logits for the tokens it takes.
-static bool isLanguageModel(func::FuncOp func) {
-  if (func.getNumArguments() != 1)
-    return false;
-  ArrayRef<int64_t> tokens =
-      cast<RankedTensorType>(func.getArgumentTypes()[0]).getShape();
-  return llvm::any_of(func.getResultTypes(), [&](Type type) {
-    auto logits = cast<RankedTensorType>(type);
-    return logits.getElementType().isF32() && logits.getRank() == 3 &&
-           logits.getShape().take_front(2) == tokens;
-  });
+/// The output of the graph that is the function's logits; empty if none is.
+static std::string logitsOf(func::FuncOp function) {
+  for (unsigned i = 0; i < function.getNumResults(); ++i)
+    if (train::getOutput(function, i) == train::Output::logits)
+      return function.getResultAttrOfType<StringAttr>(i, train::kArgNameAttr)
+          .str();
+  return "";
 }
 
 /// The model with what exporters have left out.
@@ -74,7 +85,7 @@ public:
 private:
   const onnx::GraphProto &graph() const { return model.graph(); }
   void dropPresents();
-  void addInfer();
+  void addInfer(const std::string &logits);
 
   const ImportONNXOptions &options;
   MLIRContext &context;
@@ -82,7 +93,6 @@ private:
   OwningOpRef<ModuleOp> module;
   Initializers initializers;
   llvm::StringMap<InputRole> roles;
-  std::vector<const onnx::NodeProto *> nodes;
 };
 } // namespace
 
@@ -91,7 +101,7 @@ OwningOpRef<ModuleOp> ModelImporter::run() {
   checkModel(model, errors);
   dropPresents();
   GraphInputs inputs(graph(), roles, options, &context, errors);
-  nodes = orderNodes(graph(), errors);
+  std::vector<const onnx::NodeProto *> nodes = orderNodes(graph(), errors);
   if (!errors.empty())
     return {};
 
@@ -105,10 +115,11 @@ OwningOpRef<ModuleOp> ModelImporter::run() {
   if (!forward)
     return {};
   markRoles(*forward, inputs, options);
+  std::string logits = logitsOf(*forward);
   module->push_back(forward.release());
   initializers.checkUndecided();
-  if (inputs.isOpenTokens())
-    addInfer();
+  if (!logits.empty())
+    addInfer(logits);
   resolveNames(*module, errors);
   return std::move(module);
 }
@@ -126,16 +137,28 @@ void ModelImporter::dropPresents() {
   }
 }
 
-/// Text is generated one sequence at a time.
-void ModelImporter::addInfer() {
-  if (!isLanguageModel(module->lookupSymbol<func::FuncOp>("forward")))
-    return;
+/// Text is generated one sequence at a time, from tokens to logits alone: a
+/// loss that the graph has is left out, and its labels with it.
+void ModelImporter::addInfer(const std::string &logits) {
+  onnx::ModelProto inferModel = model;
+  auto *outputs = inferModel.mutable_graph()->mutable_output();
+  for (int i = outputs->size(); i-- > 0;)
+    if (outputs->Get(i).name() != logits)
+      outputs->DeleteSubrange(i, 1);
+  llvm::StringMap<InputRole> inferRoles;
+  for (const auto &role : roles)
+    if (role.second != InputRole::Labels)
+      inferRoles[role.first()] = role.second;
   ImportONNXOptions one = options;
   one.batch = 1;
   ImportErrors inferErrors;
-  GraphInputs inputs(graph(), roles, one, &context, inferErrors);
-  FunctionImporter importer(model, initializers, &context, inferErrors);
-  if (OwningOpRef<func::FuncOp> infer = importer.run("infer", inputs, nodes)) {
+  GraphInputs inputs(graph(), inferRoles, one, &context, inferErrors);
+  if (!inputs.isOpenTokens())
+    return;
+  FunctionImporter importer(inferModel, initializers, &context, inferErrors);
+  std::vector<const onnx::NodeProto *> needed =
+      orderNodes(inferModel.graph(), inferErrors);
+  if (OwningOpRef<func::FuncOp> infer = importer.run("infer", inputs, needed)) {
     markRoles(*infer, inputs, one);
     module->push_back(infer.release());
     return;

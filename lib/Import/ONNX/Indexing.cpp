@@ -61,7 +61,7 @@ static std::optional<int64_t> ascendingStep(ArrayRef<int64_t> indices) {
 }
 
 Value createSlice(Node &node, Value value, ArrayRef<int64_t> offsets,
-                         ArrayRef<int64_t> sizes, ArrayRef<int64_t> strides) {
+                  ArrayRef<int64_t> sizes, ArrayRef<int64_t> strides) {
   auto type = cast<RankedTensorType>(value.getType());
   if (type.getShape() == sizes)
     return value;
@@ -173,8 +173,8 @@ static LogicalResult importGather(Node &node) {
     if (known->empty())
       return node.unsupported("its result has no elements");
     if (canTake(node.type(0)) || ascendingStep(*known))
-      return node.yield(node.reshape(
-          takeAlong(node, node.value(0), *axis, *known), shape));
+      return node.yield(
+          node.reshape(takeAlong(node, node.value(0), *axis, *known), shape));
   }
   if (!canTake(node.type(0)))
     return node.unsupported("chooses among integers known at run time");
@@ -239,8 +239,8 @@ static std::optional<Box> sliceBox(Node &node) {
       return bad("has a step of 0");
     if (!seen.insert(*axis).second)
       return bad("names axis " + Twine(*axis) + " twice");
-    sliceDimension(box, *axis, node.shape(0)[*axis], (*starts)[i],
-                   (*ends)[i], steps[i]);
+    sliceDimension(box, *axis, node.shape(0)[*axis], (*starts)[i], (*ends)[i],
+                   steps[i]);
   }
   return box;
 }

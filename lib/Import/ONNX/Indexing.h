@@ -31,15 +31,13 @@ bool canTake(mlir::RankedTensorType type);
 mlir::Value toInt64(Node &node, mlir::Value value);
 
 /// Rows of a table [V, C] at ids of any shape S from 0 to V - 1: [S, C].
-mlir::Value takeRows(Node &node, mlir::Value table,
-                     llvm::ArrayRef<int64_t> ids,
+mlir::Value takeRows(Node &node, mlir::Value table, llvm::ArrayRef<int64_t> ids,
                      llvm::ArrayRef<int64_t> shape);
 
 /// Indices into a dimension of a size, counted from its start; none, with an
 /// error of the node, where one is outside.
-std::optional<Shape> indicesFromStart(Node &node,
-                                      llvm::ArrayRef<int64_t> indices,
-                                      int64_t size);
+std::optional<Shape>
+indicesFromStart(Node &node, llvm::ArrayRef<int64_t> indices, int64_t size);
 
 } // namespace fp8c
 

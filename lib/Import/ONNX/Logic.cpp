@@ -38,8 +38,7 @@ static LogicalResult foldNot(Node &node) {
       node, [](float x) { return x; }, [](int64_t x) { return int64_t(!x); });
 }
 
-template <typename Test>
-static LogicalResult foldTest(Node &node, Test test) {
+template <typename Test> static LogicalResult foldTest(Node &node, Test test) {
   if (!node.constant(0)->isFloat())
     return node.invalid("needs floats");
   std::vector<int64_t> elements;
@@ -87,8 +86,7 @@ static LogicalResult importNot(Node &node) {
 
 static LogicalResult importIsNaN(Node &node) {
   Value x = node.value(0);
-  return node.yield(
-      node.create<train::CompareOp>(train::Predicate::ne, x, x));
+  return node.yield(node.create<train::CompareOp>(train::Predicate::ne, x, x));
 }
 
 static LogicalResult importIsInf(Node &node) {

@@ -88,14 +88,14 @@ static Value negativeLogLikelihood(Node &node, const Loss &loss, Value logs) {
     Value ignored =
         node.materialize(Constant(scalar, std::vector<int64_t>{*loss.ignored}));
     Value first = node.materialize(Constant(scalar, std::vector<int64_t>{0}));
-    counts = node.create<train::CompareOp>(train::Predicate::ne, labels,
-                                           ignored);
+    counts =
+        node.create<train::CompareOp>(train::Predicate::ne, labels, ignored);
     labels = node.create<train::SelectOp>(counts, labels, first);
   }
   Shape shape(shapeOf(labels)), column(shape);
   column.push_back(1);
-  Value chosen = node.create<train::GatherElementsOp>(
-      logs, node.reshape(labels, column));
+  Value chosen =
+      node.create<train::GatherElementsOp>(logs, node.reshape(labels, column));
   Value terms = node.create<train::NegOp>(node.reshape(chosen, shape));
   Value weights = labelWeights(node, loss, labels, counts);
   if (weights)
@@ -118,8 +118,8 @@ static LogicalResult importSoftmaxCrossEntropy(Node &node) {
   int64_t rank = node.rank(0);
   bool isPlainMean = loss->reduction == "mean" && !node.has(2);
   if (node.wants(1) || !isPlainMean) {
-    Value logs = node.create<train::LogSoftmaxOp>(loss->scores.getType(),
-                                                  loss->scores);
+    Value logs =
+        node.create<train::LogSoftmaxOp>(loss->scores.getType(), loss->scores);
     if (!isPlainMean)
       (void)node.yield(negativeLogLikelihood(node, *loss, logs));
     if (node.wants(1))
@@ -129,10 +129,10 @@ static LogicalResult importSoftmaxCrossEntropy(Node &node) {
   if (!isPlainMean)
     return success();
   // Without one every label counts: -100 can be none.
-  return node.yield(node.create<train::CrossEntropyOp>(
-                            loss->scores, loss->labels,
-                            loss->ignored.value_or(-100))
-                        .getLoss());
+  return node.yield(
+      node.create<train::CrossEntropyOp>(loss->scores, loss->labels,
+                                         loss->ignored.value_or(-100))
+          .getLoss());
 }
 
 static LogicalResult importNegativeLogLikelihood(Node &node) {
@@ -145,8 +145,8 @@ ArrayRef<Operator> lossOperators() {
   static constexpr Operator table[] = {
       {"SoftmaxCrossEntropyLoss", 12, "scores:float labels:any weights:float?",
        importSoftmaxCrossEntropy},
-      {"NegativeLogLikelihoodLoss", 12,
-       "input:float target:any weight:float?", importNegativeLogLikelihood},
+      {"NegativeLogLikelihoodLoss", 12, "input:float target:any weight:float?",
+       importNegativeLogLikelihood},
   };
   return table;
 }

@@ -76,8 +76,8 @@ static LogicalResult attend(Node &node, Value q, Value k, Value v,
   return output ? node.yield(output) : failure();
 }
 
-static LogicalResult refuseInputs(Node &node, std::initializer_list<unsigned> at,
-                                  StringRef what) {
+static LogicalResult
+refuseInputs(Node &node, std::initializer_list<unsigned> at, StringRef what) {
   for (unsigned i : at)
     if (node.has(i))
       return node.unsupported(what);
@@ -101,16 +101,15 @@ static LogicalResult importAttention(Node &node) {
                 return size > 0 && size <= width;
               });
   if (!fits || (*sizes)[0] + (*sizes)[1] + (*sizes)[2] != width)
-    return node.invalid("cannot divide a width of " + Twine(width) +
-                        " into " + toString(*sizes));
+    return node.invalid("cannot divide a width of " + Twine(width) + " into " +
+                        toString(*sizes));
   Value all = node.create<train::MatmulOp>(node.value(0), node.value(1),
                                            Shape{2}, Shape{0});
   if (node.has(2))
     all = node.create<train::AddOp>(all, node.value(2));
   Value q = takeFeatures(node, all, 0, (*sizes)[0]);
   Value k = takeFeatures(node, all, (*sizes)[0], (*sizes)[1]);
-  Value v =
-      takeFeatures(node, all, (*sizes)[0] + (*sizes)[1], (*sizes)[2]);
+  Value v = takeFeatures(node, all, (*sizes)[0] + (*sizes)[1], (*sizes)[2]);
   return attend(node, q, k, v, {3, 5});
 }
 

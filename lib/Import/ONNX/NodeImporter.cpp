@@ -134,8 +134,8 @@ RankedTensorType NodeImporter::declaredType(StringRef value) const {
       return {};
     shape.push_back(*size);
   }
-  Type element = importElementType(type->tensor_type().elem_type(),
-                                   builder.getContext());
+  Type element =
+      importElementType(type->tensor_type().elem_type(), builder.getContext());
   if (!element || countElements(shape).value_or(0) == 0)
     return {};
   return RankedTensorType::get(shape, element);
@@ -152,8 +152,8 @@ void NodeImporter::guessResults(Node &node) {
       result.type = first->type;
     if (!result.type)
       continue;
-    result.value = UnrealizedConversionCastOp::create(
-                       builder, node.loc, result.type, ValueRange())
+    result.value = UnrealizedConversionCastOp::create(builder, node.loc,
+                                                      result.type, ValueRange())
                        .getResult(0);
     result.isGuess = true;
   }
@@ -167,8 +167,8 @@ bool NodeImporter::defineInitializers(const onnx::GraphProto &branch,
                                       Node &node) {
   for (const onnx::TensorProto &tensor : branch.initializer()) {
     std::string error;
-    ConstantPtr constant = decodeTensor(tensor, /*range=*/nullptr,
-                                        builder.getContext(), error);
+    ConstantPtr constant =
+        decodeTensor(tensor, /*range=*/nullptr, builder.getContext(), error);
     if (!constant) {
       (void)node.unsupported("its initializer '" + tensor.name() + "' " +
                              error);
@@ -200,8 +200,9 @@ LogicalResult NodeImporter::importBranch(const onnx::GraphProto &branch,
                           "' a second time");
   ImportErrors found;
   std::vector<const onnx::NodeProto *> nodes =
-      orderNodes(branch, found,
-                 [&](StringRef name) { return values.lookup(name) != nullptr; });
+      orderNodes(branch, found, [&](StringRef name) {
+        return values.lookup(name) != nullptr;
+      });
   if (!found.empty())
     return node.invalid("has a branch in which " + found.first());
   bool defined = defineInitializers(branch, node);

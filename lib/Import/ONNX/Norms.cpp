@@ -147,8 +147,7 @@ static Value addSkip(Node &node, unsigned biasAt) {
 
 static LogicalResult importSkipLayerNorm(Node &node) {
   Value sum = addSkip(node, 4);
-  return sum ? createLayerNorm(node, sum, 2, 3,
-                               node.number("epsilon", 1e-12f))
+  return sum ? createLayerNorm(node, sum, 2, 3, node.number("epsilon", 1e-12f))
              : failure();
 }
 
@@ -212,8 +211,7 @@ ArrayRef<Operator> normOperators() {
       {"LayerNormalization", 1, "X:float Scale:float B:float?",
        importLayerNorm},
       {"RMSNormalization", 23, "X:float scale:float", importRMSNorm},
-      {"SimplifiedLayerNormalization", 1, "X:float scale:float",
-       importRMSNorm},
+      {"SimplifiedLayerNormalization", 1, "X:float scale:float", importRMSNorm},
       {"BatchNormalization", 7, batchNorm, importBatchNorm},
       {"SimplifiedLayerNormalization", 1, "X:float scale:float", importRMSNorm,
        nullptr, microsoftDomain},

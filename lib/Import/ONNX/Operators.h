@@ -16,7 +16,8 @@ namespace fp8c {
 using NodeHandler = mlir::LogicalResult (*)(Node &);
 
 /// ONNX's own domain is "", which models also write as "ai.onnx".
-constexpr llvm::StringLiteral onnxDomain = "", microsoftDomain = "com.microsoft";
+constexpr llvm::StringLiteral onnxDomain = "",
+                              microsoftDomain = "com.microsoft";
 
 /// The opsets of ONNX whose operators the handlers were written from.
 constexpr int64_t oldestOpset = 7, newestOpset = 28;
@@ -30,8 +31,8 @@ struct Operator {
   /// Inputs as "name:kind", `?` after optional ones, `*` after one that stands
   /// for any number from one on. Kinds: `float`, `ids` and `bool`, values of
   /// f32, i64 and i1; `number`, of f32, i64 or i32; `element`, of any of these;
-  /// `ints`, integers known while importing; `any`; `sequence`, of tensors. What
-  /// `fold` computes may be of any type.
+  /// `ints`, integers known while importing; `any`; `sequence`, of tensors.
+  /// What `fold` computes may be of any type.
   llvm::StringLiteral inputs;
 
   /// Builds the node's results. Null for an operator that only exists on known

@@ -100,7 +100,8 @@ static std::optional<Constant> paddingValue(Node &node) {
     return isFloat ? Constant(type, std::vector<float>{old.value_or(0.0f)})
                    : Constant(type, std::vector<int64_t>{0});
   const Constant *given = node.constant(2);
-  if (!given || given->size() != 1 || given->type().getElementType() != element) {
+  if (!given || given->size() != 1 ||
+      given->type().getElementType() != element) {
     (void)node.unsupported(given ? "its value is not one of its data's type"
                                  : "its value is only known at run time");
     return std::nullopt;
@@ -133,9 +134,8 @@ static Constant padConstant(const Constant &data, const Constant &value,
                             const Padding &padding, ArrayRef<int64_t> shape) {
   Constant result = data;
   for (int64_t axis = 0; axis < int64_t(shape.size()); ++axis) {
-    Shape indices =
-        paddedIndices(padding.mode, data.shape()[axis], padding.before[axis],
-                      shape[axis]);
+    Shape indices = paddedIndices(padding.mode, data.shape()[axis],
+                                  padding.before[axis], shape[axis]);
     // What is out of the tensor is read from one more row at its end.
     Shape wider(result.shape());
     wider[axis] += 1;
@@ -148,14 +148,15 @@ static Constant padConstant(const Constant &data, const Constant &value,
 
 /// Zeros around a box of the input, to which another value is then added where
 /// they are: x + 0 is x.
-static Value padValue(Node &node, const Constant &value,
-                      const Padding &padding, ArrayRef<int64_t> shape) {
+static Value padValue(Node &node, const Constant &value, const Padding &padding,
+                      ArrayRef<int64_t> shape) {
   int64_t rank = shape.size();
   Shape from(rank), sizes(rank), to(rank), ones(rank, 1);
   for (int64_t i = 0; i < rank; ++i) {
     from[i] = std::max<int64_t>(-padding.before[i], 0);
     to[i] = std::max<int64_t>(padding.before[i], 0);
-    sizes[i] = std::min(node.shape(0)[i], shape[i] - padding.before[i]) - from[i];
+    sizes[i] =
+        std::min(node.shape(0)[i], shape[i] - padding.before[i]) - from[i];
   }
   Value box = createSlice(node, node.value(0), from, sizes, ones);
   if (sizes == shape)
@@ -186,8 +187,8 @@ static LogicalResult importPad(Node &node) {
   Shape widest(*shape);
   for (auto [dim, own] : llvm::zip_equal(widest, node.shape(0)))
     dim = std::max(dim, own);
-  bool isListed = node.constant(0) || padding->mode != "constant" ||
-                  value->number(0) != 0;
+  bool isListed =
+      node.constant(0) || padding->mode != "constant" || value->number(0) != 0;
   if (isListed &&
       countElements(widest).value_or(INT64_MAX) > Constant::maxElements)
     return node.unsupported("its result is too large: " + toString(*shape));

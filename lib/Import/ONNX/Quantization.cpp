@@ -46,7 +46,8 @@ static std::optional<Constant> spread(Node &node, unsigned i) {
                : bad();
   }
   expected = Shape(shape);
-  expected[axis] = block > 0 ? llvm::divideCeil(uint64_t(shape[axis]), block) : 0;
+  expected[axis] =
+      block > 0 ? llvm::divideCeil(uint64_t(shape[axis]), block) : 0;
   if (given.shape() != ArrayRef<int64_t>(expected))
     return bad();
   Shape indices;
@@ -61,8 +62,8 @@ static LogicalResult foldDequantize(Node &node) {
   std::optional<Constant> scale = spread(node, 1), zero;
   if (!scale || (node.has(2) && !(zero = spread(node, 2))))
     return failure();
-  if (!scale->isFloat() || (zero && zero->type().getElementType() !=
-                                        node.type(0).getElementType()))
+  if (!scale->isFloat() ||
+      (zero && zero->type().getElementType() != node.type(0).getElementType()))
     return node.invalid("needs scales of floats, and zero points of its "
                         "data's type");
   std::vector<float> numbers;
@@ -80,9 +81,9 @@ static Type quantizedType(Node &node) {
   int64_t given = node.integer("output_dtype", 0);
   if (node.has(2))
     return node.type(2).getElementType();
-  Type element = importElementType(
-      given ? int32_t(given) : int32_t(onnx::TensorProto::UINT8),
-      node.builder.getContext());
+  Type element = importElementType(given ? int32_t(given)
+                                         : int32_t(onnx::TensorProto::UINT8),
+                                   node.builder.getContext());
   if (!element || element.isF32() || element.isInteger(1)) {
     (void)node.unsupported("quantises to " + onnxTypeName(int32_t(given)));
     return {};
@@ -120,9 +121,8 @@ static LogicalResult foldQuantize(Node &node) {
   for (int64_t i = 0; i < scale->size(); ++i) {
     double offset = zero ? zero->number(i) : 0.0;
     double number = std::nearbyint(double(numbers[i])) + offset;
-    integers.push_back(std::isnan(number)
-                           ? 0
-                           : int64_t(std::clamp(number, lowest, highest)));
+    integers.push_back(
+        std::isnan(number) ? 0 : int64_t(std::clamp(number, lowest, highest)));
   }
   return node.yield(Constant(type, std::move(integers)));
 }

@@ -40,17 +40,16 @@ static Value cacheRows(Node &node, unsigned i, int64_t first, int64_t tokens,
   ArrayRef<int64_t> shape = node.shape(i);
   if (shape.size() != 2 || shape[1] != dim || first < 0 ||
       first > shape[0] - tokens) {
-    (void)node.invalid("has a cache " + toString(shape) +
-                       " without rows of " + Twine(dim) + " for " +
-                       Twine(tokens) + " positions from " + Twine(first) +
-                       " on");
+    (void)node.invalid("has a cache " + toString(shape) + " without rows of " +
+                       Twine(dim) + " for " + Twine(tokens) +
+                       " positions from " + Twine(first) + " on");
     return {};
   }
   return createSlice(node, node.value(i), {first, 0}, {tokens, dim}, {1, 1});
 }
 
-/// The cosines or sines (input i) for the tokens [batch, tokens] of x: the cache
-/// itself, or its rows at positions.
+/// The cosines or sines (input i) for the tokens [batch, tokens] of x: the
+/// cache itself, or its rows at positions.
 static Value tokenCache(Node &node, unsigned i, const RotaryInputs &inputs,
                         ArrayRef<int64_t> tokens, int64_t dim) {
   if (inputs.first)
@@ -80,15 +79,16 @@ static Value tokenCache(Node &node, unsigned i, const RotaryInputs &inputs,
   bool isShared = given.size() == 2 && given[0] == 1 && given[1] == tokens[1];
   if (shape.size() != 2 || shape[1] != dim || (given != tokens && !isShared))
     return bad("has a cache " + toString(shape) + " and positions " +
-               toString(given) + " where [positions, " + Twine(dim) +
-               "] and " + toString(tokens) + " are needed");
+               toString(given) + " where [positions, " + Twine(dim) + "] and " +
+               toString(tokens) + " are needed");
   expected[0] = given[0];
   const Constant *positions = node.constant(positionsAt);
   if (!cache || !positions) {
     Value rows = node.create<train::EmbeddingOp>(
         node.type(i).clone(expected), node.value(i), node.value(positionsAt));
-    return node.reshape(rows, isShared ? ArrayRef<int64_t>(expected).drop_front()
-                                       : ArrayRef<int64_t>(expected));
+    return node.reshape(rows, isShared
+                                  ? ArrayRef<int64_t>(expected).drop_front()
+                                  : ArrayRef<int64_t>(expected));
   }
   std::optional<Shape> known =
       indicesFromStart(node, positions->integers(), shape[0]);
@@ -127,10 +127,9 @@ static LogicalResult createRotary(Node &node, RotaryInputs inputs) {
     return node.invalid("cannot rotate " + Twine(rotated) +
                         " elements of heads of " + Twine(width));
   ArrayRef<int64_t> tokens = shape.take_front(2);
-  Value cos =
-      tokenCache(node, inputs.cos, inputs, tokens, rotated / 2);
-  Value sin = cos ? tokenCache(node, inputs.sin, inputs, tokens, rotated / 2)
-                  : cos;
+  Value cos = tokenCache(node, inputs.cos, inputs, tokens, rotated / 2);
+  Value sin =
+      cos ? tokenCache(node, inputs.sin, inputs, tokens, rotated / 2) : cos;
   if (!sin)
     return failure();
   // Both are shared or neither.

@@ -34,8 +34,7 @@ static LogicalResult checkElementIndices(Node &node, int64_t axis) {
     fits = i == axis || node.shape(1)[i] <= node.shape(0)[i];
   if (!fits)
     return node.invalid("has indices " + toString(node.shape(1)) +
-                        " that do not fit its data " +
-                        toString(node.shape(0)));
+                        " that do not fit its data " + toString(node.shape(0)));
   return success();
 }
 
@@ -81,8 +80,8 @@ static std::optional<TableRows> tupleRows(Node &node, int64_t batch) {
                  product(data.take_front(batch + length)),
                  product(data.drop_front(batch + length))};
   int64_t tuples = product(indices.drop_back());
-  int64_t perBatch = tuples / std::max<int64_t>(
-                                  product(indices.take_front(batch)), 1);
+  int64_t perBatch =
+      tuples / std::max<int64_t>(product(indices.take_front(batch)), 1);
   int64_t batchRows = product(data.slice(batch, length));
   for (int64_t i = 0; i < tuples; ++i) {
     int64_t row = i / perBatch * batchRows;
@@ -116,8 +115,7 @@ static LogicalResult gatherRows(Node &node, const TableRows &rows,
   if (!canTake(node.type(0)))
     return node.unsupported("chooses among integers known at run time");
   Value table = node.reshape(node.value(0), {rows.count, rows.width});
-  return node.yield(
-      node.reshape(takeAlong(node, table, 0, rows.ids), shape));
+  return node.yield(node.reshape(takeAlong(node, table, 0, rows.ids), shape));
 }
 
 /// With indices known at run time; the axis is moved to the end.
@@ -129,8 +127,8 @@ static LogicalResult gatherElements(Node &node, int64_t axis) {
   int64_t rank = node.rank(0);
   Shape box(node.shape(1)), toEnd = movingPermutation(rank, axis, rank - 1);
   box[axis] = node.shape(0)[axis];
-  Value data = createSlice(node, node.value(0), Shape(rank, 0), box,
-                           Shape(rank, 1));
+  Value data =
+      createSlice(node, node.value(0), Shape(rank, 0), box, Shape(rank, 1));
   Value turned = node.transpose(data, toEnd);
   Value indices = node.transpose(toInt64(node, node.value(1)), toEnd);
   Value chosen = node.create<train::GatherElementsOp>(turned, indices);
@@ -157,7 +155,8 @@ static LogicalResult importGatherND(Node &node) {
   if (!rows)
     return failure();
   Shape shape(node.shape(1).drop_back());
-  llvm::append_range(shape, node.shape(0).drop_front(batch + node.shape(1).back()));
+  llvm::append_range(shape,
+                     node.shape(0).drop_front(batch + node.shape(1).back()));
   return gatherRows(node, *rows, shape);
 }
 
@@ -209,8 +208,8 @@ static Value scatterValue(Node &node, const TableRows &rows) {
     isGiven[rows.ids[i]] = 1;
   }
   Value table = node.reshape(node.value(0), {rows.count, rows.width});
-  Value updates = node.reshape(node.value(2),
-                               {int64_t(rows.ids.size()), rows.width});
+  Value updates =
+      node.reshape(node.value(2), {int64_t(rows.ids.size()), rows.width});
   Value spread = takeAlong(node, updates, 0, source);
   auto type = RankedTensorType::get({rows.count, 1}, node.builder.getI1Type());
   Value condition = node.materialize(Constant(type, std::move(isGiven)));
@@ -228,8 +227,8 @@ static LogicalResult scatter(Node &node, const TableRows &rows,
     return node.invalid("needs updates " + toString(updates) +
                         " of its data's type, not " + toString(node.shape(2)));
   if (node.constant(0) && node.constant(2))
-    return node.yield(scatterConstant(*node.constant(0), *node.constant(2),
-                                      rows, reduction));
+    return node.yield(
+        scatterConstant(*node.constant(0), *node.constant(2), rows, reduction));
   if (rows.ids.empty())
     return node.forward(0);
   if (reduction != "none")

@@ -167,8 +167,7 @@ LogicalResult checkBroadcast(Node &node, ArrayRef<unsigned> inputs) {
     std::optional<Shape> wider = broadcastShapes(shape, node.shape(i));
     if (!wider)
       return node.invalid("has operands that do not broadcast: " +
-                          toString(shape) + " and " +
-                          toString(node.shape(i)));
+                          toString(shape) + " and " + toString(node.shape(i)));
     if (node.type(i).getElementType() !=
         node.type(inputs.front()).getElementType())
       return node.invalid("has operands of different element types");

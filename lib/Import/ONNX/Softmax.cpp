@@ -27,9 +27,9 @@ template <typename Op> static LogicalResult importFlattened(Node &node) {
   std::optional<int64_t> axis = node.axis(node.integer("axis", 1), rank);
   if (!axis)
     return failure();
-  Value rows = node.reshape(node.value(0),
-                            {product(node.shape(0).take_front(*axis)),
-                             product(node.shape(0).drop_front(*axis))});
+  Value rows =
+      node.reshape(node.value(0), {product(node.shape(0).take_front(*axis)),
+                                   product(node.shape(0).drop_front(*axis))});
   Value result = node.create<Op>(rows.getType(), rows);
   return node.yield(node.reshape(result, node.shape(0)));
 }

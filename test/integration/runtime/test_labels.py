@@ -157,8 +157,8 @@ def test_labels_go_with_the_run(tool, program):
             tool.folder / f"{name}.labels")
     shown = tool("train", copy, "--data", "train.bin", "--labels",
                  "train.labels", "--val", "val.bin", "--val-labels",
-                 "val.labels", "--lr", 0.1, "--steps", 60, "--eval-every", 30,
-                 "--warmup", 0)
+                 "val.labels", "--lr", 0.5, "--steps", 60, "--eval-every", 30,
+                 "--accumulate", 8, "--warmup", 0)
     assert "train.labels, of which 18,000 count" in shown
     last = metrics(tool.folder / "run")[-1]
     assert last["loss"] < 0.2 and last["val_loss"] < 0.2

@@ -101,7 +101,8 @@ std::string ParameterRules::modelName(const Candidate &candidate) const {
 //===----------------------------------------------------------------------===//
 
 static bool matches(StringRef pattern, StringRef name) {
-  Expected<GlobPattern> glob = GlobPattern::create(pattern);
+  constexpr size_t maxSubPatterns = 1024; // of {a,b}
+  Expected<GlobPattern> glob = GlobPattern::create(pattern, maxSubPatterns);
   if (glob)
     return glob->match(name);
   consumeError(glob.takeError());
