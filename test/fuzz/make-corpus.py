@@ -27,7 +27,7 @@ CORPUS = ROOT / "test/fuzz/corpus"
 MODELS_PER_OPERATOR = 2
 LARGEST_MODEL = 1500  # bytes
 LARGEST_EXPORT = 48 << 10
-UNREAD_METADATA = ("stack_trace", "fx_node", "class_hierarchy", "namespace", "rule_name")
+UNREAD_METADATA = ("stack_trace", "fx_node", "class_hierarchy", "namespace")
 
 
 def run(tool, *arguments):
@@ -51,7 +51,7 @@ def dense(value):
 
 def models():
     tiny = ["--layers", 1, "--d-model", 16, "--heads", 2, "--vocab", 32, "--seq", 8]
-    for kind in ("gpt2", "llama"):
+    for kind in ("gpt2", "llama", "qwen"):
         run("fp8c", "model", kind, *tiny, "--no-weights", "-o", f"{kind}.onnx")
         put("onnx", kind, read(f"{kind}.onnx"))
 
