@@ -3,8 +3,8 @@
 #include "OperatorsPage.h"
 
 #include "Import/ONNX/Operators.h"
-#include "llvm/Support/FormatVariadic.h"
 #include "llvm/ADT/StringSet.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace llvm;
 using namespace fp8c;

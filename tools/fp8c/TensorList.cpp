@@ -53,16 +53,20 @@ groupLines(const ImportReport &report, std::vector<std::string> &keys) {
   keys.reserve(report.tensors.size());
   llvm::MapVector<llvm::StringRef, Line> lines;
   for (const TensorReport &tensor : report.tensors) {
-    std::string rule = tensor.rule, pattern = withoutLayer(tensor.name);
-    if (!tensor.tiedTo.empty())
-      rule = "is " + runtime::printable(tensor.tiedTo) +
-             ": equal to the last bit ('" +
-             runtime::printable(tensor.fileName) + "')";
-    std::string shape = toString(tensor.shape);
+    bool isTied = !tensor.tiedTo.empty();
+    bool isNumber =
+        toWord(tensor.kind) == llvm::StringRef("constant") &&
+        llvm::all_of(tensor.shape, [](int64_t n) { return n == 1; });
+    std::string rule = tensor.rule, shape = toString(tensor.shape);
+    std::string name = isTied ? tensor.fileName : tensor.name;
+    std::string pattern = isNumber ? "(numbers)" : withoutLayer(name);
+    if (isTied)
+      rule = "equals " + runtime::printable(tensor.tiedTo) +
+             " to the last bit: they are one";
     keys.push_back(pattern + "\n" + shape + "\n" + rule + toWord(tensor.kind));
     Line &line = lines[keys.back()];
     if (line.count++ == 0)
-      line = {tensor.kind, tensor.name, shape, rule, 1};
+      line = {tensor.kind, name, shape, rule, 1};
     else
       line.name = pattern;
   }
@@ -88,7 +92,7 @@ std::string listTensors(llvm::StringRef model, const ImportReport &report) {
   auto lines = groupLines(report, keys);
   size_t nameWidth = 0, shapeWidth = 0;
   for (auto &[key, line] : lines) {
-    line.name = runtime::printable(line.name, 60);
+    line.name = runtime::printable(line.name, 120);
     if (line.count > 1)
       line.shape = std::to_string(line.count) + " x " + line.shape;
     nameWidth = std::max(nameWidth, line.name.size());
@@ -100,7 +104,7 @@ std::string listTensors(llvm::StringRef model, const ImportReport &report) {
       runtime::withThousands(elements) + " elements" +
       (frozen ? ", " + std::to_string(frozen) + " are frozen" : "") + "\n";
   for (const std::string &input : report.inputs)
-    text += "  " + input + "\n";
+    text += "  " + runtime::printable(input, 200) + "\n";
   for (TensorKind kind : {TensorKind::Parameter, TensorKind::Frozen,
                           TensorKind::Constant, TensorKind::Undecided})
     for (auto &[key, line] : lines) {

@@ -153,4 +153,60 @@ void markRoles(func::FuncOp function, const GraphInputs &inputs,
         train::InputAttr::get(function.getContext(), train::Input::labels));
 }
 
+//===----------------------------------------------------------------------===//
+// In words
+//===----------------------------------------------------------------------===//
+
+static StringRef describe(train::Input input) {
+  switch (input) {
+  case train::Input::tokens:
+    return "token ids";
+  case train::Input::labels_next:
+    return "the next tokens, as labels";
+  case train::Input::labels_tokens:
+    return "the tokens, as labels: the graph shifts them";
+  case train::Input::labels:
+    return "labels of a file (--labels), since tokens see those behind them";
+  }
+  return "";
+}
+
+static StringRef describe(const GraphInput &input) {
+  if (input.isPaddingMask)
+    return "a mask: all but padding is seen";
+  switch (input.role) {
+  case InputRole::Positions:
+    return "positions, 0, 1, 2, ...";
+  case InputRole::Mask:
+    return "a mask: all is seen";
+  case InputRole::Segments:
+    return "segments, all 0";
+  case InputRole::Past:
+    return "keys and values of a past, which is empty";
+  case InputRole::Flag:
+    return "a switch, off";
+  case InputRole::Data:
+  case InputRole::Tokens:
+  case InputRole::Labels:
+    return "data, which fp8c-run call gives";
+  }
+  return "";
+}
+
+std::vector<std::string> describeInputs(func::FuncOp function,
+                                        const GraphInputs &inputs) {
+  std::vector<std::string> lines;
+  unsigned argument = 0;
+  for (const GraphInput &input : inputs.inputs()) {
+    std::optional<train::Input> marked =
+        input.isArgument() ? train::getInput(function, argument++)
+                           : std::nullopt;
+    StringRef words = marked ? describe(*marked) : describe(input);
+    lines.push_back("input " + input.name + ": " + words.str());
+  }
+  bool isTokensAlone =
+      lines.size() == 1 && inputs.inputs()[0].role == InputRole::Tokens;
+  return isTokensAlone ? std::vector<std::string>() : lines;
+}
+
 } // namespace fp8c

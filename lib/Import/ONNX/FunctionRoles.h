@@ -18,6 +18,11 @@ namespace fp8c {
 void markRoles(mlir::func::FuncOp function, const GraphInputs &inputs,
                const ImportONNXOptions &options);
 
+/// What each input is taken for, in words: "attention_mask: all is seen".
+/// Nothing where tokens are the only one.
+std::vector<std::string> describeInputs(mlir::func::FuncOp function,
+                                        const GraphInputs &inputs);
+
 } // namespace fp8c
 
 #endif // FP8C_IMPORT_ONNX_FUNCTIONROLES_H

@@ -115,6 +115,8 @@ OwningOpRef<ModuleOp> ModelImporter::run() {
   if (!forward)
     return {};
   markRoles(*forward, inputs, options);
+  if (options.report)
+    options.report->inputs = describeInputs(*forward, inputs);
   std::string logits = logitsOf(*forward);
   module->push_back(forward.release());
   initializers.checkUndecided();

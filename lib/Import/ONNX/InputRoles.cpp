@@ -38,7 +38,8 @@ std::optional<InputRole> parseInputRole(StringRef text) {
 namespace {
 /// Where the values of an input go.
 struct Flow {
-  bool choosesRows = false; ///< Of a table of floats.
+  bool choosesRows = false; ///< Of a table of floats, as they are.
+  bool countsRows = false;  ///< Chooses them by numbers computed from them.
   bool isLabel = false;     ///< Of a loss.
   int64_t rows = 0;         ///< Of the largest table, where that is known.
 };
@@ -65,13 +66,29 @@ static bool isInteger(int32_t type) {
   return type == TensorProto::INT64 || type == TensorProto::INT32;
 }
 
+/// What becomes of integers in a node.
+enum class Passage { None, View, Arithmetic };
+
+static Passage passageOf(const Use &use) {
+  Passage view = use.input == 0 ? Passage::View : Passage::None;
+  return StringSwitch<Passage>(use.node->op_type())
+      .Cases({"Reshape", "Cast", "Identity", "Transpose", "Squeeze",
+              "Unsqueeze", "Slice"},
+             view)
+      .Cases({"Pad", "Expand", "Flatten", "Clip"}, view)
+      .Cases({"Add", "Sub", "Mul", "Max", "Min"}, Passage::Arithmetic)
+      .Cases({"Where", "Concat", "CumSum"}, Passage::Arithmetic)
+      .Default(Passage::None);
+}
+
 /// Follows integers until they choose something.
 Flow RoleFinder::follow(StringRef name) const {
   Flow flow;
-  SmallVector<StringRef> pending = {name};
+  SmallVector<std::pair<StringRef, bool>> pending;
+  pending.push_back({name, true});
   StringSet<> seen;
   while (!pending.empty()) {
-    StringRef value = pending.pop_back_val();
+    auto [value, isAsGiven] = pending.pop_back_val();
     if (value.empty() || !seen.insert(value).second)
       continue;
     for (const Use &use : uses.uses(value)) {
@@ -86,23 +103,16 @@ Flow RoleFinder::follow(StringRef name) const {
       if (op == "Gather") {
         // Which of two inputs of tokens is meant the larger table tells.
         if (use.input == 1 && uses.isActivation(use.node->output(0))) {
-          flow.choosesRows = true;
+          (isAsGiven ? flow.choosesRows : flow.countsRows) = true;
           flow.rows =
               std::max(flow.rows, rowsOf.lookup(uses.root(use.node->input(0))));
         }
         continue;
       }
-      bool mapsIds =
-          StringSwitch<bool>(op)
-              .Cases({"Reshape", "Cast", "Identity", "Transpose", "Squeeze",
-                      "Unsqueeze", "Slice"},
-                     use.input == 0)
-              .Cases({"Pad", "Expand", "Flatten", "Clip"}, use.input == 0)
-              .Cases({"Add", "Sub", "Where", "Concat", "Max", "Min", "Mul"},
-                     true)
-              .Default(false);
-      if (mapsIds)
-        pending.append(use.node->output().begin(), use.node->output().end());
+      Passage passage = passageOf(use);
+      for (const std::string &output : use.node->output())
+        if (passage != Passage::None)
+          pending.push_back({output, isAsGiven && passage == Passage::View});
     }
   }
   return flow;
@@ -118,7 +128,7 @@ InputRole RoleFinder::find(const onnx::ValueInfoProto &input) const {
     return InputRole::Flag;
   if (isInteger(type.elem_type())) {
     Flow flow = follow(input.name());
-    if (flow.isLabel && !flow.choosesRows)
+    if (flow.isLabel && !flow.choosesRows && !flow.countsRows)
       return InputRole::Labels;
     if (name.contains("pos") && rank > 0)
       return InputRole::Positions;
@@ -126,7 +136,9 @@ InputRole RoleFinder::find(const onnx::ValueInfoProto &input) const {
       return InputRole::Segments;
     if (flow.choosesRows && rank == 2)
       return InputRole::Tokens;
-    return name.contains("mask") ? InputRole::Mask : InputRole::Data;
+    if (name.contains("mask"))
+      return InputRole::Mask;
+    return flow.countsRows && rank == 2 ? InputRole::Tokens : InputRole::Data;
   }
   if (name.contains("mask") || type.elem_type() == TensorProto::BOOL)
     return InputRole::Mask;
