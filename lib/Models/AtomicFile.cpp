@@ -19,8 +19,10 @@ AtomicFile::~AtomicFile() {
   if (fd < 0)
     return;
   close(fd);
-  unlink(temporary.c_str());
+  discard();
 }
+
+void AtomicFile::discard() const { unlink(temporary.c_str()); }
 
 std::string AtomicFile::describe(int code) const {
   return "cannot write '" + path + "': " + std::strerror(code);
@@ -45,7 +47,7 @@ bool AtomicFile::commit(std::string &error) {
   if (closed && std::rename(temporary.c_str(), path.c_str()) == 0)
     return true;
   error = describe(errno);
-  unlink(temporary.c_str());
+  discard();
   return false;
 }
 

@@ -1,5 +1,4 @@
-//===- AtomicFile.h - A file that appears complete or not at all -*- C++
-//-*-===//
+//===- AtomicFile.h - A file that appears whole or not at all ---*- C++ -*-===//
 
 #ifndef FP8C_MODELS_ATOMICFILE_H
 #define FP8C_MODELS_ATOMICFILE_H
@@ -24,6 +23,9 @@ public:
 
   /// Closes the file and renames it.
   bool commit(std::string &error);
+
+  /// Removes the new file, for a process that is about to end. From any thread.
+  void discard() const;
 
   /// "cannot write 'path': " and what errno `code` means.
   std::string describe(int code) const;

@@ -44,6 +44,12 @@ struct GPT {
 
   std::string mlp(const std::string &mlp, std::string x) {
     int64_t ffn = o.ffnWidth();
+    if (o.mlpKind() == MLP::SwiGLU) {
+      std::string gate = linear(mlp + "/gate", x, d, ffn, weightInit());
+      std::string up = linear(mlp + "/up", x, d, ffn, weightInit());
+      return linear(mlp + "/down", buildSwiGLU(g, mlp, gate, up), ffn, d,
+                    residualInit(o));
+    }
     x = linear(mlp + "/fc", x, d, ffn, weightInit()); // [batch, seq, ffn]
     x = g.node("Gelu", mlp + "/gelu", {x}, {{"approximate", "tanh"}});
     return linear(mlp + "/proj", x, ffn, d, residualInit(o));
@@ -66,9 +72,7 @@ struct GPT {
     for (int64_t i = 0; i < o.layers; ++i)
       x = layer("h." + std::to_string(i), x);
     x = layerNorm("ln_f", x);
-    std::string head = g.node("Transpose", "lm_head.transpose", {wte});
-    std::string logits = g.node("MatMul", "lm_head", {x, head}, {}, "logits");
-    g.output(logits, onnx::TensorProto::FLOAT, {o.seq, o.vocab});
+    buildHead(o, g, x, wte);
   }
 };
 } // namespace

@@ -1,4 +1,10 @@
-//===- Llama.cpp - A Llama-like model as an ONNX graph --------------------===//
+//===- Llama.cpp - Llama and Qwen as an ONNX graph ------------------------===//
+//
+// Qwen3's dense models are Llama with an RMSNorm of every query and key head
+// before it is rotated (arXiv 2505.09388, section 2), with heads that need not
+// divide the width, and with other constants.
+//
+//===----------------------------------------------------------------------===//
 
 #include "Models/ModelGraphs.h"
 
@@ -10,25 +16,37 @@ namespace {
 struct Llama {
   const ModelOptions &o;
   GraphBuilder &g;
+  const bool isQwen = o.family == ModelFamily::Qwen;
+  const double theta = isQwen ? 1e6 : 1e4;      // of the rotations
+  const float epsilon = isQwen ? 1e-6f : 1e-5f; // of norms
   const int64_t d = o.dModel;
 
   /// What every RotaryEmbedding is given after its x: cos, sin, position_ids.
   std::vector<std::string> rope = {};
 
-  std::string rmsNorm(const std::string &name, const std::string &x) {
-    return g.node("RMSNormalization", name,
-                  {x, g.parameter(name + ".weight", {d}, Init::constant(1))},
-                  {{"axis", -1}, {"epsilon", 1e-5f}});
+  std::string rmsNorm(const std::string &name, const std::string &x,
+                      int64_t width) {
+    std::string weight =
+        g.parameter(name + ".weight", {width}, Init::constant(1));
+    return g.node("RMSNormalization", name, {x, weight},
+                  {{"axis", -1}, {"epsilon", epsilon}});
+  }
+
+  /// Qwen's norm of every head of x [batch, seq, heads · headDim].
+  std::string headNorm(const std::string &name, const std::string &x) {
+    std::string heads = g.node("Reshape", name + ".heads", {x, "heads.split"});
+    std::string y = rmsNorm(name, heads, o.headDim());
+    return g.node("Reshape", name + ".merged", {y, "heads.merge"});
   }
 
   /// x [batch, seq, in] → x W [batch, seq, out].
   std::string linear(const std::string &name, const std::string &x, int64_t in,
-                     int64_t out, Init init, const std::string &result = "") {
+                     int64_t out, Init init) {
     std::string weight = g.parameter(name + ".weight", {in, out}, init);
-    return g.node("MatMul", name, {x, weight}, {}, result);
+    return g.node("MatMul", name, {x, weight});
   }
 
-  /// cos and sin of position · 10000^(-2 i / headDim), each [seq, headDim / 2].
+  /// cos and sin of position · θ^(-2 i / headDim), each [seq, headDim / 2].
   /// The operator wants positions [batch, seq] and broadcasts nothing, so they
   /// are expanded to the shape of `tokens`.
   void buildRope(const std::string &tokens) {
@@ -38,7 +56,7 @@ struct Llama {
     for (int64_t t = 0; t < o.seq; ++t) {
       positions[t] = t;
       for (int64_t i = 0; i < half; ++i) {
-        double angle = t * std::pow(10000.0, -double(i) / half);
+        double angle = t * std::pow(theta, -double(i) / half);
         cos[t * half + i] = float(std::cos(angle));
         sin[t * half + i] = float(std::sin(angle));
       }
@@ -50,26 +68,32 @@ struct Llama {
             g.node("Expand", "rope.position_ids", {row, shape})};
   }
 
-  std::string rotate(const std::string &x, int64_t heads) {
-    return g.node("RotaryEmbedding", x + ".rope",
+  std::string rotate(const std::string &name, const std::string &x,
+                     int64_t heads) {
+    return g.node("RotaryEmbedding", name + ".rope",
                   {x, rope[0], rope[1], rope[2]}, {{"num_heads", heads}});
   }
 
   std::string attention(const std::string &attn, const std::string &x) {
+    int64_t inner = o.heads * o.headDim();
     int64_t kv = o.keyValueHeads() * o.headDim();
     std::string q =
-        linear(attn + "/q", x, d, d, weightInit()); // [batch, seq, d]
+        linear(attn + "/q", x, d, inner, weightInit()); // [batch, seq, inner]
     std::string k =
         linear(attn + "/k", x, d, kv, weightInit()); // [batch, seq, kv]
     std::string v =
         linear(attn + "/v", x, d, kv, weightInit()); // [batch, seq, kv]
-    std::string y =
-        g.node("Attention", attn,
-               {rotate(q, o.heads), rotate(k, o.keyValueHeads()), v},
-               {{"is_causal", 1},
-                {"q_num_heads", o.heads},
-                {"kv_num_heads", o.keyValueHeads()}});
-    return linear(attn + "/proj", y, d, d, residualInit(o));
+    if (isQwen) {
+      q = headNorm(attn + "/q_norm", q);
+      k = headNorm(attn + "/k_norm", k);
+    }
+    q = rotate(attn + "/q", q, o.heads);
+    k = rotate(attn + "/k", k, o.keyValueHeads());
+    std::string y = g.node("Attention", attn, {q, k, v},
+                           {{"is_causal", 1},
+                            {"q_num_heads", o.heads},
+                            {"kv_num_heads", o.keyValueHeads()}});
+    return linear(attn + "/proj", y, inner, d, residualInit(o));
   }
 
   /// SwiGLU: (g · sigmoid(g)) · u, down again to the width of the model.
@@ -77,16 +101,14 @@ struct Llama {
     int64_t ffn = o.ffnWidth();
     std::string gate = linear(mlp + "/gate", x, d, ffn, weightInit());
     std::string up = linear(mlp + "/up", x, d, ffn, weightInit());
-    std::string sigmoid = g.node("Sigmoid", mlp + "/sigmoid", {gate});
-    std::string silu = g.node("Mul", mlp + "/silu", {gate, sigmoid});
-    std::string y = g.node("Mul", mlp + "/swiglu", {silu, up});
+    std::string y = buildSwiGLU(g, mlp, gate, up);
     return linear(mlp + "/down", y, ffn, d, residualInit(o));
   }
 
   std::string layer(const std::string &h, std::string x) {
-    std::string y = attention(h + "/attn", rmsNorm(h + "/ln_1", x));
+    std::string y = attention(h + "/attn", rmsNorm(h + "/ln_1", x, d));
     x = g.node("Add", h + "/attn/residual", {x, y});
-    y = mlp(h + "/mlp", rmsNorm(h + "/ln_2", x));
+    y = mlp(h + "/mlp", rmsNorm(h + "/ln_2", x, d));
     return g.node("Add", h + "/mlp/residual", {x, y});
   }
 
@@ -96,12 +118,13 @@ struct Llama {
     std::string wte = g.parameter("wte.weight", {o.vocab, d}, weightInit());
     std::string x = g.node("Gather", "wte", {wte, tokens}); // [batch, seq, d]
     buildRope(tokens);
+    if (isQwen) { // Reshape keeps a dimension where it reads 0
+      g.constant("heads.split", {4}, Shape{0, 0, -1, o.headDim()});
+      g.constant("heads.merge", {3}, Shape{0, 0, -1});
+    }
     for (int64_t i = 0; i < o.layers; ++i)
       x = layer("h." + std::to_string(i), x);
-    x = rmsNorm("ln_f", x);
-    std::string logits =
-        linear("lm_head", x, d, o.vocab, weightInit(), "logits");
-    g.output(logits, onnx::TensorProto::FLOAT, {o.seq, o.vocab});
+    buildHead(o, g, rmsNorm("ln_f", x, d), wte);
   }
 };
 } // namespace

@@ -31,7 +31,17 @@ inline Init residualInit(const ModelOptions &options) {
   return Init::normal(0.02 / std::sqrt(2.0 * options.layers));
 }
 
+/// Appends silu(gate) · up to a layer's MLP, named `mlp`, and returns it.
+std::string buildSwiGLU(GraphBuilder &graph, const std::string &mlp,
+                        const std::string &gate, const std::string &up);
+
+/// Appends the product of x [batch, seq, dModel] and the head's weight, the
+/// embedding `wte` where it is tied, as the graph's output.
+void buildHead(const ModelOptions &options, GraphBuilder &graph,
+               const std::string &x, const std::string &wte);
+
 void buildGPT(const ModelOptions &options, GraphBuilder &graph);
+/// Llama and Qwen.
 void buildLlama(const ModelOptions &options, GraphBuilder &graph);
 
 } // namespace fp8c

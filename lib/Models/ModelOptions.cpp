@@ -1,4 +1,4 @@
-//===- ModelOptions.cpp - The GPT models that fp8c writes -----------------===//
+//===- ModelOptions.cpp - The language models that fp8c writes ------------===//
 
 #include "Models/ModelOptions.h"
 
@@ -14,12 +14,17 @@ const char *toString(ModelFamily family) {
     return "gpt3";
   case ModelFamily::Llama:
     return "llama";
+  case ModelFamily::Qwen:
+    return "qwen";
   }
   return "?";
 }
 
+const char *toString(MLP mlp) { return mlp == MLP::GELU ? "gelu" : "swiglu"; }
+
 std::optional<ModelFamily> parseModelFamily(const std::string &name) {
-  for (auto family : {ModelFamily::GPT2, ModelFamily::GPT3, ModelFamily::Llama})
+  for (auto family : {ModelFamily::GPT2, ModelFamily::GPT3, ModelFamily::Llama,
+                      ModelFamily::Qwen})
     if (name == toString(family))
       return family;
   return std::nullopt;
@@ -28,7 +33,7 @@ std::optional<ModelFamily> parseModelFamily(const std::string &name) {
 int64_t ModelOptions::ffnWidth() const {
   if (ffn)
     return ffn;
-  if (family != ModelFamily::Llama)
+  if (mlpKind() == MLP::GELU)
     return 4 * dModel;
   // SwiGLU has three matrices where GELU has two, so 2/3 of 4 d keeps the
   // parameters equal; multiples of 64 suit the GEMMs.
@@ -51,6 +56,14 @@ const std::vector<ModelSize> &modelSizes() {
     options.seq = seq;
     return ModelSize{name, options};
   };
+  auto qwen = [&](const char *name, int64_t layers, int64_t dModel,
+                  int64_t heads, int64_t ffn, bool tied) {
+    ModelSize made = size(name, ModelFamily::Qwen, layers, dModel, heads,
+                          151936, 4096, /*kvHeads=*/8, ffn);
+    made.options.headWidth = 128;
+    made.options.tied = tied;
+    return made;
+  };
   // GPT-3's table gives the 13b model a width of 5140, which its 40 heads of
   // 128 contradict: 5120.
   static const std::vector<ModelSize> sizes = {
@@ -65,6 +78,13 @@ const std::vector<ModelSize> &modelSizes() {
       size("134m", ModelFamily::Llama, 12, 768, 12, 32000, 1024),
       size("1.1b", ModelFamily::Llama, 22, 2048, 32, 32000, 2048, 4, 5632),
       size("7b", ModelFamily::Llama, 32, 4096, 32, 32000, 2048, 32, 11008),
+      //   layers width heads ffn tied
+      qwen("0.6b", 28, 1024, 16, 3072, true),
+      qwen("1.7b", 28, 2048, 16, 6144, true),
+      qwen("4b", 36, 2560, 32, 9728, true),
+      qwen("8b", 36, 4096, 32, 12288, false),
+      qwen("14b", 40, 5120, 40, 17408, false),
+      qwen("32b", 64, 5120, 64, 25600, false),
   };
   return sizes;
 }
@@ -96,27 +116,36 @@ std::string checkModelOptions(const ModelOptions &o) {
     if (!error.empty())
       return error;
 
-  if (o.dModel % o.heads)
+  if (!o.headWidth && o.dModel % o.heads)
     return "width " + std::to_string(o.dModel) + " is not a multiple of " +
            std::to_string(o.heads) + " heads";
-  std::string error = checkRange("kv-heads", o.keyValueHeads(), o.heads);
-  if (error.empty())
-    error = checkRange("ffn", o.ffnWidth(), maxWidth);
-  if (!error.empty())
-    return error;
+  for (const std::string &error :
+       {checkRange("head-dim", o.headDim(), maxWidth / o.heads),
+        checkRange("kv-heads", o.keyValueHeads(), o.heads),
+        checkRange("ffn", o.ffnWidth(), maxWidth)})
+    if (!error.empty())
+      return error;
 
-  if (o.family != ModelFamily::Llama) {
+  std::string family = toString(o.family);
+  if (o.isGPT()) {
     if (o.keyValueHeads() != o.heads)
-      return std::string(toString(o.family)) +
-             " has one key-value head per head: kv-heads is for llama";
+      return family + " has one key-value head per head: kv-heads is for llama "
+                      "and qwen";
+    if (o.headDim() * o.heads != o.dModel)
+      return family + " divides its width among its heads: head-dim is for "
+                      "llama and qwen";
     return "";
   }
+  if (o.mlpKind() == MLP::GELU)
+    return family + " has no gelu: its MLP is swiglu";
   if (o.heads % o.keyValueHeads())
     return std::to_string(o.heads) + " heads are not a multiple of " +
            std::to_string(o.keyValueHeads()) + " kv-heads";
   if (o.headDim() % 2)
     return "rotary positions rotate pairs, but a head of width " +
-           std::to_string(o.dModel) + " / " + std::to_string(o.heads) + " = " +
+           (o.headWidth ? ""
+                        : std::to_string(o.dModel) + " / " +
+                              std::to_string(o.heads) + " = ") +
            std::to_string(o.headDim()) + " is odd";
   // The tables stand in the file beside the weights.
   constexpr int64_t maxTableBytes = int64_t(128) << 20;
@@ -129,18 +158,22 @@ std::string checkModelOptions(const ModelOptions &o) {
 
 int64_t parameterCount(const ModelOptions &o) {
   int64_t d = o.dModel, f = o.ffnWidth();
-  if (o.family == ModelFamily::Llama) {
-    int64_t kv = o.keyValueHeads() * o.headDim();
-    int64_t layer = 2 * d                          // ln_1, ln_2
-                    + 2 * d * d + 2 * d * kv       // q, proj; k, v
-                    + 3 * d * f;                   // gate, up, down
-    return o.layers * layer + d + 2 * o.vocab * d; // ln_f; wte, lm_head
+  int64_t head = o.isTied() ? 0 : o.vocab * d; // lm_head
+  if (!o.isGPT()) {
+    int64_t q = o.heads * o.headDim(), kv = o.keyValueHeads() * o.headDim();
+    int64_t layer = 2 * d                    // ln_1, ln_2
+                    + 2 * d * q + 2 * d * kv // q, proj; k, v
+                    + 3 * d * f;             // gate, up, down
+    if (o.family == ModelFamily::Qwen)
+      layer += 2 * o.headDim();                       // q_norm, k_norm
+    return o.layers * layer + d + o.vocab * d + head; // ln_f; wte
   }
-  int64_t layer = 4 * d                                    // ln_1, ln_2
-                  + 3 * d * (d + 1)                        // qkv
-                  + d * (d + 1)                            // attn/proj
-                  + f * (d + 1) + d * (f + 1);             // fc, mlp/proj
-  return o.layers * layer + 2 * d + (o.vocab + o.seq) * d; // ln_f; wte, wpe
+  int64_t into = o.mlpKind() == MLP::SwiGLU ? 2 : 1;  // gate, up; fc
+  int64_t layer = 4 * d                               // ln_1, ln_2
+                  + 3 * d * (d + 1)                   // qkv
+                  + d * (d + 1)                       // attn/proj
+                  + into * f * (d + 1) + d * (f + 1); // mlp
+  return o.layers * layer + 2 * d + (o.vocab + o.seq) * d + head;
 }
 
 } // namespace fp8c

@@ -1,4 +1,4 @@
-//===- ModelOptions.h - The GPT models that fp8c writes ---------*- C++ -*-===//
+//===- ModelOptions.h - The language models that fp8c writes ----*- C++ -*-===//
 //
 // What a model is (its family and sizes), the published sizes by name, and how
 // many parameters that makes. Nothing here writes a file: see WriteModel.h.
@@ -16,20 +16,33 @@
 namespace fp8c {
 
 enum class ModelFamily {
-  GPT2,  ///< LayerNorm, learned positions, GELU, tied head.
+  GPT2,  ///< LayerNorm, learned positions, GELU, biases, tied head.
   GPT3,  ///< GPT-2 at GPT-3's sizes; every layer's attention is dense here.
   Llama, ///< RMSNorm, rotary positions, SwiGLU, grouped queries, untied head.
+  Qwen,  ///< Qwen3's dense models (arXiv 2505.09388): Llama with RMSNorm on
+        ///< every query and key head, heads of any width, θ = 10^6, ε = 10^-6.
 };
 
-/// "gpt2", "gpt3" or "llama".
+/// "gpt2", "gpt3", "llama" or "qwen".
 const char *toString(ModelFamily family);
 std::optional<ModelFamily> parseModelFamily(const std::string &name);
 
-/// How the parameters' first values stand in the file.
+/// What a layer does to each token by itself.
+enum class MLP {
+  GELU,   ///< W2 gelu(W1 x)
+  SwiGLU, ///< W3 (silu(W1 x) · W2 x), arXiv 2002.05202.
+};
+
+/// "gelu" or "swiglu".
+const char *toString(MLP mlp);
+
+/// Where the parameters' first values stand.
 enum class WeightStorage {
-  Auto,   ///< InFile where the file stays below `maxWeightBytes`, else AsNodes.
-  InFile, ///< Drawn now and stored as f32.
-  AsNodes, ///< Nodes that draw them (RandomNormal, ConstantOfShape).
+  Auto,   ///< In the file where it stays below `maxWeightBytes`, else AsNodes.
+  Stored, ///< Drawn now, as f32: in the file up to `maxWeightBytes`, else
+          ///< External.
+  External, ///< In a file beside the model's, as ONNX external data.
+  AsNodes,  ///< Nodes that draw them (RandomNormal, ConstantOfShape).
 };
 
 /// Weights in one file stop here: protobuf cannot read a message of 2 GiB, and
@@ -42,16 +55,27 @@ struct ModelOptions {
   int64_t layers = 12;
   int64_t dModel = 768;
   int64_t heads = 12;
-  int64_t kvHeads = 0; ///< 0: `heads`. Fewer (grouped queries) in llama only.
-  int64_t ffn =
-      0; ///< 0: 4 dModel; llama: the multiple of 64 nearest 8/3 dModel.
+  int64_t kvHeads = 0; ///< 0: `heads`. Fewer (grouped queries) where !isGPT().
+  int64_t headWidth = 0; ///< 0: dModel / heads. Any other where !isGPT().
+  int64_t ffn = 0; ///< 0: 4 dModel; SwiGLU: the multiple of 64 nearest 8/3
+                   ///< dModel, which is as many parameters.
   int64_t vocab = 50257;
-  int64_t seq = 1024; ///< Tokens per sequence, fixed in the graph.
+  int64_t seq = 1024;       ///< Tokens per sequence, fixed in the graph.
+  std::optional<MLP> mlp;   ///< None: GELU in GPT. The others have SwiGLU only.
+  std::optional<bool> tied; ///< The head is the embedding. None: in GPT.
   WeightStorage weights = WeightStorage::Auto;
   uint64_t seed = 0; ///< Of the first weights.
 
+  /// LayerNorm, learned positions and biases: all that is not like Llama.
+  bool isGPT() const {
+    return family == ModelFamily::GPT2 || family == ModelFamily::GPT3;
+  }
+  MLP mlpKind() const {
+    return mlp.value_or(isGPT() ? MLP::GELU : MLP::SwiGLU);
+  }
+  bool isTied() const { return tied.value_or(isGPT()); }
   int64_t keyValueHeads() const { return kvHeads ? kvHeads : heads; }
-  int64_t headDim() const { return dModel / heads; }
+  int64_t headDim() const { return headWidth ? headWidth : dModel / heads; }
   int64_t ffnWidth() const;
 };
 

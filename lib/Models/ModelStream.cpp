@@ -2,10 +2,7 @@
 
 #include "Models/ModelStream.h"
 
-#include "Models/NormalStream.h"
-
-#include <algorithm>
-#include <google/protobuf/io/coded_stream.h>
+#include "Models/FirstWeights.h"
 
 namespace fp8c {
 
@@ -16,45 +13,33 @@ namespace {
 /// below 16, so that its tag is one byte.
 uint32_t lengthDelimited(int field) { return uint32_t(field) << 3 | 2; }
 
-/// A parameter as an initializer, its weights drawn chunk by chunk.
+/// A parameter as an initializer.
 class WeightWriter {
 public:
-  WeightWriter(const Parameter &parameter, uint64_t seed)
-      : parameter(parameter), stream(parameter.name, seed) {
+  explicit WeightWriter(const Parameter &parameter) : parameter(parameter) {
     for (int64_t dim : parameter.shape)
       header.add_dims(dim);
     header.set_data_type(onnx::TensorProto::FLOAT);
     header.set_name(parameter.name);
   }
 
-  uint64_t rawBytes() const { return parameter.elements() * sizeof(float); }
-
   /// The bytes of the TensorProto: its header, and raw_data with tag and
   /// length.
   uint64_t messageBytes() const {
-    return header.ByteSizeLong() + 1 +
-           CodedOutputStream::VarintSize64(rawBytes()) + rawBytes();
+    uint64_t raw = weightBytes(parameter);
+    return header.ByteSizeLong() + 1 + CodedOutputStream::VarintSize64(raw) +
+           raw;
   }
 
-  void write(CodedOutputStream &out, std::vector<float> &chunk) const {
+  void write(CodedOutputStream &out, uint64_t seed) const {
     header.SerializeToCodedStream(&out);
     out.WriteTag(lengthDelimited(onnx::TensorProto::kRawDataFieldNumber));
-    out.WriteVarint64(rawBytes());
-    uint64_t elements = parameter.elements();
-    for (uint64_t at = 0; at < elements && !out.HadError();
-         at += chunk.size()) {
-      size_t count = std::min<uint64_t>(chunk.size(), elements - at);
-      if (parameter.init.stddev > 0)
-        stream.draw(at / 2, parameter.init.stddev, chunk.data(), count);
-      else
-        std::fill_n(chunk.begin(), count, parameter.init.value);
-      out.WriteRaw(chunk.data(), int(count * sizeof(float)));
-    }
+    out.WriteVarint64(weightBytes(parameter));
+    writeFirstWeights(parameter, seed, out);
   }
 
 private:
   const Parameter &parameter;
-  NormalStream stream;
   onnx::TensorProto header; // all but raw_data
 };
 } // namespace
@@ -71,7 +56,7 @@ void ModelStream::write(const onnx::ModelProto &model,
   std::vector<WeightWriter> writers;
   uint64_t graphBytes = graph.ByteSizeLong();
   for (const Parameter &parameter : parameters) {
-    uint64_t bytes = writers.emplace_back(parameter, seed).messageBytes();
+    uint64_t bytes = writers.emplace_back(parameter).messageBytes();
     graphBytes += 1 + CodedOutputStream::VarintSize64(bytes) + bytes;
   }
 
@@ -80,11 +65,10 @@ void ModelStream::write(const onnx::ModelProto &model,
   out.WriteTag(lengthDelimited(onnx::ModelProto::kGraphFieldNumber));
   out.WriteVarint64(graphBytes);
   graph.SerializeToCodedStream(&out);
-  std::vector<float> chunk(1 << 18);
   for (const WeightWriter &writer : writers) {
     out.WriteTag(lengthDelimited(onnx::GraphProto::kInitializerFieldNumber));
     out.WriteVarint64(writer.messageBytes());
-    writer.write(out, chunk);
+    writer.write(out, seed);
   }
 }
 

@@ -1,13 +1,17 @@
-//===- WriteModel.cpp - Writes a GPT model as an ONNX file ----------------===//
+//===- WriteModel.cpp - Writes a language model as an ONNX file -----------===//
 
 #include "Models/WriteModel.h"
 
 #include "Models/AtomicFile.h"
+#include "Models/ExternalWeights.h"
 #include "Models/InitNodes.h"
 #include "Models/ModelGraphs.h"
 #include "Models/ModelStream.h"
+#include "Target/Common/OnInterrupt.h"
 
-#include <cstdio>
+#include <cerrno>
+#include <filesystem>
+#include <unistd.h>
 
 namespace fp8c {
 
@@ -16,10 +20,17 @@ namespace {
 constexpr int64_t opset = 23; // Attention, RMSNormalization, RotaryEmbedding
 constexpr int64_t irVersion = 11; // the version that opset 23 came with
 
-std::string formatGiB(int64_t bytes) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f GiB", double(bytes) / (1 << 30));
-  return text;
+WeightStorage chooseStorage(const ModelOptions &options) {
+  int64_t bytes = parameterCount(options) * int64_t(sizeof(float));
+  bool fits = bytes <= maxWeightBytes;
+  switch (options.weights) {
+  case WeightStorage::Auto:
+    return fits ? WeightStorage::Stored : WeightStorage::AsNodes;
+  case WeightStorage::Stored:
+    return fits ? WeightStorage::Stored : WeightStorage::External;
+  default:
+    return options.weights;
+  }
 }
 
 onnx::ModelProto describeModel(const ModelOptions &o) {
@@ -38,14 +49,112 @@ onnx::ModelProto describeModel(const ModelOptions &o) {
   note("d_model", std::to_string(o.dModel));
   note("heads", std::to_string(o.heads));
   note("kv_heads", std::to_string(o.keyValueHeads()));
+  note("head_dim", std::to_string(o.headDim()));
+  note("mlp", toString(o.mlpKind()));
   note("ffn", std::to_string(o.ffnWidth()));
   note("vocab", std::to_string(o.vocab));
+  note("tied", o.isTied() ? "true" : "false");
   note("seq", std::to_string(o.seq));
   note("seed", std::to_string(o.seed));
   note("parameters", std::to_string(parameterCount(o)));
   return model;
 }
+/// Writes one model and, where its weights are external, the file of these.
+class ModelWriter {
+public:
+  ModelWriter(const ModelOptions &options, const std::string &path,
+              std::string &error)
+      : options(options), path(path), error(error), file(path),
+        data(externalWeightsPath(path)) {}
+
+  std::optional<WrittenModel> write();
+
+private:
+  bool isExternal() const { return written.weights == WeightStorage::External; }
+  bool open();
+  bool writeData();
+  bool writeGraph();
+  bool commit();
+
+  /// True where `code`, an errno, is 0.
+  bool isWritten(const AtomicFile &to, int code) {
+    if (code)
+      error = to.describe(code);
+    return code == 0;
+  }
+
+  const ModelOptions &options;
+  const std::string &path;
+  std::string &error;
+  AtomicFile file, data;
+  GraphBuilder builder;
+  WrittenModel written;
+  bool replacesData = false;
+};
 } // namespace
+
+std::optional<WrittenModel> ModelWriter::write() {
+  written.parameters = parameterCount(options);
+  written.weights = chooseStorage(options);
+  builder.graph().set_name(toString(options.family));
+  if (options.isGPT())
+    buildGPT(options, builder);
+  else
+    buildLlama(options, builder);
+  if (written.weights == WeightStorage::AsNodes)
+    addInitNodes(builder, options.seed);
+  if (!open())
+    return std::nullopt;
+  target::OnInterrupt tidy([this] {
+    file.discard();
+    if (isExternal())
+      data.discard();
+  });
+  if ((isExternal() && !writeData()) || !writeGraph() || !commit())
+    return std::nullopt;
+  return written;
+}
+
+bool ModelWriter::open() {
+  if (isExternal()) {
+    error = checkExternalWeights(path, replacesData);
+    if (!error.empty() || !data.open(error))
+      return false;
+  }
+  return file.open(error);
+}
+
+bool ModelWriter::writeData() {
+  written.data = externalWeightsPath(path);
+  written.dataBytes = addExternalInitializers(
+      builder, std::filesystem::path(written.data).filename());
+  return isWritten(data,
+                   writeExternalWeights(builder.parameters(), options.seed,
+                                        written.dataBytes, data.descriptor()));
+}
+
+bool ModelWriter::writeGraph() {
+  ModelStream stream(file.descriptor());
+  stream.write(describeModel(options), builder.graph(),
+               written.weights == WeightStorage::Stored
+                   ? builder.parameters()
+                   : std::vector<Parameter>(),
+               options.seed);
+  int code = stream.finish();
+  written.bytes = stream.bytes();
+  return isWritten(file, code);
+}
+
+bool ModelWriter::commit() {
+  if (isExternal()) {
+    // Between the two renames no older model may stand beside this data.
+    if (replacesData && unlink(path.c_str()) != 0 && errno != ENOENT)
+      return isWritten(file, errno);
+    if (!data.commit(error))
+      return false;
+  }
+  return file.commit(error);
+}
 
 std::optional<WrittenModel> writeModel(const ModelOptions &options,
                                        const std::string &path,
@@ -53,45 +162,7 @@ std::optional<WrittenModel> writeModel(const ModelOptions &options,
   error = checkModelOptions(options);
   if (!error.empty())
     return std::nullopt;
-
-  WrittenModel written;
-  written.parameters = parameterCount(options);
-  int64_t weightBytes = written.parameters * int64_t(sizeof(float));
-  written.weights = options.weights == WeightStorage::Auto
-                        ? weightBytes <= maxWeightBytes
-                        : options.weights == WeightStorage::InFile;
-  if (written.weights && weightBytes > maxWeightBytes) {
-    error = "the weights take " + formatGiB(weightBytes) +
-            ", but an ONNX file holds less than 2 GiB: without weights the "
-            "file says how to draw them";
-    return std::nullopt;
-  }
-
-  GraphBuilder builder;
-  builder.graph().set_name(toString(options.family));
-  if (options.family == ModelFamily::Llama)
-    buildLlama(options, builder);
-  else
-    buildGPT(options, builder);
-  if (!written.weights)
-    addInitNodes(builder, options.seed);
-
-  AtomicFile file(path);
-  if (!file.open(error))
-    return std::nullopt;
-  ModelStream stream(file.descriptor());
-  stream.write(describeModel(options), builder.graph(),
-               written.weights ? builder.parameters()
-                               : std::vector<Parameter>(),
-               options.seed);
-  if (int code = stream.finish()) {
-    error = file.describe(code);
-    return std::nullopt;
-  }
-  written.bytes = stream.bytes();
-  if (!file.commit(error))
-    return std::nullopt;
-  return written;
+  return ModelWriter(options, path, error).write();
 }
 
 } // namespace fp8c

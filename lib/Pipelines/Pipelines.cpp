@@ -22,6 +22,9 @@ void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options,
     train::AppendLossOptions loss;
     loss.loss = options.loss;
     passes.addPass(train::createAppendLoss(loss));
+  }
+  passes.addPass(train::createBoundIds());
+  if (!options.forwardOnly) {
     passes.addPass(train::createAutodiff());
     train::AddOptimizerOptions optimizer;
     optimizer.accumulate = !options.oneMicroBatch;

@@ -87,6 +87,20 @@ FileSum writeTensors(const Instance &instance, const fs::path &path) {
   return sum;
 }
 
+/// The checksum of what frozen parameters start with, and stay: checkpoints do
+/// not hold it. Empty if there is none, or the program has no checksums.
+std::string frozenDataOf(const Manifest &manifest) {
+  auto initial = manifest.files.find("initial.bin");
+  const bool isRead = std::any_of(
+      manifest.variables.begin(), manifest.variables.end(),
+      [](const Variable &variable) {
+        return variable.role == Role::Frozen &&
+               variable.init.kind == Initializer::Kind::File;
+      });
+  return isRead && initial != manifest.files.end() ? initial->second.checksum
+                                                   : "";
+}
+
 void writeState(const Instance &instance, const RunState &state,
                 const OrderedJson &options, const FileSum &tensors,
                 const fs::path &path) {
@@ -98,6 +112,8 @@ void writeState(const Instance &instance, const RunState &state,
        {{"skipped", state.skipped}, {"skipped_in_a_row", state.skippedInARow}}},
       {"tensors", {{"bytes", tensors.bytes}, {"checksum", tensors.checksum}}},
       {"options", options}};
+  if (std::string initial = frozenDataOf(instance.manifest()); !initial.empty())
+    json["initial"] = initial;
   OutputFile file(path);
   file.write(seal(jsonText(json, 2)));
   file.sync();
@@ -166,6 +182,17 @@ void checkFingerprint(const Instance &instance, const std::string &fingerprint,
                instance.manifest().fingerprint),
         "a program compiled from another model or with another recipe has "
         "other variables; use the one the run was started with");
+}
+
+void checkFrozenData(const Instance &instance, const JsonField &state) {
+  const std::string now = frozenDataOf(instance.manifest());
+  if (state.has("initial") && !now.empty() &&
+      state.at("initial").string() != now)
+    throw state.at("initial").error(
+        concat("is not the checksum of initial.bin of ",
+               instance.program().folder(),
+               ": the program's frozen parameters are others"),
+        "use the program the run was started with");
 }
 
 } // namespace
@@ -247,6 +274,7 @@ SavedState loadCheckpoint(Instance &instance, const std::string &folder) {
   Json document = readSealedJson(statePath, stateFormat, note);
   JsonField root(document, statePath);
   checkFingerprint(instance, root.at("fingerprint").string(), folder);
+  checkFrozenData(instance, root);
   SavedState state = readState(document, statePath);
 
   SafetensorsReader tensors(fs::path(folder) / tensorFile);
@@ -265,8 +293,11 @@ SavedState loadCheckpoint(Instance &instance, const std::string &folder) {
   copyTensors(instance, tensors);
   if (verification)
     verification->finish();
-  // Their initial values are constants: the seed does not matter.
-  initializeVariables(instance, 0, Which::NotInCheckpoints);
+  // Frozen parameters may have been drawn with the run's seed.
+  const JsonField options = root.at("options");
+  initializeVariables(instance,
+                      options.has("seed") ? options.at("seed").size() : 0,
+                      Which::NotInCheckpoints);
   instance.refresh();
   state.note = note;
   return state;

@@ -3,8 +3,10 @@
 // A checkpoint is a folder step-000500/ with
 //
 //   model.safetensors   parameters, moments and scaling states
-//   state.json          step, counters, options, the program's fingerprint, and
-//                       size and checksum of model.safetensors; sealed
+//   state.json          step, counters, options, the program's fingerprint,
+//                       size and checksum of model.safetensors, and if the
+//                       program has frozen weights that of its initial.bin;
+//                       sealed
 //
 // It is written under a name that starts with a dot, put on the disk and then
 // renamed, so that whatever carries the name step-… is complete.

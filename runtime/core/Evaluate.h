@@ -8,26 +8,35 @@
 
 namespace fp8c::runtime {
 
-/// Rows, tokens and vocabulary of a function that takes "tokens" and "targets".
-/// Throws Error if it is not one of a language model.
+/// What a function takes from a token file and one of labels. Throws Error if
+/// it takes anything else or no tokens, saying how gradients come without.
 BatchShape batchShapeOf(Function &function, const Manifest &manifest);
+
+/// Reads both files and throws Error for tokens or labels that the program does
+/// not have, or if it needs labels and there is no file of them. Returns how
+/// many labels there are that are not negative; without a file 0.
+uint64_t checkData(const TokenFile &file, const LabelFile *labels,
+                   const BatchShape &shape);
 
 /// The loss of a model over a file, with the program's `eval`.
 class Evaluator {
 public:
   struct Result {
-    double loss = 0;      ///< mean over all targets, nats per token
+    double loss = 0;      ///< mean over all labels that count, nats per token
     uint64_t targets = 0; ///< how many that were
   };
 
-  /// Checks the file against the vocabulary. Both must outlive this object.
-  Evaluator(Instance &instance, const TokenFile &file);
+  /// Checks the data as checkData(). All must outlive this object.
+  Evaluator(Instance &instance, const TokenFile &file,
+            const LabelFile *labels = nullptr);
 
   /// Runs over `batches` batches spread evenly over the file, the same at
-  /// every call; 0, or more than there are, means the whole file.
+  /// every call; 0, or more than there are, means the whole file. Throws Error
+  /// if no label counts in any of them.
   Result run(int64_t batches);
 
 private:
+  const TokenFile &file;
   Function eval;
   SequentialBatches source;
 };

@@ -163,7 +163,8 @@ VariableSetter::VariableSetter(Instance &instance, uint64_t seed,
 
 /// Whether it is a parameter in f32, and stored in another type.
 bool isWideParameter(const Variable &variable, const SafetensorsReader *given) {
-  if (!given || variable.role != Role::Parameter ||
+  if (!given ||
+      (variable.role != Role::Parameter && variable.role != Role::Frozen) ||
       variable.type == DataType::F32)
     return false;
   auto found = given->tensors().find(variable.name);

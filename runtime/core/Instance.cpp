@@ -14,20 +14,6 @@ namespace {
 
 constexpr size_t alignment = 64;
 
-HostTensor &find(std::vector<HostTensor> &tensors, const std::string &name,
-                 DataType type, const std::string &what) {
-  for (HostTensor &tensor : tensors)
-    if (tensor.spec().name == name) {
-      if (tensor.spec().type != type)
-        throw Error(concat(what, " \"", name, "\" is ",
-                           nameOf(tensor.spec().type), ", expected ",
-                           nameOf(type)));
-      return tensor;
-    }
-  throw Error(concat("there is no ", what, " \"", name, "\""),
-              "the program was not compiled from a language model");
-}
-
 } // namespace
 
 HostTensor::HostTensor(TensorSpec spec) : theSpec(std::move(spec)) {
@@ -91,13 +77,43 @@ Function::Function(Instance &instance, const std::string &name)
     theOutputs.emplace_back(output);
 }
 
-HostTensor &Function::input(const std::string &inputName, DataType type) {
-  return find(theInputs, inputName, type, "input of " + theName + ":");
+const FunctionSpec &Function::signature() const {
+  return instance.program().signature(theName);
+}
+
+HostTensor *Function::tokens() {
+  std::optional<size_t> index = signature().tokens();
+  return index ? &theInputs[*index] : nullptr;
+}
+
+HostTensor *Function::labels() {
+  std::optional<size_t> index = signature().labels();
+  return index ? &theInputs[*index] : nullptr;
+}
+
+HostTensor &Function::output(std::optional<size_t> index, const char *what) {
+  if (!index)
+    throw Error(concat("the function ", theName, " gives no ", what),
+                "the program was not compiled from a language model");
+  return theOutputs[*index];
+}
+
+HostTensor &Function::loss() { return output(signature().loss(), "loss"); }
+HostTensor &Function::logits() {
+  return output(signature().logits(), "logits");
 }
 
 HostTensor &Function::output(const std::string &outputName) {
-  return find(theOutputs, outputName, DataType::F32,
-              "output of " + theName + ":");
+  for (HostTensor &tensor : theOutputs)
+    if (tensor.spec().name == outputName) {
+      if (tensor.spec().type != DataType::F32)
+        throw Error(concat("output of ", theName, ": \"", outputName, "\" is ",
+                           nameOf(tensor.spec().type), ", expected f32"));
+      return tensor;
+    }
+  throw Error(concat("there is no output of ", theName, ": \"", outputName,
+                     "\""),
+              "the program was not compiled from a language model");
 }
 
 void Function::run() {

@@ -89,8 +89,12 @@ public:
   std::vector<HostTensor> &inputs() { return theInputs; }
   std::vector<HostTensor> &outputs() { return theOutputs; }
 
-  /// The input called `name`; throws Error if it is missing or not of `type`.
-  HostTensor &input(const std::string &name, DataType type);
+  const FunctionSpec &signature() const;
+
+  /// The input of token ids, that of labels; null if there is none.
+  HostTensor *tokens(), *labels();
+  /// Throw Error if there is none.
+  HostTensor &loss(), &logits();
 
   /// The output called `name`; throws Error if it is missing or not f32.
   HostTensor &output(const std::string &name);
@@ -99,6 +103,8 @@ public:
   void run();
 
 private:
+  HostTensor &output(std::optional<size_t> index, const char *what);
+
   Instance &instance;
   std::string theName;
   Fp8cFunction code;

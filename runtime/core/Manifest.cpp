@@ -26,7 +26,11 @@ constexpr struct {
     {Role::Parameter, "parameter"}, {Role::Gradient, "gradient"},
     {Role::Moment1, "moment1"},     {Role::Moment2, "moment2"},
     {Role::Scale, "scale"},         {Role::ComputeWeight, "compute_weight"},
+    {Role::Frozen, "frozen"},
 };
+
+constexpr const char *inputRoles[] = {"", "tokens", "labels_next",
+                                      "labels_tokens", "labels"};
 
 TensorSpec parseTensor(const JsonField &field) {
   TensorSpec tensor;
@@ -70,6 +74,39 @@ Quantisation parseQuantisation(const JsonField &field,
   if (!how.tile.empty() && how.tile.size() != shape.size())
     throw field.at("tile").error("does not fit " + shapeText(shape));
   return how;
+}
+
+/// Older programs say by names what their inputs hold.
+InputRole roleByName(const InputSpec &input) {
+  if (input.type == DataType::I64 && input.name == "tokens")
+    return InputRole::Tokens;
+  if (input.type == DataType::I64 && input.name == "targets")
+    return InputRole::LabelsNext;
+  return InputRole::None;
+}
+
+InputSpec parseInput(const JsonField &field) {
+  InputSpec input;
+  static_cast<TensorSpec &>(input) = parseTensor(field);
+  input.role = roleByName(input);
+  if (field.has("role")) {
+    const std::string name = field.at("role").string();
+    auto *known = std::find(std::begin(inputRoles) + 1, std::end(inputRoles),
+                            name);
+    if (known == std::end(inputRoles))
+      throw field.at("role").error("unknown role \"" + name + "\"",
+                                   compileAgain);
+    input.role = static_cast<InputRole>(known - inputRoles);
+    if (input.type != DataType::I64)
+      throw field.at("dtype").error(concat(name, " are i64, not ",
+                                           nameOf(input.type)));
+  }
+  input.ids = field.integer("ids", 0);
+  if (input.ids < 0)
+    throw field.at("ids").error("is negative");
+  if (field.has("ignore_index"))
+    input.ignoreIndex = field.at("ignore_index").integer();
+  return input;
 }
 
 OutputSpec parseOutput(const JsonField &field) {
@@ -220,7 +257,10 @@ ModelInfo parseModel(const JsonField &field) {
   model.seq = count("seq");
   model.batch = count("batch");
   model.parameters = count("parameters");
+  model.frozen = count("frozen");
   model.microBatches = count("micro_batches");
+  if (field.has("pad"))
+    model.pad = count("pad");
   return model;
 }
 
@@ -279,16 +319,23 @@ void checkHyper(const Manifest &manifest, const JsonField &root) {
 }
 
 /// Tokens are checked against the vocabulary, so it must be one that the
-/// program has.
+/// program has: of the ids it looks up, or of the tokens that it gives scores.
 void checkVocabulary(const Manifest &manifest, const JsonField &root) {
-  for (const auto &[name, function] : manifest.functions)
-    for (const OutputSpec &output : function.outputs)
-      if ((name == "forward" || name == "infer") && output.shape.size() == 3 &&
-          manifest.model.vocab > output.shape[2])
-        throw root.at("model").at("vocab").error(
-            concat("is ", manifest.model.vocab, ", but ", name, " gives ",
-                   shapeText(output.shape)),
-            compileAgain);
+  auto check = [&](const std::string &name, int64_t most, const auto &what) {
+    if (manifest.model.vocab > most)
+      throw root.at("model").at("vocab").error(
+          concat("is ", manifest.model.vocab, ", but ", name, what),
+          compileAgain);
+  };
+  for (const auto &[name, function] : manifest.functions) {
+    std::optional<size_t> tokens = function.tokens();
+    if (int64_t ids = tokens ? function.inputs[*tokens].ids : 0)
+      check(name, ids, concat(" takes ids below ", ids));
+    else if (std::optional<size_t> logits = function.logits();
+             logits && (name == "forward" || name == "infer"))
+      check(name, function.outputs[*logits].shape[2],
+            " gives " + shapeText(function.outputs[*logits].shape));
+  }
 }
 
 void checkInitialData(const Manifest &manifest, const JsonField &root) {
@@ -315,10 +362,69 @@ uint64_t TensorSpec::elements() const {
   return count;
 }
 
+const char *nameOf(InputRole role) {
+  return inputRoles[static_cast<size_t>(role)];
+}
+
+namespace {
+
+template <class Specs, class Predicate>
+std::optional<size_t> findSpec(const Specs &specs, Predicate predicate) {
+  auto found = std::find_if(specs.begin(), specs.end(), predicate);
+  return found == specs.end() ? std::nullopt
+                              : std::optional<size_t>(found - specs.begin());
+}
+
+/// By its role, or by its name if none has the role.
+std::optional<size_t> findOutput(const FunctionSpec &function,
+                                 const char *what) {
+  std::optional<size_t> found =
+      findSpec(function.outputs,
+               [&](const OutputSpec &output) { return output.role == what; });
+  return found ? found
+               : findSpec(function.outputs, [&](const OutputSpec &output) {
+                   return output.role.empty() && output.name == what;
+                 });
+}
+
+} // namespace
+
+std::optional<size_t> FunctionSpec::tokens() const {
+  return findSpec(inputs, [](const InputSpec &input) {
+    return input.role == InputRole::Tokens;
+  });
+}
+
+std::optional<size_t> FunctionSpec::labels() const {
+  return findSpec(inputs,
+                  [](const InputSpec &input) { return input.isLabels(); });
+}
+
+std::optional<size_t> FunctionSpec::loss() const {
+  std::optional<size_t> found = findOutput(*this, "loss");
+  return found && outputs[*found].type == DataType::F32 &&
+                 outputs[*found].elements() == 1
+             ? found
+             : std::nullopt;
+}
+
+std::optional<size_t> FunctionSpec::logits() const {
+  std::optional<size_t> ids = tokens(), named = findOutput(*this, "logits");
+  auto fits = [&](const OutputSpec &output) {
+    const std::vector<int64_t> &shape = output.shape;
+    return output.type == DataType::F32 && shape.size() == 3 &&
+           (!ids || std::equal(shape.begin(), shape.end() - 1,
+                               inputs[*ids].shape.begin(),
+                               inputs[*ids].shape.end()));
+  };
+  return named && fits(outputs[*named]) ? named : findSpec(outputs, fits);
+}
+
 const char *nameOf(Role role) { return roles[static_cast<size_t>(role)].name; }
 
 bool isCheckpointed(Role role) {
-  return role != Role::Gradient && role != Role::ComputeWeight;
+  return role != Role::Gradient && role != Role::ComputeWeight &&
+         role != Role::Frozen;
 }
 
 Manifest Manifest::read(const std::string &path, Checks checks) {
@@ -368,7 +474,7 @@ Manifest Manifest::read(const std::string &path, Checks checks) {
   for (const auto &[name, function] : root.at("functions").members()) {
     FunctionSpec &spec = manifest.functions[name];
     for (const JsonField &input : function.at("inputs").items())
-      spec.inputs.push_back(parseTensor(input));
+      spec.inputs.push_back(parseInput(input));
     for (const JsonField &output : function.at("outputs").items())
       spec.outputs.push_back(parseOutput(output));
   }

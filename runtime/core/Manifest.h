@@ -12,6 +12,7 @@
 #include "core/DataType.h"
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -53,13 +54,15 @@ enum class Role {
   Moment1,
   Moment2,
   Scale,        ///< state of FP8 scaling: scale, amax window, counters
-  ComputeWeight ///< a parameter's quantised or bf16 copy
+  ComputeWeight, ///< a parameter's quantised or bf16 copy
+  Frozen         ///< a parameter that is not trained
 };
 
 const char *nameOf(Role role);
 
 /// Whether a checkpoint holds variables of this role. Gradients start anew with
-/// each step and `init` recomputes the compute weights.
+/// each step, `init` recomputes the compute weights, and frozen parameters are
+/// what the program starts with.
 bool isCheckpointed(Role role);
 
 /// A place where values are quantised with delayed scaling.
@@ -101,16 +104,43 @@ struct OperandUse {
   std::optional<Quantisation> quantisation; ///< if it is scaled currently
 };
 
+/// What an input holds, and with that where a training takes it from.
+enum class InputRole {
+  None,         ///< whatever the caller gives
+  Tokens,       ///< ids of a window of the token file
+  LabelsNext,   ///< of each of its tokens the next one
+  LabelsTokens, ///< its tokens themselves: the program shifts them, so that the
+                ///< first one of a row is no label
+  Labels        ///< what only a file of labels can say, token by token
+};
+
+const char *nameOf(InputRole role);
+
+struct InputSpec : TensorSpec {
+  InputRole role = InputRole::None;
+  int64_t ids = 0; ///< they are below it; 0 if not known, or if it has none
+  std::optional<int64_t> ignoreIndex; ///< a label that does not count, as
+                                      ///< negative ones do not
+  bool isLabels() const { return role > InputRole::Tokens; }
+};
+
 /// An output; of `observe`, the operand of contractions.
 struct OutputSpec : TensorSpec {
-  std::string role; ///< "weight", "gradient" or "activation"; else empty
+  /// "loss" or "logits"; of `observe` "weight", "gradient" or "activation";
+  /// else empty.
+  std::string role;
   std::vector<OperandUse> uses;
 };
 
 /// Signature of one program function.
 struct FunctionSpec {
-  std::vector<TensorSpec> inputs;
+  std::vector<InputSpec> inputs;
   std::vector<OutputSpec> outputs;
+
+  /// The first of these that there is, as an index; nothing if there is none.
+  std::optional<size_t> tokens() const, labels() const, loss() const;
+  /// f32 [batch, seq, classes]; of the tokens, if there are any.
+  std::optional<size_t> logits() const;
 };
 
 /// Facts about the model, for people and for checking data; 0 if not a
@@ -121,7 +151,9 @@ struct ModelInfo {
   int64_t seq = 0;          ///< tokens per row
   int64_t batch = 0;        ///< rows per micro-batch
   int64_t parameters = 0;   ///< trained numbers
+  int64_t frozen = 0;       ///< numbers of parameters that are not trained
   int64_t microBatches = 0; ///< the most that a step may have; 0: any number
+  std::optional<int64_t> pad; ///< the token that fills rows up; no label
 };
 
 /// A file of the program folder, as the compiler wrote it.

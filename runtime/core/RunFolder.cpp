@@ -72,7 +72,12 @@ RunConfig RunFolder::readConfig() const {
   config.fingerprint = root.at("fingerprint").string();
   config.data = root.at("data").string();
   config.dataTokens = root.at("data_tokens").size();
+  if (root.has("labels")) {
+    config.labels = root.at("labels").string();
+    config.labelsChecksum = root.at("labels_checksum").string();
+  }
   config.validation = root.string("val", "");
+  config.validationLabels = root.string("val_labels", "");
   if (root.has("tokenizer"))
     config.tokenizer = document["tokenizer"];
   config.options = TrainOptions::fromJson(root.at("options"));
@@ -85,8 +90,14 @@ void RunFolder::writeConfig(const RunConfig &config) const {
                       {"fingerprint", config.fingerprint},
                       {"data", config.data},
                       {"data_tokens", config.dataTokens}};
+  if (!config.labels.empty()) {
+    json["labels"] = config.labels;
+    json["labels_checksum"] = config.labelsChecksum;
+  }
   if (!config.validation.empty())
     json["val"] = config.validation;
+  if (!config.validationLabels.empty())
+    json["val_labels"] = config.validationLabels;
   if (!config.tokenizer.is_null())
     json["tokenizer"] = config.tokenizer;
   json["options"] = config.options.toJson();

@@ -47,22 +47,21 @@ Sampler::Sampler(Instance &instance, const SampleOptions &options,
                  int64_t vocabulary)
     : options(options), infer(instance, "infer"),
       stream(options.seed, "sample"), vocabulary(vocabulary) {
-  const std::vector<int64_t> &tokens =
-      infer.input("tokens", DataType::I64).spec().shape;
-  const std::vector<int64_t> &logits = infer.output("logits").spec().shape;
-  if (tokens.size() != 2 || tokens[0] != 1 || logits.size() != 3 ||
-      logits[1] != tokens[1])
+  const HostTensor *tokens = infer.tokens();
+  if (!tokens || !infer.signature().logits() || infer.inputs().size() != 1 ||
+      tokens->spec().shape[0] != 1)
     throw Error("the program's function infer is not one of a language model: "
                 "it has to take tokens [1, T] and give logits [1, T, V]");
   int64_t known = instance.manifest().model.vocab;
   if (known > 0)
     this->vocabulary = std::min(this->vocabulary, known);
-  this->vocabulary = std::min(this->vocabulary, logits[2]);
+  this->vocabulary =
+      std::min(this->vocabulary, infer.logits().spec().shape[2]);
 }
 
 Token Sampler::next(const std::vector<Token> &context) {
-  HostTensor &input = infer.input("tokens", DataType::I64);
-  HostTensor &output = infer.output("logits");
+  HostTensor &input = *infer.tokens();
+  HostTensor &output = infer.logits();
   auto length = static_cast<size_t>(input.spec().shape[1]);
   size_t used = std::min(context.size(), length);
   auto *tokens = input.as<int64_t>();

@@ -6,15 +6,19 @@
 #include "core/Evaluate.h"
 #include "core/Text.h"
 
+#include <cmath>
+#include <utility>
+#include <vector>
+
 namespace fp8c::runtime {
 
 Trainer::Trainer(Instance &instance, const TrainOptions &options,
-                 const TokenFile &data)
+                 const TokenFile &data, const LabelFile *labels)
     : instance(instance), options(options), schedule(options.scheduleOf()),
       micro(instance, "micro"), update(instance, "update"),
       shape(batchShapeOf(micro, instance.manifest())),
-      batches(data, shape, options.seed) {
-  data.checkVocabulary(shape.vocab);
+      batches(data, shape, options.seed, labels),
+      counted(checkData(data, labels, shape)) {
   int64_t most = instance.manifest().model.microBatches;
   if (most && options.accumulate > most)
     throw Error(concat("--accumulate ", options.accumulate,
@@ -27,15 +31,18 @@ Trainer::Trainer(Instance &instance, const TrainOptions &options,
 void Trainer::calibrate() {
   if (!instance.program().has("calibrate"))
     return;
+  constexpr int64_t mostTries = 1000;
   Function function(instance, "calibrate");
-  fill(function, 1, 0);
+  for (int64_t step = 1; !fill(function, step, 0) && step < mostTries;)
+    ++step;
   function.run();
 }
 
-void Trainer::fill(Function &function, int64_t step, int64_t microBatch) const {
-  batches.fill(step, microBatch,
-               function.input("tokens", DataType::I64).as<int64_t>(),
-               function.input("targets", DataType::I64).as<int64_t>());
+uint64_t Trainer::fill(Function &function, int64_t step,
+                       int64_t microBatch) const {
+  HostTensor *labels = function.labels();
+  return batches.fill(step, microBatch, function.tokens()->as<int64_t>(),
+                      labels ? labels->as<int64_t>() : nullptr);
 }
 
 Trainer::StepResult Trainer::step(int64_t step) {
@@ -44,17 +51,33 @@ Trainer::StepResult Trainer::step(int64_t step) {
   instance.setHyper("lr", result.lr);
   instance.setHyper("step", static_cast<float>(step));
 
+  std::vector<uint64_t> counts; // of the labels of each micro-batch
+  for (int64_t i = 0; i < options.accumulate; ++i)
+    result.labels += counts.emplace_back(batches.count(step, i));
+  if (!result.labels) {
+    result.loss = result.gradNorm = NAN;
+    return result;
+  }
+  const auto total = static_cast<double>(result.labels);
   double loss = 0;
+  bool accumulate = false;
   for (int64_t i = 0; i < options.accumulate; ++i) {
+    // A mean of no labels may be NaN, and has no weight.
+    const auto count = static_cast<double>(counts[static_cast<size_t>(i)]);
+    if (count == 0)
+      continue;
     fill(micro, step, i);
-    instance.setAccumulate(i > 0);
+    instance.setHyper("grad_scale", static_cast<float>(count / total));
+    instance.setAccumulate(std::exchange(accumulate, true));
     micro.run();
-    loss += *micro.output("loss").as<float>();
+    loss += count * static_cast<double>(*micro.loss().as<float>());
   }
   update.run();
-  result.loss =
-      static_cast<float>(loss / static_cast<double>(options.accumulate));
+  result.loss = static_cast<float>(loss / total);
   result.gradNorm = *update.output("grad_norm").as<float>();
+  // Who looks at a micro-batch by itself sees it as one of equal ones.
+  instance.setHyper("grad_scale",
+                    1.0f / static_cast<float>(options.accumulate));
   return result;
 }
 

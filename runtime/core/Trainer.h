@@ -13,31 +13,36 @@ namespace fp8c::runtime {
 class Trainer {
 public:
   struct StepResult {
-    float loss = 0;     ///< mean over the micro-batches
-    float gradNorm = 0; ///< before clipping
+    float loss = 0;      ///< mean over the labels that count; NaN if none does
+    float gradNorm = 0;  ///< before clipping
     float lr = 0;
+    uint64_t labels = 0; ///< how many count
   };
 
-  /// Checks the whole file against the vocabulary. Everything passed in must
-  /// outlive this object.
+  /// Checks the data as checkData(). Everything passed in must outlive this
+  /// object.
   Trainer(Instance &instance, const TrainOptions &options,
-          const TokenFile &data);
+          const TokenFile &data, const LabelFile *labels = nullptr);
 
-  /// Lets a fresh program see the first micro-batch, which seeds its FP8
-  /// scales. Does nothing if the recipe needs none.
+  /// Lets a fresh program see the first micro-batch that has labels, which
+  /// seeds its FP8 scales. Does nothing if the recipe needs none.
   void calibrate();
 
-  /// Step `step`, counted from 1: every micro-batch, then the update.
+  /// Step `step`, counted from 1: every micro-batch, then the update. Loss and
+  /// gradients are means over the labels that count in all of them; where none
+  /// does, everything stays as it is.
   StepResult step(int64_t step);
 
-  /// Gives a function that takes tokens and targets, as `micro` and `observe`,
+  /// Gives a function that takes tokens and labels, as `micro` and `observe`,
   /// those of a micro-batch: of step `step`, counted from 1, number
-  /// `microBatch`, counted from 0.
-  void fill(Function &function, int64_t step, int64_t microBatch) const;
+  /// `microBatch`, counted from 0. Returns how many labels count.
+  uint64_t fill(Function &function, int64_t step, int64_t microBatch) const;
 
   BatchShape batchShape() const { return shape; }
   int64_t tokensPerStep() const;
   int64_t microBatches() const { return options.accumulate; }
+  /// Of the label file; 0 if there is none.
+  uint64_t labelsThatCount() const { return counted; }
 
 private:
   Instance &instance;
@@ -46,6 +51,7 @@ private:
   Function micro, update;
   BatchShape shape;
   TrainingBatches batches;
+  uint64_t counted;
 };
 
 } // namespace fp8c::runtime

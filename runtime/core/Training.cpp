@@ -66,12 +66,15 @@ void checkOptions(const TrainOptions &options, const SavedState &state,
 
 Training::Training(const RunConfig &theConfig)
     : config(theConfig), instance(Program::open(config.program, config.checks)),
-      data(config.data), trainer(instance, config.options, data),
+      data(config.data), labels(openLabels(config.labels, data)),
+      trainer(instance, config.options, data, labels.get()),
       watch(instance, config.options.watch) {
-  if (!config.validation.empty()) {
-    validation = std::make_unique<TokenFile>(config.validation);
-    evaluator = std::make_unique<Evaluator>(instance, *validation);
-  }
+  if (config.validation.empty())
+    return;
+  validation = std::make_unique<TokenFile>(config.validation);
+  validationLabels = openLabels(config.validationLabels, *validation);
+  evaluator = std::make_unique<Evaluator>(instance, *validation,
+                                          validationLabels.get());
 }
 
 int Training::start(RunFolder &folder, const RunConfig &config,
@@ -86,7 +89,8 @@ int Training::start(RunFolder &folder, const RunConfig &config,
   };
   refuseExisting();
   for (const std::string &path :
-       {config.program, config.data, config.validation})
+       {config.program, config.data, config.labels, config.validation,
+        config.validationLabels})
     checkPath(path);
   config.options.check();
   Training training(config);
@@ -99,6 +103,8 @@ int Training::start(RunFolder &folder, const RunConfig &config,
   refuseExisting(); // it may have been made while this one got ready
   training.config.fingerprint = training.instance.manifest().fingerprint;
   training.config.dataTokens = training.data.size();
+  if (training.labels)
+    training.config.labelsChecksum = training.labels->checksum();
   folder.writeConfig(training.config);
   training.instance.device().keepPlans(folder.plansPath());
   return training.loop(folder, RunState());
@@ -147,6 +153,11 @@ void Training::checkInputs() const {
                                "had ",
                                config.dataTokens, " tokens, now it has ",
                                data.size()),
+                        "put the old file back, or start a new run");
+  if (labels && config.labelsChecksum != labels->checksum())
+    throw Error::inFile(config.labels,
+                        "the labels have changed since the run began: their "
+                        "checksum is not the run's",
                         "put the old file back, or start a new run");
 }
 
@@ -200,8 +211,13 @@ void Training::printConfiguration(const RunFolder &folder) const {
   table.row("program", instance.program().folder());
   table.row("model", concat(manifest.model.name, ", ",
                             withThousands(manifest.model.parameters),
-                            " parameters, vocabulary ",
-                            withThousands(manifest.model.vocab)));
+                            " parameters, ",
+                            manifest.model.frozen
+                                ? withThousands(manifest.model.frozen) +
+                                      " frozen ones, "
+                                : "",
+                            "vocabulary ",
+                            withThousands(trainer.batchShape().vocab)));
   table.row("recipe", manifest.recipe);
   table.row("batch",
             concat(trainer.batchShape().rows, " x ", trainer.batchShape().seq,
@@ -215,6 +231,9 @@ void Training::printConfiguration(const RunFolder &folder) const {
   table.row("data",
             concat(data.path(), ", ", thousands(data.size()), " tokens, ",
                    data.layout(), numberText(", seen %.3g times", passes)));
+  if (labels)
+    table.row("labels", concat(labels->path(), ", of which ",
+                               thousands(trainer.labelsThatCount()), " count"));
   if (validation)
     table.row("validation", concat(validation->path(), ", ",
                                    thousands(validation->size()), " tokens"));
@@ -258,6 +277,7 @@ StepMetrics Training::runStep(RunState &state) {
   metrics.tokensPerSecond =
       static_cast<double>(trainer.tokensPerStep()) / seconds;
 
+  hadLabels = result.labels > 0;
   bool finite = std::isfinite(result.loss) && std::isfinite(result.gradNorm);
   state.skipped += !finite;
   state.skippedInARow = finite ? 0 : state.skippedInARow + 1;
@@ -325,12 +345,14 @@ int Training::loop(const RunFolder &folder, RunState state) {
       print("\n" + memoryLine(*metrics.memory) + "\n");
     if (state.skippedInARow >= maxSkippedInARow)
       throw Error(
-          concat("stopped at step ", state.step,
-                 ": the gradients have "
-                 "not been finite for ",
+          concat("stopped at step ", state.step, ": ",
+                 hadLabels ? "the gradients have not been finite for "
+                           : "no label counted, or no gradient was finite, for ",
                  maxSkippedInARow, " steps in a row"),
-          "lower --lr or lengthen --warmup; the last checkpoint is in " +
-              folder.path());
+          concat(hadLabels ? "lower --lr or lengthen --warmup"
+                           : "give more labels that are not negative, or raise "
+                             "--accumulate",
+                 "; the last checkpoint is in ", folder.path()));
     if (saves && (isDue(options.checkpointEvery, state.step) || stop)) {
       metricsFile.sync();
       folder.checkpoints().save(instance, state, options.toJson(),

@@ -55,11 +55,14 @@ private:
   RunConfig config;
   Instance instance;
   TokenFile data;
+  std::unique_ptr<LabelFile> labels;
   Trainer trainer;
   Watch watch;
   std::unique_ptr<TokenFile> validation;
+  std::unique_ptr<LabelFile> validationLabels;
   std::unique_ptr<Evaluator> evaluator;
-  std::string profile; ///< where the trace goes; empty: none
+  std::string profile;     ///< where the trace goes; empty: none
+  bool hadLabels = true; ///< whether labels counted in the last step
 };
 
 } // namespace fp8c::runtime

@@ -15,6 +15,21 @@ train.variable @w : tensor<8xf32> {init = #train.file<"model.onnx", offset = 0, 
 
 // -----
 
+// expected-error @+1 {{'tensor<8xf32>' takes 64 bytes, but init gives 32}}
+train.variable @w : tensor<8xf32> {init = #train.file<"model.onnx", offset = 0, size = 32 as f64>, role = #train.role<parameter>}
+
+// -----
+
+// expected-error @+1 {{starts with values of 'tensor<2xf32>', which must be f32 of its shape}}
+train.variable @w : tensor<8xf32> {init = dense<[1.0, 2.0]> : tensor<2xf32>, role = #train.role<parameter>}
+
+// -----
+
+// expected-error @+1 {{starts with data of 'i32'; it can be f32, f64, f16 or bf16, of floats}}
+train.variable @w : tensor<8xf32> {init = #train.file<"model.onnx", offset = 0, size = 32 as i32>, role = #train.role<parameter>}
+
+// -----
+
 // expected-error @+1 {{belongs to @w, which is no train.variable}}
 train.variable @"w.m" : tensor<8xf32> {init = #train.constant<0.0>, role = #train.role<moment1>, of = @w}
 

@@ -14,6 +14,11 @@ train.variable @table : tensor<4xf32>
 // CHECK: train.variable @external : tensor<4xf32> {init = #train.file<"m/w.bin", offset = 0, size = 16, folder = "m">, role = #train.role<buffer>}
 train.variable @external : tensor<4xf32>
   {init = #train.file<"m/w.bin", offset = 0, size = 16, folder = "m">, role = #train.role<buffer>}
+// CHECK: train.variable @values : tensor<2xbf16> {init = dense<[1.000000e+00, 2.000000e+00]> : tensor<2xf32>, role = #train.role<parameter>}
+train.variable @values : tensor<2xbf16> {init = dense<[1.0, 2.0]> : tensor<2xf32>, role = #train.role<parameter>}
+// CHECK: train.variable @half : tensor<4xf32> {init = #train.file<"m/w.bin", offset = 0, size = 8 as f16, folder = "m">, role = #train.role<frozen>}
+train.variable @half : tensor<4xf32>
+  {init = #train.file<"m/w.bin", offset = 0, size = 8 as f16, folder = "m">, role = #train.role<frozen>}
 
 // CHECK-LABEL: @variables
 func.func @variables() -> tensor<f32> {

@@ -6,7 +6,7 @@
 // INTEGER: error: 'func.func' op output "ids" is no loss and no logits: 'tensor<4xi64>'
 
 // CHECK-LABEL: func.func @eval(
-// CHECK-SAME: %[[TARGETS:[^:]*]]: tensor<2xi64> {train.name = "targets"})
+// CHECK-SAME: %[[TARGETS:[^:]*]]: tensor<2xi64> {train.input = #train.input<labels_next>, train.name = "targets"})
 // CHECK: %[[AUX:.*]] = train.reshape
 // CHECK: train.cross_entropy %[[AUX]], %[[TARGETS]]
 func.func @forward(%x: tensor<4x8xf32>, %ids: tensor<4xi64>)

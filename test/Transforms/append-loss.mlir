@@ -8,8 +8,8 @@ train.variable @wte : tensor<50x8xf32> {init = #train.constant<0.0>, role = #tra
 // CHECK-SAME: -> (tensor<2x4x50xf32> {train.name = "logits"}, tensor<2x4x8xf32>)
 // CHECK-LABEL: func.func @eval(
 // CHECK-SAME: %{{.*}}: tensor<2x4xi64> {train.name = "tokens"},
-// CHECK-SAME: %[[TARGETS:[^:]*]]: tensor<2x4xi64> {train.name = "targets"})
-// CHECK-SAME: -> (tensor<f32> {train.name = "loss"})
+// CHECK-SAME: %[[TARGETS:[^:]*]]: tensor<2x4xi64> {train.input = #train.input<labels_next>, train.name = "targets"})
+// CHECK-SAME: -> (tensor<f32> {train.name = "loss", train.output = #train.output<loss>})
 // CHECK-NOT: train.tanh
 // CHECK: %[[LOGITS:.*]] = train.matmul {{.*}} {name = "head", phase = "fwd"}
 // CHECK: %[[LOSS:[^,]*]], {{.*}} = train.cross_entropy %[[LOGITS]], %[[TARGETS]] {name = "loss", phase = "fwd"}
@@ -29,10 +29,28 @@ func.func @forward(%tokens: tensor<2x4xi64> {train.name = "tokens"})
 // A loss that @forward returns is taken before logits, and becomes a scalar f32.
 // CHECK-LABEL: func.func @eval(
 // CHECK-SAME: %[[X:[^:]*]]: tensor<4x8xf32>, %[[L:[^:]*]]: tensor<1xbf16>)
-// CHECK-SAME: -> (tensor<f32> {train.name = "loss"})
+// CHECK-SAME: -> (tensor<f32> {train.name = "loss", train.output = #train.output<loss>})
 // CHECK-NEXT: %[[SCALAR:.*]] = train.reshape %[[L]] {name = "loss", phase = "fwd"} : tensor<1xbf16> -> tensor<bf16>
 // CHECK-NEXT: %[[LOSS:.*]] = train.cast %[[SCALAR]] {name = "loss", phase = "fwd"} : tensor<bf16> -> tensor<f32>
 // CHECK-NEXT: return %[[LOSS]] : tensor<f32>
 func.func @forward(%x: tensor<4x8xf32>, %l: tensor<1xbf16>) -> (tensor<4x8xf32>, tensor<1xbf16>) {
   return %x, %l : tensor<4x8xf32>, tensor<1xbf16>
+}
+
+// -----
+
+// Outputs that say what they are need not be the first; @forward says which
+// labels its logits are compared with.
+// CHECK-LABEL: func.func @eval(
+// CHECK-SAME: %{{.*}}: tensor<2x4xi64> {train.input = #train.input<tokens>, train.name = "input_ids"},
+// CHECK-SAME: %[[TARGETS:[^:]*]]: tensor<2x4xi64> {train.input = #train.input<labels>, train.name = "targets"})
+// CHECK-NOT: train.labels
+// CHECK: %[[LOGITS:.*]] = train.tanh
+// CHECK: train.cross_entropy %[[LOGITS]], %[[TARGETS]]
+func.func @forward(%tokens: tensor<2x4xi64> {train.input = #train.input<tokens>, train.name = "input_ids"},
+                   %h: tensor<2x4x50xf32>)
+    -> (tensor<2x4x50xf32>, tensor<2x4x50xf32> {train.output = #train.output<logits>})
+    attributes {train.labels = #train.input<labels>} {
+  %y = train.tanh %h : tensor<2x4x50xf32> -> tensor<2x4x50xf32>
+  return %h, %y : tensor<2x4x50xf32>, tensor<2x4x50xf32>
 }

@@ -79,7 +79,7 @@ module {
 // CHECK: module attributes {fp8.products = {asked = {bf16 = 1 : i64}, fp8 = 2 : i64, refused = {"it has batch dimensions" = 1 : i64}},
 // CHECK-LABEL: func.func @forward(
 func.func @forward(%x: tensor<16x40xf32>, %w: tensor<40x16xf32>, %q: tensor<4x16x32xf32>, %k: tensor<4x16x32xf32>,
-                   %e: tensor<17x16xf32>) -> tensor<17x16xf32> {
+                   %e: tensor<17x16xf32>, %labels: tensor<16xi64>) -> (tensor<17x16xf32>, tensor<f32>) {
   // CHECK: train.matmul
   // CHECK-SAME: lhs = f8E4M3FN
   %y = train.matmul %x, %w {name = "h.0/fc"} : tensor<16x40xf32>, tensor<40x16xf32> -> tensor<16x16xf32>
@@ -90,9 +90,11 @@ func.func @forward(%x: tensor<16x40xf32>, %w: tensor<40x16xf32>, %q: tensor<4x16
   // CHECK: train.matmul
   // CHECK-SAME: lhs = f8E4M3FN
   %z = train.matmul %e, %y {name = "h.0/proj"} : tensor<17x16xf32>, tensor<16x16xf32> -> tensor<17x16xf32>
-  // The recipe itself wants this one in bf16: no remark.
-  // CHECK: train.matmul {{.*}}name = "lm_head"
+  // The recipe itself wants the LM head in bf16, whatever it is called: no remark.
+  // CHECK: train.matmul {{.*}}name = "node_linear_8"
   // CHECK-SAME: precision = {lhs = bf16, result = bf16, rhs = bf16, why = "fp8-delayed.yaml:
-  %l = train.matmul %y, %y {name = "lm_head"} : tensor<16x16xf32>, tensor<16x16xf32> -> tensor<16x16xf32>
-  return %z : tensor<17x16xf32>
+  %l = train.matmul %y, %y {name = "node_linear_8"} : tensor<16x16xf32>, tensor<16x16xf32> -> tensor<16x16xf32>
+  %capped = train.tanh %l {name = "cap"} : tensor<16x16xf32> -> tensor<16x16xf32>
+  %loss, %lse, %inv = train.cross_entropy %capped, %labels : tensor<16x16xf32>, tensor<16xi64> -> tensor<f32>, tensor<16xf32>, tensor<f32>
+  return %z, %loss : tensor<17x16xf32>, tensor<f32>
 }

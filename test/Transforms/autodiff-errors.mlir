@@ -39,8 +39,8 @@ func.func @eval(%x: tensor<f32>) -> tensor<f32> {
 train.variable @w : tensor<4xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
 func.func @eval() -> tensor<f32> {
   %w = train.read @w : tensor<4xf32>
-  // expected-error @+1 {{'train.sum_squares' op 'h.0/norm' has no gradient, but the loss depends on a parameter through it}}
-  %y = train.sum_squares %w {name = "h.0/norm"} : tensor<4xf32> -> tensor<f32>
+  // expected-error @+1 {{'train.sum_squares' op 'h.0/pool' has no gradient, but the loss depends on a parameter through it}}
+  %y = train.sum_squares %w {name = "h.0/pool"} : tensor<4xf32> -> tensor<f32>
   return %y : tensor<f32>
 }
 
@@ -75,5 +75,15 @@ func.func @eval(%x: tensor<1x2x4xf32>) -> tensor<f32> {
   %r = train.rotary %x, %cos, %cos {heads = 1, rotary_dim = 4}
     : tensor<1x2x4xf32>, tensor<2x2xf32>, tensor<2x2xf32> -> tensor<1x2x4xf32>
   %y = train.reduce_sum %r axes [0, 1, 2] : tensor<1x2x4xf32> -> tensor<f32>
+  return %y : tensor<f32>
+}
+
+// -----
+
+train.variable @w : tensor<f32> {init = #train.constant<0.0>, role = #train.role<frozen>}
+// expected-error @+1 {{returns a loss that depends on no parameter that is trained: all that it depends on are frozen}}
+func.func @eval(%x: tensor<f32>) -> tensor<f32> {
+  %w = train.read @w : tensor<f32>
+  %y = train.mul %x, %w : tensor<f32>, tensor<f32> -> tensor<f32>
   return %y : tensor<f32>
 }

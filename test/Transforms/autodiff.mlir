@@ -149,3 +149,29 @@ func.func @eval(%x: tensor<4x8xf32>) -> tensor<f32> {
   %4 = train.reduce_sum %3 axes [0, 1] : tensor<4x8xbf16> -> tensor<f32>
   return %4 : tensor<f32>
 }
+
+// -----
+
+// A frozen parameter lets gradients through and has none: of the products with
+// it those for its weight are left out, and of a frozen table the lookup's.
+train.variable @table : tensor<50x8xf32> {init = #train.constant<0.0>, role = #train.role<frozen>}
+train.variable @first : tensor<8x16xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+train.variable @second : tensor<16x8xf32> {init = #train.constant<0.0>, role = #train.role<frozen>}
+// CHECK-LABEL: func.func @micro(
+// CHECK-SAME: -> (tensor<f32>, tensor<8x16xf32> {train.gradient_of = @first})
+// CHECK-NOT: train.embedding_vjp
+// CHECK: train.matmul {{.*}} {name = "second", phase = "dgrad"}
+// CHECK-NOT: name = "second", phase = "wgrad"
+// CHECK: train.matmul {{.*}} {name = "first", phase = "wgrad"}
+// CHECK-NOT: train.matmul
+// CHECK: return
+func.func @eval(%ids: tensor<4xi64>, %labels: tensor<4xi64>) -> tensor<f32> {
+  %table = train.read @table : tensor<50x8xf32>
+  %first = train.read @first : tensor<8x16xf32>
+  %second = train.read @second : tensor<16x8xf32>
+  %x = train.embedding %table, %ids : tensor<50x8xf32>, tensor<4xi64> -> tensor<4x8xf32>
+  %h = train.matmul %x, %first {name = "first", phase = "fwd"} : tensor<4x8xf32>, tensor<8x16xf32> -> tensor<4x16xf32>
+  %y = train.matmul %h, %second {name = "second", phase = "fwd"} : tensor<4x16xf32>, tensor<16x8xf32> -> tensor<4x8xf32>
+  %loss, %lse, %count = train.cross_entropy %y, %labels : tensor<4x8xf32>, tensor<4xi64> -> tensor<f32>, tensor<4xf32>, tensor<f32>
+  return %loss : tensor<f32>
+}

@@ -13,6 +13,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import tarfile
 import tempfile
 import warnings
 
@@ -25,6 +26,8 @@ BIN = pathlib.Path(os.environ.get("FP8C_BIN", ROOT / "build/release/bin"))
 CORPUS = ROOT / "test/fuzz/corpus"
 MODELS_PER_OPERATOR = 2
 LARGEST_MODEL = 1500  # bytes
+LARGEST_EXPORT = 48 << 10
+UNREAD_METADATA = ("stack_trace", "fx_node", "class_hierarchy", "namespace")
 
 
 def run(tool, *arguments):
@@ -48,7 +51,7 @@ def dense(value):
 
 def models():
     tiny = ["--layers", 1, "--d-model", 16, "--heads", 2, "--vocab", 32, "--seq", 8]
-    for kind in ("gpt2", "llama"):
+    for kind in ("gpt2", "llama", "qwen"):
         run("fp8c", "model", kind, *tiny, "--no-weights", "-o", f"{kind}.onnx")
         put("onnx", kind, read(f"{kind}.onnx"))
 
@@ -95,6 +98,51 @@ def operators():
         for size, name, model in sorted(candidates, key=lambda c: c[:2])[:MODELS_PER_OPERATOR]:
             if size <= LARGEST_MODEL:
                 put("onnx", name.removeprefix("test_"), model.SerializeToString())
+
+
+def shrink(model):
+    """Leaves out what the importer does not read, and moves weights into the target's
+    file of external data. Masks and tables of few values stay."""
+    graph = model.graph
+    for item in (*graph.node, *graph.value_info, graph, model):
+        item.doc_string = ""
+        kept = [p for p in item.metadata_props if not p.key.endswith(UNREAD_METADATA)]
+        kept = [(p.key, p.value) for p in kept]
+        del item.metadata_props[:]
+        for key, value in kept:
+            item.metadata_props.add(key=key, value=value)
+    for tensor in graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.nbytes <= 256 or values.dtype != np.float32 or np.unique(values).size < 8:
+            continue
+        tensor.ClearField("raw_data")
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        for key, value in (("location", "w.bin"), ("length", str(values.nbytes))):
+            tensor.external_data.add(key=key, value=value)
+
+
+def exported_models():
+    """Name and bytes of each model in the archive of exports."""
+    for path in sorted((ROOT / "test/exports").glob("*.tar.xz")):
+        with tarfile.open(path) as archive:
+            for member in archive:
+                if member.name.endswith("/model.onnx"):
+                    yield pathlib.Path(member.name).parent.name, archive.extractfile(member).read()
+
+
+def exports():
+    """Of each family the smallest models that both exporters of PyTorch wrote."""
+    smallest = {}
+    for name, data in exported_models():
+        model = onnx.load_from_string(data)
+        shrink(model)
+        data = model.SerializeToString()
+        family, exporter = name.split("-")[0], "-ts" in name
+        if len(data) <= LARGEST_EXPORT:
+            best = smallest.setdefault((family, exporter), (len(data), name, data))
+            smallest[family, exporter] = min(best, (len(data), name, data))
+    for _, name, data in smallest.values():
+        put("exports", name, data)
 
 
 def excerpt(manifest):
@@ -169,7 +217,7 @@ def main():
     shutil.rmtree(CORPUS, ignore_errors=True)
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        for part in (models, operators, programs, runs, recipes, tokens, vocabulary):
+        for part in (models, operators, exports, programs, runs, recipes, tokens, vocabulary):
             part()
     print(sum(path.stat().st_size for path in CORPUS.rglob("*") if path.is_file()), "bytes")
 

@@ -51,22 +51,29 @@ void setHyper(Instance &instance, const std::vector<std::string> &settings) {
 }
 
 /// Programs read a table's row for each id, and do not ask whether it has one.
-void checkIds(const HostTensor &input, const std::string &file, int64_t vocab) {
-  const TensorSpec &spec = input.spec();
-  bool areTokens = spec.name == "tokens", areTargets = spec.name == "targets";
-  if (vocab <= 0 || spec.type != DataType::I64 || !(areTokens || areTargets))
+void checkIds(const InputSpec &spec, const HostTensor &input,
+              const std::string &file, int64_t vocab) {
+  const bool hasRole = spec.role != InputRole::None;
+  const int64_t most = spec.ids || !hasRole ? spec.ids : vocab;
+  if (most <= 0 || (spec.type != DataType::I64 && spec.type != DataType::I32))
     return;
-  const int64_t *ids = input.as<int64_t>();
-  for (uint64_t i = 0; i < spec.elements(); ++i) // negative targets: no loss
-    if (ids[i] >= vocab || (areTokens && ids[i] < -vocab))
-      throw Error::inFile(file,
-                          concat("\"", spec.name, "\" has ", ids[i],
-                                 ", and the vocabulary ", vocab, " tokens"));
+  for (uint64_t i = 0; i < spec.elements(); ++i) {
+    const int64_t id = spec.type == DataType::I64 ? input.as<int64_t>()[i]
+                                                  : input.as<int32_t>()[i];
+    // Below zero an id counts from the end, and a label does not count.
+    if (id < most && (spec.isLabels() || id >= -most))
+      continue;
+    const char *what = spec.isLabels() ? "loss" : "vocabulary";
+    throw Error::inFile(file, concat("\"", spec.name, "\" has ", id,
+                                     ", and the ", what, " ", most,
+                                     spec.isLabels() ? " classes" : " tokens"));
+  }
 }
 
 void fillInputs(Function &function, const SafetensorsReader *given,
                 const Manifest &manifest) {
-  for (HostTensor &input : function.inputs()) {
+  for (size_t i = 0; i < function.inputs().size(); ++i) {
+    HostTensor &input = function.inputs()[i];
     const unsigned char *data = given ? given->find(input.spec()) : nullptr;
     if (!data)
       throw Error(concat(function.name(), " needs the input \"",
@@ -75,7 +82,8 @@ void fillInputs(Function &function, const SafetensorsReader *given,
                          nameOf(input.spec().type)),
                   "give it in a file with --inputs");
     std::memcpy(input.data(), data, input.bytes());
-    checkIds(input, given->path(), manifest.model.vocab);
+    checkIds(function.signature().inputs[i], input, given->path(),
+             manifest.model.vocab);
   }
 }
 

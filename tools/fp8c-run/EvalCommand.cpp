@@ -17,24 +17,30 @@ namespace {
 using namespace runtime;
 
 struct EvalArguments {
-  std::string model, data;
+  std::string model, data, labels;
   int64_t batches = 0;
   Checks checks = Checks::On;
 };
 
 int evaluate(EvalArguments arguments) {
   Model model = Model::open(arguments.model, arguments.checks);
-  if (arguments.data.empty() && model.run)
+  if (arguments.data.empty() && model.run) {
     arguments.data = model.run->validation;
+    if (arguments.labels.empty())
+      arguments.labels = model.run->validationLabels;
+  }
   if (arguments.data.empty())
     throw Error("there is no data to evaluate on", "name it with --data");
   TokenFile file(arguments.data);
-  Evaluator evaluator(*model.instance, file);
+  std::unique_ptr<LabelFile> labels = openLabels(arguments.labels, file);
+  Evaluator evaluator(*model.instance, file, labels.get());
   Evaluator::Result result = evaluator.run(arguments.batches);
 
   Table table;
   table.row("weights", model.weights);
   table.row("data", arguments.data);
+  if (labels)
+    table.row("labels", arguments.labels);
   table.row("tokens", withThousands(static_cast<int64_t>(result.targets)));
   table.row("loss", numberText("%.6f nats per token", result.loss));
   table.row("perplexity", numberText("%.6g", std::exp(result.loss)));
@@ -57,6 +63,9 @@ void addEvalCommand(CLI::App &tool, Action &action) {
       ->required();
   command->add_option("--data", arguments->data,
                       "tokens to evaluate on [the run's --val]");
+  command->add_option("--labels", arguments->labels,
+                      "their labels, as train takes them [the run's "
+                      "--val-labels, if --data is not given]");
   command
       ->add_option("--batches", arguments->batches,
                    "batches, spread evenly over the file; 0: the whole file")

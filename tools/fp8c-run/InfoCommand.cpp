@@ -15,15 +15,21 @@ namespace {
 
 using namespace runtime;
 
+std::string roleOf(const InputSpec &input) { return nameOf(input.role); }
+std::string roleOf(const OutputSpec &) { return ""; }
+
 std::string signatureText(const FunctionSpec &function) {
   auto list = [](const auto &tensors) {
     std::string text;
     if (tensors.size() > 8) // the operands that `observe` gives
       return concat("(", tensors.size(), " tensors)");
-    for (const TensorSpec &tensor : tensors)
+    for (const auto &tensor : tensors) {
+      const std::string role = roleOf(tensor);
       text += (text.empty() ? "" : ", ") + tensor.name + " " +
               nameOf(tensor.type) + "[" +
-              (tensor.shape.empty() ? "" : shapeText(tensor.shape)) + "]";
+              (tensor.shape.empty() ? "" : shapeText(tensor.shape)) + "]" +
+              (role.empty() || role == tensor.name ? "" : " " + role);
+    }
     return "(" + text + ")";
   };
   return list(function.inputs) + " -> " + list(function.outputs);
@@ -40,11 +46,16 @@ void describeProgram(const Program &program, Table &table) {
   if (model.vocab > 0)
     table.row("model",
               concat(model.name, ", ", withThousands(model.parameters),
-                     " parameters, vocabulary ", withThousands(model.vocab),
+                     " parameters, ",
+                     model.frozen
+                         ? withThousands(model.frozen) + " frozen ones, "
+                         : "",
+                     "vocabulary ", withThousands(model.vocab),
                      ", batch ", model.batch, " x ", model.seq));
   table.row("variables", bytesText(manifest.variablesBytes));
   for (Role role : {Role::Parameter, Role::Gradient, Role::Moment1,
-                    Role::Moment2, Role::Scale, Role::ComputeWeight})
+                    Role::Moment2, Role::Scale, Role::ComputeWeight,
+                    Role::Frozen})
     if (uint64_t bytes = manifest.bytesOf(role))
       table.row(concat("  ", nameOf(role)), bytesText(bytes));
   table.row("arena", bytesText(manifest.arenaBytes) +

@@ -24,7 +24,7 @@ namespace {
 using namespace runtime;
 
 struct ProfileArguments {
-  std::string program, data, output = "stats.json";
+  std::string program, data, labels, output = "stats.json";
   int64_t batches = 2;
   int ranks = 0; ///< 0: no sums
   Checks checks = Checks::On;
@@ -170,7 +170,8 @@ int profile(const ProfileArguments &arguments) {
           "--micro-batches 1");
   arguments.options.check();
   TokenFile data(arguments.data);
-  Trainer trainer(instance, arguments.options, data);
+  std::unique_ptr<LabelFile> labels = openLabels(arguments.labels, data);
+  Trainer trainer(instance, arguments.options, data, labels.get());
   initializeVariables(instance, arguments.options.seed);
   instance.refresh();
   trainer.calibrate();
@@ -249,6 +250,8 @@ void addProfileCommand(CLI::App &tool, Action &action) {
                    "compiled program with f32 states (recipe f32 or bf16)")
       ->required();
   command->add_option("--data", arguments->data, "training tokens")->required();
+  command->add_option("--labels", arguments->labels,
+                      "their labels, as train takes them");
   command->add_option("-o", arguments->output, "statistics to write")
       ->capture_default_str();
   command->add_option("--steps", options.steps, "optimizer steps before")

@@ -16,7 +16,9 @@ namespace {
 using namespace runtime;
 
 struct TrainArguments {
-  std::string program, data, validation, out = "run", resume, profile;
+  std::string program, data, labels, validation, validationLabels, out = "run",
+                                                                   resume,
+                                                                   profile;
   int64_t step = 0;
   TrainOptions options;
   Checks checks = Checks::On;
@@ -39,11 +41,15 @@ int start(const CLI::App &command, TrainArguments &arguments) {
   if (command.count("--step"))
     throw Error("--step is the checkpoint to resume at",
                 "a new run takes --steps: how many it has");
+  if (command.count("--val-labels") && !command.count("--val"))
+    throw Error("--val-labels are the labels of --val, which is not given");
   resolveDefaults(command, arguments.options);
   RunConfig config;
   config.program = absolutePath(arguments.program);
   config.data = absolutePath(arguments.data);
+  config.labels = absolutePath(arguments.labels);
   config.validation = absolutePath(arguments.validation);
+  config.validationLabels = absolutePath(arguments.validationLabels);
   config.tokenizer = readTokenizerOf(config.data);
   config.options = arguments.options;
   config.checks = arguments.checks;
@@ -106,8 +112,21 @@ void addTrainCommand(CLI::App &tool, Action &action) {
                    "llm.c's header")
       ->group(files);
   command
+      ->add_option("--labels", arguments->labels,
+                   "labels of the training tokens, for encoders, or to leave "
+                   "some out: an int32 for each token, at its place, without "
+                   "header, as NumPy's labels.astype('<i4').tofile(FILE) "
+                   "writes; negative ones, as -100, do not count. Where the "
+                   "model predicts next tokens, a token's label is what should "
+                   "be predicted at its place [the tokens]")
+      ->group(files);
+  command
       ->add_option("--val", arguments->validation,
                    "validation tokens, same layouts")
+      ->group(files);
+  command
+      ->add_option("--val-labels", arguments->validationLabels,
+                   "labels of the validation tokens")
       ->group(files);
   command
       ->add_option("--out", arguments->out,

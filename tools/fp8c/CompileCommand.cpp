@@ -11,6 +11,7 @@
 #include "Diagnostics.h"
 #include "FP8/Transforms/Recipe.h"
 #include "Import/ONNX/ImportONNX.h"
+#include "ImportOptions.h"
 #include "Pipelines/MemoryLimit.h"
 #include "Pipelines/Pipelines.h"
 #include "ProductSummary.h"
@@ -18,6 +19,7 @@
 #include "Target/CUDA/BuildCUDA.h"
 #include "Target/Common/OutputFolder.h"
 #include "Target/Common/SourcePrinter.h"
+#include "TensorList.h"
 #include "core/Escape.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Diagnostics.h"
@@ -44,6 +46,7 @@ struct CompileArguments {
   std::optional<int64_t> sumRows;
   int64_t maxScratch = 0;
   uint64_t memoryLimit = 0;
+  ImportONNXOptions import;
   bool forwardOnly = false, exposeOperands = false, remarks = false,
        requireFP8 = false, saysRecompute = false;
 };
@@ -92,7 +95,7 @@ static LogicalResult checkRecipePlace(StringRef path, MLIRContext &context) {
             "or choose another place with -o";
 }
 
-static int compile(const CompileArguments &args) {
+static int compile(CompileArguments args) {
   DialectRegistry registry;
   registerDialects(registry);
   MLIRContext context(registry);
@@ -112,14 +115,20 @@ static int compile(const CompileArguments &args) {
   }
 
   auto import = [&](int64_t batch) {
-    ImportONNXOptions options;
+    ImportONNXOptions options = args.import;
     options.batch = batch;
     options.seq = args.seq;
+    options.isForTraining = args.emit.empty() && !args.forwardOnly;
     return importONNX(args.model, options, context);
   };
+  ImportReport report;
+  args.import.report = &report;
   OwningOpRef<ModuleOp> module = import(args.batch);
+  args.import.report = nullptr;
   if (!module)
     return 1;
+  if (args.emit.empty())
+    llvm::outs() << listTensors(args.model, report);
 
   std::string recipe = args.recipe;
   if (recipe == "auto") {
@@ -217,6 +226,7 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
       ->add_option("--seq", args->seq,
                    "Tokens of a sequence, if the model leaves it open")
       ->check(CLI::Range(1, 1 << 24));
+  addImportOptions(*command, args->import);
   command->add_option("--loss", args->loss,
                       "Output of the graph to differentiate (default: its "
                       "scalar output, else cross-entropy of its logits)");
@@ -318,7 +328,8 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
                    "Architecture to build for: FP8 needs sm_89 or newer")
       ->check(CLI::IsMember({"sm_89", "sm_90", "sm_100", "sm_120"}))
       ->capture_default_str();
-  command->callback([args, &action] {
+  command->callback([args, command, &action] {
+    readImportOptions(*command, args->import);
     if ((args->recipe == "auto") != !args->stats.empty())
       throw CLI::ValidationError("--recipe auto and --stats need each other");
     if (args->output.empty()) {

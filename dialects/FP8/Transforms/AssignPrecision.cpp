@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "FP8/Transforms/Eligibility.h"
+#include "FP8/Transforms/ModelParts.h"
 #include "FP8/Transforms/Passes.h"
 #include "FP8/Transforms/Recipe.h"
 #include "FP8/Transforms/StorageFlow.h"
@@ -130,7 +131,7 @@ class Assigner {
 public:
   Assigner(ModuleOp module, const Recipe &recipe)
       : module(module), recipe(recipe), evaluator(recipe, countLayers(module)),
-        roles(module), products(module) {
+        roles(module), parts(module), products(module) {
     module.walk([&](train::ReadOp read) {
       SmallVector<StringRef> &ops = usedBy[read.getVariableAttr().getAttr()];
       for (Operation *user : read->getUsers())
@@ -162,6 +163,7 @@ private:
   const Recipe &recipe;
   RecipeEvaluator evaluator;
   ValueRoles roles;
+  ModelParts parts;
   ProductCounts products;
   DenseMap<StringAttr, FloatType> storage;
   /// Ops that read each parameter.
@@ -185,9 +187,9 @@ LogicalResult Assigner::assignVariable(train::VariableOp variable) {
     return success();
   StringAttr owner = variable.getOfAttr() ? variable.getOfAttr().getAttr()
                                           : variable.getSymNameAttr();
-  Settings settings = evaluator.forVariable({variable.getSymName(),
-                                             stringifyRole(variable.getRole()),
-                                             tensor.getRank(), usedBy[owner]});
+  Settings settings = evaluator.forVariable(
+      {variable.getSymName(), stringifyRole(variable.getRole()),
+       tensor.getRank(), usedBy[owner], parts.partOfParameter(owner)});
   auto [format, scaled] = settings.storage->value;
   bool isGradient = variable.getRole() == train::Role::gradient;
   bool isAccumulator = accumulated.contains(variable.getSymNameAttr());
@@ -238,6 +240,7 @@ OpFacts Assigner::getFacts(Operation *op) {
   facts.op = op->getName().getStringRef();
   facts.name = train::getName(op);
   facts.layer = train::getLayer(facts.name);
+  facts.part = parts.partOfOp(facts.name);
   if (auto contraction = dyn_cast<FP8ContractionOpInterface>(op)) {
     facts.gemm = getGemm(op);
     facts.lhsRole = roles.get(contraction.getContractionLhs().get());

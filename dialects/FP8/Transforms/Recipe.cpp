@@ -51,7 +51,8 @@ bool RecipeEvaluator::matchesOp(const Match &match, const OpFacts &op) const {
       (op.gemm.empty() && !(match.gemm.empty() && match.operand.empty())))
     return false;
   return matchesOpName(match.op, op.op) && matchesGlob(match.name, op.name) &&
-         matchesWord(match.gemm, op.gemm) && matchesLayer(match, op.layer);
+         matchesWord(match.gemm, op.gemm) && matchesWord(match.part, op.part) &&
+         matchesLayer(match, op.layer);
 }
 
 //===----------------------------------------------------------------------===//
@@ -110,6 +111,7 @@ Settings RecipeEvaluator::forVariable(const VariableFacts &variable) {
     if (!rule.settings.hasVariableSettings() || match.ofOps() ||
         !matchesGlob(match.variable, variable.name) ||
         !matchesWord(match.role, variable.role) ||
+        !matchesWord(match.part, variable.part) ||
         !(match.rank.empty() ||
           llvm::is_contained(match.rank, variable.rank)) ||
         !(match.usedBy.empty() || llvm::any_of(variable.usedBy,

@@ -73,7 +73,7 @@ constexpr int64_t kFirstLayer = -1, kLastLayer = -2;
 struct Match {
   llvm::SmallVector<llvm::GlobPattern, 0> op, name, variable, usedBy;
   llvm::SmallVector<int64_t, 1> layer, rank;
-  llvm::SmallVector<llvm::StringRef, 1> gemm, operand, role;
+  llvm::SmallVector<llvm::StringRef, 1> gemm, operand, part, role;
 
   bool ofOps() const {
     return !op.empty() || !name.empty() || !gemm.empty() || !operand.empty();
@@ -123,6 +123,8 @@ constexpr llvm::StringLiteral kLhs = "lhs", kRhs = "rhs",
 struct OpFacts {
   /// Full name, as "train.matmul"; value of the `name` attribute.
   llvm::StringRef op, name;
+  /// Part of the model; empty for most ops.
+  llvm::StringRef part;
   /// -1 where the name has none.
   int64_t layer = -1;
   /// Of a contraction: its phase and its operands' roles. Empty for other ops.
@@ -135,6 +137,8 @@ struct VariableFacts {
   int64_t rank = 0;
   /// Names of the ops that read the parameter it is or belongs to.
   llvm::ArrayRef<llvm::StringRef> usedBy;
+  /// Part of the model that it belongs to; empty for most.
+  llvm::StringRef part;
 };
 
 /// Settings of a contraction's operand, every one of them given. `wide` is the

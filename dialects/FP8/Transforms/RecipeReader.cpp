@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "FP8/Transforms/ModelParts.h"
 #include "FP8/Transforms/Recipe.h"
 
 #include "Train/IR/Train.h"
@@ -398,6 +399,8 @@ void Reader::readMatch(yaml::Node *node, Match &match) {
                     {kLhs, kRhs, kActivation, kWeight, kGradient},
                     match.operand);
         }},
+       {"part",
+        [&](auto *node) { readWords(node, "part", {kLMHead}, match.part); }},
        {"variable",
         [&](auto *node) { readGlobs(node, "variable", match.variable); }},
        {"role",

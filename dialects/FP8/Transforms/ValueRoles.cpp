@@ -11,7 +11,7 @@ using namespace fp8c::fp8;
 
 ValueRoles::ValueRoles(ModuleOp module) {
   for (auto variable : module.getOps<train::VariableOp>())
-    if (variable.getRole() == train::Role::parameter)
+    if (train::isModelParameter(variable.getRole()))
       parameters.insert(variable.getSymNameAttr());
 }
 

@@ -86,6 +86,10 @@ LogicalResult train::verifyBroadcast(Operation *op) {
   return success();
 }
 
+bool train::isModelParameter(Role role) {
+  return role == Role::parameter || role == Role::frozen;
+}
+
 bool train::isFloat(Value value) {
   return isa<FloatType>(getElementTypeOrSelf(value));
 }
@@ -126,6 +130,36 @@ void train::setPhase(Operation *op, StringRef phase) {
 bool train::isBackward(Operation *op) {
   StringRef phase = getPhase(op);
   return phase == kPhaseDgrad || phase == kPhaseWgrad;
+}
+
+std::optional<Input> train::getInput(FunctionOpInterface function,
+                                     unsigned index) {
+  auto attr = function.getArgAttrOfType<InputAttr>(index, kInputAttr);
+  return attr ? std::optional(attr.getValue()) : std::nullopt;
+}
+void train::setInput(FunctionOpInterface function, unsigned index,
+                     Input input) {
+  function.setArgAttr(index, kInputAttr,
+                      InputAttr::get(function.getContext(), input));
+}
+std::optional<unsigned> train::findInput(FunctionOpInterface function,
+                                         Input input) {
+  for (unsigned i = 0, e = function.getNumArguments(); i < e; ++i)
+    if (getInput(function, i) == input)
+      return i;
+  return std::nullopt;
+}
+bool train::isLabels(Input input) { return input != Input::tokens; }
+
+std::optional<Output> train::getOutput(FunctionOpInterface function,
+                                       unsigned index) {
+  auto attr = function.getResultAttrOfType<OutputAttr>(index, kOutputAttr);
+  return attr ? std::optional(attr.getValue()) : std::nullopt;
+}
+void train::setOutput(FunctionOpInterface function, unsigned index,
+                      Output output) {
+  function.setResultAttr(index, kOutputAttr,
+                         OutputAttr::get(function.getContext(), output));
 }
 
 std::optional<train::GradientSum> train::getGradientSum(AddOp add) {
@@ -186,25 +220,40 @@ RankedTensorType train::withElementType(Type type, Type element) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult VariableOp::verify() {
-  if (!isa<NormalInitAttr, ConstantInitAttr, FileInitAttr>(getInit()))
+  auto dense = dyn_cast<DenseElementsAttr>(getInit());
+  if (!dense && !isa<NormalInitAttr, ConstantInitAttr, FileInitAttr>(getInit()))
     return emitOpError("init must be #train.normal, #train.constant or "
                        "#train.file, but is ")
            << getInit();
+  if (dense && (!dense.getElementType().isF32() ||
+                dense.getType().getShape() != fp8::getShape(getType())))
+    return emitOpError("starts with values of ")
+           << dense.getType() << ", which must be f32 of its shape";
   auto tensor = dyn_cast<ShapedType>(getType());
   if (tensor && !tensor.hasStaticShape())
     return emitOpError("must have a static shape, but is ") << tensor;
   auto file = dyn_cast<FileInitAttr>(getInit());
   if (!file || !tensor)
     return success();
-  // Files hold floats as f32, whatever a recipe stores them as.
-  unsigned bits = isa<FloatType>(tensor.getElementType())
-                      ? 32
-                      : tensor.getElementTypeBitWidth();
-  uint64_t size = tensor.getNumElements() * llvm::divideCeil(bits, 8);
+  Type stored = file.getTypeInFile(tensor.getElementType());
+  if (file.getType() && (!isa<FloatType>(tensor.getElementType()) ||
+                         !isa<Float32Type, Float64Type, Float16Type,
+                              BFloat16Type>(stored)))
+    return emitOpError("starts with data of ")
+           << stored << "; it can be f32, f64, f16 or bf16, of floats";
+  uint64_t size = tensor.getNumElements() *
+                  llvm::divideCeil(stored.getIntOrFloatBitWidth(), 8);
   if (file.getSize() != size)
     return emitOpError() << tensor << " takes " << size
                          << " bytes, but init gives " << file.getSize();
   return success();
+}
+
+/// Files hold floats as f32, whatever a recipe stores them as.
+Type FileInitAttr::getTypeInFile(Type element) {
+  if (getType())
+    return getType();
+  return isa<FloatType>(element) ? Float32Type::get(getContext()) : element;
 }
 
 LogicalResult VariableOp::verifySymbolUses(SymbolTableCollection &symbols) {

@@ -5,6 +5,7 @@
 
 #include "FP8/IR/FP8.h"
 #include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 
 #include "Train/IR/TrainDialect.h.inc"
 #include "Train/IR/TrainEnums.h.inc"
@@ -49,9 +50,40 @@ constexpr llvm::StringLiteral kPhaseForward = "fwd", kPhaseDgrad = "dgrad",
                               kPhaseRecompute = "recompute";
 
 /// Attributes of functions' arguments and results: the name outside the
-/// compiler, and on a gradient the parameter that it belongs to.
+/// compiler, what it holds (#train.input, #train.output), and on a gradient the
+/// parameter that it belongs to.
 constexpr llvm::StringLiteral kArgNameAttr = "train.name";
+constexpr llvm::StringLiteral kInputAttr = "train.input";
+constexpr llvm::StringLiteral kOutputAttr = "train.output";
 constexpr llvm::StringLiteral kGradientOfAttr = "train.gradient_of";
+/// Of ids, i64: they are below it, see train-bound-ids.
+constexpr llvm::StringLiteral kIdsAttr = "train.ids";
+/// Of labels, i64: one that does not count besides the negative ones.
+constexpr llvm::StringLiteral kIgnoreIndexAttr = "train.ignore_index";
+
+/// On @forward: which labels (#train.input) a loss appended to its logits
+/// takes; labels_next if absent, `labels` for encoders.
+constexpr llvm::StringLiteral kLabelsAttr = "train.labels";
+/// On the module, i64: the token that only fills windows up. As a label it does
+/// not count.
+constexpr llvm::StringLiteral kPadAttr = "train.pad";
+
+/// What an argument holds, or nothing if it does not say.
+std::optional<Input> getInput(mlir::FunctionOpInterface function,
+                              unsigned index);
+void setInput(mlir::FunctionOpInterface function, unsigned index, Input input);
+/// The first argument that holds it; nothing if none does.
+std::optional<unsigned> findInput(mlir::FunctionOpInterface function,
+                                  Input input);
+bool isLabels(Input input);
+/// What a result is, or nothing if it does not say.
+std::optional<Output> getOutput(mlir::FunctionOpInterface function,
+                                unsigned index);
+void setOutput(mlir::FunctionOpInterface function, unsigned index,
+               Output output);
+
+/// Is the variable one of the model's, trained or frozen?
+bool isModelParameter(Role role);
 
 llvm::StringRef getName(mlir::Operation *op);
 llvm::StringRef getPhase(mlir::Operation *op);

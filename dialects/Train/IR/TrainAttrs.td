@@ -7,6 +7,8 @@ include "Train/IR/TrainDialect.td"
 include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/EnumAttr.td"
 
+// A `frozen` variable is a parameter that is not trained: it starts and is read
+// as one, and has no gradient, no moments and no update.
 def Train_Role : I32EnumAttr<"Role", "What a variable is for", [
     I32EnumAttrCase<"parameter", 0>,
     I32EnumAttrCase<"gradient", 1>,
@@ -14,11 +16,46 @@ def Train_Role : I32EnumAttr<"Role", "What a variable is for", [
     I32EnumAttrCase<"moment2", 3>,
     I32EnumAttrCase<"scale", 4>,
     I32EnumAttrCase<"compute_weight", 5>,
-    I32EnumAttrCase<"buffer", 6>]> {
+    I32EnumAttrCase<"buffer", 6>,
+    I32EnumAttrCase<"frozen", 7>]> {
   let cppNamespace = "::fp8c::train";
   let genSpecializedAttr = 0;
 }
 def Train_RoleAttr : EnumAttr<Train_Dialect, Train_Role, "role"> {
+  let assemblyFormat = "`<` $value `>`";
+}
+
+// An argument of a program's function says what it holds with
+// `train.input = #train.input<...>`; one without is given by `call` alone.
+//   tokens        ids of a window of the token file, [batch, seq]
+//   labels_next   of each of its tokens the next one, as label: nanoGPT's targets
+//   labels_tokens the window's own tokens as labels: the graph shifts them, as
+//                 Hugging Face's losses do, and no label counts in column 0
+//   labels        labels that only a file can give, one per token: encoders
+// Labels that are negative do not count.
+def Train_Input : I32EnumAttr<"Input", "What an input of a function holds", [
+    I32EnumAttrCase<"tokens", 0>,
+    I32EnumAttrCase<"labels_next", 1>,
+    I32EnumAttrCase<"labels_tokens", 2>,
+    I32EnumAttrCase<"labels", 3>]> {
+  let cppNamespace = "::fp8c::train";
+  let genSpecializedAttr = 0;
+}
+def Train_InputAttr : EnumAttr<Train_Dialect, Train_Input, "input"> {
+  let assemblyFormat = "`<` $value `>`";
+}
+
+// A result says what it is with `train.output = #train.output<...>`.
+//   logits  scores of the next token for each token, [batch, seq, classes];
+//           what labels of an encoder are compared with
+//   loss    mean over the labels that count, a scalar f32
+def Train_Output : I32EnumAttr<"Output", "What a result of a function is", [
+    I32EnumAttrCase<"logits", 0>,
+    I32EnumAttrCase<"loss", 1>]> {
+  let cppNamespace = "::fp8c::train";
+  let genSpecializedAttr = 0;
+}
+def Train_OutputAttr : EnumAttr<Train_Dialect, Train_Output, "output"> {
   let assemblyFormat = "`<` $value `>`";
 }
 
@@ -69,13 +106,22 @@ def Train_FileInitAttr : Train_InitAttr<"FileInit", "file"> {
   let description = [{
     A range of bytes, `offset` and `size` in bytes, of the file at `path`. Where
     a model has named that file, `folder` is the model's: the path must not
-    leave it, by links neither.
-    Example: `#train.file<"gpt2.onnx", offset = 4096, size = 2359296>`
+    leave it, by links neither. Floats are f32 in the file, or `as` it says:
+    f64, f16 or bf16.
+    Example: `#train.file<"gpt2.onnx", offset = 4096, size = 1179648 as f16>`
   }];
   let parameters = (ins StringRefParameter<"path">:$path, "uint64_t":$offset, "uint64_t":$size,
-    StringRefParameter<"folder", [{""}]>:$folder);
+    StringRefParameter<"folder", [{""}]>:$folder, OptionalParameter<"::mlir::Type">:$type);
   let assemblyFormat = [{
-    `<` $path `,` `offset` `=` $offset `,` `size` `=` $size (`,` `folder` `=` $folder^)? `>`
+    `<` $path `,` `offset` `=` $offset `,` `size` `=` $size (`as` $type^)? (`,` `folder` `=` $folder^)? `>`
+  }];
+  let builders = [AttrBuilder<(ins "::llvm::StringRef":$path, "uint64_t":$offset, "uint64_t":$size,
+                                   "::llvm::StringRef":$folder), [{
+    return $_get($_ctxt, path, offset, size, folder, ::mlir::Type());
+  }]>];
+  let extraClassDeclaration = [{
+    /// Of the elements in the file, for a variable of elements of this type.
+    ::mlir::Type getTypeInFile(::mlir::Type element);
   }];
 }
 

@@ -43,8 +43,8 @@ def ScalarExpansion : DeclareOpInterfaceMethods<ScalarExpansionOpInterface>;
 def Train_VariableOp : Train_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "A value that lives from step to step";
   let description = [{
-    `init` is a distribution, a constant or a range of a file; dense data never
-    stands in the IR. `of` names the parameter that a gradient, a moment or a compute weight belongs to.
+    `init` is a distribution, a constant or a range of a file; or f32 values, where a model has none of these: few,
+    since they stand in the IR. `of` names the parameter that a gradient, a moment or a compute weight belongs to.
 
     Example:
     ```mlir

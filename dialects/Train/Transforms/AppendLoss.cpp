@@ -42,10 +42,18 @@ static bool isLogits(Type type) {
   return isFloat(type) && cast<RankedTensorType>(type).getRank() >= 2;
 }
 
+static bool isFit(Output output, Type type) {
+  return output == Output::loss ? isLoss(type) : isLogits(type);
+}
+
 /// Which output of @forward is the loss or, failing that, the logits.
 FailureOr<unsigned> AppendLoss::chooseOutput(func::FuncOp forward) {
   ArrayRef<Type> types = forward.getResultTypes();
   if (loss.empty()) {
+    for (Output wanted : {Output::loss, Output::logits})
+      for (unsigned i = 0, e = types.size(); i < e; ++i)
+        if (getOutput(forward, i) == wanted && isFit(wanted, types[i]))
+          return i;
     for (auto isWanted : {isLoss, isLogits})
       if (auto *it = llvm::find_if(types, isWanted); it != types.end())
         return it - types.begin();
@@ -97,6 +105,8 @@ static Value addTargets(func::FuncOp eval, Value logits) {
       logits.getLoc());
   assert(succeeded(inserted) && "func.func takes more arguments");
   (void)inserted;
+  auto labels = eval->getAttrOfType<InputAttr>(kLabelsAttr);
+  setInput(eval, index, labels ? labels.getValue() : Input::labels_next);
   return eval.getArgument(index);
 }
 
@@ -135,6 +145,8 @@ LogicalResult AppendLoss::makeEval() {
                                                TypeRange(result.getType())));
   auto name = builder.getNamedAttr(kArgNameAttr, builder.getStringAttr("loss"));
   eval.setAllResultAttrs(ArrayRef(builder.getDictionaryAttr(name)));
+  setOutput(eval, 0, Output::loss);
+  eval->removeAttr(kLabelsAttr);
   eraseDeadOps(eval.getBody().front());
   return success();
 }

@@ -157,6 +157,16 @@ static void returnGradients(func::FuncOp function, ArrayRef<Value> gradients,
   terminator->insertOperands(terminator->getNumOperands(), gradients);
 }
 
+static LogicalResult reportNothingTrained(func::FuncOp eval) {
+  auto variables = cast<ModuleOp>(eval->getParentOp()).getOps<VariableOp>();
+  bool hasFrozen = llvm::any_of(variables, [](VariableOp variable) {
+    return variable.getRole() == Role::frozen;
+  });
+  return eval.emitOpError("returns a loss that depends on no parameter")
+         << (hasFrozen ? " that is trained: all that it depends on are frozen"
+                       : "");
+}
+
 namespace {
 struct Autodiff : train::impl::AutodiffBase<Autodiff> {
   using Base::Base;
@@ -205,7 +215,7 @@ struct Autodiff : train::impl::AutodiffBase<Autodiff> {
       }
     }
     if (gradients.empty())
-      return eval.emitOpError("returns a loss that depends on no parameter");
+      return reportNothingTrained(eval);
     returnGradients(micro, gradients, parameters);
     eraseDeadOps(micro.getBody().front());
     return success();

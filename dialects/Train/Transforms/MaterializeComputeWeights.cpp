@@ -95,7 +95,7 @@ Materializer::Materializer(ModuleOp module) : module(module), symbols(module) {
 std::optional<Link> Materializer::getLink(Operation *op) {
   if (auto read = dyn_cast<ReadOp>(op)) {
     auto variable = symbols.lookup<VariableOp>(read.getVariable());
-    if (!variable || variable.getRole() != Role::parameter)
+    if (!variable || !isModelParameter(variable.getRole()))
       return std::nullopt;
     return Link{read.getVariableAttr(), variable};
   }

@@ -80,7 +80,7 @@ StringAttr PadVocabulary::getWeight(Value value) {
   auto variable =
       read ? getOperation().lookupSymbol<VariableOp>(read.getVariable())
            : VariableOp();
-  return variable && variable.getRole() == Role::parameter
+  return variable && isModelParameter(variable.getRole())
              ? variable.getSymNameAttr()
              : StringAttr();
 }

@@ -11,12 +11,26 @@ def AppendLoss : Pass<"train-append-loss", "::mlir::ModuleOp"> {
     If `@forward` returns logits, `@eval(tokens, targets) -> loss` is a copy of it with
     `train.cross_entropy` appended; `targets` are i64 of the logits' shape less
     the last dimension. If `@forward` already returns a scalar loss, `@eval` is a copy of it.
-    What only other outputs need is left out.
+    What only other outputs need is left out. Which output is which, its attribute `train.output` says, else its type.
+
+    `targets` have the attribute `train.input = #train.input<labels_next>`, or what `@forward` has as `train.labels`:
+    `#train.input<labels>` where logits are no scores of the next token.
   }];
   let options = [
     Option<"loss", "loss", "std::string", "\"\"",
-           "Name of the output of @forward to differentiate (default: its first scalar float output, else cross-entropy of its first float output of rank 2 or more)">
+           "Name of the output of @forward to differentiate (default: its loss or logits by train.output, else its first scalar float output, else cross-entropy of its first float output of rank 2 or more)">
   ];
+  let dependentDialects = ["::fp8c::train::TrainDialect"];
+}
+
+def BoundIds : Pass<"train-bound-ids", "::mlir::ModuleOp"> {
+  let summary = "Say on functions' arguments which ids they may hold";
+  let description = [{
+    Programs read a table's row for each id, and do not ask whether it has one. So whoever gives ids must know:
+    an integer argument gets the attribute `train.ids = N : i64` where, as it is or reshaped, cut or moved, it is looked up in a table of N rows
+    (`train.embedding`) or is a label among N classes (`train.cross_entropy`); the least of several N. Labels also get `train.ignore_index`
+    from their `train.cross_entropy`, unless it is -100.
+  }];
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
 
@@ -29,6 +43,7 @@ def Autodiff : Pass<"train-autodiff", "::mlir::ModuleOp"> {
     stand in the order of the parameters.
 
     Only ops between a parameter and the loss are differentiated; one of them that has no VJP is an error.
+    Variables of role `frozen` have no gradient.
     The ops of a VJP carry the `name` of their forward op and the phase `wgrad` if they make the gradient of a
     parameter, else `dgrad`. Parameters that the loss does not depend on are remarked on.
   }];
@@ -119,7 +134,8 @@ def MaterializeComputeWeights : Pass<"train-materialize-compute-weights", "::mli
   let summary = "Write casts and quantisations of parameters once per update";
   let description = [{
     What a function computes from parameters alone (a bf16 cast, amax + scale + quantise) becomes a variable of role
-    `compute_weight` that `@update` rewrites from the new parameter and `@init` from the present one.
+    `compute_weight` that `@update` rewrites from the new parameter and `@init` from the present one. That of a frozen
+    parameter `@init` alone writes.
   }];
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }

@@ -65,18 +65,32 @@ Constant Constant::take(ArrayRef<int64_t> shape,
   return isFloat() ? pick(floatElements) : pick(integerElements);
 }
 
+/// Appends the elements of a strided view, dimension by dimension.
+template <typename T>
+static void appendView(const T *from, ArrayRef<int64_t> shape,
+                       ArrayRef<int64_t> strides, std::vector<T> &to) {
+  if (shape.empty())
+    return to.push_back(*from);
+  if (shape.size() == 1 && strides[0] == 0)
+    return (void)to.insert(to.end(), shape[0], *from);
+  if (shape.size() == 1 && strides[0] == 1)
+    return (void)to.insert(to.end(), from, from + shape[0]);
+  for (int64_t i = 0; i < shape[0]; ++i, from += strides[0])
+    appendView(from, shape.drop_front(), strides.drop_front(), to);
+}
+
 Constant Constant::view(ArrayRef<int64_t> shape, int64_t offset,
                         ArrayRef<int64_t> strides) const {
-  std::vector<int64_t> indices = {offset};
-  for (auto [size, stride] : llvm::zip_equal(shape, strides)) {
-    std::vector<int64_t> next;
-    next.reserve(indices.size() * size);
-    for (int64_t index : indices)
-      for (int64_t i = 0; i < size; ++i)
-        next.push_back(index + i * stride);
-    indices = std::move(next);
-  }
-  return take(shape, indices);
+  auto type = RankedTensorType::get(shape, tensorType.getElementType());
+  auto copy = [&](const auto &elements) {
+    std::decay_t<decltype(elements)> viewed;
+    viewed.reserve(type.getNumElements());
+    // The address of an empty tensor's first element would be none.
+    if (type.getNumElements() > 0)
+      appendView(elements.data() + offset, shape, strides, viewed);
+    return Constant(type, std::move(viewed));
+  };
+  return isFloat() ? copy(floatElements) : copy(integerElements);
 }
 
 Constant Constant::reshape(ArrayRef<int64_t> shape) const {
@@ -99,6 +113,15 @@ DenseElementsAttr Constant::attribute() const {
   if (isFloat())
     return DenseElementsAttr::get(tensorType, floats());
   unsigned width = tensorType.getElementType().getIntOrFloatBitWidth();
+  if (width == 64)
+    return DenseElementsAttr::getFromRawBuffer(
+        tensorType,
+        ArrayRef<char>(reinterpret_cast<const char *>(integerElements.data()),
+                       integerElements.size() * sizeof(int64_t)));
+  if (width == 1)
+    return DenseElementsAttr::get(
+        tensorType, ArrayRef<bool>(SmallVector<bool>(integerElements.begin(),
+                                                     integerElements.end())));
   SmallVector<APInt> elements;
   for (int64_t element : integerElements)
     elements.push_back(APInt(64, element).trunc(width));

@@ -22,7 +22,8 @@ std::optional<int64_t> countElements(llvm::ArrayRef<int64_t> shape);
 /// The distance between neighbours along each dimension, in row-major order.
 llvm::SmallVector<int64_t> rowMajorStrides(llvm::ArrayRef<int64_t> shape);
 
-/// A tensor of f32 numbers, or of integers or booleans.
+/// A tensor of f32 numbers, of numbers of another float type (FP8), which are
+/// held as f32, or of integers or booleans.
 class Constant {
 public:
   /// Larger ones are not computed with.
@@ -36,7 +37,9 @@ public:
   int64_t size() const { return tensorType.getNumElements(); }
 
   /// Exactly one of them holds the elements.
-  bool isFloat() const { return tensorType.getElementType().isF32(); }
+  bool isFloat() const {
+    return llvm::isa<mlir::FloatType>(tensorType.getElementType());
+  }
   llvm::ArrayRef<float> floats() const { return floatElements; }
   llvm::ArrayRef<int64_t> integers() const { return integerElements; }
 

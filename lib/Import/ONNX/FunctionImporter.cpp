@@ -2,27 +2,14 @@
 
 #include "Import/ONNX/FunctionImporter.h"
 
-#include "Import/ONNX/GraphOrder.h"
-#include "Import/ONNX/Operators.h"
+#include "Import/ONNX/NodeImporter.h"
 #include "Import/ONNX/TensorData.h"
+#include "Train/IR/Train.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 using namespace mlir;
 
 namespace fp8c {
-
-/// The domain of ONNX's own operators has two spellings.
-static bool isOnnxDomain(StringRef domain) {
-  return domain.empty() || domain == "ai.onnx";
-}
-
-int64_t opsetOf(const onnx::ModelProto &model, StringRef domain) {
-  for (const onnx::OperatorSetIdProto &opset : model.opset_import())
-    if (opset.domain() == domain ||
-        (isOnnxDomain(domain) && isOnnxDomain(opset.domain())))
-      return opset.version();
-  return 0;
-}
 
 FunctionImporter::FunctionImporter(const onnx::ModelProto &model,
                                    Initializers &initializers,
@@ -47,8 +34,10 @@ FunctionImporter::run(StringRef name, const GraphInputs &inputs,
   OwningOpRef<func::FuncOp> func = func::FuncOp::create(
       builder.getUnknownLoc(), name, builder.getFunctionType({}, {}));
   addArguments(*func, inputs);
-  for (const onnx::NodeProto *node : nodes)
-    importNode(*node);
+  NodeImporter(
+      model, initializers, values, namer, builder,
+      [&](StringRef symbol) { return inputs.sizeOf(symbol); }, errors)
+      .run(nodes);
   if (errors.empty())
     addReturn(*func, inputs);
   if (!errors.empty())
@@ -59,64 +48,43 @@ FunctionImporter::run(StringRef name, const GraphInputs &inputs,
 
 void FunctionImporter::addArguments(func::FuncOp func,
                                     const GraphInputs &inputs) {
+  SmallVector<const GraphInput *> arguments;
   SmallVector<Type> types;
-  for (const GraphInput &input : inputs.inputs())
+  for (const GraphInput &input : inputs.inputs()) {
+    if (input.constant)
+      values.set(input.name, {input.type, Value(), input.constant});
+    if (!input.isArgument())
+      continue;
+    arguments.push_back(&input);
     types.push_back(input.type);
+  }
   func.setType(builder.getFunctionType(types, {}));
   Block *entry = func.addEntryBlock();
   builder.setInsertionPointToEnd(entry);
-  for (auto [i, input] : llvm::enumerate(inputs.inputs())) {
-    StringAttr name = builder.getStringAttr(input.name);
+  for (auto [i, input] : llvm::enumerate(arguments)) {
+    StringAttr name = builder.getStringAttr(input->name);
     func.setArgAttr(i, "train.name", name);
     entry->getArgument(i).setLoc(NameLoc::get(name));
-    values.set(input.name, {input.type, entry->getArgument(i), nullptr});
+    values.set(input->name, {input->type, entry->getArgument(i), nullptr});
+    if (input->role == InputRole::Tokens)
+      for (const GraphInput &mask : inputs.inputs())
+        if (mask.isPaddingMask)
+          addPaddingMask(mask, entry->getArgument(i), inputs.pad());
   }
 }
 
-void FunctionImporter::importNode(const onnx::NodeProto &proto) {
-  OpNamer::Scope scope(namer, builder.getStringAttr(displayName(proto)));
-  Node node(proto, opsetOf(model, proto.domain()), values, initializers,
-            builder, errors);
-  if (failed(importKnown(node)))
-    node.results.assign(proto.output_size(), Datum());
-  else
-    for (Datum &result : node.results)
-      result.isLeftOut = !result.type;
-  for (auto [name, result] : llvm::zip(proto.output(), node.results))
-    if (!name.empty())
-      values.set(name, result);
-}
-
-LogicalResult FunctionImporter::importKnown(Node &node) {
-  const onnx::NodeProto &proto = node.proto;
-  const Operator *op =
-      isOnnxDomain(proto.domain()) ? findOperator(proto.op_type()) : nullptr;
-  for (const onnx::FunctionProto &function : model.functions())
-    if (function.name() == proto.op_type() &&
-        function.domain() == proto.domain())
-      return node.unsupported("it is a function of the model: inline it first");
-  if (!op)
-    return node.unsupported("the operator is not supported");
-  if (node.opset < op->since)
-    return node.unsupported("the operator is known from opset " +
-                            Twine(op->since) + " on");
-  for (auto [i, input] : llvm::enumerate(node.inputs)) {
-    if (input && input->isLeftOut)
-      return node.unsupported("its input '" + proto.input(i) +
-                              "' is an output that is not supported");
-    // Whatever else made an input fail has been reported.
-    if (input && !input->type)
-      return failure();
-  }
-  bool folds = op->fold && node.isConstant();
-  if (failed(node.checkInputs(*op, folds)))
-    return failure();
-  NodeHandler handler = folds ? op->fold : op->import;
-  if (!handler)
-    return node.unsupported("its inputs are only known at run time");
-  if (failed(handler(node)) || failed(node.checkAttributes()))
-    return failure();
-  return node.checkResults();
+/// Everything but padding may be seen.
+void FunctionImporter::addPaddingMask(const GraphInput &mask, Value tokens,
+                                      int64_t pad) {
+  OpNamer::Scope scope(namer, builder.getStringAttr(mask.name));
+  Location loc = NameLoc::get(namer.getName());
+  auto scalar = RankedTensorType::get({}, builder.getI64Type());
+  Value id = values.constant(DenseElementsAttr::get(scalar, pad));
+  Value isSeen =
+      train::CompareOp::create(builder, loc, train::Predicate::ne, tokens, id);
+  if (isSeen.getType() != mask.type)
+    isSeen = train::ConvertOp::create(builder, loc, mask.type, isSeen);
+  values.set(mask.name, {mask.type, isSeen, nullptr});
 }
 
 /// Whether the output is what the file says it is.
@@ -127,11 +95,10 @@ bool FunctionImporter::checkOutput(const onnx::ValueInfoProto &output,
     return true; // A declaration may be missing.
   const onnx::TypeProto_Tensor &declared = output.type().tensor_type();
   std::string what = "output '" + output.name() + "' ";
+  // Floats are f32 whatever the file has.
   int32_t type = declared.elem_type();
-  bool isWide = type == onnx::TensorProto::FLOAT || !isOnnxFloat(type);
   if (importElementType(type, builder.getContext()) !=
-          datum.type.getElementType() ||
-      !isWide) {
+      datum.type.getElementType()) {
     std::string found;
     llvm::raw_string_ostream(found) << datum.type.getElementType();
     errors.add(what + "is declared as " + onnxTypeName(type) +
@@ -159,7 +126,10 @@ void FunctionImporter::addReturn(func::FuncOp func, const GraphInputs &inputs) {
   SmallVector<DictionaryAttr> attributes;
   for (const onnx::ValueInfoProto &output : model.graph().output()) {
     const Datum *datum = values.lookup(output.name());
-    if (datum->isLeftOut)
+    if (datum->sequence)
+      errors.add("output '" + output.name() +
+                 "' is a sequence of tensors; outputs can be tensors");
+    else if (datum->isLeftOut)
       errors.add("output '" + output.name() +
                  "' is one of its node that is not supported");
     if (!datum->type || !checkOutput(output, *datum, inputs))

@@ -10,8 +10,6 @@
 
 namespace fp8c {
 
-class Node;
-
 class FunctionImporter {
 public:
   FunctionImporter(const onnx::ModelProto &model, Initializers &initializers,
@@ -24,9 +22,8 @@ public:
       llvm::ArrayRef<const onnx::NodeProto *> nodes);
 
 private:
-  void importNode(const onnx::NodeProto &proto);
-  mlir::LogicalResult importKnown(Node &node);
   void addArguments(mlir::func::FuncOp func, const GraphInputs &inputs);
+  void addPaddingMask(const GraphInput &mask, mlir::Value tokens, int64_t pad);
   void addReturn(mlir::func::FuncOp func, const GraphInputs &inputs);
   bool checkOutput(const onnx::ValueInfoProto &output, const Datum &datum,
                    const GraphInputs &inputs);
@@ -38,9 +35,6 @@ private:
   mlir::OpBuilder builder;
   ValueTable values;
 };
-
-/// The version of the operators of a domain that the model uses; 0 if none.
-int64_t opsetOf(const onnx::ModelProto &model, llvm::StringRef domain);
 
 } // namespace fp8c
 

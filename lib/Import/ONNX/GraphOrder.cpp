@@ -21,11 +21,28 @@ std::string displayName(const NodeProto &node) {
   return "(unnamed " + node.op_type() + ")";
 }
 
+/// Calls `visit` with the names that a node reads, also those that its branches
+/// may read; some of these are values of the branches.
+template <typename Visit>
+static void forEachUse(const NodeProto &node, Visit visit) {
+  for (const std::string &input : node.input())
+    visit(input);
+  for (const onnx::AttributeProto &attribute : node.attribute()) {
+    if (!attribute.has_g())
+      continue;
+    for (const NodeProto &inner : attribute.g().node())
+      forEachUse(inner, visit);
+    for (const onnx::ValueInfoProto &output : attribute.g().output())
+      visit(output.name());
+  }
+}
+
 namespace {
 class Orderer {
 public:
-  Orderer(const GraphProto &graph, ImportErrors &errors)
-      : graph(graph), errors(errors) {}
+  Orderer(const GraphProto &graph, ImportErrors &errors,
+          function_ref<bool(StringRef)> isOuter)
+      : graph(graph), errors(errors), isOuter(isOuter) {}
 
   std::vector<const NodeProto *> run() {
     collectValues();
@@ -52,6 +69,7 @@ private:
 
   const GraphProto &graph;
   ImportErrors &errors;
+  function_ref<bool(StringRef)> isOuter;
   StringMap<int> producers;
   std::vector<const NodeProto *> sorted;
 };
@@ -90,11 +108,11 @@ void Orderer::collectValues() {
 void Orderer::checkUses() {
   for (const NodeProto &node : graph.node())
     for (const std::string &input : node.input())
-      if (!input.empty() && !producers.count(input))
+      if (!input.empty() && !producers.count(input) && !isOuter(input))
         errors.add("node '" + displayName(node) + "' uses '" + input +
                    "', which nothing produces");
   for (const onnx::ValueInfoProto &output : graph.output())
-    if (!producers.count(output.name()))
+    if (!producers.count(output.name()) && !isOuter(output.name()))
       errors.add("the graph's output '" + output.name() +
                  "' is a value that nothing produces");
   if (graph.output_size() == 0)
@@ -105,11 +123,12 @@ void Orderer::sort() {
   std::vector<std::vector<int>> users(graph.node_size());
   std::vector<int> missing(graph.node_size(), 0), ready;
   for (int i = 0; i < graph.node_size(); ++i)
-    for (const std::string &input : graph.node(i).input())
+    forEachUse(graph.node(i), [&](const std::string &input) {
       if (int producer = producerOf(input); producer >= 0) {
         users[producer].push_back(i);
         ++missing[i];
       }
+    });
   // Of the nodes that can come next, the one that the file has first: a sorted
   // file keeps its order.
   auto later = std::greater<int>();
@@ -140,12 +159,13 @@ void Orderer::reportCycle(const std::vector<int> &missing) {
   std::vector<int> path;
   while (!llvm::is_contained(path, node)) {
     path.push_back(node);
-    for (const std::string &input : graph.node(node).input())
+    int next = node;
+    forEachUse(graph.node(node), [&](const std::string &input) {
       if (int producer = producerOf(input);
-          producer >= 0 && missing[producer] > 0) {
-        node = producer;
-        break;
-      }
+          next == node && producer >= 0 && missing[producer] > 0)
+        next = producer;
+    });
+    node = next;
   }
   std::string text = "nodes wait for each other's values: '" +
                      displayName(graph.node(node)) + "'";
@@ -168,17 +188,17 @@ std::vector<const NodeProto *> Orderer::dropUnneeded() {
     };
     if (!llvm::any_of(node->output(), isNeeded))
       continue;
-    for (const std::string &input : node->input())
-      needed.insert(input);
+    forEachUse(*node, [&](const std::string &input) { needed.insert(input); });
     kept.push_back(node);
   }
   std::reverse(kept.begin(), kept.end());
   return kept;
 }
 
-std::vector<const NodeProto *> orderNodes(const GraphProto &graph,
-                                          ImportErrors &errors) {
-  return Orderer(graph, errors).run();
+std::vector<const NodeProto *>
+orderNodes(const GraphProto &graph, ImportErrors &errors,
+           function_ref<bool(StringRef)> isOuter) {
+  return Orderer(graph, errors, isOuter).run();
 }
 
 } // namespace fp8c

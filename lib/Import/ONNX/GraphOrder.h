@@ -4,6 +4,7 @@
 #define FP8C_IMPORT_ONNX_GRAPHORDER_H
 
 #include "Import/ONNX/ImportErrors.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
 #include <onnx/onnx_pb.h>
 #include <vector>
 
@@ -16,8 +17,12 @@ std::string displayName(const onnx::NodeProto &node);
 /// The nodes that the graph's outputs need, each after those whose values it
 /// uses; a file need not have them in such an order. Adds errors where a name
 /// is given twice, a value comes from nowhere, or nodes wait for each other.
-std::vector<const onnx::NodeProto *> orderNodes(const onnx::GraphProto &graph,
-                                                ImportErrors &errors);
+/// `isOuter` tells the names that a branch of another graph finds there.
+std::vector<const onnx::NodeProto *> orderNodes(
+    const onnx::GraphProto &graph, ImportErrors &errors,
+    llvm::function_ref<bool(llvm::StringRef)> isOuter = [](llvm::StringRef) {
+      return false;
+    });
 
 } // namespace fp8c
 

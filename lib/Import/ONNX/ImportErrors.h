@@ -25,6 +25,9 @@ public:
   };
   void add(Unsupported row);
 
+  /// The first message; there must be one.
+  const std::string &first() const { return messages.front(); }
+
   bool empty() const { return messages.empty() && rows.empty(); }
 
   /// Emits an error for each message and one, a table, for all unsupported

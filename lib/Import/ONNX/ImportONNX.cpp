@@ -3,8 +3,13 @@
 #include "Import/ONNX/ImportONNX.h"
 
 #include "Import/ONNX/FunctionImporter.h"
+#include "Import/ONNX/FunctionRoles.h"
 #include "Import/ONNX/GraphOrder.h"
+#include "Import/ONNX/InlineFunctions.h"
 #include "Import/ONNX/Names.h"
+#include "Import/ONNX/NodeImporter.h"
+#include "Import/ONNX/Operators.h"
+#include "Import/ONNX/Parameters/RestoreBiases.h"
 #include "Train/IR/Train.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Verifier.h"
@@ -13,9 +18,6 @@ using namespace mlir;
 
 namespace fp8c {
 
-/// The opsets whose operators the handlers were written from.
-constexpr int64_t oldestOpset = 13, newestOpset = 28;
-
 static void checkModel(const onnx::ModelProto &model, ImportErrors &errors) {
   int64_t opset = opsetOf(model, "");
   if (!opset)
@@ -23,6 +25,21 @@ static void checkModel(const onnx::ModelProto &model, ImportErrors &errors) {
   else if (opset < oldestOpset || opset > newestOpset)
     errors.add("the model uses opset " + Twine(opset) + " of ONNX; known are " +
                Twine(oldestOpset) + " to " + Twine(newestOpset));
+  llvm::StringMap<int64_t> versions;
+  for (const onnx::OperatorSetIdProto &import : model.opset_import()) {
+    StringRef domain = import.domain() == "ai.onnx" ? "" : import.domain();
+    auto [at, isNew] = versions.try_emplace(domain, import.version());
+    if (!isNew && at->second != import.version())
+      errors.add("the model imports opsets " + Twine(at->second) + " and " +
+                 Twine(import.version()) + " of domain '" + import.domain() +
+                 "': which of them its nodes mean nobody can tell");
+  }
+  bool isTraining = model.training_info_size() > 0;
+  for (const onnx::NodeProto &node : model.graph().node())
+    isTraining |= node.domain() == "ai.onnx.preview.training";
+  if (isTraining)
+    errors.add("the model is a training graph: export the forward graph, "
+               "without gradients and optimizer, which fp8c adds itself");
 }
 
 static void checkOptions(const ImportONNXOptions &options,
@@ -31,17 +48,19 @@ static void checkOptions(const ImportONNXOptions &options,
     errors.add("batch and sequence length must be positive");
 }
 
-/// Whether the function gives logits for the tokens it takes.
-static bool isLanguageModel(func::FuncOp func) {
-  if (func.getNumArguments() != 1)
-    return false;
-  ArrayRef<int64_t> tokens =
-      cast<RankedTensorType>(func.getArgumentTypes()[0]).getShape();
-  return llvm::any_of(func.getResultTypes(), [&](Type type) {
-    auto logits = cast<RankedTensorType>(type);
-    return logits.getElementType().isF32() && logits.getRank() == 3 &&
-           logits.getShape().take_front(2) == tokens;
-  });
+/// The output of the graph that is the function's logits; empty if none is.
+static std::string logitsOf(func::FuncOp function) {
+  for (unsigned i = 0; i < function.getNumResults(); ++i)
+    if (train::getOutput(function, i) == train::Output::logits)
+      return function.getResultAttrOfType<StringAttr>(i, train::kArgNameAttr)
+          .str();
+  return "";
+}
+
+/// The model with what exporters have left out.
+static onnx::ModelProto prepare(onnx::ModelProto model) {
+  restoreBiases(*model.mutable_graph());
+  return model;
 }
 
 namespace {
@@ -49,63 +68,104 @@ class ModelImporter {
 public:
   ModelImporter(const ONNXFile &file, const ImportONNXOptions &options,
                 MLIRContext &context)
-      : file(file), options(options), context(context),
+      : options(options), context(context), model(prepare(file.model())),
         module(ModuleOp::create(UnknownLoc::get(&context))),
-        initializers(file, *module, errors) {}
+        initializers(file, *model.mutable_graph(), options, *module, errors),
+        roles(findInputRoles(model.graph(), GraphUses(model.graph()), options,
+                             errors)) {}
 
   OwningOpRef<ModuleOp> run();
+
+  void initializersReport(ImportReport &report) const {
+    initializers.report(report);
+  }
 
   ImportErrors errors;
 
 private:
-  const onnx::GraphProto &graph() const { return file.model().graph(); }
-  void addInfer();
+  const onnx::GraphProto &graph() const { return model.graph(); }
+  void dropPresents();
+  void addInfer(const std::string &logits);
 
-  const ONNXFile &file;
   const ImportONNXOptions &options;
   MLIRContext &context;
+  onnx::ModelProto model; ///< The file's, which is rewritten here.
   OwningOpRef<ModuleOp> module;
   Initializers initializers;
-  std::vector<const onnx::NodeProto *> nodes;
+  llvm::StringMap<InputRole> roles;
 };
 } // namespace
 
 OwningOpRef<ModuleOp> ModelImporter::run() {
   checkOptions(options, errors);
-  checkModel(file.model(), errors);
-  GraphInputs inputs(graph(), options, &context, errors);
-  nodes = orderNodes(graph(), errors);
+  checkModel(model, errors);
+  dropPresents();
+  GraphInputs inputs(graph(), roles, options, &context, errors);
+  std::vector<const onnx::NodeProto *> nodes = orderNodes(graph(), errors);
   if (!errors.empty())
     return {};
 
   module->getOperation()->setAttr("train.model",
                                   StringAttr::get(&context, graph().name()));
-  FunctionImporter importer(file.model(), initializers, &context, errors);
+  if (options.pad)
+    module->getOperation()->setAttr(
+        train::kPadAttr, Builder(&context).getI64IntegerAttr(*options.pad));
+  FunctionImporter importer(model, initializers, &context, errors);
   OwningOpRef<func::FuncOp> forward = importer.run("forward", inputs, nodes);
   if (!forward)
     return {};
+  markRoles(*forward, inputs, options);
+  std::string logits = logitsOf(*forward);
   module->push_back(forward.release());
-  checkNames(*module, errors);
-  if (inputs.isOpenTokens())
-    addInfer();
+  initializers.checkUndecided();
+  if (!logits.empty())
+    addInfer(logits);
+  resolveNames(*module, errors);
   return std::move(module);
 }
 
-/// Text is generated one sequence at a time.
-void ModelImporter::addInfer() {
-  if (!isLanguageModel(module->lookupSymbol<func::FuncOp>("forward")))
-    return;
+/// Keys and values for the next token are of no use without a past.
+void ModelImporter::dropPresents() {
+  auto *outputs = model.mutable_graph()->mutable_output();
+  for (int i = outputs->size(); i-- > 0;) {
+    StringRef name = outputs->Get(i).name();
+    bool isPresent =
+        name.starts_with("present") || name.starts_with("past_key_values") ||
+        name.starts_with("key_cache") || name.starts_with("value_cache");
+    if (isPresent && outputs->size() > 1)
+      outputs->DeleteSubrange(i, 1);
+  }
+}
+
+/// Text is generated one sequence at a time, from tokens to logits alone: a
+/// loss that the graph has is left out, and its labels with it.
+void ModelImporter::addInfer(const std::string &logits) {
+  onnx::ModelProto inferModel = model;
+  auto *outputs = inferModel.mutable_graph()->mutable_output();
+  for (int i = outputs->size(); i-- > 0;)
+    if (outputs->Get(i).name() != logits)
+      outputs->DeleteSubrange(i, 1);
+  llvm::StringMap<InputRole> inferRoles;
+  for (const auto &role : roles)
+    if (role.second != InputRole::Labels)
+      inferRoles[role.first()] = role.second;
   ImportONNXOptions one = options;
   one.batch = 1;
   ImportErrors inferErrors;
-  GraphInputs inputs(graph(), one, &context, inferErrors);
-  FunctionImporter importer(file.model(), initializers, &context, inferErrors);
-  if (OwningOpRef<func::FuncOp> infer = importer.run("infer", inputs, nodes))
+  GraphInputs inputs(graph(), inferRoles, one, &context, inferErrors);
+  if (!inputs.isOpenTokens())
+    return;
+  FunctionImporter importer(inferModel, initializers, &context, inferErrors);
+  std::vector<const onnx::NodeProto *> needed =
+      orderNodes(inferModel.graph(), inferErrors);
+  if (OwningOpRef<func::FuncOp> infer = importer.run("infer", inputs, needed)) {
+    markRoles(*infer, inputs, one);
     module->push_back(infer.release());
-  else
-    emitWarning(UnknownLoc::get(&context))
-        << "the model only works with a batch of " << options.batch
-        << ": it cannot generate text";
+    return;
+  }
+  emitWarning(UnknownLoc::get(&context))
+      << "the model only works with a batch of " << options.batch
+      << ": it cannot generate text";
 }
 
 OwningOpRef<ModuleOp> importONNX(StringRef path,
@@ -119,9 +179,16 @@ OwningOpRef<ModuleOp> importONNX(StringRef path,
     emitError(UnknownLoc::get(&context)) << error;
     return {};
   }
+  ImportErrors errors;
+  inlineFunctions(file->model(), errors);
+  errors.emit(&context, path);
+  if (!errors.empty())
+    return {};
   ModelImporter importer(*file, options, context);
   OwningOpRef<ModuleOp> module = importer.run();
   importer.errors.emit(&context, path);
+  if (options.report && module)
+    importer.initializersReport(*options.report);
   if (!module || !importer.errors.empty() || failed(verify(*module)))
     return {};
   return module;

@@ -1,7 +1,8 @@
 //===- Indexing.cpp - Operators that choose elements ----------------------===//
 
+#include "Import/ONNX/Indexing.h"
+
 #include "Import/ONNX/Operators.h"
-#include "Import/ONNX/Shapes.h"
 #include "Train/IR/Train.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 
@@ -21,10 +22,10 @@ static Shape gatheredShape(Node &node, int64_t axis) {
   return shape;
 }
 
-/// Known indices, counted from the start.
-static std::optional<Shape> knownIndices(Node &node, int64_t size) {
-  Shape indices(node.integers(1));
-  for (int64_t &index : indices) {
+std::optional<Shape> indicesFromStart(Node &node, ArrayRef<int64_t> indices,
+                                      int64_t size) {
+  Shape fromStart(indices);
+  for (int64_t &index : fromStart) {
     if (index < -size || index >= size) {
       (void)node.invalid("has an index " + Twine(index) +
                          " into a dimension of " + Twine(size));
@@ -32,20 +33,21 @@ static std::optional<Shape> knownIndices(Node &node, int64_t size) {
     }
     index += index < 0 ? size : 0;
   }
-  return indices;
+  return fromStart;
 }
 
-static Constant gatherConstant(const Constant &data, int64_t axis,
-                               ArrayRef<int64_t> indices,
-                               ArrayRef<int64_t> shape) {
-  int64_t outer = product(data.shape().take_front(axis));
-  int64_t size = data.shape()[axis];
+Constant takeAlong(const Constant &data, int64_t axis,
+                   ArrayRef<int64_t> indices) {
+  Shape shape(data.shape());
+  int64_t outer = product(data.shape().take_front(axis)), size = shape[axis];
   int64_t inner = product(data.shape().drop_front(axis + 1));
   std::vector<int64_t> elements;
+  elements.reserve(outer * indices.size() * inner);
   for (int64_t o = 0; o < outer; ++o)
     for (int64_t index : indices)
       for (int64_t i = 0; i < inner; ++i)
         elements.push_back((o * size + index) * inner + i);
+  shape[axis] = indices.size();
   return data.take(shape, elements);
 }
 
@@ -58,8 +60,8 @@ static std::optional<int64_t> ascendingStep(ArrayRef<int64_t> indices) {
   return step > 0 ? std::optional<int64_t>(step) : std::nullopt;
 }
 
-static Value createSlice(Node &node, Value value, ArrayRef<int64_t> offsets,
-                         ArrayRef<int64_t> sizes, ArrayRef<int64_t> strides) {
+Value createSlice(Node &node, Value value, ArrayRef<int64_t> offsets,
+                  ArrayRef<int64_t> sizes, ArrayRef<int64_t> strides) {
   auto type = cast<RankedTensorType>(value.getType());
   if (type.getShape() == sizes)
     return value;
@@ -67,19 +69,74 @@ static Value createSlice(Node &node, Value value, ArrayRef<int64_t> offsets,
                                      strides);
 }
 
+bool canTake(RankedTensorType type) {
+  return type.getElementType().isF32() || type.getElementType().isInteger(1);
+}
+
+Value toInt64(Node &node, Value value) {
+  auto type = cast<RankedTensorType>(value.getType());
+  if (type.getElementType().isInteger(64))
+    return value;
+  return node.create<train::ConvertOp>(type.clone(node.builder.getI64Type()),
+                                       value);
+}
+
+/// Rows of floats, or of booleans by way of these.
+static Value createRows(Node &node, Value table, Value ids) {
+  auto type = cast<RankedTensorType>(table.getType());
+  bool isBool = type.getElementType().isInteger(1);
+  auto floats = type.clone(node.builder.getF32Type());
+  if (isBool)
+    table = node.create<train::ConvertOp>(floats, table);
+  Shape shape(shapeOf(ids));
+  shape.push_back(type.getDimSize(1));
+  Value rows = node.create<train::EmbeddingOp>(floats.clone(shape), table, ids);
+  return isBool ? node.create<train::ConvertOp>(type.clone(shape), rows) : rows;
+}
+
+Value takeRows(Node &node, Value table, ArrayRef<int64_t> ids,
+               ArrayRef<int64_t> shape) {
+  auto idsType = RankedTensorType::get(shape, node.builder.getI64Type());
+  Value idsValue = node.materialize(Constant(idsType, ids.vec()));
+  return createRows(node, table, idsValue);
+}
+
+/// The table whose rows are the entries along an axis.
+static Value turnIntoTable(Node &node, Value value, int64_t axis) {
+  Shape shape(shapeOf(value));
+  Value turned =
+      node.transpose(value, movingPermutation(shape.size(), axis, 0));
+  return node.reshape(turned, {shape[axis], product(shape) / shape[axis]});
+}
+
+Value takeAlong(Node &node, Value value, int64_t axis,
+                ArrayRef<int64_t> indices) {
+  Shape sizes(shapeOf(value));
+  int64_t rank = sizes.size();
+  if (std::optional<int64_t> step = ascendingStep(indices)) {
+    Shape offsets(rank, 0), strides(rank, 1);
+    offsets[axis] = indices.front();
+    strides[axis] = *step;
+    sizes[axis] = indices.size();
+    return createSlice(node, value, offsets, sizes, strides);
+  }
+  Value rows = takeRows(node, turnIntoTable(node, value, axis), indices,
+                        {int64_t(indices.size())});
+  Shape turned = {int64_t(indices.size())};
+  sizes.erase(sizes.begin() + axis);
+  llvm::append_range(turned, sizes);
+  return node.transpose(node.reshape(rows, turned),
+                        movingPermutation(rank, 0, axis));
+}
+
 /// Rows of a table: other data is turned until it is one.
 static LogicalResult gatherRows(Node &node, int64_t axis) {
   int64_t rank = node.rank(0), idsRank = node.rank(1);
-  int64_t rows = node.shape(0)[axis];
-  Value table = node.transpose(node.value(0), movingPermutation(rank, axis, 0));
-  Shape rest(node.shape(0));
+  Value table = turnIntoTable(node, node.value(0), axis);
+  Shape shape(node.shape(1)), rest(node.shape(0));
   rest.erase(rest.begin() + axis);
-  table = node.reshape(table, {rows, product(rest)});
-
-  Shape shape(node.shape(1));
   shape.push_back(product(rest));
-  Value gathered = node.create<train::EmbeddingOp>(node.type(0).clone(shape),
-                                                   table, node.value(1));
+  Value gathered = createRows(node, table, toInt64(node, node.value(1)));
   shape.pop_back();
   llvm::append_range(shape, rest);
   gathered = node.reshape(gathered, shape);
@@ -101,36 +158,26 @@ static LogicalResult importGather(Node &node) {
   if (!axis)
     return failure();
   Shape shape = gatheredShape(node, *axis);
-  std::optional<int64_t> count = countElements(shape);
-  if (!count || *count == 0)
-    return node.unsupported("its result has an unusable shape " +
-                            toString(shape));
-  const Constant *indices = node.constant(1);
+  if (failed(checkSize(node, shape)))
+    return failure();
+  const Constant *indices = node.constant(1), *data = node.constant(0);
   if (indices && indices->isFloat())
     return node.invalid("has indices of float");
   if (indices) {
-    std::optional<Shape> known = knownIndices(node, node.shape(0)[*axis]);
+    std::optional<Shape> known =
+        indicesFromStart(node, indices->integers(), node.shape(0)[*axis]);
     if (!known)
       return failure();
-    if (const Constant *data = node.constant(0)) {
-      if (*count > Constant::maxElements)
-        return node.unsupported("its result is too large: " + toString(shape));
-      return node.yield(gatherConstant(*data, *axis, *known, shape));
-    }
-    if (std::optional<int64_t> step = ascendingStep(*known)) {
-      Shape offsets(node.rank(0), 0), strides(node.rank(0), 1);
-      Shape sizes(node.shape(0));
-      offsets[*axis] = known->front();
-      strides[*axis] = *step;
-      sizes[*axis] = known->size();
-      Value slice = createSlice(node, node.value(0), offsets, sizes, strides);
-      return node.yield(node.reshape(slice, shape));
-    }
+    if (data)
+      return node.yield(takeAlong(*data, *axis, *known).reshape(shape));
+    if (known->empty())
+      return node.unsupported("its result has no elements");
+    if (canTake(node.type(0)) || ascendingStep(*known))
+      return node.yield(
+          node.reshape(takeAlong(node, node.value(0), *axis, *known), shape));
   }
-  if (!node.type(0).getElementType().isF32())
+  if (!canTake(node.type(0)))
     return node.unsupported("chooses among integers known at run time");
-  if (!node.type(1).getElementType().isInteger(64))
-    return node.unsupported("its indices are not int64");
   return gatherRows(node, *axis);
 }
 
@@ -169,19 +216,22 @@ static std::optional<Box> sliceBox(Node &node) {
     return std::nullopt;
   };
   int64_t rank = node.rank(0);
-  ArrayRef<int64_t> starts = node.integers(1), ends = node.integers(2);
-  Shape axes = identityPermutation(rank), steps(starts.size(), 1);
-  if (node.has(3))
-    axes = Shape(node.integers(3));
+  constexpr int64_t inputSince = 10; // attributes before
+  std::optional<Shape> starts = node.integerList("starts", 1, inputSince);
+  std::optional<Shape> ends = node.integerList("ends", 2, inputSince);
+  if (!starts || !ends)
+    return bad("lacks its attributes 'starts' and 'ends'");
+  std::optional<Shape> given = node.integerList("axes", 3, inputSince);
+  Shape axes = given.value_or(identityPermutation(rank));
+  Shape steps(starts->size(), 1);
   if (node.has(4))
     steps = Shape(node.integers(4));
-  if (ends.size() != starts.size() || steps.size() != starts.size() ||
-      axes.size() < starts.size() ||
-      (node.has(3) && axes.size() != starts.size()))
+  if (ends->size() != starts->size() || steps.size() != starts->size() ||
+      axes.size() < starts->size() || (given && axes.size() != starts->size()))
     return bad("needs a start, an end and a step per axis");
   Box box{Shape(rank, 0), Shape(node.shape(0)), Shape(rank, 1)};
   llvm::SmallDenseSet<int64_t> seen;
-  for (size_t i = 0; i < starts.size(); ++i) {
+  for (size_t i = 0; i < starts->size(); ++i) {
     std::optional<int64_t> axis = node.axis(axes[i], rank);
     if (!axis)
       return std::nullopt;
@@ -189,7 +239,7 @@ static std::optional<Box> sliceBox(Node &node) {
       return bad("has a step of 0");
     if (!seen.insert(*axis).second)
       return bad("names axis " + Twine(*axis) + " twice");
-    sliceDimension(box, *axis, node.shape(0)[*axis], starts[i], ends[i],
+    sliceDimension(box, *axis, node.shape(0)[*axis], (*starts)[i], (*ends)[i],
                    steps[i]);
   }
   return box;
@@ -208,18 +258,31 @@ static LogicalResult importSlice(Node &node) {
     }
     return node.yield(constant->view(box->sizes, offset, strides));
   }
-  if (llvm::any_of(box->strides, [](int64_t stride) { return stride < 0; }))
-    return node.unsupported("goes backwards");
   if (product(box->sizes) == 0)
     return node.unsupported("its result has no elements");
+  // What goes backwards is chosen row by row.
+  Value value = node.value(0);
+  for (auto [axis, stride] : llvm::enumerate(box->strides)) {
+    if (stride > 0)
+      continue;
+    if (!canTake(node.type(0)))
+      return node.unsupported("goes backwards through integers");
+    Shape indices(box->sizes[axis]);
+    for (auto [i, index] : llvm::enumerate(indices))
+      index = box->offsets[axis] + int64_t(i) * stride;
+    value = takeAlong(node, value, axis, indices);
+    box->offsets[axis] = 0;
+    stride = 1;
+  }
   return node.yield(
-      createSlice(node, node.value(0), box->offsets, box->sizes, box->strides));
+      createSlice(node, value, box->offsets, box->sizes, box->strides));
 }
 
 ArrayRef<Operator> indexingOperators() {
   static constexpr Operator table[] = {
-      {"Gather", 13, "data:any indices:any", importGather},
-      {"Slice", 13, "data:any starts:ints ends:ints axes:ints? steps:ints?",
+      {"Gather", 1, "data:any indices:any", importGather},
+      {"Slice", 1, "data:any", importSlice},
+      {"Slice", 10, "data:any starts:ints ends:ints axes:ints? steps:ints?",
        importSlice},
   };
   return table;

@@ -1,12 +1,8 @@
 //===- Initializers.h - Parameters and constants of a model -----*- C++ -*-===//
 //
-// The initializers of a graph are either trained, then they become
-// `train.variable`s that the functions share, or constants:
-//
-// - integers and booleans are constants;
-// - so are floats from which rotary caches, cosines or sines are computed;
-// - so is a single float, unless its name ends in "weight" or "bias";
-// - every other float initializer is a parameter.
+// The float tensors of a graph are either parameters, then they become
+// `train.variable`s that the functions share, or constants: Parameters/ has the
+// rules. Integers and booleans are constants.
 //
 //===----------------------------------------------------------------------===//
 
@@ -16,10 +12,11 @@
 #include "Import/ONNX/Constant.h"
 #include "Import/ONNX/ImportErrors.h"
 #include "Import/ONNX/ONNXFile.h"
+#include "Import/ONNX/Parameters/ParameterRules.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringMap.h"
-#include "llvm/ADT/StringSet.h"
 
 namespace fp8c {
 
@@ -28,12 +25,25 @@ namespace fp8c {
 struct Initializer {
   mlir::RankedTensorType type;
   ConstantPtr constant;
+
+  /// Of a parameter: its variable, and whether this is that transposed or,
+  /// where the types differ, reshaped.
+  mlir::Operation *variable = nullptr;
+  mlir::RankedTensorType variableType;
+  bool isTransposed = false;
+
+  /// Where it is rows of the variable: which ones, and along which dimension
+  /// the elements of a row stand.
+  ConstantPtr rows;
+  int64_t rowAxis = 0;
 };
 
 class Initializers {
 public:
-  /// Variables are put at the end of `module`.
-  Initializers(const ONNXFile &file, mlir::ModuleOp module,
+  /// Tells apart what `graph`, the file's, has merged: gives names of nodes'
+  /// inputs anew. Variables are put at the end of `module`.
+  Initializers(const ONNXFile &file, onnx::GraphProto &graph,
+               const ImportONNXOptions &options, mlir::ModuleOp module,
                ImportErrors &errors);
 
   /// The initializer or declared parameter; null if there is none of this name.
@@ -45,21 +55,44 @@ public:
   const Initializer *declare(llvm::StringRef name, mlir::RankedTensorType type,
                              mlir::Attribute init);
 
-  /// Whether a float of this name and size is trained.
-  bool isParameter(llvm::StringRef name, int64_t elements) const;
+  /// Whether floats that a node makes without looking at values, and calls so,
+  /// are a parameter.
+  bool isParameter(llvm::StringRef name, llvm::ArrayRef<int64_t> shape) const;
+
+  /// Reports what could not be decided: an error where that is asked for.
+  void checkUndecided();
+  void report(ImportReport &report) const;
 
 private:
-  void findUntrained();
-  Initializer importTensor(const onnx::TensorProto &tensor);
-  Initializer importParameter(const onnx::TensorProto &tensor,
+  /// A tensor of the file under a name of the graph.
+  struct Tensor {
+    const onnx::TensorProto *proto = nullptr;
+    Decision decision;
+    std::string tiedTo; ///< Another name of the graph.
+    bool isTransposed = false;
+  };
+
+  void decide(const onnx::GraphProto &graph);
+  void tie();
+  Initializer importTensor(llvm::StringRef name, const Tensor &tensor);
+  Initializer importTied(const Tensor &tensor);
+  std::optional<Initializer> importRows(llvm::StringRef name,
+                                        const Tensor &tensor);
+  Initializer importParameter(llvm::StringRef name, const Tensor &tensor,
                               mlir::RankedTensorType type);
+  const Initializer *declare(llvm::StringRef name, mlir::RankedTensorType type,
+                             mlir::Attribute init, const Decision &decision);
+  std::string nameVariable(llvm::StringRef wanted);
 
   const ONNXFile &file;
+  const ImportONNXOptions &options;
   ImportErrors &errors;
   mlir::OpBuilder builder;
-  llvm::StringMap<const onnx::TensorProto *> tensors;
+  llvm::StringMap<const onnx::TensorProto *> aliases;
+  llvm::MapVector<llvm::StringRef, Tensor> tensors; ///< as in the file
+  ParameterRules rules;
   llvm::StringMap<Initializer> imported;
-  llvm::StringSet<> untrained; ///< Where rotary caches and the like come from.
+  llvm::StringSet<> variables; ///< Names that are taken.
 };
 
 } // namespace fp8c

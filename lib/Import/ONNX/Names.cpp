@@ -28,37 +28,74 @@ static bool belongsToNode(StringRef suffix) {
                             suffix.split('.').first);
 }
 
-void checkNames(ModuleOp module, ImportErrors &errors) {
-  llvm::StringSet<> nodes;
-  module.walk([&](Operation *op) { nodes.insert(train::getName(op)); });
-  auto check = [&](StringRef kind, StringRef name) {
+bool isOfFunction(StringRef name) {
+  static constexpr StringLiteral functions[] = {"forward",   "infer",  "init",
+                                                "calibrate", "micro",  "update",
+                                                "eval",      "observe"};
+  return llvm::is_contained(functions, name);
+}
+
+namespace {
+/// The names that a module has.
+class Names {
+public:
+  explicit Names(ModuleOp module) : symbols(module) {
+    module.walk([&](Operation *op) { nodes.insert(train::getName(op)); });
+  }
+
+  /// Why nothing can be called so; empty if it can.
+  std::string problemOf(StringRef name) const {
     if (name == "__metadata__")
-      errors.add(kind + " '" + name +
-                 "' has the name of what safetensors files say about "
-                 "themselves: rename it");
+      return "the name of what safetensors files say about themselves";
     for (size_t dot = name.find('.'); dot != StringRef::npos;
          dot = name.find('.', dot + 1)) {
       StringRef owner = name.take_front(dot), suffix = name.drop_front(dot + 1);
       bool isOfParameter = belongsToParameter(suffix) &&
-                           module.lookupSymbol<train::VariableOp>(owner);
+                           symbols.lookup<train::VariableOp>(owner);
       if (isOfParameter || (belongsToNode(suffix) && nodes.contains(owner)))
-        return errors.add(kind + " '" + name +
-                          "' has a name that the compiler needs for " +
-                          (isOfParameter ? "the parameter '" : "the node '") +
-                          owner + "': rename it");
+        return ("a name that the compiler needs for " +
+                Twine(isOfParameter ? "the parameter '" : "the node '") +
+                owner + "'")
+            .str();
     }
-  };
-  for (auto variable : module.getOps<train::VariableOp>())
-    check("parameter", variable.getSymName());
-  auto nameOf = [](Attribute attribute) {
+    return "";
+  }
+
+  void rename(train::VariableOp variable) {
+    std::string name = variable.getSymName().str();
+    // "w.m" is w_m where there is a parameter "w", and stays apart from it.
+    llvm::replace(name, '.', '_');
+    while (symbols.lookup(name) || !problemOf(name).empty())
+      name += "_";
+    if (!variable->hasAttr(kFileNameAttr))
+      variable->setAttr(kFileNameAttr, variable.getSymNameAttr());
+    if (failed(symbols.rename(variable, name)))
+      llvm::report_fatal_error("variables are read within their module");
+  }
+
+private:
+  SymbolTable symbols;
+  llvm::StringSet<> nodes;
+};
+} // namespace
+
+void resolveNames(ModuleOp module, ImportErrors &errors) {
+  Names names(module);
+  for (auto variable : llvm::to_vector(module.getOps<train::VariableOp>()))
+    if (StringRef name = variable.getSymName(); !names.problemOf(name).empty())
+      names.rename(variable);
+  auto check = [&](StringRef kind, Attribute attribute) {
     auto name = dyn_cast_or_null<StringAttr>(attribute);
-    return name ? name.getValue() : StringRef();
+    std::string problem = name ? names.problemOf(name) : "";
+    if (!problem.empty())
+      errors.add(kind + " '" + name.getValue() + "' has " + problem +
+                 ": rename it");
   };
   for (auto function : module.getOps<func::FuncOp>()) {
     for (unsigned i = 0; i < function.getNumArguments(); ++i)
-      check("input", nameOf(function.getArgAttr(i, "train.name")));
+      check("input", function.getArgAttr(i, train::kArgNameAttr));
     for (unsigned i = 0; i < function.getNumResults(); ++i)
-      check("output", nameOf(function.getResultAttr(i, "train.name")));
+      check("output", function.getResultAttr(i, train::kArgNameAttr));
   }
 }
 

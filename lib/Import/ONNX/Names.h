@@ -8,10 +8,18 @@
 
 namespace fp8c {
 
-/// Refuses names that inputs, outputs or parameters of a program cannot have:
-/// that of safetensors' metadata, and those that the compiler gives to what
-/// belongs to a parameter or a node ("w.grad" if there is a parameter "w").
-void checkNames(mlir::ModuleOp module, ImportErrors &errors);
+/// On a variable: what the file calls it, where that is another name.
+constexpr llvm::StringLiteral kFileNameAttr = "train.file_name";
+
+/// Whether a program has a function of the name, whose symbol would stand
+/// beside a variable's.
+bool isOfFunction(llvm::StringRef name);
+
+/// Gives another name to parameters whose own no program can keep: that of
+/// safetensors' metadata, and those that the compiler gives to what belongs to
+/// a parameter or a node ("w.grad" if there is a parameter "w"). Refuses such
+/// names of inputs and outputs, which callers know.
+void resolveNames(mlir::ModuleOp module, ImportErrors &errors);
 
 } // namespace fp8c
 

@@ -3,6 +3,8 @@
 #include "Import/ONNX/Node.h"
 
 #include "Import/ONNX/GraphOrder.h"
+#include "Import/ONNX/InlineFunctions.h"
+#include "Import/ONNX/NodeImporter.h"
 #include "Import/ONNX/Operators.h"
 #include "Train/IR/Train.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
@@ -19,11 +21,17 @@ std::string toString(ArrayRef<int64_t> shape) {
   return text + "]";
 }
 
-Node::Node(const onnx::NodeProto &proto, int64_t opset, ValueTable &values,
-           Initializers &initializers, OpBuilder &builder, ImportErrors &errors)
-    : proto(proto), opset(opset), initializers(initializers), builder(builder),
+ArrayRef<int64_t> shapeOf(Value value) {
+  return cast<RankedTensorType>(value.getType()).getShape();
+}
+
+Node::Node(const onnx::NodeProto &proto, int64_t opset, int64_t version,
+           NodeImporter &importer, ImportErrors &errors)
+    : proto(proto), opset(opset), version(version),
+      initializers(importer.initializers), builder(importer.builder),
       loc(NameLoc::get(builder.getStringAttr(displayName(proto)))),
-      values(values), errors(errors), results(proto.output_size()) {
+      importer(importer), values(importer.values), errors(errors),
+      results(proto.output_size()), known({kOpsetAttribute}) {
   for (const std::string &name : proto.input())
     inputs.push_back(name.empty() ? nullptr : values.lookup(name));
 }
@@ -55,8 +63,8 @@ LogicalResult Node::checkInputs(const Operator &op, bool folds) {
     if (!has(i) && !isOptional)
       return invalid("lacks its input '" + name + "'");
     // What folds may be of any type.
-    if (has(i) && kind == "float" && folds)
-      continue;
+    if (folds && kind != "ints" && kind != "sequence")
+      kind = "any";
     if (has(i) && failed(checkInput(i, name, kind)))
       return failure();
   }
@@ -64,15 +72,31 @@ LogicalResult Node::checkInputs(const Operator &op, bool folds) {
 }
 
 LogicalResult Node::checkInput(unsigned i, StringRef name, StringRef kind) {
-  Type element = type(i).getElementType();
   std::string what = ("input '" + name + "' ('" + proto.input(i) + "') ").str();
+  if (bool(inputs[i]->sequence) != (kind == "sequence"))
+    return invalid(what + (inputs[i]->sequence ? "is a sequence of tensors"
+                                               : "must be a sequence"));
+  if (kind == "sequence")
+    return success();
+  Type element = type(i).getElementType();
   std::string elementName;
   llvm::raw_string_ostream(elementName) << element;
+  bool isNumber = element.isF32() || element.isSignlessInteger(64) ||
+                  element.isSignlessInteger(32);
+  bool isBool = element.isInteger(1);
   if (kind == "float" && !element.isF32())
     return unsupported(what + "is of " + elementName + ", not float");
   if (kind == "ids" && !element.isInteger(64))
     return unsupported(what + "is of " + elementName + ", not int64");
-  if ((kind == "float" || kind == "ids") && type(i).getNumElements() == 0)
+  if (kind == "number" && !isNumber)
+    return unsupported(what + "is of " + elementName +
+                       ", not float, int64 or int32");
+  if (kind == "bool" && !isBool)
+    return unsupported(what + "is of " + elementName + ", not bool");
+  if (kind == "element" && !isNumber && !isBool)
+    return unsupported(what + "is of " + elementName +
+                       ", not float, int64, int32 or bool");
+  if (kind != "any" && kind != "ints" && type(i).getNumElements() == 0)
     return unsupported(what + "has no elements");
   if (kind == "ints" && !constant(i))
     return unsupported(what + "is only known at run time");
@@ -132,6 +156,20 @@ std::optional<std::vector<float>> Node::numberList(StringRef name) {
 const onnx::TensorProto *Node::tensor(StringRef name) {
   const AttributeProto *found = find(name, AttributeProto::TENSOR);
   return found ? &found->t() : nullptr;
+}
+
+const onnx::GraphProto *Node::graph(StringRef name) {
+  const AttributeProto *found = find(name, AttributeProto::GRAPH);
+  return found ? &found->g() : nullptr;
+}
+
+std::optional<SmallVector<int64_t>>
+Node::integerList(StringRef name, unsigned i, int64_t inputSince) {
+  if (opset < inputSince)
+    return integerList(name);
+  if (!has(i))
+    return std::nullopt;
+  return SmallVector<int64_t>(integers(i));
 }
 
 void Node::ignore(std::initializer_list<StringRef> names) {
@@ -229,6 +267,23 @@ LogicalResult Node::forward(unsigned j, unsigned i) {
   return success();
 }
 
+LogicalResult Node::yieldDatum(const Datum &datum, unsigned i) {
+  if (i < results.size())
+    results[i] = datum;
+  return success();
+}
+
+LogicalResult Node::yieldSequence(std::vector<Datum> tensors) {
+  results[0] = Datum();
+  results[0].sequence =
+      std::make_shared<const std::vector<Datum>>(std::move(tensors));
+  return success();
+}
+
+LogicalResult Node::yieldGraph(const onnx::GraphProto &graph) {
+  return importer.importBranch(graph, *this);
+}
+
 LogicalResult Node::checkResults() {
   for (const Datum &result : results)
     if (result.type && !result.constant && result.type.getNumElements() == 0)
@@ -250,7 +305,7 @@ LogicalResult Node::invalid(const Twine &message) {
 LogicalResult Node::unsupported(const Twine &reason) {
   std::string domain = proto.domain().empty() ? "ai.onnx" : proto.domain();
   errors.add(ImportErrors::Unsupported{proto.op_type(), domain,
-                                       std::to_string(opset),
+                                       std::to_string(version),
                                        displayName(proto), reason.str()});
   return failure();
 }

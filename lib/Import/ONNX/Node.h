@@ -16,16 +16,17 @@
 
 namespace fp8c {
 
+class NodeImporter;
 struct Operator;
 
 class Node {
 public:
-  Node(const onnx::NodeProto &proto, int64_t opset, ValueTable &values,
-       Initializers &initializers, mlir::OpBuilder &builder,
-       ImportErrors &errors);
+  Node(const onnx::NodeProto &proto, int64_t opset, int64_t version,
+       NodeImporter &importer, ImportErrors &errors);
 
   const onnx::NodeProto &proto;
-  const int64_t opset; ///< Of the domain of ONNX's own operators.
+  const int64_t opset;   ///< Of the domain of ONNX's own operators.
+  const int64_t version; ///< Of the operator's domain.
   Initializers &initializers;
   mlir::OpBuilder &builder;
   const mlir::Location loc;
@@ -47,6 +48,13 @@ public:
   bool isConstant() const;
   mlir::Value value(unsigned i);
 
+  const Datum &datum(unsigned i) const { return *inputs[i]; }
+
+  /// The tensors of a sequence.
+  llvm::ArrayRef<Datum> sequence(unsigned i) const {
+    return *inputs[i]->sequence;
+  }
+
   /// The elements of an input of integers that are known.
   llvm::ArrayRef<int64_t> integers(unsigned i) const {
     return inputs[i]->constant->integers();
@@ -66,6 +74,12 @@ public:
   std::optional<llvm::SmallVector<int64_t>> integerList(llvm::StringRef name);
   std::optional<std::vector<float>> numberList(llvm::StringRef name);
   const onnx::TensorProto *tensor(llvm::StringRef name);
+  const onnx::GraphProto *graph(llvm::StringRef name);
+
+  /// Integers that are an attribute in versions before `inputSince`, and input
+  /// i from then on; none where they are not given.
+  std::optional<llvm::SmallVector<int64_t>>
+  integerList(llvm::StringRef name, unsigned i, int64_t inputSince);
 
   /// Attributes that change nothing here.
   void ignore(std::initializer_list<llvm::StringRef> names);
@@ -99,9 +113,18 @@ public:
 
   /// The value that has been given for an output.
   mlir::Value result(unsigned i) const { return results[i].value; }
+  const ConstantPtr &resultConstant(unsigned i) const {
+    return results[i].constant;
+  }
 
   /// Output i is what input j is.
   mlir::LogicalResult forward(unsigned j, unsigned i = 0);
+
+  mlir::LogicalResult yieldSequence(std::vector<Datum> tensors);
+  mlir::LogicalResult yieldDatum(const Datum &datum, unsigned i = 0);
+
+  /// The outputs are those of one of the node's graphs.
+  mlir::LogicalResult yieldGraph(const onnx::GraphProto &graph);
 
   //===--- Errors ---------------------------------------------------------===//
 
@@ -116,7 +139,7 @@ public:
   std::optional<int64_t> axis(int64_t value, int64_t rank);
 
 private:
-  friend class FunctionImporter;
+  friend class NodeImporter;
 
   const onnx::AttributeProto *find(llvm::StringRef name, int type);
   mlir::LogicalResult checkInputs(const Operator &op, bool folds);
@@ -125,6 +148,7 @@ private:
   mlir::LogicalResult checkAttributes();
   mlir::LogicalResult checkResults();
 
+  NodeImporter &importer;
   ValueTable &values;
   ImportErrors &errors;
   llvm::SmallVector<const Datum *> inputs;
@@ -132,6 +156,8 @@ private:
   llvm::SmallVector<llvm::StringRef> known; ///< Attributes asked for.
   bool hasBadAttribute = false;
 };
+
+llvm::ArrayRef<int64_t> shapeOf(mlir::Value value);
 
 /// "[2, 3]", for messages.
 std::string toString(llvm::ArrayRef<int64_t> shape);

@@ -44,15 +44,32 @@ static void makeUtf8(std::string *name) {
     *name = runtime::toUtf8(*name);
 }
 
+static void makeNamesUtf8(onnx::GraphProto &graph);
+
+static void makeNamesUtf8(onnx::NodeProto &node) {
+  makeUtf8(node.mutable_name());
+  for (std::string &name : *node.mutable_input())
+    makeUtf8(&name);
+  for (std::string &name : *node.mutable_output())
+    makeUtf8(&name);
+  for (onnx::AttributeProto &attribute : *node.mutable_attribute())
+    if (attribute.has_g())
+      makeNamesUtf8(*attribute.mutable_g());
+}
+
+static void makeNamesUtf8(onnx::FunctionProto &function) {
+  for (std::string &name : *function.mutable_input())
+    makeUtf8(&name);
+  for (std::string &name : *function.mutable_output())
+    makeUtf8(&name);
+  for (onnx::NodeProto &node : *function.mutable_node())
+    makeNamesUtf8(node);
+}
+
 static void makeNamesUtf8(onnx::GraphProto &graph) {
   makeUtf8(graph.mutable_name());
-  for (onnx::NodeProto &node : *graph.mutable_node()) {
-    makeUtf8(node.mutable_name());
-    for (std::string &name : *node.mutable_input())
-      makeUtf8(&name);
-    for (std::string &name : *node.mutable_output())
-      makeUtf8(&name);
-  }
+  for (onnx::NodeProto &node : *graph.mutable_node())
+    makeNamesUtf8(node);
   for (onnx::ValueInfoProto &input : *graph.mutable_input())
     makeUtf8(input.mutable_name());
   for (onnx::ValueInfoProto &output : *graph.mutable_output())
@@ -118,6 +135,8 @@ bool ONNXFileReader::read() {
     if (!readGraph(graph))
       return error.empty() ? failDamaged() : false;
   makeNamesUtf8(*file.proto.mutable_graph());
+  for (onnx::FunctionProto &function : *file.proto.mutable_functions())
+    makeNamesUtf8(function);
   return true;
 }
 

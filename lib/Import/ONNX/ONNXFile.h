@@ -38,6 +38,7 @@ public:
   /// The model. An initializer of the graph with more than maxInlineBytes of
   /// data has none here: range() says where it stands.
   const onnx::ModelProto &model() const { return proto; }
+  onnx::ModelProto &model() { return proto; }
 
   /// Where the data of the graph's initializer `name` stands. Null where there
   /// is no such initializer, or its elements do not stand together in a file

@@ -111,23 +111,28 @@ std::optional<Shape> sortedAxes(Node &node, ArrayRef<int64_t> axes,
 
 static LogicalResult importSqueeze(Node &node) {
   Shape shape;
-  std::optional<Shape> axes = Shape();
-  if (node.has(1) && !(axes = sortedAxes(node, node.integers(1), node.rank(0))))
+  std::optional<Shape> given = node.integerList("axes", 1, 13);
+  std::optional<Shape> axes =
+      sortedAxes(node, given.value_or(Shape()), node.rank(0));
+  if (!axes)
     return failure();
   for (auto [i, dim] : llvm::enumerate(node.shape(0))) {
     bool isNamed = llvm::is_contained(*axes, int64_t(i));
     if (isNamed && dim != 1)
       return node.invalid("squeezes dimension " + Twine(i) + " of " +
                           toString(node.shape(0)));
-    if (node.has(1) ? !isNamed : dim != 1)
+    if (given ? !isNamed : dim != 1)
       shape.push_back(dim);
   }
   return yieldReshaped(node, shape);
 }
 
 static LogicalResult importUnsqueeze(Node &node) {
-  int64_t rank = node.rank(0) + node.integers(1).size();
-  std::optional<Shape> axes = sortedAxes(node, node.integers(1), rank);
+  std::optional<Shape> given = node.integerList("axes", 1, 13);
+  if (!given)
+    return node.invalid("lacks its attribute 'axes'");
+  int64_t rank = node.rank(0) + given->size();
+  std::optional<Shape> axes = sortedAxes(node, *given, rank);
   if (!axes)
     return failure();
   Shape shape(node.shape(0));
@@ -156,10 +161,24 @@ static LogicalResult importTranspose(Node &node) {
 // Repetition
 //===----------------------------------------------------------------------===//
 
-/// Whether a constant of the shape may be computed with.
-static LogicalResult checkSize(Node &node, ArrayRef<int64_t> shape) {
+LogicalResult checkBroadcast(Node &node, ArrayRef<unsigned> inputs) {
+  Shape shape;
+  for (unsigned i : inputs) {
+    std::optional<Shape> wider = broadcastShapes(shape, node.shape(i));
+    if (!wider)
+      return node.invalid("has operands that do not broadcast: " +
+                          toString(shape) + " and " + toString(node.shape(i)));
+    if (node.type(i).getElementType() !=
+        node.type(inputs.front()).getElementType())
+      return node.invalid("has operands of different element types");
+    shape = *wider;
+  }
+  return checkSize(node, shape);
+}
+
+LogicalResult checkSize(Node &node, ArrayRef<int64_t> shape) {
   std::optional<int64_t> count = countElements(shape);
-  if (!count || (node.constant(0) && *count > Constant::maxElements))
+  if (!count || (node.isConstant() && *count > Constant::maxElements))
     return node.unsupported("its result is too large: " + toString(shape));
   return success();
 }
@@ -173,8 +192,6 @@ static LogicalResult importExpand(Node &node) {
     return failure();
   if (const Constant *constant = node.constant(0))
     return node.yield(constant->broadcast(*shape));
-  if (!node.type(0).getElementType().isF32())
-    return node.unsupported("expands integers known at run time");
   return node.yield(node.broadcast(node.value(0), *shape));
 }
 
@@ -196,128 +213,8 @@ static LogicalResult importTile(Node &node) {
   if (const Constant *constant = node.constant(0))
     return node.yield(
         constant->reshape(split).broadcast(repeated).reshape(result));
-  if (!node.type(0).getElementType().isF32())
-    return node.unsupported("repeats integers known at run time");
   Value parts = node.reshape(node.value(0), split);
   return node.yield(node.reshape(node.broadcast(parts, repeated), result));
-}
-
-//===----------------------------------------------------------------------===//
-// Joining and cutting
-//===----------------------------------------------------------------------===//
-
-static Constant concatConstants(Node &node, ArrayRef<int64_t> shape,
-                                int64_t axis) {
-  // Row by row of the dimensions before the axis, each input's piece.
-  int64_t rows = product(shape.take_front(axis));
-  auto join = [&](auto elementsOf) {
-    std::decay_t<decltype(elementsOf(*node.constant(0)).vec())> joined;
-    for (int64_t row = 0; row < rows; ++row)
-      for (unsigned i = 0; i < node.numInputs(); ++i) {
-        int64_t piece = product(node.shape(i).drop_front(axis));
-        llvm::append_range(
-            joined, elementsOf(*node.constant(i)).slice(row * piece, piece));
-      }
-    return Constant(node.type(0).clone(shape), std::move(joined));
-  };
-  if (node.constant(0)->isFloat())
-    return join([](const Constant &c) { return c.floats(); });
-  return join([](const Constant &c) { return c.integers(); });
-}
-
-static LogicalResult importConcat(Node &node) {
-  std::optional<int64_t> given = node.integer("axis");
-  if (!given)
-    return node.invalid("lacks its attribute 'axis'");
-  std::optional<int64_t> axis = node.axis(*given, node.rank(0));
-  if (!axis)
-    return failure();
-  Shape shape(node.shape(0));
-  for (unsigned i = 1; i < node.numInputs(); ++i) {
-    Shape part(node.shape(i)), expected(shape);
-    bool fits = part.size() == shape.size();
-    if (fits)
-      expected[*axis] = part[*axis];
-    if (!fits || part != expected ||
-        node.type(i).getElementType() != node.type(0).getElementType())
-      return node.invalid("cannot join " + toString(node.shape(0)) + " and " +
-                          toString(part) + " along axis " + Twine(*axis));
-    shape[*axis] += part[*axis];
-  }
-  if (failed(checkSize(node, shape)))
-    return failure();
-  if (node.isConstant())
-    return node.yield(concatConstants(node, shape, *axis));
-  if (!node.type(0).getElementType().isF32())
-    return node.unsupported("joins integers known at run time");
-  SmallVector<Value> parts;
-  for (unsigned i = 0; i < node.numInputs(); ++i)
-    if (product(node.shape(i)) > 0)
-      parts.push_back(node.value(i));
-  return node.yield(
-      node.create<train::ConcatOp>(node.type(0).clone(shape), parts, *axis));
-}
-
-/// Sizes of Split's parts: given, or equal with a smaller last one.
-static std::optional<Shape> splitSizes(Node &node, int64_t whole) {
-  int64_t count = node.numOutputs();
-  if (node.has(1)) {
-    Shape sizes(node.integers(1));
-    int64_t sum = 0;
-    for (int64_t size : sizes)
-      sum = size < 0 ? whole + 1 : llvm::SaturatingAdd<uint64_t>(sum, size);
-    if (sum == whole && int64_t(sizes.size()) == count)
-      return sizes;
-    (void)node.invalid("cuts " + Twine(whole) + " into " + toString(sizes) +
-                       " for " + Twine(count) + " outputs");
-    return std::nullopt;
-  }
-  int64_t parts = count;
-  if (node.opset >= 18)
-    parts = node.integer("num_outputs", count);
-  int64_t size = parts > 0 ? llvm::divideCeil(uint64_t(whole), parts) : 0;
-  bool isEven = size * parts == whole;
-  if (parts != count || size * (parts - 1) >= whole ||
-      (!isEven && node.opset < 18)) {
-    (void)node.invalid("cannot cut " + Twine(whole) + " into " + Twine(parts) +
-                       " parts for " + Twine(count) + " outputs");
-    return std::nullopt;
-  }
-  Shape sizes(parts, size);
-  sizes.back() = whole - size * (parts - 1);
-  return sizes;
-}
-
-static LogicalResult importSplit(Node &node) {
-  std::optional<int64_t> axis =
-      node.axis(node.integer("axis", 0), node.rank(0));
-  if (!axis)
-    return failure();
-  std::optional<Shape> sizes = splitSizes(node, node.shape(0)[*axis]);
-  if (!sizes)
-    return failure();
-  Shape shape(node.shape(0));
-  if (const Constant *constant = node.constant(0)) {
-    Shape strides = rowMajorStrides(shape);
-    int64_t offset = 0;
-    for (auto [i, size] : llvm::enumerate(*sizes)) {
-      shape[*axis] = size;
-      (void)node.yield(constant->view(shape, offset, strides), i);
-      offset += size * strides[*axis];
-    }
-    return success();
-  }
-  if (!node.type(0).getElementType().isF32())
-    return node.unsupported("cuts integers known at run time");
-  SmallVector<Type> types;
-  for (int64_t size : *sizes) {
-    shape[*axis] = size;
-    types.push_back(node.type(0).clone(shape));
-  }
-  auto split = node.create<train::SplitOp>(types, node.value(0), *axis);
-  for (auto [i, part] : llvm::enumerate(split.getParts()))
-    (void)node.yield(part, i);
-  return success();
 }
 
 //===----------------------------------------------------------------------===//
@@ -348,17 +245,17 @@ static LogicalResult importSize(Node &node) {
 
 ArrayRef<Operator> shapeOperators() {
   static constexpr Operator table[] = {
-      {"Reshape", 13, "data:any shape:ints", importReshape},
-      {"Flatten", 13, "input:any", importFlatten},
+      {"Reshape", 5, "data:any shape:ints", importReshape},
+      {"Flatten", 1, "input:any", importFlatten},
+      {"Squeeze", 1, "data:any", importSqueeze},
       {"Squeeze", 13, "data:any axes:ints?", importSqueeze},
+      {"Unsqueeze", 1, "data:any", importUnsqueeze},
       {"Unsqueeze", 13, "data:any axes:ints", importUnsqueeze},
-      {"Transpose", 13, "data:any", importTranspose},
-      {"Expand", 13, "input:any shape:ints", importExpand},
-      {"Tile", 13, "input:any repeats:ints", importTile},
-      {"Concat", 13, "inputs:any*", importConcat},
-      {"Split", 13, "input:any split:ints?", importSplit},
-      {"Shape", 13, "data:any", importShape},
-      {"Size", 13, "data:any", importSize},
+      {"Transpose", 1, "data:any", importTranspose},
+      {"Expand", 8, "input:any shape:ints", importExpand},
+      {"Tile", 6, "input:any repeats:ints", importTile},
+      {"Shape", 1, "data:any", importShape},
+      {"Size", 1, "data:any", importSize},
   };
   return table;
 }

@@ -32,6 +32,13 @@ Shape movingPermutation(int64_t rank, int64_t from, int64_t to);
 std::optional<Shape> sortedAxes(Node &node, llvm::ArrayRef<int64_t> axes,
                                 int64_t rank);
 
+/// An error of the node where inputs do not broadcast, or differ in their type.
+llvm::LogicalResult checkBroadcast(Node &node, llvm::ArrayRef<unsigned> inputs);
+
+/// An error of the node where a result of this shape is too large for a tensor,
+/// or for one that is computed while importing.
+llvm::LogicalResult checkSize(Node &node, llvm::ArrayRef<int64_t> shape);
+
 } // namespace fp8c
 
 #endif // FP8C_IMPORT_ONNX_SHAPES_H

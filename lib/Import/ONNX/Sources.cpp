@@ -89,7 +89,7 @@ static LogicalResult importConstantOfShape(Node &node) {
   }
   bool isWritten = node.initializers.lookup(node.proto.input(0));
   if (value->isFloat() && isWritten &&
-      node.initializers.isParameter(node.proto.output(0), *count))
+      node.initializers.isParameter(node.proto.output(0), shape))
     return yieldParameter(
         node, RankedTensorType::get(shape, node.builder.getF32Type()),
         train::ConstantInitAttr::get(node.builder.getContext(),
@@ -101,7 +101,7 @@ static LogicalResult importConstantOfShape(Node &node) {
 
 ArrayRef<Operator> sourceOperators() {
   static constexpr Operator table[] = {
-      {"Constant", 13, "", importConstant},
+      {"Constant", 1, "", importConstant},
       {"ConstantOfShape", 9, "input:ints", importConstantOfShape},
       {"RandomNormal", 1, "", importRandomNormal},
   };

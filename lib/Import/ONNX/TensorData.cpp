@@ -35,6 +35,10 @@ Type importElementType(int32_t dataType, MLIRContext *context) {
   if (isOnnxFloat(dataType))
     return builder.getF32Type();
   switch (dataType) {
+  case onnxFloat8E4M3FN:
+    return builder.getType<Float8E4M3FNType>();
+  case onnxFloat8E5M2:
+    return builder.getType<Float8E5M2Type>();
   case TensorProto::BOOL:
     return builder.getI1Type();
   case TensorProto::INT8:
@@ -52,9 +56,10 @@ Type importElementType(int32_t dataType, MLIRContext *context) {
   return {};
 }
 
-/// The number that the bits of a float of 16 bits stand for.
+/// The number that the bits of a float of 8 or 16 bits stand for.
 static float widen(const llvm::fltSemantics &semantics, uint16_t bits) {
-  llvm::APFloat number(semantics, llvm::APInt(16, bits));
+  unsigned width = llvm::APFloat::getSizeInBits(semantics);
+  llvm::APFloat number(semantics, llvm::APInt(16, bits).trunc(width));
   bool losesInfo;
   number.convert(llvm::APFloat::IEEEsingle(),
                  llvm::APFloat::rmNearestTiesToEven, &losesInfo);
@@ -78,6 +83,12 @@ static float fromHalf(uint16_t bits) {
 static float fromBFloat(uint16_t bits) {
   return widen(llvm::APFloat::BFloat(), bits);
 }
+static float fromE4M3(uint16_t bits) {
+  return widen(llvm::APFloat::Float8E4M3FN(), bits);
+}
+static float fromE5M2(uint16_t bits) {
+  return widen(llvm::APFloat::Float8E5M2(), bits);
+}
 static float fromDouble(double number) { return float(number); }
 template <typename To, typename From> static To keep(From number) {
   return To(number);
@@ -91,6 +102,10 @@ static std::vector<float> rawFloats(int32_t dataType, StringRef bytes) {
     return convertRaw<uint16_t, float>(bytes, fromBFloat);
   case TensorProto::DOUBLE:
     return convertRaw<double, float>(bytes, fromDouble);
+  case onnxFloat8E4M3FN:
+    return convertRaw<uint8_t, float>(bytes, fromE4M3);
+  case onnxFloat8E5M2:
+    return convertRaw<uint8_t, float>(bytes, fromE5M2);
   default:
     return convertRaw<float, float>(bytes, keep<float, float>);
   }
@@ -131,9 +146,15 @@ static std::vector<float> fieldFloats(const TensorProto &tensor) {
                             tensor.float_data().end());
   for (double number : tensor.double_data())
     result.push_back(fromDouble(number));
-  bool isHalf = tensor.data_type() == TensorProto::FLOAT16;
+  float (*convert)(uint16_t) = fromBFloat;
+  if (tensor.data_type() == TensorProto::FLOAT16)
+    convert = fromHalf;
+  else if (tensor.data_type() == onnxFloat8E4M3FN)
+    convert = fromE4M3;
+  else if (tensor.data_type() == onnxFloat8E5M2)
+    convert = fromE5M2;
   for (int32_t bits : tensor.int32_data())
-    result.push_back(isHalf ? fromHalf(bits) : fromBFloat(bits));
+    result.push_back(convert(bits));
   return result;
 }
 
@@ -188,7 +209,7 @@ ConstantPtr decodeTensor(const TensorProto &tensor, const TensorRange *range,
                   " elements for a shape of " + Twine(*count));
     return std::make_shared<Constant>(type, std::move(elements));
   };
-  if (element.isF32())
+  if (isa<FloatType>(element))
     return make(isRaw ? rawFloats(tensor.data_type(), bytes)
                       : fieldFloats(tensor));
   return make(isRaw ? rawIntegers(tensor.data_type(), bytes)

@@ -15,8 +15,9 @@ llvm::StringRef onnxTypeName(int32_t dataType);
 /// everywhere, since the recipe, not the file, decides on precisions.
 bool isOnnxFloat(int32_t dataType);
 
-/// The type of elements in the IR: f32 for floats, integers of their width
-/// (unsigned ones marked so), i1 for booleans; null for any other.
+/// The type of elements in the IR: f32 for floats, FP8 as it is (of constants
+/// only), integers of their width (unsigned ones marked so), i1 for booleans;
+/// null for any other.
 mlir::Type importElementType(int32_t dataType, mlir::MLIRContext *context);
 
 /// The tensor with its elements, read from the file where `range` is given and

@@ -4,7 +4,12 @@
 
 #include "Import/ONNX/MappedFile.h"
 
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
+#include <unistd.h>
+#include <vector>
 
 namespace fp8c {
 
@@ -31,6 +36,33 @@ bool TensorRange::read(std::string &data, std::string &error) const {
   }
   data.assign(mapped.data() + offset, bytes);
   return true;
+}
+
+bool TensorRange::stream(const std::function<void(const char *, size_t)> &visit,
+                         std::string &error) const {
+  DataFile file;
+  std::string reason;
+  bool works = open(file, reason);
+  std::vector<char> part(std::min<uint64_t>(bytes, 1 << 20));
+  for (uint64_t done = 0; works && done < bytes;) {
+    size_t size = std::min<uint64_t>(part.size(), bytes - done), filled = 0;
+    while (works && filled < size) {
+      ssize_t count = pread(file.descriptor(), part.data() + filled,
+                            size - filled, offset + done + filled);
+      if (count < 0 && errno == EINTR)
+        continue;
+      works = count > 0;
+      if (!works)
+        reason = count < 0 ? std::strerror(errno) : "it has become shorter";
+      filled += works ? count : 0;
+    }
+    if (works)
+      visit(part.data(), size);
+    done += size;
+  }
+  if (!works)
+    error = "cannot be read from '" + path + "': " + reason;
+  return works;
 }
 
 } // namespace fp8c

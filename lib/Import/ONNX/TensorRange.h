@@ -5,6 +5,8 @@
 
 #include "Import/ONNX/DataFile.h"
 
+#include <functional>
+
 namespace fp8c {
 
 /// Bytes of a file: little-endian elements without gaps, at any alignment.
@@ -21,6 +23,11 @@ struct TensorRange {
   /// Reads the range into `data`; false, and a sentence in `error`, where the
   /// file cannot be read so far.
   bool read(std::string &data, std::string &error) const;
+
+  /// Hands the range over part by part, in order, each of whole elements; false
+  /// as above, possibly after some parts.
+  bool stream(const std::function<void(const char *, size_t)> &visit,
+              std::string &error) const;
 };
 
 } // namespace fp8c

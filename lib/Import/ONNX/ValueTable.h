@@ -38,10 +38,18 @@ private:
 /// also null where the node could, but without this output: nothing may use it.
 struct Datum {
   mlir::RankedTensorType type;
-  mlir::Value value;    ///< Null as long as nothing needs a constant or a
-                        ///< parameter as a value of the function.
-  ConstantPtr constant; ///< Its elements, where they are known.
+  /// Null as long as nothing needs a constant or a parameter as a value of the
+  /// function.
+  mlir::Value value = {};
+  ConstantPtr constant = nullptr; ///< Its elements, where they are known.
   bool isLeftOut = false;
+
+  /// Its node could not be imported, and the type is likely: with it the nodes
+  /// behind are looked at, too.
+  bool isGuess = false;
+
+  /// Of a sequence of tensors; then there is no type.
+  std::shared_ptr<const std::vector<Datum>> sequence = nullptr;
 };
 
 /// The values of one function. Parameters are read and constants become ops
@@ -58,6 +66,9 @@ public:
     values[name] = std::move(datum);
   }
 
+  /// Forgets a value of a branch that ends.
+  void erase(llvm::StringRef name) { values.erase(name); }
+
   /// The value of the function; `name` must be known and not be poisoned.
   mlir::Value read(llvm::StringRef name);
 
@@ -66,10 +77,14 @@ public:
   mlir::Value constant(mlir::DenseElementsAttr attr, llvm::StringRef name = {});
 
 private:
+  mlir::Value readParameter(const Initializer &parameter);
+  mlir::Value lookUpRows(const Initializer &parameter, mlir::Value table);
+
   Initializers &initializers;
   mlir::OpBuilder &builder;
   OpNamer &namer;
   llvm::StringMap<Datum> values;
+  llvm::DenseMap<mlir::Attribute, mlir::Value> parameters; ///< by variable
   llvm::DenseMap<mlir::Attribute, mlir::Value> constants;
 };
 

@@ -29,19 +29,41 @@ static Json getBuffer(StringRef name, MemRefType type) {
                                          type.getShape().end())}};
 }
 
-static Json getInit(Attribute init, InitialData &data) {
+/// Floats become f32, whatever they are in the model's file.
+static Json getFile(train::FileInitAttr file, Type element, InitialData &data) {
+  Type stored = file.getTypeInFile(element);
+  const uint64_t size = stored.getIntOrFloatBitWidth() / 8,
+                 wide = isa<FloatType>(element) ? sizeof(float) : size,
+                 bytes = file.getSize() / size * wide, offset = data.bytes;
+  data.ranges.push_back({{file.getPath().str(), file.getOffset(),
+                          file.getSize(), file.getFolder().str()},
+                         stored,
+                         /*values=*/""});
+  data.bytes += bytes;
+  return {{"kind", "file"}, {"offset", offset}, {"bytes", bytes}};
+}
+
+static Json getValues(DenseElementsAttr dense, InitialData &data) {
+  if (dense.isSplat())
+    return {{"kind", "constant"},
+            {"value", dense.getSplatValue<APFloat>().convertToFloat()}};
+  const uint64_t offset = data.bytes;
+  ArrayRef<char> values = dense.getRawData();
+  data.ranges.push_back(
+      {{}, dense.getElementType(), {values.begin(), values.end()}});
+  data.bytes += values.size();
+  return {{"kind", "file"}, {"offset", offset}, {"bytes", values.size()}};
+}
+
+static Json getInit(Attribute init, Type element, InitialData &data) {
   if (auto normal = dyn_cast<train::NormalInitAttr>(init))
     return {{"kind", "normal"},
             {"mean", normal.getMean().getValueAsDouble()},
             {"std", normal.getStddev().getValueAsDouble()}};
-  if (auto file = dyn_cast<train::FileInitAttr>(init)) {
-    uint64_t offset = 0;
-    for (const TensorRange &range : data.ranges)
-      offset += range.bytes;
-    data.ranges.push_back({file.getPath().str(), file.getOffset(),
-                           file.getSize(), file.getFolder().str()});
-    return {{"kind", "file"}, {"offset", offset}, {"bytes", file.getSize()}};
-  }
+  if (auto file = dyn_cast<train::FileInitAttr>(init))
+    return getFile(file, element, data);
+  if (auto dense = dyn_cast<DenseElementsAttr>(init))
+    return getValues(dense, data);
   return {{"kind", "constant"},
           {"value",
            cast<train::ConstantInitAttr>(init).getValue().getValueAsDouble()}};
@@ -51,7 +73,8 @@ static Json getInit(Attribute init, InitialData &data) {
 static Json getInit(exec::VariableOp variable, ModuleOp module,
                     InitialData &data) {
   if (variable.getRole() != train::Role::scale)
-    return getInit(variable.getInit(), data);
+    return getInit(variable.getInit(),
+                   variable.getBufferType().getElementType(), data);
   auto of = variable.getOf();
   if (isa<IntegerType>(variable.getBufferType().getElementType()))
     return of ? Json{{"kind", "amax"}, {"of", of->str()}}
@@ -93,6 +116,20 @@ static void addUses(Json &output, func::FuncOp function, unsigned index) {
   }
 }
 
+/// What an argument says of itself: train.input or train.output, and of ids
+/// which there are.
+static void addRole(Json &buffer, func::FuncOp function, unsigned index) {
+  if (auto input = train::getInput(function, index))
+    buffer["role"] = train::stringifyInput(*input).str();
+  if (auto output = function.getArgAttrOfType<train::OutputAttr>(
+          index, train::kOutputAttr))
+    buffer["role"] = train::stringifyOutput(output.getValue()).str();
+  for (auto [key, name] : {std::pair("ids", train::kIdsAttr),
+                           {"ignore_index", train::kIgnoreIndexAttr}})
+    if (auto number = function.getArgAttrOfType<IntegerAttr>(index, name))
+      buffer[key] = number.getInt();
+}
+
 static Json getFunction(func::FuncOp function) {
   Json inputs = Json::array(), outputs = Json::array();
   int64_t count = function->getAttrOfType<IntegerAttr>("exec.inputs").getInt();
@@ -102,10 +139,49 @@ static Json getFunction(func::FuncOp function) {
     std::string name =
         attr ? attr.str() : (isInput ? "in" : "out") + std::to_string(index);
     Json buffer = getBuffer(name, cast<MemRefType>(type));
+    addRole(buffer, function, index);
     addUses(buffer, function, index);
     (isInput ? inputs : outputs).push_back(buffer);
   }
   return {{"inputs", inputs}, {"outputs", outputs}};
+}
+
+/// What an output of a lowered function is.
+static bool isLogits(func::FuncOp function, unsigned index) {
+  auto output =
+      function.getArgAttrOfType<train::OutputAttr>(index, train::kOutputAttr);
+  return output && output.getValue() == train::Output::logits;
+}
+
+/// A language model: tokens [batch, seq], and logits [batch, seq, vocab] or
+/// whatever an encoder gives.
+static void describeTokens(func::FuncOp forward, Json &model) {
+  auto shape = [&](unsigned index) {
+    return cast<MemRefType>(forward.getArgumentTypes()[index]).getShape();
+  };
+  unsigned count = forward.getNumArguments();
+  unsigned inputs = forward->getAttrOfType<IntegerAttr>("exec.inputs").getInt();
+  std::optional<unsigned> tokens =
+      train::findInput(forward, train::Input::tokens);
+  unsigned logits = inputs;
+  while (tokens && logits < count && !isLogits(forward, logits))
+    ++logits;
+  // Without attributes one input and one output say enough.
+  if (!tokens && count == 2 && inputs == 1 && shape(1).size() == 3)
+    tokens = 0;
+  if (!tokens || shape(*tokens).size() != 2)
+    return;
+  model["batch"] = shape(*tokens)[0];
+  model["seq"] = shape(*tokens)[1];
+  auto labels = forward->getAttrOfType<train::InputAttr>(train::kLabelsAttr);
+  bool isEncoder = labels ? labels.getValue() == train::Input::labels
+                          : bool(findInput(forward, train::Input::labels));
+  auto ids = forward.getArgAttrOfType<IntegerAttr>(*tokens, train::kIdsAttr);
+  int64_t vocab = ids ? ids.getInt() : 0;
+  if (!isEncoder && logits < count && shape(logits).size() == 3)
+    vocab = vocab ? std::min(vocab, shape(logits)[2]) : shape(logits)[2];
+  if (vocab)
+    model["vocab"] = vocab;
 }
 
 Json fp8c::target::getManifest(ModuleOp module, StringRef target, StringRef gpu,
@@ -119,7 +195,7 @@ Json fp8c::target::getManifest(ModuleOp module, StringRef target, StringRef gpu,
     return attr ? attr.getInt() : 0;
   };
   Json variables = Json::array(), functions = Json::object();
-  int64_t parameters = 0, lowerBound = 0;
+  int64_t parameters = 0, frozen = 0, lowerBound = 0;
   for (auto variable : module.getOps<exec::VariableOp>()) {
     MemRefType type = variable.getBufferType();
     Json entry = getBuffer(variable.getSymName(), type);
@@ -139,24 +215,20 @@ Json fp8c::target::getManifest(ModuleOp module, StringRef target, StringRef gpu,
     variables.push_back(entry);
     if (variable.getRole() == train::Role::parameter)
       parameters += type.getNumElements();
+    if (variable.getRole() == train::Role::frozen)
+      frozen += type.getNumElements();
   }
   Json model = {{"name", text("train.model", "model")},
                 {"parameters", parameters}};
+  if (frozen)
+    model["frozen"] = frozen;
+  if (auto pad = module->getAttrOfType<IntegerAttr>(train::kPadAttr))
+    model["pad"] = pad.getInt();
   for (auto function : module.getOps<func::FuncOp>()) {
     functions[function.getName().str()] = getFunction(function);
     lowerBound = std::max(lowerBound, number(function, exec::kLowerBoundAttr));
-    if (function.getName() != "forward")
-      continue;
-    auto shape = [&](unsigned index) {
-      return cast<MemRefType>(function.getArgumentTypes()[index]).getShape();
-    };
-    // A language model: tokens [batch, seq] to logits [batch, seq, vocab].
-    if (function.getNumArguments() == 2 && shape(0).size() == 2 &&
-        shape(1).size() == 3) {
-      model["batch"] = shape(0)[0];
-      model["seq"] = shape(0)[1];
-      model["vocab"] = shape(1)[2];
-    }
+    if (function.getName() == "forward")
+      describeTokens(function, model);
   }
   if (int64_t count = number(module, "train.micro_batches"))
     model["micro_batches"] = count;

@@ -10,9 +10,15 @@
 namespace fp8c::target {
 
 /// Where initial data stands, for variables whose init is a range of a file:
-/// the program's folder holds copies, one after another, in initial.bin.
+/// the program's folder holds copies, one after another, in initial.bin, floats
+/// as f32.
 struct InitialData {
-  std::vector<TensorRange> ranges;
+  struct Range : TensorRange {
+    mlir::Type type;    ///< of its elements
+    std::string values; ///< the data, where it stands in no file
+  };
+  std::vector<Range> ranges;
+  uint64_t bytes = 0; ///< of initial.bin
 };
 
 /// manifest.json of a planned exec module, but for its "files" and its seal,

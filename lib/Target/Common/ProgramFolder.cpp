@@ -4,6 +4,7 @@
 
 #include "Target/Common/Manifest.h"
 #include "core/Checksum.h"
+#include "core/DataType.h"
 #include "core/Seal.h"
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/Support/FileSystem.h"
@@ -35,13 +36,40 @@ writeFile(ModuleOp module, const std::string &path,
   return success();
 }
 
+/// Writes elements of a float type as f32, rounded to nearest even.
+static void writeAsF32(Type type, StringRef bytes, raw_ostream &os) {
+  std::vector<float> values(bytes.size() / (type.getIntOrFloatBitWidth() / 8));
+  for (auto [i, value] : llvm::enumerate(values)) {
+    if (type.isF64()) {
+      double wide;
+      std::memcpy(&wide, bytes.data() + i * sizeof(wide), sizeof(wide));
+      value = static_cast<float>(wide);
+    } else {
+      auto narrow = type.isF16() ? runtime::DataType::F16
+                                 : runtime::DataType::BF16;
+      value = static_cast<float>(
+          runtime::loadElement(narrow, bytes.data() + i * sizeof(uint16_t)));
+    }
+  }
+  os.write(reinterpret_cast<const char *>(values.data()),
+           values.size() * sizeof(float));
+}
+
 static LogicalResult copyRanges(ModuleOp module, const InitialData &data,
                                 raw_ostream &os) {
-  for (const TensorRange &range : data.ranges) {
-    std::string bytes, error;
-    if (!range.read(bytes, error))
+  for (const InitialData::Range &range : data.ranges) {
+    const bool converts = isa<FloatType>(range.type) && !range.type.isF32();
+    std::string error;
+    auto write = [&](const char *part, size_t size) {
+      if (converts)
+        writeAsF32(range.type, {part, size}, os);
+      else
+        os.write(part, size);
+    };
+    if (!range.values.empty())
+      os << range.values;
+    else if (!range.stream(write, error))
       return emitError(module.getLoc(), "initial weights ") << error;
-    os << bytes;
   }
   return success();
 }

@@ -8,7 +8,9 @@ The tool is the environment's FP8C, else build/release/bin/fp8c:
 
 import os
 import pathlib
+import signal
 import subprocess
+import time
 
 import numpy as np
 import onnx
@@ -23,17 +25,43 @@ FP8C = os.environ.get(
 )
 LAYERS, WIDTH, HEADS, KV_HEADS, VOCAB, SEQ = 2, 32, 4, 2, 50, 8
 TINY = f"--layers {LAYERS} --d-model {WIDTH} --heads {HEADS} --vocab {VOCAB} --seq {SEQ}"
-FAMILIES = {
-    "gpt2": f"gpt2 {TINY}",
-    "gpt3": f"gpt3 {TINY}",
-    "llama": f"llama {TINY} --kv-heads {KV_HEADS}",
+LAYER = 12 * WIDTH**2 + 13 * WIDTH  # of GPT-2, by hand from the sizes above
+EMBEDDING, TABLES = VOCAB * WIDTH, (VOCAB + SEQ) * WIDTH
+SWIGLU = 3 * WIDTH * 64  # three matrices; 8/3 of 32 is nearest 64
+GROUPED = {"kv_heads": "2", "ffn": "64", "mlp": "swiglu"}
+# name: its command line; its parameters; what its metadata say that is not GPT-2's
+MODELS = {
+    "gpt2": (f"gpt2 {TINY}", 2 * LAYER + 2 * WIDTH + TABLES, {}),
+    "gpt3": (f"gpt3 {TINY}", 2 * LAYER + 2 * WIDTH + TABLES, {}),
+    "gpt2-swiglu": (
+        f"gpt2 {TINY} --mlp swiglu --untied",
+        2 * (LAYER - 8 * WIDTH**2 - 5 * WIDTH + SWIGLU + 2 * 64 + WIDTH) + 2 * WIDTH + TABLES + EMBEDDING,
+        {"mlp": "swiglu", "ffn": "64", "tied": "false"},
+    ),
+    "llama": (
+        f"llama {TINY} --kv-heads {KV_HEADS}",
+        2 * (3 * WIDTH**2 + SWIGLU + 2 * WIDTH) + WIDTH + 2 * EMBEDDING,
+        {**GROUPED, "tied": "false"},
+    ),
+    "llama-tied": (
+        f"llama {TINY} --kv-heads {KV_HEADS} --tied",
+        2 * (3 * WIDTH**2 + SWIGLU + 2 * WIDTH) + WIDTH + EMBEDDING,
+        GROUPED,
+    ),
+    "qwen": (  # four heads of 6 in a width of 32
+        f"qwen {TINY} --kv-heads {KV_HEADS} --head-dim 6",
+        2 * (WIDTH * (2 * 24 + 2 * 12) + 2 * 6 + SWIGLU + 2 * WIDTH) + WIDTH + EMBEDDING,
+        {**GROUPED, "head_dim": "6"},
+    ),
+    "qwen-untied": (
+        f"qwen {TINY} --untied",
+        2 * (4 * WIDTH**2 + 2 * 8 + SWIGLU + 2 * WIDTH) + WIDTH + 2 * EMBEDDING,
+        {**GROUPED, "kv_heads": "4", "tied": "false"},
+    ),
 }
-PARAMETERS = {  # by hand, from the sizes above
-    "gpt2": 2 * (12 * 32**2 + 13 * 32) + 2 * 32 + (50 + 8) * 32,
-    "gpt3": 2 * (12 * 32**2 + 13 * 32) + 2 * 32 + (50 + 8) * 32,
-    "llama": 2 * (3 * 32**2 + 3 * 32 * 64 + 2 * 32) + 32 + 2 * 50 * 32,
-}
-STORAGE = ["--weights", "--no-weights"]
+FAMILIES = {name: command for name, (command, _, _) in MODELS.items()}
+PARAMETERS = {name: count for name, (_, count, _) in MODELS.items()}
+STORAGE = ["--weights", "--external-data", "--no-weights"]
 
 
 def run(command, check=True):
@@ -92,19 +120,24 @@ class TestEveryModel:
         assert model.producer_name == "fp8c"
         assert [(o.domain, o.version) for o in model.opset_import] == [("", 23)]
         assert model.ir_version == 11
-        llama = family == "llama"
-        assert {p.key: p.value for p in model.metadata_props} == {
-            "fp8c.family": family,
-            "fp8c.layers": "2",
-            "fp8c.d_model": "32",
-            "fp8c.heads": "4",
-            "fp8c.kv_heads": "2" if llama else "4",
-            "fp8c.ffn": "64" if llama else "128",
-            "fp8c.vocab": "50",
-            "fp8c.seq": "8",
-            "fp8c.seed": "3",
-            "fp8c.parameters": str(PARAMETERS[family]),
+        expected = {
+            "family": family.split("-")[0],
+            "layers": "2",
+            "d_model": "32",
+            "heads": "4",
+            "kv_heads": "4",
+            "head_dim": "8",
+            "mlp": "gelu",
+            "ffn": "128",
+            "vocab": "50",
+            "tied": "true",
+            "seq": "8",
+            "seed": "3",
+            "parameters": str(PARAMETERS[family]),
+            **MODELS[family][2],
         }
+        found = {p.key: p.value for p in model.metadata_props}
+        assert found == {f"fp8c.{key}": value for key, value in expected.items()}
 
     def test_has_the_parameters_of_its_sizes(self, write, family, storage):
         model = onnx.load(write(f"{FAMILIES[family]} {storage}"))
@@ -131,11 +164,13 @@ class TestEveryModel:
             if list(node.output) != [node.name.removesuffix(".init")]
         }
         expected = {("lm_head", ("logits",))}
-        if family != "llama":
+        if family.startswith("gpt"):
+            swiglu = family == "gpt2-swiglu"
+            mlp = ["mlp/gate", "mlp/up", "mlp/down"] if swiglu else ["mlp/fc", "mlp/proj"]
             for h in ("h.0", "h.1"):
                 split = f"{h}/attn/split"
                 expected.add((split, (f"{split}.q", f"{split}.k", f"{split}.v")))
-                for linear in ("attn/qkv", "attn/proj", "mlp/fc", "mlp/proj"):
+                for linear in ("attn/qkv", "attn/proj", *mlp):
                     name = f"{h}/{linear}"
                     expected.add((f"{name}.bias", (f"{name}.biased",)))
         assert odd == expected
@@ -195,10 +230,25 @@ def test_llama_nodes_have_the_names_recipes_match_on(write):
     )
 
 
-def test_the_head_is_tied_in_gpt_only(write):
-    assert "lm_head.weight" not in parameter_shapes(onnx.load(write(FAMILIES["gpt2"])))
-    shapes = parameter_shapes(onnx.load(write(FAMILIES["llama"])))
-    assert shapes["lm_head.weight"] == (WIDTH, VOCAB)
+def test_qwen_norms_its_heads(write):
+    names = names_of_layer(onnx.load(write(FAMILIES["qwen"])))
+    for name in ("attn/q", "attn/k"):
+        assert {name, f"{name}_norm", f"{name}.rope"} <= set(names)
+    shapes = parameter_shapes(onnx.load(write(FAMILIES["qwen"])))
+    assert shapes["h.0/attn/q_norm.weight"] == shapes["h.1/attn/k_norm.weight"] == (6,)
+
+
+def test_a_gated_gpt_has_biases_everywhere(write):
+    shapes = parameter_shapes(onnx.load(write(FAMILIES["gpt2-swiglu"])))
+    for linear, width in (("gate", 64), ("up", 64), ("down", WIDTH)):
+        assert shapes[f"h.0/mlp/{linear}.bias"] == (width,)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_tied_head_has_no_weight(write, family):
+    shapes = parameter_shapes(onnx.load(write(FAMILIES[family])))
+    tied = MODELS[family][2].get("tied", "true") == "true"
+    assert shapes.get("lm_head.weight") == (None if tied else (WIDTH, VOCAB))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -215,10 +265,13 @@ def test_logits_are_those_of_a_numpy_model(write, family):
             tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
             parameters[tensor.name] = value.astype(np.float64)
     tokens = random_tokens(3)
-    if family == "llama":
-        expected = forward.llama(parameters, tokens, LAYERS, HEADS, KV_HEADS)
-    else:
+    kv_heads = int(MODELS[family][2].get("kv_heads", HEADS))
+    if family.startswith("gpt"):
         expected = forward.gpt(parameters, tokens, LAYERS, HEADS)
+    elif family.startswith("llama"):
+        expected = forward.llama(parameters, tokens, LAYERS, HEADS, kv_heads)
+    else:
+        expected = forward.llama(parameters, tokens, LAYERS, HEADS, kv_heads, 1e6, 1e-6)
     (logits,) = ReferenceEvaluator(model).run(None, {"tokens": tokens})
     assert expected.std() > 0.4
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
@@ -256,7 +309,7 @@ def test_weights_are_drawn_as_documented(write, family):
         residual = tensor.name.endswith(("/proj.weight", "/down.weight"))
         if tensor.name.endswith(".bias"):
             expected = np.zeros(value.size)
-        elif "/ln_" in tensor.name or tensor.name.startswith("ln_f"):
+        elif "ln_" in tensor.name or "_norm." in tensor.name:
             expected = np.ones(value.size)
         else:
             std = 0.02 / np.sqrt(2 * LAYERS) if residual else 0.02
@@ -293,6 +346,8 @@ def test_nodes_draw_what_weights_would_be(write, family):
         ("gpt3", "175b", 174_604_259_328),
         ("llama", "1.1b", 1_100_048_384),
         ("llama", "7b", 6_738_415_616),
+        ("qwen", "0.6b", 596_049_920),
+        ("qwen", "8b", 8_190_735_360),
     ],
 )
 def test_named_sizes_have_their_published_parameters(write, family, size, parameters):
@@ -318,6 +373,32 @@ def test_prints_what_was_written(tmp_path):
     assert output == f"{path}: gpt2, 27328 parameters, {size:.1f} MB\n"
 
 
+def test_prints_where_external_data_stand(tmp_path):
+    path = tmp_path / "m.onnx"
+    output = run([*FAMILIES["qwen"].split(), "--external-data", "-o", path]).stdout
+    size, data = path.stat().st_size / 1e6, (tmp_path / "m.onnx.data").stat().st_size / 1e6
+    assert output == (
+        f"{path}: qwen, {PARAMETERS['qwen']} parameters, {size:.1f} MB, "
+        f"weights in {path}.data ({data:.1f} MB)\n"
+    )
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stopped_writer_leaves_what_was_there(tmp_path, stop):
+    tiny = [*FAMILIES["gpt2"].split(), "--external-data", "-o", tmp_path / "m.onnx"]
+    run(tiny)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    large = [FP8C, "model", "gpt2", "--external-data", "-o", tmp_path / "m.onnx"]
+    writer = subprocess.Popen(large)
+    partial = tmp_path / "m.onnx.data.partial"
+    deadline = time.monotonic() + 30
+    while not (partial.exists() and partial.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    writer.send_signal(stop)
+    assert writer.wait(30) == -stop
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 @pytest.mark.parametrize(
     "command, message",
     [
@@ -325,9 +406,12 @@ def test_prints_what_was_written(tmp_path):
         ("gpt2 --layers 0", "layers is 0: it must be between 1 and 4096"),
         ("gpt2 --ffn 0", "ffn is 0: it must be at least 1"),
         ("gpt2 --size 7b", "gpt2 has no size '7b'; it has 124m 355m 774m 1558m"),
-        ("gpt2 --size 774m --weights", "the weights take 2.9 GiB"),
-        ("bert", "bert not in {gpt2,gpt3,llama}"),
+        ("llama --mlp gelu", "llama has no gelu: its MLP is swiglu"),
+        ("qwen --head-dim 0", "head-dim is 0: it must be at least 1"),
+        ("qwen --mlp relu", "relu not in {gelu,swiglu}"),
+        ("bert", "bert not in {gpt2,gpt3,llama,qwen}"),
         ("gpt2 --weights --no-weights", "excludes"),
+        ("gpt2 --external-data --no-weights", "excludes"),
     ],
 )
 def test_errors_are_clear(tmp_path, command, message):

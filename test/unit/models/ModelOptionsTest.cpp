@@ -25,6 +25,12 @@ TEST(ModelSizes, HaveThePublishedParameterCounts) {
                         {"llama 134m", 134105856},
                         {"llama 1.1b", 1100048384},
                         {"llama 7b", 6738415616},
+                        {"qwen 0.6b", 596049920},
+                        {"qwen 1.7b", 1720574976},
+                        {"qwen 4b", 4022468096},
+                        {"qwen 8b", 8190735360},
+                        {"qwen 14b", 14768307200},
+                        {"qwen 32b", 32762123264},
                     }));
 }
 
@@ -37,7 +43,9 @@ TEST(ModelSizes, AreFoundByFamilyAndName) {
   EXPECT_EQ(findModelSize(ModelFamily::GPT3, "175b")->layers, 96);
   EXPECT_EQ(findModelSize(ModelFamily::GPT2)->dModel, 768);
   EXPECT_FALSE(findModelSize(ModelFamily::GPT2, "175b"));
-  EXPECT_EQ(parseModelFamily("llama"), ModelFamily::Llama);
+  for (ModelFamily family : {ModelFamily::GPT2, ModelFamily::GPT3,
+                             ModelFamily::Llama, ModelFamily::Qwen})
+    EXPECT_EQ(parseModelFamily(toString(family)), family);
   EXPECT_FALSE(parseModelFamily("bert"));
 }
 
@@ -45,14 +53,41 @@ TEST(ModelOptions, DeriveTheWidthOfTheMLP) {
   ModelOptions options;
   options.dModel = 100;
   EXPECT_EQ(options.ffnWidth(), 400);
-  options.family = ModelFamily::Llama;
+  options.mlp = MLP::SwiGLU;
   EXPECT_EQ(options.ffnWidth(), 256); // 266.7
+  options.mlp = {};
+  options.family = ModelFamily::Llama;
+  EXPECT_EQ(options.ffnWidth(), 256);
   options.dModel = 768;
   EXPECT_EQ(options.ffnWidth(), 2048);
   options.dModel = 8;
   EXPECT_EQ(options.ffnWidth(), 64);
   options.ffn = 100;
   EXPECT_EQ(options.ffnWidth(), 100);
+}
+
+TEST(ModelOptions, SwiGLUHasAsManyParameters) {
+  for (const ModelSize &size : modelSizes()) {
+    if (!size.options.isGPT())
+      continue;
+    ModelOptions options = size.options;
+    options.mlp = MLP::SwiGLU;
+    double ratio =
+        double(parameterCount(options)) / parameterCount(size.options);
+    EXPECT_NEAR(ratio, 1, 0.01) << size.name;
+  }
+}
+
+TEST(ModelOptions, CountAHeadThatIsTiedOnce) {
+  for (const ModelSize &size : modelSizes()) {
+    ModelOptions tied = size.options, untied = size.options;
+    tied.tied = true;
+    untied.tied = false;
+    EXPECT_EQ(parameterCount(untied) - parameterCount(tied),
+              tied.vocab * tied.dModel);
+    EXPECT_EQ(parameterCount(size.options),
+              parameterCount(size.options.isTied() ? tied : untied));
+  }
 }
 
 /// What checkModelOptions says of the family's default with `change` applied.
@@ -79,7 +114,21 @@ TEST(ModelOptions, AreRefusedWithAReason) {
   EXPECT_EQ(errorOf(ModelFamily::GPT2, [](ModelOptions &o) { o.ffn = -4; }),
             "ffn is -4: it must be between 1 and 1048576");
   EXPECT_EQ(errorOf(ModelFamily::GPT3, [](ModelOptions &o) { o.kvHeads = 4; }),
-            "gpt3 has one key-value head per head: kv-heads is for llama");
+            "gpt3 has one key-value head per head: kv-heads is for llama "
+            "and qwen");
+  EXPECT_EQ(
+      errorOf(ModelFamily::GPT2, [](ModelOptions &o) { o.headWidth = 32; }),
+      "gpt2 divides its width among its heads: head-dim is for llama and "
+      "qwen");
+  EXPECT_EQ(
+      errorOf(ModelFamily::Qwen, [](ModelOptions &o) { o.mlp = MLP::GELU; }),
+      "qwen has no gelu: its MLP is swiglu");
+  EXPECT_EQ(errorOf(ModelFamily::Qwen,
+                    [](ModelOptions &o) { o.headWidth = 1 << 17; }),
+            "head-dim is 131072: it must be between 1 and 65536");
+  EXPECT_EQ(
+      errorOf(ModelFamily::Qwen, [](ModelOptions &o) { o.headWidth = 7; }),
+      "rotary positions rotate pairs, but a head of width 7 is odd");
   EXPECT_EQ(errorOf(ModelFamily::Llama, [](ModelOptions &o) { o.kvHeads = 5; }),
             "12 heads are not a multiple of 5 kv-heads");
   EXPECT_EQ(

@@ -55,25 +55,32 @@ protected:
 TEST_F(WriteModel, ReportsWhatItWrote) {
   ModelOptions options = tiny(ModelFamily::GPT2);
   WrittenModel written = mustWrite(options, "m.onnx");
-  EXPECT_TRUE(written.weights);
+  EXPECT_EQ(written.weights, WeightStorage::Stored);
   EXPECT_EQ(written.parameters, parameterCount(options));
   EXPECT_EQ(written.bytes, std::filesystem::file_size(in("m.onnx")));
   EXPECT_EQ(files(), std::vector<std::string>{"m.onnx"});
 }
 
+constexpr ModelFamily families[] = {ModelFamily::GPT2, ModelFamily::GPT3,
+                                    ModelFamily::Llama, ModelFamily::Qwen};
+
 TEST_F(WriteModel, StoresEveryParameter) {
-  for (ModelFamily family : {ModelFamily::GPT2, ModelFamily::Llama}) {
-    ModelOptions options = tiny(family);
-    options.kvHeads = family == ModelFamily::Llama ? 2 : 0;
-    mustWrite(options, "m.onnx");
-    auto file = ONNXFile::open(in("m.onnx"), error);
-    ASSERT_TRUE(file) << error;
-    uint64_t bytes = 0;
-    for (const auto &tensor : file->model().graph().initializer())
-      if (tensor.name().rfind("rope.", 0) != 0)
-        bytes += file->range(tensor.name())->bytes;
-    EXPECT_EQ(bytes, parameterCount(options) * sizeof(float));
-  }
+  for (ModelFamily family : families)
+    for (WeightStorage storage :
+         {WeightStorage::Stored, WeightStorage::External}) {
+      ModelOptions options = tiny(family);
+      options.kvHeads = options.isGPT() ? 0 : 2;
+      options.weights = storage;
+      mustWrite(options, "m.onnx");
+      auto file = ONNXFile::open(in("m.onnx"), error);
+      ASSERT_TRUE(file) << error;
+      uint64_t bytes = 0;
+      for (const auto &tensor : file->model().graph().initializer())
+        if (tensor.name().rfind("rope.", 0) != 0 &&
+            tensor.name().rfind("heads.", 0) != 0)
+          bytes += file->range(tensor.name())->bytes;
+      EXPECT_EQ(bytes, parameterCount(options) * sizeof(float));
+    }
 }
 
 TEST_F(WriteModel, IsReproducible) {
@@ -102,16 +109,8 @@ TEST_F(WriteModel, KeepsALayersWeightsWhenLayersAreAdded) {
 TEST_F(WriteModel, WritesTheLargestGraphWithoutWeights) {
   WrittenModel written =
       mustWrite(*findModelSize(ModelFamily::GPT3, "175b"), "m.onnx");
-  EXPECT_FALSE(written.weights);
+  EXPECT_EQ(written.weights, WeightStorage::AsNodes);
   EXPECT_LT(written.bytes, 1u << 20);
-}
-
-TEST_F(WriteModel, RefusesWeightsThatNoFileHolds) {
-  ModelOptions options = *findModelSize(ModelFamily::GPT2, "774m");
-  options.weights = WeightStorage::InFile;
-  EXPECT_FALSE(tryWrite(options, "m.onnx"));
-  EXPECT_EQ(error, "the weights take 2.9 GiB, but an ONNX file holds less than "
-                   "2 GiB: without weights the file says how to draw them");
 }
 
 TEST_F(WriteModel, RefusesBadOptions) {
@@ -162,6 +161,100 @@ TEST_F(WriteModel, LeavesTheOldFileWhenTheDiskIsFull) {
   EXPECT_EQ(error, "cannot write '" + in("m.onnx") + "': File too large");
   EXPECT_EQ(read(in("m.onnx")), "old");
   EXPECT_EQ(files(), std::vector<std::string>{"m.onnx"});
+}
+
+class ExternalWeights : public WriteModel {
+protected:
+  static ModelOptions tiny(uint64_t seed = 0) {
+    ModelOptions options = WriteModel::tiny(ModelFamily::Qwen);
+    options.weights = WeightStorage::External;
+    options.seed = seed;
+    return options;
+  }
+};
+
+TEST_F(ExternalWeights, StandWhereTheModelSays) {
+  ModelOptions options = tiny();
+  WrittenModel written = mustWrite(options, "m.onnx");
+  EXPECT_EQ(written.data, in("m.onnx.data"));
+  EXPECT_EQ(written.bytes, std::filesystem::file_size(in("m.onnx")));
+  EXPECT_EQ(written.dataBytes, std::filesystem::file_size(in("m.onnx.data")));
+  EXPECT_EQ(files().size(), 2u);
+
+  options.weights = WeightStorage::Stored;
+  mustWrite(options, "stored.onnx");
+  auto external = ONNXFile::open(in("m.onnx"), error);
+  auto stored = ONNXFile::open(in("stored.onnx"), error);
+  ASSERT_TRUE(external && stored) << error;
+  int found = 0;
+  for (const auto &tensor : external->model().graph().initializer()) {
+    if (tensor.data_location() != onnx::TensorProto::EXTERNAL)
+      continue;
+    std::string mine, theirs;
+    ASSERT_TRUE(external->range(tensor.name())->read(mine, error)) << error;
+    ASSERT_TRUE(stored->range(tensor.name())->read(theirs, error)) << error;
+    EXPECT_EQ(mine, theirs) << tensor.name();
+    EXPECT_EQ(external->range(tensor.name())->offset % 4096, 0u);
+    ++found;
+  }
+  EXPECT_GT(found, 20);
+}
+
+TEST_F(ExternalWeights, AreChosenWhereNoFileHoldsThem) {
+  ModelOptions options = *findModelSize(ModelFamily::GPT2, "774m");
+  options.weights = WeightStorage::Stored;
+  {
+    FileSizeLimit limit(1 << 16);
+    EXPECT_FALSE(tryWrite(options, "m.onnx"));
+  }
+  EXPECT_EQ(error, "cannot write '" + in("m.onnx.data") + "': File too large");
+  EXPECT_TRUE(files().empty());
+}
+
+TEST_F(ExternalWeights, ReplaceWhatFp8cWroteAndNothingElse) {
+  mustWrite(tiny(), "m.onnx");
+  std::string before = read(in("m.onnx.data"));
+  mustWrite(tiny(/*seed=*/1), "m.onnx");
+  EXPECT_NE(read(in("m.onnx.data")), before);
+
+  std::string model = read(in("m.onnx"));
+  write("m.onnx.data", "somebody's");
+  EXPECT_FALSE(tryWrite(tiny(), "m.onnx"));
+  EXPECT_EQ(error, "will not replace '" + in("m.onnx.data") +
+                       "', which fp8c did not write: remove it or choose "
+                       "another name");
+  EXPECT_EQ(read(in("m.onnx.data")), "somebody's");
+  EXPECT_EQ(read(in("m.onnx")), model);
+  EXPECT_EQ(files().size(), 2u);
+
+  std::filesystem::remove(in("m.onnx.data"));
+  std::filesystem::create_symlink("elsewhere", in("m.onnx.data"));
+  EXPECT_FALSE(tryWrite(tiny(), "m.onnx"));
+  EXPECT_NE(error.find("'m.onnx.data' is a symbolic link"), std::string::npos)
+      << error;
+}
+
+TEST_F(ExternalWeights, AreNotWrittenWhereNoModelMayNameThem) {
+  EXPECT_FALSE(tryWrite(tiny(), "a\nb.onnx"));
+  EXPECT_EQ(error, "cannot write '" + in("a\nb.onnx.data") +
+                       "': its name has control characters");
+  EXPECT_FALSE(tryWrite(tiny(), "\xff.onnx"));
+  EXPECT_EQ(error, "cannot write '" + in("\xff.onnx.data") +
+                       "': its name is not UTF-8");
+  EXPECT_TRUE(files().empty());
+}
+
+TEST_F(ExternalWeights, LeaveTheOldModelWhenTheDiskIsFull) {
+  mustWrite(tiny(), "m.onnx");
+  std::string model = read(in("m.onnx")), data = read(in("m.onnx.data"));
+  {
+    FileSizeLimit limit(1 << 16);
+    EXPECT_FALSE(tryWrite(tiny(/*seed=*/1), "m.onnx"));
+  }
+  EXPECT_EQ(error, "cannot write '" + in("m.onnx.data") + "': File too large");
+  EXPECT_EQ(read(in("m.onnx")), model);
+  EXPECT_EQ(read(in("m.onnx.data")), data);
+  EXPECT_EQ(files().size(), 2u);
 }
 
 } // namespace

@@ -98,3 +98,139 @@ TEST(SequentialBatches, EveryTokenIsATargetOnce) {
     EXPECT_EQ(next, static_cast<int64_t>(size));
   }
 }
+
+//===----------------------------------------------------------------------===//
+// Labels
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// The tokens 0, 1, 2, … and labels that are 500 more, but where `ignored`.
+struct Labelled {
+  TestFolder folder;
+  TokenFile tokens;
+  std::vector<int32_t> values;
+  LabelFile labels;
+
+  explicit Labelled(size_t count, std::set<size_t> ignored = {})
+      : tokens(folder.write("t", counting(count))), values(count),
+        labels(write(ignored), tokens) {}
+
+  std::string write(const std::set<size_t> &ignored) {
+    for (size_t i = 0; i < values.size(); ++i)
+      values[i] = ignored.count(i) ? -7 : static_cast<int32_t>(i) + 500;
+    return folder.write(
+        "l", std::string(reinterpret_cast<const char *>(values.data()),
+                         values.size() * sizeof(int32_t)));
+  }
+};
+
+BatchShape shapeOf(InputRole labels) {
+  BatchShape result = shape;
+  result.labels = labels;
+  result.classes = 1000;
+  return result;
+}
+
+} // namespace
+
+TEST(LabelFile, HasALabelForEachToken) {
+  TestFolder folder;
+  TokenFile tokens(folder.write("t", counting(3)));
+  EXPECT_ERROR("has 6 bytes, but the 3 tokens",
+               LabelFile(folder.write("a", counting(3)), tokens));
+  LabelFile labels(folder.write("b", std::vector<uint16_t>{1, 0, 7, 0, 0xff9c, 0xffff}), tokens);
+  EXPECT_EQ(labels.at(0, 2), 1);
+  EXPECT_EQ(labels.at(2, 2), -100);
+  EXPECT_EQ(labels.check(8), 2u);
+  EXPECT_ERROR("label 7 at position 1 is none of the model's 7 classes",
+               labels.check(7));
+  EXPECT_EQ(openLabels("", tokens), nullptr);
+}
+
+TEST(TrainingBatches, TakeLabelsFromAFile) {
+  Labelled data(100, {3, 4, 50, 51, 52, 53, 54, 55});
+  for (InputRole role :
+       {InputRole::LabelsNext, InputRole::LabelsTokens, InputRole::Labels}) {
+    TrainingBatches batches(data.tokens, shapeOf(role), 1, &data.labels);
+    const int64_t shift = role == InputRole::LabelsNext;
+    for (int64_t step = 1; step < 40; ++step) {
+      Batch batch;
+      uint64_t counted = 0;
+      EXPECT_EQ(
+          batches.fill(step, 0, batch.tokens.data(), batch.targets.data()),
+          batches.count(step, 0));
+      for (size_t i = 0; i < 8; ++i) {
+        const auto place = static_cast<size_t>(batch.tokens[i] + shift);
+        const int32_t expected = data.values[place];
+        EXPECT_EQ(batch.targets[i], expected < 0 ? -100 : expected);
+        // The first column is lost where the program shifts.
+        counted +=
+            expected >= 0 && (role != InputRole::LabelsTokens || i % 4 != 0);
+      }
+      EXPECT_EQ(batches.count(step, 0), counted);
+    }
+  }
+}
+
+TEST(TrainingBatches, WhatPadsIsNoLabel) {
+  TestFolder folder;
+  TokenFile file(folder.write("t", counting(9)));
+  BatchShape padded = shape;
+  padded.pad = 3;
+  padded.ignored = 6; // the loss ignores it
+  TrainingBatches batches(file, padded, 1);
+  for (int64_t step = 1; step < 20; ++step) {
+    Batch batch = training(batches, step, 0);
+    uint64_t counted = 0;
+    for (size_t i = 0; i < 8; ++i) {
+      const int64_t next = batch.tokens[i] + 1;
+      EXPECT_EQ(batch.targets[i], next == 3 ? 6 : next);
+      counted += next != 3 && next != 6;
+    }
+    EXPECT_EQ(batches.count(step, 0), counted);
+  }
+}
+
+TEST(SequentialBatches, EveryLabelOfAFileOnce) {
+  for (InputRole role :
+       {InputRole::LabelsNext, InputRole::LabelsTokens, InputRole::Labels})
+    for (size_t size : {4, 5, 8, 9, 10, 17, 21}) {
+      Labelled data(size);
+      SequentialBatches batches(data.tokens, shapeOf(role), &data.labels);
+      std::multiset<int64_t> found, expected;
+      uint64_t counted = 0;
+      for (uint64_t i = 0; i < batches.count(); ++i) {
+        Batch batch;
+        counted += batches.fill(i, batch.tokens.data(), batch.targets.data());
+        for (size_t j = 0; j < 8; ++j) {
+          if (batch.targets[j] < 0 ||
+              (role == InputRole::LabelsTokens && j % 4 == 0))
+            continue;
+          found.insert(batch.targets[j]);
+          const int64_t shift = role == InputRole::LabelsNext;
+          EXPECT_EQ(batch.targets[j], batch.tokens[j] + shift + 500);
+        }
+      }
+      const bool isFirst = role == InputRole::Labels; // has the first a label?
+      for (size_t i = isFirst ? 0 : 1; i < size; ++i)
+        expected.insert(static_cast<int64_t>(i) + 500);
+      EXPECT_EQ(found, expected) << size;
+      EXPECT_EQ(counted, expected.size());
+    }
+}
+
+TEST(SequentialBatches, AnEncodersRowsAreFull) {
+  Labelled data(6);
+  SequentialBatches batches(data.tokens, shapeOf(InputRole::Labels),
+                            &data.labels);
+  Batch batch;
+  EXPECT_EQ(batches.fill(0, batch.tokens.data(), batch.targets.data()), 6u);
+  EXPECT_EQ(batch.tokens, (std::vector<int64_t>{0, 1, 2, 3, 2, 3, 4, 5}));
+  EXPECT_EQ(batch.targets,
+            (std::vector<int64_t>{500, 501, 502, 503, -100, -100, 504, 505}));
+  Labelled few(3);
+  EXPECT_ERROR(
+      "too few tokens",
+      SequentialBatches(few.tokens, shapeOf(InputRole::Labels), &few.labels));
+}

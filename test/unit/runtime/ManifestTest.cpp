@@ -55,6 +55,49 @@ TEST(Manifest, ReadsEverything) {
   EXPECT_EQ(manifest.plannedBytes(), 128u + 64u);
 }
 
+TEST(Manifest, FindsInputsAndOutputsByRole) {
+  Json json = valid();
+  json["functions"]["f"] = Json::parse(R"({
+    "inputs": [{"name": "mask", "dtype": "f32", "shape": [1, 2]},
+               {"name": "y", "dtype": "i64", "shape": [1, 2],
+                "role": "labels", "ids": 3, "ignore_index": 2},
+               {"name": "x", "dtype": "i64", "shape": [1, 2],
+                "role": "tokens", "ids": 9}],
+    "outputs": [{"name": "hidden", "dtype": "f32", "shape": [1, 2, 4]},
+                {"name": "scores", "dtype": "f32", "shape": [1, 2, 5],
+                 "role": "logits"},
+                {"name": "error", "dtype": "f32", "shape": [1],
+                 "role": "loss"}]})");
+  const FunctionSpec function = read(json).functions.at("f");
+  EXPECT_EQ(function.tokens(), 2u);
+  EXPECT_EQ(function.labels(), 1u);
+  EXPECT_EQ(function.logits(), 1u);
+  EXPECT_EQ(function.loss(), 2u);
+  EXPECT_EQ(function.inputs[1].role, InputRole::Labels);
+  EXPECT_EQ(function.inputs[1].ids, 3);
+  EXPECT_EQ(function.inputs[1].ignoreIndex, 2);
+  json["functions"]["f"]["inputs"][2]["role"] = "words";
+  EXPECT_ERROR("unknown role \"words\"", read(json));
+  json["functions"]["f"]["inputs"][2]["role"] = "tokens";
+  json["functions"]["f"]["inputs"][2]["dtype"] = "f32";
+  EXPECT_ERROR("tokens are i64, not f32", read(json));
+}
+
+TEST(Manifest, OfOlderProgramsNamesAreRoles) {
+  Json json = valid();
+  json["functions"]["f"] = Json::parse(R"({
+    "inputs": [{"name": "tokens", "dtype": "i64", "shape": [1, 2]},
+               {"name": "targets", "dtype": "i64", "shape": [1, 2]}],
+    "outputs": [{"name": "loss", "dtype": "f32", "shape": []},
+                {"name": "logits", "dtype": "f32", "shape": [1, 2, 5]}]})");
+  const FunctionSpec function = read(json).functions.at("f");
+  EXPECT_EQ(function.tokens(), 0u);
+  EXPECT_EQ(function.labels(), 1u);
+  EXPECT_EQ(function.inputs[1].role, InputRole::LabelsNext);
+  EXPECT_EQ(function.loss(), 0u);
+  EXPECT_EQ(function.logits(), 1u);
+}
+
 TEST(Manifest, PlansTheWorkspaceOfGPUs) {
   Json json = valid();
   json["workspace_bytes"] = 32;
@@ -215,7 +258,7 @@ TEST(Manifest, SizesMustFit) {
          [](Json &json) { std::swap(json["hyper"][0], json["hyper"][1]); });
   expect("model.vocab: is 4, but forward gives 1x2x3", [](Json &json) {
     json["functions"]["forward"] = {
-        {"inputs", Json::array()},
+        {"inputs", {{{"name", "tokens"}, {"dtype", "i64"}, {"shape", {1, 2}}}}},
         {"outputs", {{{"name", "y"}, {"dtype", "f32"}, {"shape", {1, 2, 3}}}}}};
   });
   expect("model.seq: is negative",

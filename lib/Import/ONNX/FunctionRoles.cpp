@@ -1,0 +1,156 @@
+//===- FunctionRoles.cpp - What a function takes and gives ----------------===//
+
+#include "Import/ONNX/FunctionRoles.h"
+
+#include "Train/IR/Train.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+
+namespace fp8c {
+
+//===----------------------------------------------------------------------===//
+// Causality
+//===----------------------------------------------------------------------===//
+
+/// Whether the constant hides from each token the ones behind it: a matrix
+/// whose upper triangle holds one thing, not seen, and whose diagonal another.
+static bool isCausalMask(DenseElementsAttr mask) {
+  ArrayRef<int64_t> shape = mask.getType().getShape();
+  if (shape.size() < 2 || shape.back() < 2 || mask.isSplat() ||
+      shape.back() != shape[shape.size() - 2])
+    return false;
+  int64_t n = shape.back();
+  // Booleans say either what is seen or what is not.
+  bool isBool = mask.getElementType().isInteger(1);
+  if (!isBool && !mask.getElementType().isF32())
+    return false;
+  SmallVector<bool> hidden;
+  bool isSeen = isBool && *mask.value_begin<bool>();
+  for (int64_t i = 0; i < n * n; ++i)
+    hidden.push_back(isBool ? mask.getValues<bool>()[i] != isSeen
+                            : mask.getValues<float>()[i] <= -1e4f);
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t j = i; j < n; ++j)
+      if (hidden[i * n + j] != (j > i))
+        return false;
+  return true;
+}
+
+/// Whether no token sees one behind it. Without attention tokens see
+/// themselves alone.
+static bool isCausal(func::FuncOp function) {
+  bool attends = false, isCausal = false;
+  function.walk([&](Operation *op) {
+    auto attention = dyn_cast<train::AttentionOp>(op);
+    auto constant = dyn_cast<arith::ConstantOp>(op);
+    auto mask = constant ? dyn_cast<DenseElementsAttr>(constant.getValue())
+                         : DenseElementsAttr();
+    attends |= attention || isa<train::SoftmaxOp>(op);
+    isCausal |=
+        (attention && attention.getCausal()) || (mask && isCausalMask(mask));
+  });
+  return isCausal || !attends;
+}
+
+//===----------------------------------------------------------------------===//
+// Labels
+//===----------------------------------------------------------------------===//
+
+/// Whether the labels lose a column, or get one, on their way to the loss.
+static bool isShifted(Value labels) {
+  SmallVector<Value> pending = {labels};
+  DenseSet<Value> seen;
+  while (!pending.empty()) {
+    Value value = pending.pop_back_val();
+    if (!seen.insert(value).second)
+      continue;
+    for (Operation *user : value.getUsers()) {
+      if (isa<train::SliceOp, train::PlaceOp, train::ConcatOp>(user))
+        return true;
+      if (!isa<train::CrossEntropyOp, train::GatherElementsOp>(user))
+        llvm::append_range(pending, user->getResults());
+    }
+  }
+  return false;
+}
+
+static train::Input findLabels(func::FuncOp function, unsigned argument,
+                               StringRef asked) {
+  if (asked == "labels_next")
+    return train::Input::labels_next;
+  if (asked == "labels_tokens")
+    return train::Input::labels_tokens;
+  if (asked == "labels" || !isCausal(function))
+    return train::Input::labels;
+  return isShifted(function.getArgument(argument)) ? train::Input::labels_tokens
+                                                   : train::Input::labels_next;
+}
+
+/// The loss has a number of its own for labels that do not count.
+static void markIgnoreIndex(func::FuncOp function, unsigned argument) {
+  function.walk([&](train::CrossEntropyOp loss) {
+    if (loss.getIgnoreIndex() >= 0)
+      function.setArgAttr(argument, train::kIgnoreIndexAttr,
+                          Builder(function.getContext())
+                              .getI64IntegerAttr(loss.getIgnoreIndex()));
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Results
+//===----------------------------------------------------------------------===//
+
+/// Scores for each token: of several such results, those of the most classes,
+/// of which there are more than features.
+static void markResults(func::FuncOp function, Type tokens) {
+  std::optional<unsigned> logits;
+  int64_t classes = 0;
+  for (unsigned i = 0; i < function.getNumResults(); ++i) {
+    auto type = cast<RankedTensorType>(function.getResultTypes()[i]);
+    if (!type.getElementType().isF32())
+      continue;
+    if (type.getNumElements() == 1 && type.getRank() <= 1)
+      train::setOutput(function, i, train::Output::loss);
+    bool isPerToken = tokens && type.getRank() == 3 &&
+                      type.getShape().take_front(2) ==
+                          cast<RankedTensorType>(tokens).getShape();
+    if (isPerToken && type.getShape()[2] > classes) {
+      logits = i;
+      classes = type.getShape()[2];
+    }
+  }
+  if (logits)
+    train::setOutput(function, *logits, train::Output::logits);
+}
+
+void markRoles(func::FuncOp function, const GraphInputs &inputs,
+               const ImportONNXOptions &options) {
+  llvm::StringMap<std::string> asked;
+  for (const auto &[name, role] : options.inputs)
+    asked[name] = role;
+  Type tokens;
+  bool hasLabels = false;
+  unsigned argument = 0;
+  for (const GraphInput &input : inputs.inputs()) {
+    if (!input.isArgument())
+      continue;
+    if (input.role == InputRole::Tokens) {
+      train::setInput(function, argument, train::Input::tokens);
+      tokens = input.type;
+    } else if (input.role == InputRole::Labels) {
+      hasLabels = true;
+      train::setInput(function, argument,
+                      findLabels(function, argument, asked.lookup(input.name)));
+      markIgnoreIndex(function, argument);
+    }
+    ++argument;
+  }
+  markResults(function, tokens);
+  if (tokens && !hasLabels && !isCausal(function))
+    function->setAttr(
+        train::kLabelsAttr,
+        train::InputAttr::get(function.getContext(), train::Input::labels));
+}
+
+} // namespace fp8c

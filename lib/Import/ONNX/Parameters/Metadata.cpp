@@ -1,0 +1,108 @@
+//===- Metadata.cpp - What exporters write beside a graph -----------------===//
+
+#include "Import/ONNX/Parameters/Metadata.h"
+
+#include <algorithm>
+#include <google/protobuf/unknown_field_set.h>
+
+using llvm::StringRef;
+
+namespace fp8c {
+
+/// Debian's ONNX headers are older than these fields: protobuf keeps them as
+/// unknown ones.
+static std::string findProperty(const google::protobuf::Message &message,
+                                int metadataProps, StringRef key) {
+  const google::protobuf::UnknownFieldSet &fields =
+      message.GetReflection()->GetUnknownFields(message);
+  for (int i = 0; i < fields.field_count(); ++i) {
+    const google::protobuf::UnknownField &field = fields.field(i);
+    onnx::StringStringEntryProto entry;
+    if (field.number() == metadataProps &&
+        field.type() == google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED &&
+        entry.ParseFromString(field.length_delimited()) &&
+        key == StringRef(entry.key()))
+      return entry.value();
+  }
+  return {};
+}
+
+std::string metadataOf(const onnx::NodeProto &node, StringRef key) {
+  constexpr int metadataProps = 9;
+  return findProperty(node, metadataProps, key);
+}
+
+std::string metadataOf(const onnx::ValueInfoProto &value, StringRef key) {
+  constexpr int metadataProps = 4;
+  return findProperty(value, metadataProps, key);
+}
+
+std::string metadataOf(const onnx::GraphProto &graph, StringRef key) {
+  constexpr int metadataProps = 16;
+  return findProperty(graph, metadataProps, key);
+}
+
+std::vector<std::string> parseStringList(StringRef text) {
+  std::vector<std::string> strings;
+  while (true) {
+    size_t begin = text.find_first_of("'\"");
+    if (begin == StringRef::npos)
+      return strings;
+    size_t end = text.find(text[begin], begin + 1);
+    if (end == StringRef::npos)
+      return strings;
+    strings.push_back(text.slice(begin + 1, end).str());
+    text = text.drop_front(end + 1);
+  }
+}
+
+std::string modulePath(const onnx::NodeProto &node) {
+  std::string scopes = metadataOf(node, "pkg.torch.onnx.name_scopes");
+  // The last scope is the operation itself.
+  if (std::vector<std::string> path = parseStringList(scopes); path.size() > 1)
+    return path[path.size() - 2];
+  StringRef name = node.name();
+  if (!name.consume_front("/"))
+    return {};
+  llvm::SmallVector<StringRef> parts;
+  name.split(parts, '/');
+  parts.pop_back(); // the operation
+  std::string path;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    // A list of modules stands there twice: mlp/mlp.0.
+    StringRef next = i + 1 < parts.size() ? parts[i + 1] : "";
+    if (next.consume_front(parts[i]) && next.starts_with("."))
+      continue;
+    path += (path.empty() ? "" : ".") + parts[i].str();
+  }
+  return path;
+}
+
+/// Lines such as "p_wte_weight: PARAMETER target='wte.weight'".
+ExportSignature::ExportSignature(const onnx::GraphProto &graph) {
+  std::string text =
+      metadataOf(graph, "pkg.torch.export.ExportedProgram.graph_signature");
+  llvm::SmallVector<StringRef> lines;
+  StringRef(text).split(lines, '\n');
+  for (StringRef line : lines) {
+    auto [kind, target] = line.split(": ").second.split(" target=");
+    std::vector<std::string> names = parseStringList(target);
+    if (names.empty() || !order.try_emplace(names[0], order.size()).second)
+      continue;
+    kinds[names[0]] = kind.trim().str();
+  }
+}
+
+std::string ExportSignature::first(std::vector<std::string> names) const {
+  return *std::min_element(names.begin(), names.end(),
+                           [&](const std::string &a, const std::string &b) {
+                             auto place = [&](const std::string &name) {
+                               auto found = order.find(name);
+                               return found == order.end() ? order.size()
+                                                           : found->second;
+                             };
+                             return place(a) < place(b);
+                           });
+}
+
+} // namespace fp8c
