@@ -98,26 +98,3 @@ func.func @forward(%x: tensor<16x40xf32>, %w: tensor<40x16xf32>, %q: tensor<4x16
   %loss, %lse, %inv = train.cross_entropy %capped, %labels : tensor<16x16xf32>, tensor<16xi64> -> tensor<f32>, tensor<16xf32>, tensor<f32>
   return %z, %loss : tensor<17x16xf32>, tensor<f32>
 }
-
-// -----
-
-// Positions and their angles stay f32, with what else is made of them and tables alone; integers are nobody's to choose.
-
-module {
-  train.variable @frequencies : tensor<8xf32> {init = #train.constant<1.0>, role = #train.role<buffer>}
-  // BF16-LABEL: func.func @angles(
-  func.func @angles(%positions: tensor<16x1xi64>, %x: tensor<16x8xf32>) -> (tensor<16x8xf32>, tensor<16x1xi64>) {
-    // BF16: train.convert {{.*}} : tensor<16x1xi64> -> tensor<16x1xf32>
-    %p = train.convert %positions : tensor<16x1xi64> -> tensor<16x1xf32>
-    %f = train.read @frequencies : tensor<8xf32>
-    // BF16: train.mul {{.*}} precision = {result = f32, why = "computed from integers alone"}
-    %angles = train.mul %p, %f : tensor<16x1xf32>, tensor<8xf32> -> tensor<16x8xf32>
-    // BF16: train.cos {{.*}} precision = {result = f32, why = "computed from integers alone"}
-    %cos = train.cos %angles : tensor<16x8xf32> -> tensor<16x8xf32>
-    // BF16: train.mul {{.*}} precision = {result = bf16, why = "bf16.yaml:{{[0-9]+}} (result)"}
-    %y = train.mul %x, %cos : tensor<16x8xf32>, tensor<16x8xf32> -> tensor<16x8xf32>
-    // BF16: train.add %{{.*}}, %{{.*}} : tensor<16x1xi64>
-    %next = train.add %positions, %positions : tensor<16x1xi64>, tensor<16x1xi64> -> tensor<16x1xi64>
-    return %y, %next : tensor<16x8xf32>, tensor<16x1xi64>
-  }
-}

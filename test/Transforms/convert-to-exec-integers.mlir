@@ -2,7 +2,7 @@
 
 // Integers stay what they are from load to store; what becomes a float does so in the kernel.
 // CHECK-LABEL: func.func @masked(
-// CHECK: exec.launch @compare_and_select_mul over [4, 16]
+// CHECK: exec.launch @compare_and_select over[4, 16]
 func.func @masked(%ids: tensor<4x16xi64>, %most: tensor<i64>, %mask: tensor<4x1xi1>, %x: tensor<4x16xbf16>) -> (tensor<4x16xbf16>, tensor<4x16xi64>) {
   %inside = train.compare lt %ids, %most : tensor<4x16xi64>, tensor<i64> -> tensor<4x16xi1>
   %kept = train.and %inside, %mask : tensor<4x16xi1>, tensor<4x1xi1> -> tensor<4x16xi1>
@@ -23,11 +23,12 @@ func.func @calls(%ids: tensor<4x6xi64>, %x: tensor<4x8xf32>) -> tensor<4x1xf32> 
   return %y : tensor<4x1xf32>
 }
 
-// CHECK: exec.kernel @compare_and_select_mul rows ({{.*}}: memref<*xi64>, {{.*}}: memref<*xi64>, {{.*}}: memref<*xi1>, {{.*}}: memref<*xbf16>, {{.*}}: memref<*xbf16>, {{.*}}: memref<*xi64>)
-// CHECK: %[[MOST:.*]] = exec.load %{{.*}} scalar : memref<*xi64>
-// CHECK: %[[MASK:.*]] = exec.load %{{.*}} row : memref<*xi1>
+// CHECK: exec.kernel @compare_and_select rows ({{.*}}: memref<*xi64>, {{.*}}: memref<*xi64>, {{.*}}: memref<*xi1>, {{.*}}: memref<*xbf16>, {{.*}}: memref<*xbf16>)
+// CHECK-DAG: %[[MOST:.*]] = exec.load %{{.*}} scalar : memref<*xi64>
+// CHECK-DAG: %[[MASK:.*]] = exec.load %{{.*}} row : memref<*xi1>
 // CHECK: %[[IDS:.*]] = exec.load %{{.*}} full : memref<*xi64>
 // CHECK: %[[INSIDE:.*]] = arith.cmpi slt, %[[IDS]], %[[MOST]] : i64
 // CHECK: %[[KEPT:.*]] = arith.andi %[[INSIDE]], %[[MASK]] : i1
 // CHECK: arith.select %[[KEPT]], %{{.*}}, %{{.*}} : f32
-// CHECK: arith.muli %[[IDS]], %{{.*}} : i64
+// CHECK: exec.kernel @mul map ({{.*}}: memref<*xi64>, {{.*}}: memref<*xi64>)
+// CHECK: arith.muli %{{.*}}, %{{.*}} : i64

@@ -170,8 +170,9 @@ private:
   DenseMap<StringAttr, SmallVector<StringRef>> usedBy;
   /// Gradients that @micro adds to.
   DenseSet<StringAttr> accumulated;
-  /// What is computed from integers, constants and tables alone: positions and
-  /// their angles, masks; and the constants and tables themselves.
+  /// Floats that are computed element by element from integers, constants and
+  /// tables alone: positions and their angles, masks; and those constants and
+  /// tables.
   DenseSet<Value> counted, given;
 };
 
@@ -372,21 +373,28 @@ LogicalResult Assigner::assignOperands(FP8ContractionOpInterface op,
 /// No parameter is in these, so that nobody trains what rounding does to them;
 /// and bf16 would not tell apart positions above 256.
 void Assigner::noteCounted(Operation *op) {
-  auto isBuffer = [&](train::ReadOp read) {
+  auto isTable = [&](train::ReadOp read) {
     auto variable =
         module.lookupSymbol<train::VariableOp>(read.getVariableAttr());
-    return variable && variable.getRole() == train::Role::buffer;
+    return variable &&
+           llvm::is_contained({train::Role::buffer, train::Role::frozen},
+                              variable.getRole());
   };
   auto read = dyn_cast<train::ReadOp>(op);
-  if (isa<arith::ConstantOp>(op) || (read && isBuffer(read)))
+  if (isa<arith::ConstantOp>(op) || (read && isTable(read)))
     given.insert_range(op->getResults());
-  bool isCounted =
-      llvm::any_of(op->getOperands(),
-                   [&](Value value) { return counted.contains(value); }) &&
+  auto precision = dyn_cast<train::PrecisionOpInterface>(op);
+  bool keepsElements =
+      isa<train::ScalarExpansionOpInterface>(op) ||
+      (precision && op->getNumResults() > 0 &&
+       precision.getResultPrecision(0) == train::ResultPrecision::Inherited);
+  auto counts = [&](Value value) {
+    return !train::isFloat(value) || counted.contains(value);
+  };
+  if (keepsElements && llvm::any_of(op->getOperands(), counts) &&
       llvm::all_of(op->getOperands(), [&](Value value) {
-        return counted.contains(value) || given.contains(value);
-      });
-  if (isa<train::ConvertOp>(op) || isCounted)
+        return counts(value) || given.contains(value);
+      }))
     counted.insert_range(op->getResults());
 }
 
