@@ -184,7 +184,7 @@ def test_wrong_labels(tool, program):
     labels = np.zeros(18000, "<i4")
     labels[:17999].tofile(tool.folder / "short")
     expect("has 71,996 bytes, but the 18,000 tokens of", "--labels", "short")
-    expect("cannot open", "--labels", "none")
+    expect("cannot read: No such file", "--labels", "none")
     labels[9] = VOCAB
     labels.tofile(tool.folder / "large")
     expect("label 256 at position 9 is none of the model's 256 classes",
@@ -223,6 +223,7 @@ def test_calls_take_no_ids_that_there_are_not(tool, program, role, bad):
     def rename(manifest):
         for tensor in manifest["functions"]["infer"]["inputs"]:
             tensor.update({"role": role} if role else {}, name="x", ids=200)
+        manifest["model"].update(vocab=200)
 
     copy = program(rename)
     ids = np.full((1, SEQ), 199)
