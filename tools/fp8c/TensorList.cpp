@@ -53,6 +53,9 @@ groupLines(const ImportReport &report, std::vector<std::string> &keys) {
   keys.reserve(report.tensors.size());
   llvm::MapVector<llvm::StringRef, Line> lines;
   for (const TensorReport &tensor : report.tensors) {
+    // Of our own models nobody has to ask.
+    if (tensor.rule == kOwnModelRule)
+      continue;
     bool isTied = !tensor.tiedTo.empty();
     bool isNumber =
         toWord(tensor.kind) == llvm::StringRef("constant") &&

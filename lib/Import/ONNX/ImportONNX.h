@@ -30,6 +30,10 @@ struct NamePattern {
   bool isTrained;
 };
 
+/// The rule for models that `fp8c model` has written: all of their floats are
+/// trained but tables of rotations.
+constexpr llvm::StringLiteral kOwnModelRule = "fp8c wrote the model";
+
 /// A float tensor of the file that the graph uses.
 struct TensorReport {
   std::string name;     ///< The variable's, or the file's.

@@ -177,7 +177,7 @@ ParameterRules::infoOf(const Candidate &candidate) const {
 Decision ParameterRules::bySignature(const Candidate &candidate) const {
   // `fp8c model` stores nothing else as floats but tables of rotations.
   if (file.model().producer_name() == "fp8c" && candidate.tensor)
-    return parameter("fp8c wrote the model");
+    return parameter(kOwnModelRule);
   if (candidate.tensor && signature.isParameter(candidate.tensor->name()))
     return parameter("the file says so");
   const onnx::ValueInfoProto *info = infoOf(candidate);
