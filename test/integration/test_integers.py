@@ -111,10 +111,9 @@ def test_compiles_for_cuda(tmp_path):
     compile_text(tmp_path, "integers", PROGRAM.text(), forward_only=1, target="cuda")
 
 
-@pytest.mark.parametrize("recipe", ["bf16", "fp8-current"])
-def test_recipes_leave_integers_alone(tmp_path, recipe):
+def test_recipes_leave_integers_alone(tmp_path):
     """What counts is f32 or an integer; what is rounded is what depends on parameters."""
-    program = compile_text(tmp_path, "trained", TRAINED, recipe=recipe)
+    program = compile_text(tmp_path, "trained", TRAINED, recipe="fp8-current")
     table = np.random.default_rng(1).normal(size=(9, 16)).astype(np.float32)
     results = call(program, "micro", {"tokens": TOKENS, "table": table}, folder=tmp_path)
     assert abs(results["loss"] - loss_of(table)) <= 0.05 * abs(loss_of(table))
