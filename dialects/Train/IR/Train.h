@@ -64,6 +64,10 @@ constexpr llvm::StringLiteral kIgnoreIndexAttr = "train.ignore_index";
 /// On @forward: which labels (#train.input) a loss appended to its logits
 /// takes; labels_next if absent, `labels` for encoders.
 constexpr llvm::StringLiteral kLabelsAttr = "train.labels";
+/// On a parameter's variable: what the model's file calls it, where that is
+/// another name, and whether the model has it transposed.
+constexpr llvm::StringLiteral kFileNameAttr = "train.file_name",
+                              kTransposedAttr = "train.transposed";
 /// On the module, i64: the token that only fills windows up. As a label it does
 /// not count.
 constexpr llvm::StringLiteral kPadAttr = "train.pad";

@@ -1148,9 +1148,11 @@ struct ConvertToExec : fp8c::impl::ConvertToExecBase<ConvertToExec> {
       OpBuilder builder(variable);
       auto lowered = exec::VariableOp::create(builder, variable.getLoc(), name,
                                               type, offset, role, init, of);
-      if (Attribute why = variable->getDiscardableAttr(kWhyKey);
-          why && role == variable.getRole())
-        lowered->setDiscardableAttr(kWhyKey, why);
+      for (StringRef key : {StringRef(kWhyKey), StringRef(kFileNameAttr),
+                            StringRef(kTransposedAttr)})
+        if (Attribute kept = variable->getDiscardableAttr(key);
+            kept && role == variable.getRole())
+          lowered->setDiscardableAttr(key, kept);
       if (auto state = dyn_cast<fp8::ScaleStateType>(variable.getType())) {
         lowered->setDiscardableAttr(fp8::kFormatAttr,
                                     TypeAttr::get(state.getStorage()));

@@ -233,9 +233,10 @@ const Initializer *Initializers::declare(StringRef name, RankedTensorType type,
                                       TypeAttr::get(type), role, init,
                                       /*of=*/FlatSymbolRefAttr());
   if (decision.isTransposed)
-    op->setAttr("train.transposed", builder.getUnitAttr());
+    op->setAttr(train::kTransposedAttr, builder.getUnitAttr());
   if (variable != decision.parameter)
-    op->setAttr(kFileNameAttr, builder.getStringAttr(decision.parameter));
+    op->setAttr(train::kFileNameAttr,
+                builder.getStringAttr(decision.parameter));
   entry.type = entry.variableType = type;
   entry.variable = op;
   return &entry;

@@ -67,8 +67,8 @@ public:
     llvm::replace(name, '.', '_');
     while (symbols.lookup(name) || !problemOf(name).empty())
       name += "_";
-    if (!variable->hasAttr(kFileNameAttr))
-      variable->setAttr(kFileNameAttr, variable.getSymNameAttr());
+    if (!variable->hasAttr(train::kFileNameAttr))
+      variable->setAttr(train::kFileNameAttr, variable.getSymNameAttr());
     if (failed(symbols.rename(variable, name)))
       llvm::report_fatal_error("variables are read within their module");
   }

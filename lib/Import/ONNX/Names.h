@@ -8,9 +8,6 @@
 
 namespace fp8c {
 
-/// On a variable: what the file calls it, where that is another name.
-constexpr llvm::StringLiteral kFileNameAttr = "train.file_name";
-
 /// Whether a program has a function of the name, whose symbol would stand
 /// beside a variable's.
 bool isOfFunction(llvm::StringRef name);

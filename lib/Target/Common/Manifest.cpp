@@ -90,6 +90,17 @@ static Json getInit(exec::VariableOp variable, ModuleOp module,
   return {{"kind", "values"}, {"values", {1, 0, 0, 0, 1}}};
 }
 
+/// What the model's file has where the variable differs: for whoever takes the
+/// weights back.
+static Json getSource(exec::VariableOp variable) {
+  Json source = Json::object();
+  if (auto name = variable->getAttrOfType<StringAttr>(train::kFileNameAttr))
+    source["name"] = name.str();
+  if (variable->hasAttr(train::kTransposedAttr))
+    source["transposed"] = true;
+  return source;
+}
+
 /// What an output of @observe is an operand of.
 static void addUses(Json &output, func::FuncOp function, unsigned index) {
   auto uses =
@@ -212,6 +223,8 @@ Json fp8c::target::getManifest(ModuleOp module, StringRef target, StringRef gpu,
            getTypeName(
                variable->getAttrOfType<TypeAttr>(fp8::kFormatAttr).getValue())},
           {"values", counted.getInt()}};
+    if (Json source = getSource(variable); !source.empty())
+      entry["source"] = source;
     variables.push_back(entry);
     if (variable.getRole() == train::Role::parameter)
       parameters += type.getNumElements();
