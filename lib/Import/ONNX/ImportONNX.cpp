@@ -126,17 +126,20 @@ OwningOpRef<ModuleOp> ModelImporter::run() {
   return std::move(module);
 }
 
-/// Keys and values for the next token are of no use without a past.
+/// Keys and values for the next token, [batch, heads, tokens, width] beside
+/// logits or a loss, are of no use without a past.
 void ModelImporter::dropPresents() {
+  bool hasTokens = llvm::any_of(
+      roles, [](const auto &role) { return role.second == InputRole::Tokens; });
+  auto isPresent = [](const onnx::ValueInfoProto &output) {
+    return output.type().tensor_type().shape().dim_size() == 4;
+  };
   auto *outputs = model.mutable_graph()->mutable_output();
-  for (int i = outputs->size(); i-- > 0;) {
-    StringRef name = outputs->Get(i).name();
-    bool isPresent =
-        name.starts_with("present") || name.starts_with("past_key_values") ||
-        name.starts_with("key_cache") || name.starts_with("value_cache");
-    if (isPresent && outputs->size() > 1)
+  if (!hasTokens || llvm::all_of(*outputs, isPresent))
+    return;
+  for (int i = outputs->size(); i-- > 0;)
+    if (isPresent(outputs->Get(i)))
       outputs->DeleteSubrange(i, 1);
-  }
 }
 
 /// Text is generated one sequence at a time, from tokens to logits alone: a
