@@ -102,6 +102,19 @@ def test_operators_without_inputs(compile_refuses):
         assert output.count("lacks its input") == len(set(names) - without)
 
 
+def test_nodes_without_outputs(tmp_path):
+    """What nothing can ask for is left aside."""
+
+    def build(graph, x):
+        for line in run("fp8c", "operators").splitlines():
+            *domain, kind = line.split()[0].rsplit(".", 1)
+            graph.nodes.append(helper.make_node(kind, ["wte.weight", "tokens"], [], domain="".join(domain)))
+        return x
+
+    path = save(language_model(build), tmp_path / "model.onnx")
+    assert "func.func @forward" in run("fp8c", "compile", path, "--batch", 2, "--emit=train")
+
+
 def test_outputs_that_are_left_out(compile_refuses):
     """The statistics of a norm do not matter, unless something uses them."""
 

@@ -102,7 +102,8 @@ Flow RoleFinder::follow(StringRef name) const {
       }
       if (op == "Gather") {
         // Which of two inputs of tokens is meant the larger table tells.
-        if (use.input == 1 && uses.isActivation(use.node->output(0))) {
+        if (use.input == 1 && use.node->output_size() &&
+            uses.isActivation(use.node->output(0))) {
           (isAsGiven ? flow.choosesRows : flow.countsRows) = true;
           flow.rows =
               std::max(flow.rows, rowsOf.lookup(uses.root(use.node->input(0))));

@@ -37,7 +37,8 @@ ParameterRules::ParameterRules(const ONNXFile &file,
     hasKinds |= !metadataOf(info, kSignatureKind).empty();
   }
   for (const NodeProto &node : graph.node())
-    if (node.op_type() == "Cos" || node.op_type() == "Sin")
+    if (node.output_size() &&
+        (node.op_type() == "Cos" || node.op_type() == "Sin"))
       if (!graphUses.isActivation(node.input_size() ? node.input(0) : ""))
         waves.insert(node.output(0));
   findWaves();
