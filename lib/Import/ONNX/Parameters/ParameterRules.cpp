@@ -42,6 +42,20 @@ ParameterRules::ParameterRules(const ONNXFile &file,
       if (!graphUses.isActivation(node.input_size() ? node.input(0) : ""))
         waves.insert(node.output(0));
   findWaves();
+  findPrefixes(graph);
+}
+
+/// The older exporter begins paths with the module that is called: a model that
+/// calls `self.model.decoder` has `decoder.layers.0` for
+/// `model.decoder.layers.0`.
+void ParameterRules::findPrefixes(const onnx::GraphProto &graph) {
+  for (const TensorProto &tensor : graph.initializer())
+    for (const Use &use : graphUses.uses(tensor.name())) {
+      StringRef module = StringRef(tensor.name()).rsplit('.').first;
+      std::string path = modulePath(*use.node);
+      if (!path.empty() && module.consume_back(path) && module.ends_with("."))
+        prefixes[StringRef(path).split('.').first] = module.str();
+    }
 }
 
 /// Goes back from each cosine and sine.
@@ -89,7 +103,8 @@ std::string ParameterRules::modelName(const Candidate &candidate) const {
     std::string module = modulePath(*use.node);
     bool isWeight = isContraction(*use.node) || use.node->op_type() == "Mul";
     if (isForgotten && !module.empty() && isWeight)
-      return module + ".weight";
+      return prefixes.lookup(StringRef(module).split('.').first) + module +
+             ".weight";
     std::string other = module + "." + name.rsplit('.').second.str();
     if (signature.isParameter(name) && signature.isParameter(other))
       names.push_back(other);

@@ -70,12 +70,16 @@ private:
   bool comesFrom(llvm::StringRef value, bool (*wanted)(const onnx::NodeProto &),
                  int depth) const;
   void findWaves();
+  void findPrefixes(const onnx::GraphProto &graph);
 
   const ONNXFile &file;
   const ImportONNXOptions &options;
   mlir::MLIRContext *context;
   GraphUses graphUses;
   llvm::StringMap<const onnx::ValueInfoProto *> infos;
+  /// What stands before a path of modules in the names of parameters, by the
+  /// path's first module.
+  llvm::StringMap<std::string> prefixes;
   llvm::StringSet<> waves; ///< What cosines and sines are computed from.
   ExportSignature signature;
   bool hasKinds = false; ///< Some tensors say what they are.
