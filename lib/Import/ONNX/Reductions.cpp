@@ -207,15 +207,27 @@ static LogicalResult foldReduceProd(Node &node) {
   return foldReduction(
       node, 1, 1, [](auto a, auto b) { return times(a, b); }, keep);
 }
+/// The least and the largest integer of the input's type: what a maximum and a
+/// minimum of nothing are.
+static std::pair<int64_t, int64_t> rangeOf(Node &node) {
+  Type element = node.type(0).getElementType();
+  if (element.isF32())
+    return {0, 0};
+  unsigned width = element.getIntOrFloatBitWidth();
+  if (element.isUnsignedInteger() || width == 1)
+    return {0, int64_t(APInt::getMaxValue(width).getZExtValue())};
+  return {APInt::getSignedMinValue(width).getSExtValue(),
+          APInt::getSignedMaxValue(width).getSExtValue()};
+}
 static LogicalResult foldReduceMax(Node &node) {
   return foldReduction(
-      node, -HUGE_VAL, INT64_MIN, [](auto a, auto b) { return a > b ? a : b; },
-      keep);
+      node, -HUGE_VAL, rangeOf(node).first,
+      [](auto a, auto b) { return a > b ? a : b; }, keep);
 }
 static LogicalResult foldReduceMin(Node &node) {
   return foldReduction(
-      node, HUGE_VAL, INT64_MAX, [](auto a, auto b) { return a < b ? a : b; },
-      keep);
+      node, HUGE_VAL, rangeOf(node).second,
+      [](auto a, auto b) { return a < b ? a : b; }, keep);
 }
 static LogicalResult foldReduceMean(Node &node) {
   if (!node.constant(0)->isFloat())
