@@ -11,8 +11,7 @@
 namespace fp8c::runtime {
 
 int64_t Rows::labelOf(uint64_t place, int64_t token) const {
-  const int64_t label =
-      labelFile ? labelFile->at(place, shape.classes) : token;
+  const int64_t label = labelFile ? labelFile->at(place, shape.classes) : token;
   const bool counts =
       label >= 0 && label != shape.ignored && token != shape.pad;
   return counts ? label : shape.ignored;

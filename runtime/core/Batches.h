@@ -14,8 +14,8 @@ struct BatchShape {
   int64_t rows = 0, seq = 0, vocab = 0;
   /// None: the program makes its labels from the tokens, and shifts them.
   InputRole labels = InputRole::LabelsNext;
-  int64_t classes = 0;    ///< labels are below it; 0: not known
-  int64_t ignored = -100; ///< the label that stands where none counts
+  int64_t classes = 0;             ///< labels are below it; 0: not known
+  int64_t ignored = -100;          ///< the label that stands where none counts
   std::optional<int64_t> pad = {}; ///< the token that is no label
 
   /// Labels that a row has at most.

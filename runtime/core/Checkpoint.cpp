@@ -91,12 +91,12 @@ FileSum writeTensors(const Instance &instance, const fs::path &path) {
 /// not hold it. Empty if there is none, or the program has no checksums.
 std::string frozenDataOf(const Manifest &manifest) {
   auto initial = manifest.files.find("initial.bin");
-  const bool isRead = std::any_of(
-      manifest.variables.begin(), manifest.variables.end(),
-      [](const Variable &variable) {
-        return variable.role == Role::Frozen &&
-               variable.init.kind == Initializer::Kind::File;
-      });
+  const bool isRead =
+      std::any_of(manifest.variables.begin(), manifest.variables.end(),
+                  [](const Variable &variable) {
+                    return variable.role == Role::Frozen &&
+                           variable.init.kind == Initializer::Kind::File;
+                  });
   return isRead && initial != manifest.files.end() ? initial->second.checksum
                                                    : "";
 }

@@ -22,8 +22,7 @@ void checkInputs(Function &function) {
     const InputSpec &input = signature.inputs[i];
     if (input.role == InputRole::None)
       throw Error(concat("the program's ", function.name(), " takes \"",
-                         input.name,
-                         "\", which is neither tokens nor labels"),
+                         input.name, "\", which is neither tokens nor labels"),
                   callHint);
     if (i != signature.tokens() && i != signature.labels())
       throw Error(concat("the program's ", function.name(), " takes \"",
@@ -43,9 +42,8 @@ BatchShape batchShapeOf(Function &function, const Manifest &manifest) {
                        " takes no tokens, which are what training data has"),
                 callHint);
   const InputSpec &tokens = signature.inputs[*signature.tokens()];
-  const InputSpec labels = signature.labels()
-                               ? signature.inputs[*signature.labels()]
-                               : InputSpec();
+  const InputSpec labels =
+      signature.labels() ? signature.inputs[*signature.labels()] : InputSpec();
   if (tokens.shape.size() != 2 || tokens.shape[0] < 1 || tokens.shape[1] < 1 ||
       (signature.labels() && labels.shape != tokens.shape))
     throw Error(concat("the program's ", function.name(), " takes tokens ",
@@ -59,8 +57,8 @@ BatchShape batchShapeOf(Function &function, const Manifest &manifest) {
   shape.seq = tokens.shape[1];
   shape.vocab = tokens.ids ? tokens.ids : vocab;
   shape.labels = labels.role;
-  shape.classes = labels.ids || labels.role == InputRole::Labels ? labels.ids
-                                                                 : vocab;
+  shape.classes =
+      labels.ids || labels.role == InputRole::Labels ? labels.ids : vocab;
   // Where tokens are labels they are classes too.
   if (shape.classes && shape.labels != InputRole::Labels)
     shape.vocab = std::min(shape.vocab, shape.classes);

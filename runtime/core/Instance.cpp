@@ -111,9 +111,9 @@ HostTensor &Function::output(const std::string &outputName) {
                            nameOf(tensor.spec().type), ", expected f32"));
       return tensor;
     }
-  throw Error(concat("there is no output of ", theName, ": \"", outputName,
-                     "\""),
-              "the program was not compiled from a language model");
+  throw Error(
+      concat("there is no output of ", theName, ": \"", outputName, "\""),
+      "the program was not compiled from a language model");
 }
 
 void Function::run() {

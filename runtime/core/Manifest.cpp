@@ -91,15 +91,15 @@ InputSpec parseInput(const JsonField &field) {
   input.role = roleByName(input);
   if (field.has("role")) {
     const std::string name = field.at("role").string();
-    auto *known = std::find(std::begin(inputRoles) + 1, std::end(inputRoles),
-                            name);
+    auto *known =
+        std::find(std::begin(inputRoles) + 1, std::end(inputRoles), name);
     if (known == std::end(inputRoles))
       throw field.at("role").error("unknown role \"" + name + "\"",
                                    compileAgain);
     input.role = static_cast<InputRole>(known - inputRoles);
     if (input.type != DataType::I64)
-      throw field.at("dtype").error(concat(name, " are i64, not ",
-                                           nameOf(input.type)));
+      throw field.at("dtype").error(
+          concat(name, " are i64, not ", nameOf(input.type)));
   }
   input.ids = field.integer("ids", 0);
   if (input.ids < 0)
@@ -413,9 +413,9 @@ std::optional<size_t> FunctionSpec::logits() const {
   auto fits = [&](const OutputSpec &output) {
     const std::vector<int64_t> &shape = output.shape;
     return output.type == DataType::F32 && shape.size() == 3 &&
-           (!ids || std::equal(shape.begin(), shape.end() - 1,
-                               inputs[*ids].shape.begin(),
-                               inputs[*ids].shape.end()));
+           (!ids ||
+            std::equal(shape.begin(), shape.end() - 1,
+                       inputs[*ids].shape.begin(), inputs[*ids].shape.end()));
   };
   return named && fits(outputs[*named]) ? named : findSpec(outputs, fits);
 }

@@ -53,7 +53,7 @@ enum class Role {
   Gradient,
   Moment1,
   Moment2,
-  Scale,        ///< state of FP8 scaling: scale, amax window, counters
+  Scale,         ///< state of FP8 scaling: scale, amax window, counters
   ComputeWeight, ///< a parameter's quantised or bf16 copy
   Frozen         ///< a parameter that is not trained
 };
@@ -147,12 +147,12 @@ struct FunctionSpec {
 /// language model.
 struct ModelInfo {
   std::string name;
-  int64_t vocab = 0;        ///< tokens are 0 … vocab-1
-  int64_t seq = 0;          ///< tokens per row
-  int64_t batch = 0;        ///< rows per micro-batch
-  int64_t parameters = 0;   ///< trained numbers
-  int64_t frozen = 0;       ///< numbers of parameters that are not trained
-  int64_t microBatches = 0; ///< the most that a step may have; 0: any number
+  int64_t vocab = 0;          ///< tokens are 0 … vocab-1
+  int64_t seq = 0;            ///< tokens per row
+  int64_t batch = 0;          ///< rows per micro-batch
+  int64_t parameters = 0;     ///< trained numbers
+  int64_t frozen = 0;         ///< numbers of parameters that are not trained
+  int64_t microBatches = 0;   ///< the most that a step may have; 0: any number
   std::optional<int64_t> pad; ///< the token that fills rows up; no label
 };
 

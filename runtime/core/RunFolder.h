@@ -21,15 +21,15 @@ namespace fp8c::runtime {
 
 /// What config.json holds: all that is needed to continue or use a run.
 struct RunConfig {
-  std::string program;     ///< absolute path of the .fp8x folder
-  std::string fingerprint; ///< of that program
-  std::string data;        ///< absolute path of the training tokens
-  uint64_t dataTokens = 0; ///< its size; another size is another data order
-  std::string labels;      ///< absolute path of their labels, or empty
+  std::string program;        ///< absolute path of the .fp8x folder
+  std::string fingerprint;    ///< of that program
+  std::string data;           ///< absolute path of the training tokens
+  uint64_t dataTokens = 0;    ///< its size; another size is another data order
+  std::string labels;         ///< absolute path of their labels, or empty
   std::string labelsChecksum; ///< of that file
   std::string validation;     ///< absolute path, or empty
   std::string validationLabels; ///< absolute path, or empty
-  Json tokenizer;          ///< as in X.tokenizer.json, or null
+  Json tokenizer;               ///< as in X.tokenizer.json, or null
   TrainOptions options;
   Checks checks = Checks::On; ///< of the program; not stored
   std::string note;           ///< what the user should know of the file, or ""

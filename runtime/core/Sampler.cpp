@@ -55,8 +55,7 @@ Sampler::Sampler(Instance &instance, const SampleOptions &options,
   int64_t known = instance.manifest().model.vocab;
   if (known > 0)
     this->vocabulary = std::min(this->vocabulary, known);
-  this->vocabulary =
-      std::min(this->vocabulary, infer.logits().spec().shape[2]);
+  this->vocabulary = std::min(this->vocabulary, infer.logits().spec().shape[2]);
 }
 
 Token Sampler::next(const std::vector<Token> &context) {

@@ -13,8 +13,8 @@ namespace fp8c::runtime {
 class Trainer {
 public:
   struct StepResult {
-    float loss = 0;      ///< mean over the labels that count; NaN if none does
-    float gradNorm = 0;  ///< before clipping
+    float loss = 0;     ///< mean over the labels that count; NaN if none does
+    float gradNorm = 0; ///< before clipping
     float lr = 0;
     uint64_t labels = 0; ///< how many count
   };

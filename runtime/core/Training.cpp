@@ -88,9 +88,8 @@ int Training::start(RunFolder &folder, const RunConfig &config,
                               folder.path() + "; or choose another --out");
   };
   refuseExisting();
-  for (const std::string &path :
-       {config.program, config.data, config.labels, config.validation,
-        config.validationLabels})
+  for (const std::string &path : {config.program, config.data, config.labels,
+                                  config.validation, config.validationLabels})
     checkPath(path);
   config.options.check();
   Training training(config);
@@ -209,15 +208,13 @@ void Training::printConfiguration(const RunFolder &folder) const {
   };
   Table table;
   table.row("program", instance.program().folder());
-  table.row("model", concat(manifest.model.name, ", ",
-                            withThousands(manifest.model.parameters),
-                            " parameters, ",
-                            manifest.model.frozen
-                                ? withThousands(manifest.model.frozen) +
-                                      " frozen ones, "
-                                : "",
-                            "vocabulary ",
-                            withThousands(trainer.batchShape().vocab)));
+  table.row("model",
+            concat(manifest.model.name, ", ",
+                   withThousands(manifest.model.parameters), " parameters, ",
+                   manifest.model.frozen
+                       ? withThousands(manifest.model.frozen) + " frozen ones, "
+                       : "",
+                   "vocabulary ", withThousands(trainer.batchShape().vocab)));
   table.row("recipe", manifest.recipe);
   table.row("batch",
             concat(trainer.batchShape().rows, " x ", trainer.batchShape().seq,
@@ -346,8 +343,9 @@ int Training::loop(const RunFolder &folder, RunState state) {
     if (state.skippedInARow >= maxSkippedInARow)
       throw Error(
           concat("stopped at step ", state.step, ": ",
-                 hadLabels ? "the gradients have not been finite for "
-                           : "no label counted, or no gradient was finite, for ",
+                 hadLabels
+                     ? "the gradients have not been finite for "
+                     : "no label counted, or no gradient was finite, for ",
                  maxSkippedInARow, " steps in a row"),
           concat(hadLabels ? "lower --lr or lengthen --warmup"
                            : "give more labels that are not negative, or raise "

@@ -61,7 +61,7 @@ private:
   std::unique_ptr<TokenFile> validation;
   std::unique_ptr<LabelFile> validationLabels;
   std::unique_ptr<Evaluator> evaluator;
-  std::string profile;     ///< where the trace goes; empty: none
+  std::string profile;   ///< where the trace goes; empty: none
   bool hadLabels = true; ///< whether labels counted in the last step
 };
 

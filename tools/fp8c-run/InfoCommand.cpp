@@ -44,18 +44,17 @@ void describeProgram(const Program &program, Table &table) {
   table.row("recipe", manifest.recipe);
   table.row("fingerprint", manifest.fingerprint);
   if (model.vocab > 0)
-    table.row("model",
-              concat(model.name, ", ", withThousands(model.parameters),
-                     " parameters, ",
-                     model.frozen
-                         ? withThousands(model.frozen) + " frozen ones, "
-                         : "",
-                     "vocabulary ", withThousands(model.vocab),
-                     ", batch ", model.batch, " x ", model.seq));
+    table.row(
+        "model",
+        concat(
+            model.name, ", ", withThousands(model.parameters), " parameters, ",
+            model.frozen ? withThousands(model.frozen) + " frozen ones, " : "",
+            "vocabulary ", withThousands(model.vocab), ", batch ", model.batch,
+            " x ", model.seq));
   table.row("variables", bytesText(manifest.variablesBytes));
-  for (Role role : {Role::Parameter, Role::Gradient, Role::Moment1,
-                    Role::Moment2, Role::Scale, Role::ComputeWeight,
-                    Role::Frozen})
+  for (Role role :
+       {Role::Parameter, Role::Gradient, Role::Moment1, Role::Moment2,
+        Role::Scale, Role::ComputeWeight, Role::Frozen})
     if (uint64_t bytes = manifest.bytesOf(role))
       table.row(concat("  ", nameOf(role)), bytesText(bytes));
   table.row("arena", bytesText(manifest.arenaBytes) +

@@ -16,9 +16,8 @@ namespace {
 using namespace runtime;
 
 struct TrainArguments {
-  std::string program, data, labels, validation, validationLabels, out = "run",
-                                                                   resume,
-                                                                   profile;
+  std::string program, data, labels, validation, validationLabels,
+      out = "run", resume, profile;
   int64_t step = 0;
   TrainOptions options;
   Checks checks = Checks::On;

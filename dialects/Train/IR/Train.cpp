@@ -236,9 +236,9 @@ LogicalResult VariableOp::verify() {
   if (!file || !tensor)
     return success();
   Type stored = file.getTypeInFile(tensor.getElementType());
-  if (file.getType() && (!isa<FloatType>(tensor.getElementType()) ||
-                         !isa<Float32Type, Float64Type, Float16Type,
-                              BFloat16Type>(stored)))
+  if (file.getType() &&
+      (!isa<FloatType>(tensor.getElementType()) ||
+       !isa<Float32Type, Float64Type, Float16Type, BFloat16Type>(stored)))
     return emitOpError("starts with data of ")
            << stored << "; it can be f32, f64, f16 or bf16, of floats";
   uint64_t size = tensor.getNumElements() *

@@ -45,8 +45,8 @@ static void writeAsF32(Type type, StringRef bytes, raw_ostream &os) {
       std::memcpy(&wide, bytes.data() + i * sizeof(wide), sizeof(wide));
       value = static_cast<float>(wide);
     } else {
-      auto narrow = type.isF16() ? runtime::DataType::F16
-                                 : runtime::DataType::BF16;
+      auto narrow =
+          type.isF16() ? runtime::DataType::F16 : runtime::DataType::BF16;
       value = static_cast<float>(
           runtime::loadElement(narrow, bytes.data() + i * sizeof(uint16_t)));
     }

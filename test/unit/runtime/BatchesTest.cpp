@@ -139,7 +139,9 @@ TEST(LabelFile, HasALabelForEachToken) {
   TokenFile tokens(folder.write("t", counting(3)));
   EXPECT_ERROR("has 6 bytes, but the 3 tokens",
                LabelFile(folder.write("a", counting(3)), tokens));
-  LabelFile labels(folder.write("b", std::vector<uint16_t>{1, 0, 7, 0, 0xff9c, 0xffff}), tokens);
+  LabelFile labels(
+      folder.write("b", std::vector<uint16_t>{1, 0, 7, 0, 0xff9c, 0xffff}),
+      tokens);
   EXPECT_EQ(labels.at(0, 2), 1);
   EXPECT_EQ(labels.at(2, 2), -100);
   EXPECT_EQ(labels.check(8), 2u);
