@@ -2,7 +2,6 @@
 
 #include "FP8/Transforms/ModelParts.h"
 
-#include "mlir/IR/BuiltinOps.h"
 
 using namespace mlir;
 

@@ -4,6 +4,7 @@
 #define FP8_TRANSFORMS_MODELPARTS_H
 
 #include "Train/IR/Train.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/StringSet.h"
 
 namespace fp8c::fp8 {
