@@ -2,7 +2,6 @@
 
 #include "FP8/Transforms/ModelParts.h"
 
-
 using namespace mlir;
 
 namespace fp8c::fp8 {
