@@ -27,7 +27,8 @@ static void checkModel(const onnx::ModelProto &model, ImportErrors &errors) {
                Twine(oldestOpset) + " to " + Twine(newestOpset));
   llvm::StringMap<int64_t> versions;
   for (const onnx::OperatorSetIdProto &import : model.opset_import()) {
-    StringRef domain = import.domain() == "ai.onnx" ? "" : import.domain();
+    StringRef domain = import.domain();
+    domain = domain == "ai.onnx" ? StringRef() : domain;
     auto [at, isNew] = versions.try_emplace(domain, import.version());
     if (!isNew && at->second != import.version())
       errors.add("the model imports opsets " + Twine(at->second) + " and " +
