@@ -87,4 +87,21 @@ bool DataFile::open(const std::string &folder, const std::string &location,
   return accept(/*mayHaveLinks=*/false, reason);
 }
 
+bool DataFile::read(uint64_t offset, char *to, size_t bytes,
+                    std::string &reason) const {
+  while (bytes > 0) {
+    ssize_t count = pread(fd, to, bytes, off_t(offset));
+    if (count < 0 && errno == EINTR)
+      continue;
+    if (count <= 0) {
+      reason = count < 0 ? std::strerror(errno) : "it has become shorter";
+      return false;
+    }
+    to += count;
+    offset += count;
+    bytes -= count;
+  }
+  return true;
+}
+
 } // namespace fp8c

@@ -38,6 +38,11 @@ public:
             std::string &reason);
 
   int descriptor() const { return fd; }
+
+  /// Reads `bytes` from place `offset` on into `to`; false, and what is wrong
+  /// in `reason`, where the file cannot be read so far.
+  bool read(uint64_t offset, char *to, size_t bytes, std::string &reason) const;
+
   uint64_t size() const { return bytes; } ///< when it was opened
 
 private:

@@ -5,10 +5,7 @@
 #include "Import/ONNX/MappedFile.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
-#include <unistd.h>
 #include <vector>
 
 namespace fp8c {
@@ -38,26 +35,16 @@ bool TensorRange::read(std::string &data, std::string &error) const {
   return true;
 }
 
-bool TensorRange::stream(const std::function<void(const char *, size_t)> &visit,
+bool TensorRange::stream(const std::function<bool(const char *, size_t)> &visit,
                          std::string &error) const {
   DataFile file;
   std::string reason;
-  bool works = open(file, reason);
+  bool works = open(file, reason), goesOn = true;
   std::vector<char> part(std::min<uint64_t>(bytes, 1 << 20));
-  for (uint64_t done = 0; works && done < bytes;) {
-    size_t size = std::min<uint64_t>(part.size(), bytes - done), filled = 0;
-    while (works && filled < size) {
-      ssize_t count = pread(file.descriptor(), part.data() + filled,
-                            size - filled, offset + done + filled);
-      if (count < 0 && errno == EINTR)
-        continue;
-      works = count > 0;
-      if (!works)
-        reason = count < 0 ? std::strerror(errno) : "it has become shorter";
-      filled += works ? count : 0;
-    }
-    if (works)
-      visit(part.data(), size);
+  for (uint64_t done = 0; works && goesOn && done < bytes;) {
+    size_t size = std::min<uint64_t>(part.size(), bytes - done);
+    works = file.read(offset + done, part.data(), size, reason);
+    goesOn = works && visit(part.data(), size);
     done += size;
   }
   if (!works)

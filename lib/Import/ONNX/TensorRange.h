@@ -24,9 +24,9 @@ struct TensorRange {
   /// file cannot be read so far.
   bool read(std::string &data, std::string &error) const;
 
-  /// Hands the range over part by part, in order, each of whole elements; false
-  /// as above, possibly after some parts.
-  bool stream(const std::function<void(const char *, size_t)> &visit,
+  /// Hands the range over part by part, in order, each of whole elements, until
+  /// `visit` returns false; false as above, possibly after some parts.
+  bool stream(const std::function<bool(const char *, size_t)> &visit,
               std::string &error) const;
 };
 

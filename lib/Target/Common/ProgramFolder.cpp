@@ -65,6 +65,7 @@ static LogicalResult copyRanges(ModuleOp module, const InitialData &data,
         writeAsF32(range.type, {part, size}, os);
       else
         os.write(part, size);
+      return true;
     };
     if (!range.values.empty())
       os << range.values;

@@ -2,10 +2,13 @@
 
 #include "Import/ONNX/Parameters/SplitShared.h"
 
+#include "Import/ONNX/DataTypes.h"
 #include "Import/ONNX/Parameters/Metadata.h"
 #include "Import/ONNX/TensorData.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/StringSet.h"
+
+#include <cstring>
 
 using namespace llvm;
 using onnx::GraphProto;
@@ -52,17 +55,24 @@ private:
 };
 } // namespace
 
-/// Whether all elements have the bits of the first.
+/// Whether all elements have the bits of the first, which the first two mostly
+/// tell.
 static bool isSplat(const TensorProto &tensor, const TensorRange *range) {
-  std::string bytes = tensor.raw_data(), error;
-  if (!tensor.has_raw_data() && (!range || !range->read(bytes, error)))
+  size_t width = onnxElementBits(tensor.data_type()) / 8;
+  std::string first, error;
+  bool isSplat = width > 0;
+  auto visit = [&](const char *data, size_t bytes) {
+    if (first.empty())
+      first.assign(data, std::min(bytes, width));
+    for (size_t at = 0; isSplat && at < bytes; at += width)
+      isSplat = std::memcmp(data + at, first.data(), width) == 0;
+    return isSplat;
+  };
+  if (tensor.has_raw_data())
+    visit(tensor.raw_data().data(), tensor.raw_data().size());
+  else if (!range || !range->stream(visit, error))
     return false;
-  size_t count = 1;
-  for (int64_t dim : tensor.dims())
-    count *= dim;
-  size_t width = count ? bytes.size() / count : 0;
-  return width > 0 &&
-         std::equal(bytes.begin() + width, bytes.end(), bytes.begin());
+  return isSplat && !first.empty();
 }
 
 bool Splitter::mayBeMerged(const TensorProto &tensor) {
@@ -127,13 +137,12 @@ void Splitter::separateModules() {
   for (NodeProto &node : *graph.mutable_node())
     for (int i = 0; i < node.input_size(); ++i)
       if (const TensorProto *tensor = tensors.lookup(node.input(i)))
-        if (std::string module = modulePath(node);
-            !module.empty() && mayBeMerged(*tensor))
+        if (std::string module = modulePath(node); !module.empty())
           readers[node.input(i)].push_back({&node, i, std::move(module)});
   for (const TensorProto *tensor : inOrder) {
     ArrayRef<Reader> all = readers[tensor->name()];
     auto isOther = [&](const Reader &r) { return r.module != all[0].module; };
-    if (none_of(all, isOther))
+    if (none_of(all, isOther) || !mayBeMerged(*tensor))
       continue;
     // One of the modules is the one that the name is from.
     std::string own = StringRef(tensor->name()).rsplit('.').first.str();

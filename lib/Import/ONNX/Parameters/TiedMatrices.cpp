@@ -8,7 +8,6 @@
 
 #include <cstring>
 #include <memory>
-#include <unistd.h>
 
 namespace fp8c {
 
@@ -45,15 +44,8 @@ public:
       std::memcpy(to, inMessage->data() + at, bytes);
       return true;
     }
-    while (bytes > 0) {
-      ssize_t got = pread(file.descriptor(), to, bytes, off_t(offset + at));
-      if (got <= 0)
-        return false;
-      to += got;
-      at += got;
-      bytes -= got;
-    }
-    return true;
+    std::string reason;
+    return file.read(offset + at, to, bytes, reason);
   }
 
   const unsigned width;
