@@ -3,6 +3,7 @@ file says and what the graph does. The exports of test_exports.py have what PyTo
 writes; here are the rules one by one, in graphs of a few nodes."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -286,6 +287,31 @@ def test_merged_vectors(tmp_path):
     assert variables(text).keys() == expected | {"wte.weight", "head.weight", "h.0.ln.proj", "ln_f.weight"}
 
 
+def test_large_matrices_are_left_alone(tmp_path):
+    """Nothing of them is read while importing, whether modules are known or not: 2 GiB
+    take no more memory than a small model."""
+    rows, layers = 1 << 14, 8
+    graph = Graph()
+    tokens = graph.input("tokens", np.int64, ["batch", SEQ])
+    x = graph.op("Gather", graph.initializer("wte.weight", some(VOCAB, 1 << 12)), tokens)
+    for layer in range(layers):
+        shape = [1 << 12, rows] if layer % 2 == 0 else [rows, 1 << 12]
+        tensor = onnx.TensorProto(name=f"h.{layer}.weight", data_type=onnx.TensorProto.FLOAT, dims=shape, data_location=onnx.TensorProto.EXTERNAL)
+        for key, value in {"location": "data.bin", "offset": layer << 28, "length": 1 << 28}.items():
+            tensor.external_data.add(key=key, value=str(value))
+        graph.initializers.append(tensor)
+        x = graph.op("MatMul", x, tensor.name)
+        graph.nodes[-1].name = f"/h.{layer}/MatMul"
+    with open(tmp_path / "data.bin", "wb") as file:
+        file.truncate(layers << 28)  # without blocks on the disk
+    path = save(graph.model({x: None}), tmp_path / "model.onnx")
+    process = subprocess.Popen([BIN / "fp8c", "compile", path, "--batch", "1", "--emit=train"], stdout=subprocess.PIPE, text=True)
+    text = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0 and len(variables(text)) == layers + 1
+    assert usage.ru_maxrss < 150 << 10
+
+
 def test_gradients_of_a_tied_head(tmp_path):
     """Table and head, the second a transposed copy: one gradient, the sum of both uses."""
     table = some(VOCAB, WIDTH)
@@ -317,7 +343,7 @@ def test_gradients_of_a_tied_head(tmp_path):
 # ------------------------------------------------------------------------------
 
 
-def roles_model(extra=(), ids=np.int64, loss=None):
+def roles_model(extra=(), ids=np.int64, loss=None, ignored=-100):
     """A causal model of `ids` with further inputs; the loss may stand in the graph."""
     g = Graph()
     tokens = g.input("x.1", ids, ["b", "s"])
@@ -338,9 +364,9 @@ def roles_model(extra=(), ids=np.int64, loss=None):
         return g.model({logits: None})
     labels = g.input("y", np.int64, ["b", "s"])
     if loss == "shifted":
-        labels = g.op("Slice", g.op("Pad", labels, g.constant(np.array([0, 0, 0, 1])), g.op("Constant", value_int=-100)), g.constant(np.array([1])), g.constant(np.array([SEQ + 1])), g.constant(np.array([1])))
+        labels = g.op("Slice", g.op("Pad", labels, g.constant(np.array([0, 0, 0, 1])), g.op("Constant", value_int=ignored)), g.constant(np.array([1])), g.constant(np.array([SEQ + 1])), g.constant(np.array([1])))
     flat = g.op("Reshape", logits, g.constant(np.array([-1, VOCAB])))
-    value = g.op("SoftmaxCrossEntropyLoss", flat, g.op("Reshape", labels, g.constant(np.array([-1]))), ignore_index=-100)
+    value = g.op("SoftmaxCrossEntropyLoss", flat, g.op("Reshape", labels, g.constant(np.array([-1]))), ignore_index=ignored)
     return g.model({value: [], logits: None})
 
 
@@ -367,6 +393,17 @@ def test_inputs(options, expected, tmp_path):
         role = re.search(r"#train\.input<(\w+)>", argument)
         found[name] = role and role.group(1)
     assert found == expected and ("i64" in header) and "xi32>" not in header
+
+
+@pytest.mark.parametrize("loss", ["plain", "shifted"])
+@pytest.mark.parametrize("ignored", [-100, 5])
+def test_labels_are_bounded(loss, ignored, tmp_path):
+    """What the runtime checks labels against is found behind whatever moves them."""
+    path = save(roles_model(loss=loss, ignored=ignored), tmp_path / "model.onnx")
+    text = run("fp8c", "compile", path, "--batch", BATCH, "--seq", SEQ, "--recipe", "f32", "--emit=grad")
+    labels = re.search(r'func\.func @micro\(.*?\{([^}]*train\.name = "y")', text).group(1).rsplit("{", 1)[-1]
+    assert f"train.ids = {VOCAB} : i64" in labels
+    assert ("train.ignore_index = 5" in labels) == (ignored == 5)
 
 
 def test_padding(tmp_path):

@@ -26,10 +26,15 @@ static bool isCausalMask(DenseElementsAttr mask) {
   if (!isBool && !mask.getElementType().isF32())
     return false;
   SmallVector<bool> hidden;
-  bool isSeen = isBool && *mask.value_begin<bool>();
-  for (int64_t i = 0; i < n * n; ++i)
-    hidden.push_back(isBool ? mask.getValues<bool>()[i] != isSeen
-                            : mask.getValues<float>()[i] <= -1e4f);
+  if (isBool) {
+    auto values = mask.getValues<bool>();
+    for (int64_t i = 0; i < n * n; ++i)
+      hidden.push_back(values[i] != values[0]);
+  } else {
+    auto values = mask.getValues<float>();
+    for (int64_t i = 0; i < n * n; ++i)
+      hidden.push_back(values[i] <= -1e4f);
+  }
   for (int64_t i = 0; i < n; ++i)
     for (int64_t j = i; j < n; ++j)
       if (hidden[i * n + j] != (j > i))
@@ -75,26 +80,15 @@ static bool isShifted(Value labels) {
   return false;
 }
 
-static train::Input findLabels(func::FuncOp function, unsigned argument,
-                               StringRef asked) {
+static train::Input findLabels(Value argument, bool isCausal, StringRef asked) {
   if (asked == "labels_next")
     return train::Input::labels_next;
   if (asked == "labels_tokens")
     return train::Input::labels_tokens;
-  if (asked == "labels" || !isCausal(function))
+  if (asked == "labels" || !isCausal)
     return train::Input::labels;
-  return isShifted(function.getArgument(argument)) ? train::Input::labels_tokens
-                                                   : train::Input::labels_next;
-}
-
-/// The loss has a number of its own for labels that do not count.
-static void markIgnoreIndex(func::FuncOp function, unsigned argument) {
-  function.walk([&](train::CrossEntropyOp loss) {
-    if (loss.getIgnoreIndex() >= 0)
-      function.setArgAttr(argument, train::kIgnoreIndexAttr,
-                          Builder(function.getContext())
-                              .getI64IntegerAttr(loss.getIgnoreIndex()));
-  });
+  return isShifted(argument) ? train::Input::labels_tokens
+                             : train::Input::labels_next;
 }
 
 //===----------------------------------------------------------------------===//
@@ -129,6 +123,7 @@ void markRoles(func::FuncOp function, const GraphInputs &inputs,
   llvm::StringMap<std::string> asked;
   for (const auto &[name, role] : options.inputs)
     asked[name] = role;
+  const bool looksBack = isCausal(function);
   Type tokens;
   bool hasLabels = false;
   unsigned argument = 0;
@@ -141,13 +136,13 @@ void markRoles(func::FuncOp function, const GraphInputs &inputs,
     } else if (input.role == InputRole::Labels) {
       hasLabels = true;
       train::setInput(function, argument,
-                      findLabels(function, argument, asked.lookup(input.name)));
-      markIgnoreIndex(function, argument);
+                      findLabels(function.getArgument(argument), looksBack,
+                                 asked.lookup(input.name)));
     }
     ++argument;
   }
   markResults(function, tokens);
-  if (tokens && !hasLabels && !isCausal(function))
+  if (tokens && !hasLabels && !looksBack)
     function->setAttr(
         train::kLabelsAttr,
         train::InputAttr::get(function.getContext(), train::Input::labels));

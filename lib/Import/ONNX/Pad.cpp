@@ -146,8 +146,8 @@ static Constant padConstant(const Constant &data, const Constant &value,
   return result;
 }
 
-/// Zeros around a box of the input, to which another value is then added where
-/// they are: x + 0 is x.
+/// A box of the input with the value around it. Elements are moved, never
+/// computed, so that labels stay labels to whatever looks for them.
 static Value padValue(Node &node, const Constant &value, const Padding &padding,
                       ArrayRef<int64_t> shape) {
   int64_t rank = shape.size();
@@ -161,16 +161,27 @@ static Value padValue(Node &node, const Constant &value, const Padding &padding,
   Value box = createSlice(node, node.value(0), from, sizes, ones);
   if (sizes == shape)
     return box;
-  auto type = node.type(0).clone(shape);
-  Value placed = node.create<train::PlaceOp>(type, box, to, ones);
   if (value.number(0) == 0)
-    return placed;
-  Constant zero = value.isFloat()
-                      ? Constant(value.type(), std::vector<float>{0.0f})
-                      : Constant(value.type(), std::vector<int64_t>{0});
-  Constant frame =
-      padConstant(zero.broadcast(node.shape(0)), value, padding, shape);
-  return node.create<train::AddOp>(placed, node.materialize(frame));
+    return node.create<train::PlaceOp>(node.type(0).clone(shape), box, to,
+                                       ones);
+  for (int64_t axis = 0; axis < rank; ++axis) {
+    int64_t after = shape[axis] - to[axis] - sizes[axis];
+    SmallVector<Value> parts;
+    auto add = [&](int64_t count) {
+      Shape part(sizes);
+      part[axis] = count;
+      if (count > 0)
+        parts.push_back(node.materialize(value.broadcast(part)));
+    };
+    add(to[axis]);
+    parts.push_back(box);
+    add(after);
+    sizes[axis] = shape[axis];
+    if (parts.size() > 1)
+      box =
+          node.create<train::ConcatOp>(node.type(0).clone(sizes), parts, axis);
+  }
+  return box;
 }
 
 static LogicalResult importPad(Node &node) {
