@@ -95,7 +95,7 @@ static LogicalResult checkRecipePlace(StringRef path, MLIRContext &context) {
             "or choose another place with -o";
 }
 
-static int compile(CompileArguments args) {
+static int compile(const CompileArguments &args) {
   DialectRegistry registry;
   registerDialects(registry);
   MLIRContext context(registry);
@@ -114,17 +114,19 @@ static int compile(CompileArguments args) {
       return 1;
   }
 
-  auto import = [&](int64_t batch) {
+  ImportReport report;
+  auto importReporting = [&](int64_t batch, ImportReport *to) {
     ImportONNXOptions options = args.import;
+    options.report = to;
     options.batch = batch;
     options.seq = args.seq;
     options.isForTraining = args.emit.empty() && !args.forwardOnly;
     return importONNX(args.model, options, context);
   };
-  ImportReport report;
-  args.import.report = &report;
-  OwningOpRef<ModuleOp> module = import(args.batch);
-  args.import.report = nullptr;
+  auto import = [&](int64_t batch) {
+    return importReporting(batch, /*to=*/nullptr);
+  };
+  OwningOpRef<ModuleOp> module = importReporting(args.batch, &report);
   if (!module)
     return 1;
   if (args.emit.empty())

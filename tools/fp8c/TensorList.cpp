@@ -57,9 +57,11 @@ groupLines(const ImportReport &report, std::vector<std::string> &keys) {
     if (tensor.rule == kOwnModelRule)
       continue;
     bool isTied = !tensor.tiedTo.empty();
-    bool isNumber =
-        toWord(tensor.kind) == llvm::StringRef("constant") &&
-        llvm::all_of(tensor.shape, [](int64_t n) { return n == 1; });
+    bool isTrainable = tensor.kind == TensorKind::Parameter ||
+                       tensor.kind == TensorKind::Frozen;
+    bool isNumber = !isTrainable && llvm::all_of(tensor.shape, [](int64_t n) {
+      return n == 1;
+    });
     std::string rule = tensor.rule, shape = toString(tensor.shape);
     std::string name = isTied ? tensor.fileName : tensor.name;
     std::string pattern = isNumber ? "(numbers)" : withoutLayer(name);

@@ -19,7 +19,7 @@ using namespace mlir;
 namespace fp8c {
 
 static void checkModel(const onnx::ModelProto &model, ImportErrors &errors) {
-  int64_t opset = opsetOf(model, "");
+  int64_t opset = opsetOf(model.opset_import(), onnxDomain);
   if (!opset)
     errors.add("the model does not say which opset of ONNX it uses");
   else if (opset < oldestOpset || opset > newestOpset)
@@ -27,9 +27,8 @@ static void checkModel(const onnx::ModelProto &model, ImportErrors &errors) {
                Twine(oldestOpset) + " to " + Twine(newestOpset));
   llvm::StringMap<int64_t> versions;
   for (const onnx::OperatorSetIdProto &import : model.opset_import()) {
-    StringRef domain = import.domain();
-    domain = domain == "ai.onnx" ? StringRef() : domain;
-    auto [at, isNew] = versions.try_emplace(domain, import.version());
+    auto [at, isNew] =
+        versions.try_emplace(spellDomain(import.domain()), import.version());
     if (!isNew && at->second != import.version())
       errors.add("the model imports opsets " + Twine(at->second) + " and " +
                  Twine(import.version()) + " of domain '" + import.domain() +
@@ -58,21 +57,16 @@ static std::string logitsOf(func::FuncOp function) {
   return "";
 }
 
-/// The model with what exporters have left out.
-static onnx::ModelProto prepare(onnx::ModelProto model) {
-  restoreBiases(*model.mutable_graph());
-  return model;
-}
-
 namespace {
 class ModelImporter {
 public:
-  ModelImporter(const ONNXFile &file, const ImportONNXOptions &options,
+  /// Rewrites the file's model.
+  ModelImporter(ONNXFile &file, const ImportONNXOptions &options,
                 MLIRContext &context)
-      : options(options), context(context), model(prepare(file.model())),
+      : options(options), context(context), model(file.model()),
         module(ModuleOp::create(UnknownLoc::get(&context))),
         initializers(file, *model.mutable_graph(), options, *module, errors),
-        roles(findInputRoles(model.graph(), GraphUses(model.graph()), options,
+        roles(findInputRoles(model.graph(), initializers.uses(), options,
                              errors)) {}
 
   OwningOpRef<ModuleOp> run();
@@ -90,7 +84,7 @@ private:
 
   const ImportONNXOptions &options;
   MLIRContext &context;
-  onnx::ModelProto model; ///< The file's, which is rewritten here.
+  onnx::ModelProto &model;
   OwningOpRef<ModuleOp> module;
   Initializers initializers;
   llvm::StringMap<InputRole> roles;
@@ -190,6 +184,7 @@ OwningOpRef<ModuleOp> importONNX(StringRef path,
   errors.emit(&context, path);
   if (!errors.empty())
     return {};
+  restoreBiases(*file->model().mutable_graph());
   ModelImporter importer(*file, options, context);
   OwningOpRef<ModuleOp> module = importer.run();
   importer.errors.emit(&context, path);

@@ -87,6 +87,12 @@ bool Initializers::isParameter(StringRef name, ArrayRef<int64_t> shape) const {
   return isVariable(rules.decide(name, shape, nullptr).kind);
 }
 
+ConstantPtr Initializers::elementsOf(const onnx::TensorProto &tensor,
+                                     std::string &error) const {
+  return decodeTensor(tensor, file.range(tensor.name()), builder.getContext(),
+                      error);
+}
+
 //===----------------------------------------------------------------------===//
 // Importing
 //===----------------------------------------------------------------------===//
@@ -116,9 +122,7 @@ Initializer Initializers::importTensor(StringRef name, const Tensor &tensor) {
                            RankedTensorType::get(shape, builder.getF32Type()));
   }
   std::string error;
-  ConstantPtr constant =
-      decodeTensor(*tensor.proto, file.range(tensor.proto->name()),
-                   builder.getContext(), error);
+  ConstantPtr constant = elementsOf(*tensor.proto, error);
   if (!constant) {
     errors.add("initializer '" + name + "' " + error);
     return {};
@@ -133,9 +137,7 @@ Initializer Initializers::importTensor(StringRef name, const Tensor &tensor) {
 std::optional<Initializer> Initializers::importRows(StringRef name,
                                                     const Tensor &tensor) {
   std::string error;
-  ConstantPtr elements =
-      decodeTensor(*tensor.proto, file.range(tensor.proto->name()),
-                   builder.getContext(), error);
+  ConstantPtr elements = elementsOf(*tensor.proto, error);
   std::optional<RepeatedRows> found;
   if (elements)
     found = findRepeatedRows(*elements);
@@ -191,7 +193,7 @@ Initializer Initializers::importParameter(StringRef name, const Tensor &tensor,
 
   // Other encodings have no place in a program, but a single value has.
   std::string error;
-  ConstantPtr constant = decodeTensor(proto, range, type.getContext(), error);
+  ConstantPtr constant = elementsOf(proto, error);
   if (constant && constant->isSplat())
     return *declare(
         name, type,
@@ -247,11 +249,7 @@ const Initializer *Initializers::declare(StringRef name, RankedTensorType type,
 //===----------------------------------------------------------------------===//
 
 /// What to say about it in doubt: what grows evenly was computed.
-static StringRef likelyOption(const onnx::TensorProto &tensor,
-                              const ONNXFile &file, MLIRContext *context) {
-  std::string error;
-  ConstantPtr elements =
-      decodeTensor(tensor, file.range(tensor.name()), context, error);
+static StringRef likelyOption(const ConstantPtr &elements) {
   return elements && isLinear(*elements) ? "--freeze" : "--train";
 }
 
@@ -278,7 +276,8 @@ void Initializers::checkUndecided() {
       continue;
     list += (count > 1 ? ", '" : "'") + name.str() + "' " +
             toString(shapeOf(*tensor.proto));
-    StringRef option = likelyOption(*tensor.proto, file, builder.getContext());
+    std::string error;
+    StringRef option = likelyOption(elementsOf(*tensor.proto, error));
     requests += " " + option.str() + " " + quotePattern(name);
   }
   if (count == 0)

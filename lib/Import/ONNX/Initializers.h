@@ -59,6 +59,9 @@ public:
   /// are a parameter.
   bool isParameter(llvm::StringRef name, llvm::ArrayRef<int64_t> shape) const;
 
+  /// Of the graph, once its merged tensors are told apart.
+  const GraphUses &uses() const { return rules.uses(); }
+
   /// Reports what could not be decided: an error where that is asked for.
   void checkUndecided();
   void report(ImportReport &report) const;
@@ -73,6 +76,8 @@ private:
   };
 
   void decide(const onnx::GraphProto &graph);
+  ConstantPtr elementsOf(const onnx::TensorProto &tensor,
+                         std::string &error) const;
   void tie();
   Initializer importTensor(llvm::StringRef name, const Tensor &tensor);
   Initializer importTied(const Tensor &tensor);

@@ -3,10 +3,11 @@
 #include "Import/ONNX/InlineFunctions.h"
 
 #include "Import/ONNX/GraphOrder.h"
+#include "Import/ONNX/LaterFields.h"
+#include "Import/ONNX/Opsets.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
 #include <array>
-#include <google/protobuf/unknown_field_set.h>
 #include <map>
 
 using namespace llvm;
@@ -17,22 +18,9 @@ using onnx::NodeProto;
 
 namespace fp8c {
 
-/// Bytes in a field that came after the version of ONNX whose headers we have.
-template <typename Message>
-static std::vector<std::string> laterField(const Message &message, int number) {
-  std::vector<std::string> found;
-  const google::protobuf::UnknownFieldSet &fields = message.unknown_fields();
-  for (int i = 0; i < fields.field_count(); ++i)
-    if (fields.field(i).number() == number &&
-        fields.field(i).type() ==
-            google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED)
-      found.push_back(fields.field(i).length_delimited());
-  return found;
-}
-
 /// Functions of one name are told apart by their `overload`.
-template <typename Message>
-static std::string overloadOf(const Message &message, int field) {
+static std::string overloadOf(const google::protobuf::Message &message,
+                              int field) {
   std::vector<std::string> found = laterField(message, field);
   return found.empty() ? std::string() : found.back();
 }
@@ -46,15 +34,6 @@ static std::vector<AttributeProto> defaultsOf(const FunctionProto &function) {
       defaults.push_back(std::move(attribute));
   }
   return defaults;
-}
-
-static int64_t
-onnxOpset(const google::protobuf::RepeatedPtrField<onnx::OperatorSetIdProto>
-              &opsets) {
-  for (const onnx::OperatorSetIdProto &opset : opsets)
-    if (opset.domain().empty() || opset.domain() == "ai.onnx")
-      return opset.version();
-  return 0;
 }
 
 namespace {
@@ -189,8 +168,8 @@ void Inliner::expandCall(const FunctionProto &function, const NodeProto &call,
   std::string prefix = displayName(call) + "/";
   for (int i = 2; !prefixes.insert(prefix).second; ++i)
     prefix = displayName(call) + "_" + std::to_string(i) + "/";
-  int64_t opset = onnxOpset(function.opset_import());
-  if (opset == onnxOpset(model.opset_import()))
+  int64_t opset = opsetOf(function.opset_import(), onnxDomain);
+  if (opset == opsetOf(model.opset_import(), onnxDomain))
     opset = 0;
   Scope scope{function, call, prefix, {}, defaultsOf(function), opset};
   for (int i = 0; i < function.input_size(); ++i)

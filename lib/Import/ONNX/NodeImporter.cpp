@@ -11,26 +11,13 @@ using namespace mlir;
 
 namespace fp8c {
 
-/// The domain of ONNX's own operators has two spellings.
-static bool isOnnxDomain(StringRef domain) {
-  return domain.empty() || domain == "ai.onnx";
-}
-
-int64_t opsetOf(const onnx::ModelProto &model, StringRef domain) {
-  for (const onnx::OperatorSetIdProto &opset : model.opset_import())
-    if (opset.domain() == domain ||
-        (isOnnxDomain(domain) && isOnnxDomain(opset.domain())))
-      return opset.version();
-  return 0;
-}
-
 /// The opset of ONNX that a node is written in.
 static int64_t opsetOf(const onnx::ModelProto &model,
                        const onnx::NodeProto &node) {
   for (const onnx::AttributeProto &attribute : node.attribute())
     if (attribute.name() == kOpsetAttribute)
       return attribute.i();
-  return opsetOf(model, onnxDomain);
+  return opsetOf(model.opset_import(), onnxDomain);
 }
 
 NodeImporter::NodeImporter(
@@ -52,9 +39,9 @@ void NodeImporter::run(ArrayRef<const onnx::NodeProto *> nodes) {
 void NodeImporter::importNode(const onnx::NodeProto &proto) {
   OpNamer::Scope scope(namer, builder.getStringAttr(displayName(proto)));
   int64_t opset = opsetOf(model, proto);
-  int64_t version = isOnnxDomain(proto.domain())
-                        ? opset
-                        : opsetOf(model, StringRef(proto.domain()));
+  StringRef domain = spellDomain(proto.domain());
+  int64_t version =
+      domain == onnxDomain ? opset : opsetOf(model.opset_import(), domain);
   bool guesses = llvm::any_of(proto.input(), [&](const std::string &name) {
     const Datum *datum = name.empty() ? nullptr : values.lookup(name);
     return datum && datum->isGuess;
@@ -75,10 +62,8 @@ void NodeImporter::importNode(const onnx::NodeProto &proto) {
 }
 
 const Operator *NodeImporter::findForm(Node &node) {
-  StringRef domain = node.proto.domain();
-  const Operator *op =
-      findOperator(isOnnxDomain(domain) ? StringRef(onnxDomain) : domain,
-                   node.proto.op_type(), node.version);
+  StringRef domain = spellDomain(node.proto.domain());
+  const Operator *op = findOperator(domain, node.proto.op_type(), node.version);
   if (!op) {
     (void)node.unsupported("the operator is not supported");
     return nullptr;

@@ -48,9 +48,6 @@ private:
   llvm::StringMap<const onnx::TypeProto *> declared; ///< By the file.
 };
 
-/// The version of the operators of a domain that the model uses; 0 if none.
-int64_t opsetOf(const onnx::ModelProto &model, llvm::StringRef domain);
-
 } // namespace fp8c
 
 #endif // FP8C_IMPORT_ONNX_NODEIMPORTER_H

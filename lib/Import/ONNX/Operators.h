@@ -10,14 +10,11 @@
 #define FP8C_IMPORT_ONNX_OPERATORS_H
 
 #include "Import/ONNX/Node.h"
+#include "Import/ONNX/Opsets.h"
 
 namespace fp8c {
 
 using NodeHandler = mlir::LogicalResult (*)(Node &);
-
-/// ONNX's own domain is "", which models also write as "ai.onnx".
-constexpr llvm::StringLiteral onnxDomain = "",
-                              microsoftDomain = "com.microsoft";
 
 /// The opsets of ONNX whose operators the handlers were written from.
 constexpr int64_t oldestOpset = 7, newestOpset = 28;

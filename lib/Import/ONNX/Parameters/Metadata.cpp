@@ -2,26 +2,19 @@
 
 #include "Import/ONNX/Parameters/Metadata.h"
 
+#include "Import/ONNX/LaterFields.h"
+
 #include <algorithm>
-#include <google/protobuf/unknown_field_set.h>
 
 using llvm::StringRef;
 
 namespace fp8c {
 
-/// Debian's ONNX headers are older than these fields: protobuf keeps them as
-/// unknown ones.
 static std::string findProperty(const google::protobuf::Message &message,
                                 int metadataProps, StringRef key) {
-  const google::protobuf::UnknownFieldSet &fields =
-      message.GetReflection()->GetUnknownFields(message);
-  for (int i = 0; i < fields.field_count(); ++i) {
-    const google::protobuf::UnknownField &field = fields.field(i);
+  for (const std::string &bytes : laterField(message, metadataProps)) {
     onnx::StringStringEntryProto entry;
-    if (field.number() == metadataProps &&
-        field.type() == google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED &&
-        entry.ParseFromString(field.length_delimited()) &&
-        key == StringRef(entry.key()))
+    if (entry.ParseFromString(bytes) && key == StringRef(entry.key()))
       return entry.value();
   }
   return {};
