@@ -8,6 +8,7 @@ import os
 import pathlib
 import resource
 import subprocess
+import sys
 
 import ml_dtypes
 import numpy as np
@@ -40,6 +41,19 @@ def run(tool, *arguments, status=0, environment=None, **options):
     )
     assert done.returncode == status, f"{tool} exited with {done.returncode}\n{done.stdout}"
     return done.stdout
+
+
+def run_measured(tool, *arguments):
+    """What a tool prints on its standard output, and the bytes that it had in memory at
+    its peak. A process of its own starts it: Linux counts what the starting one holds."""
+    starter = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+    command = [sys.executable, "-c", starter, BIN / tool, *map(str, arguments)]
+    lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+    return "\n".join(lines[:-1]), int(lines[-1]) << 10
 
 
 def start(tool, *arguments):

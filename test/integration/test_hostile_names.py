@@ -165,12 +165,12 @@ class Workshop:
         self.recipe.write_text(text.replace("name: fp8-lm\n", f"name: {json.dumps(self.recipe_name)}\n"))
 
     def model(self, offset):
-        """A GPT with names from `offset` on; the path and the parameters' names. Training
-        knows its input by name, sampling its output too."""
+        """A GPT with names from `offset` on; the path and the parameters' names. Tools know
+        its inputs and outputs by what they are, at one offset all are hostile."""
         model = onnx.load(self.folder / "plain.onnx")
         order = self.names[offset:] + self.names[:offset]
         more = (f"{name}{i}" for i, name in enumerate(itertools.cycle(order)))
-        parameters = rename(model, itertools.chain(order, more), ("tokens", "logits") if offset == 0 else ("tokens",))
+        parameters = rename(model, itertools.chain(order, more), ("tokens", "logits") if offset == 0 else ())
         path = self.folder / f"{offset} {self.awkward}.onnx"
         onnx.save(model, path)
         return path, model, parameters
@@ -212,10 +212,7 @@ def test_trains(workshop, offset):
     tool("fp8c-run", "info", out)
     tool("fp8c", "inspect", program)
     tool("fp8c", "inspect", program, "--roofline")
-    if offset == 0:
-        subprocess.run([BIN / "fp8c-run", "sample", out, "--tokens", "1"], check=True, capture_output=True)
-    else:
-        tool("fp8c-run", "sample", out, "--tokens", 1, status=1)
+    subprocess.run([BIN / "fp8c-run", "sample", out, "--tokens", "1"], check=True, capture_output=True)
 
     tool("fp8c", "report", out, "-o", folder / "report.html")
     page = Page(folder / "report.html")
