@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import helper
 
-from support import BIN, Graph, call, compile_model, refuses, run, save, write_safetensors
+from support import BIN, Graph, call, compile_model, refuses, run, run_measured, save, write_safetensors
 
 RNG = np.random.default_rng(1)
 VOCAB, WIDTH, BATCH, SEQ = 11, 8, 2, 6
