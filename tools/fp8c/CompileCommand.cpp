@@ -18,7 +18,7 @@
 #include "Target/CPU/BuildCPU.h"
 #include "Target/CUDA/BuildCUDA.h"
 #include "Target/Common/OutputFolder.h"
-#include "Target/Common/SourcePrinter.h"
+#include "Target/Source/SourcePrinter.h"
 #include "TensorList.h"
 #include "core/Escape.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -98,6 +98,7 @@ static LogicalResult checkRecipePlace(StringRef path, MLIRContext &context) {
 static int compile(const CompileArguments &args) {
   DialectRegistry registry;
   registerDialects(registry);
+  target::registerSourceModels(registry);
   MLIRContext context(registry);
   context.loadAllAvailableDialects();
   DiagnosticPrinter diagnostics(context, args.remarks);

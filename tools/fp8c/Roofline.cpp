@@ -76,15 +76,14 @@ private:
 
 Class Roofline::classify(Operation *op) const {
   StringRef phase = train::getPhase(op);
-  auto call = dyn_cast<CallOp>(op);
-  StringRef callee = call ? call.getCallee() : StringRef();
   if (phase == train::kPhaseUpdate)
     return optimizer;
-  if (callee.starts_with("attention"))
+  if (isa<exec::AttentionOp, AttentionBackwardOp>(op))
     return attention;
-  if (callee.starts_with("embedding"))
+  if (isa<exec::EmbeddingOp, EmbeddingBackwardOp>(op))
     return embedding;
-  if (callee.starts_with("cross_entropy"))
+  if (isa<exec::CrossEntropyOp, CrossEntropyBackwardOp, CrossEntropyRowsOp,
+          CrossEntropyFusedOp>(op))
     return head;
   if (!isa<GemmOp>(op))
     return elementwise;
@@ -135,8 +134,6 @@ static std::string describe(Operation *op) {
        << launch.getCols();
   } else if (auto launch = dyn_cast<LaunchMultiOp>(op)) {
     os << launch.getKernel() << " " << launch.getNumMatrices() << " matrices";
-  } else if (auto call = dyn_cast<CallOp>(op)) {
-    os << call.getCallee();
   } else {
     os << op->getName().stripDialect();
   }
@@ -156,10 +153,9 @@ double Roofline::getModelFlops(func::FuncOp function) {
   double attention = 0;
   bool trains = function.getName() == "micro";
   for (Operation &op : function.getBody().front()) {
-    auto call = dyn_cast<CallOp>(op);
-    if (call && call.getCallee() == "attention" &&
-        train::getPhase(call) != train::kPhaseRecompute)
-      attention += target::getCost(call, symbols).flops * (trains ? 3 : 1);
+    if (auto call = dyn_cast<exec::AttentionOp>(op);
+        call && train::getPhase(call) != train::kPhaseRecompute)
+      attention += call.getCost(symbols).flops * (trains ? 3 : 1);
     if (isa<GemmOp>(op))
       for (Value operand : op.getOperands())
         if (auto get = operand.getDefiningOp<GetOp>()) {
@@ -184,9 +180,10 @@ void Roofline::add(func::FuncOp function) {
     modelFlops += getModelFlops(function);
   Builder builder(module.getContext());
   for (Operation &op : function.getBody().front()) {
-    Cost cost = target::getCost(&op, symbols);
-    if (cost.bytes == 0)
+    auto work = dyn_cast<WorkOpInterface>(op);
+    if (!work)
       continue;
+    Cost cost = work.getCost(symbols);
     double bound = gpu.getBound(cost);
     Class kind = function.getName() == "update" ? optimizer : classify(&op);
     std::string text = describe(&op);

@@ -10,6 +10,7 @@ using namespace fp8c::exec;
 
 #include "Exec/IR/ExecDialect.cpp.inc"
 #include "Exec/IR/ExecEnums.cpp.inc"
+#include "Exec/IR/ExecInterfaces.cpp.inc"
 
 #define GET_OP_CLASSES
 #include "Exec/IR/ExecOps.cpp.inc"
@@ -46,6 +47,35 @@ LogicalResult LoadOp::inferReturnTypes(MLIRContext *, std::optional<Location>,
   return success();
 }
 
+bool exec::isBuffer(Type type) {
+  auto memref = dyn_cast<MemRefType>(type);
+  if (!memref || !memref.hasStaticShape() ||
+      !memref.getElementType().isIntOrFloat())
+    return false;
+  SmallVector<int64_t> strides;
+  int64_t offset;
+  return succeeded(memref.getStridesAndOffset(strides, offset)) &&
+         llvm::all_of(strides, [](int64_t stride) { return stride >= 0; }) &&
+         offset >= 0;
+}
+
+/// Is the type a dense vector of f32? Then of how many.
+static std::optional<int64_t> getFloats(Type type) {
+  auto memref = dyn_cast<MemRefType>(type);
+  if (!memref || memref.getRank() != 1 || !memref.getElementType().isF32() ||
+      !memref.hasStaticShape() || !exec::isContiguous(memref))
+    return std::nullopt;
+  return memref.getDimSize(0);
+}
+bool exec::isScalePair(Type type) { return getFloats(type) == kScalePairWords; }
+bool exec::isScaleState(Type type) {
+  return getFloats(type).value_or(0) >= getScaleStateWords(1);
+}
+bool exec::isStats(Type type) {
+  return type ==
+         MemRefType::get({3}, getStatsWordType(type.getContext()));
+}
+
 bool exec::isContiguous(MemRefType type) {
   return type.getLayout().isIdentity();
 }
@@ -58,194 +88,44 @@ Value exec::getRoot(Value buffer) {
 
 void exec::getEffects(Operation *op, SmallVectorImpl<Value> &reads,
                       SmallVectorImpl<Value> &writes) {
-  if (auto gemm = dyn_cast<GemmOp>(op)) {
-    for (Value operand : op->getOperands())
-      reads.push_back(operand);
-    writes.push_back(gemm.getC());
-    if (gemm.getWorkspace())
-      writes.push_back(gemm.getWorkspace());
-  } else if (auto call = dyn_cast<CallOp>(op)) {
-    // Outputs may be accumulated into, and states are read as well.
-    llvm::append_range(reads, op->getOperands());
-    llvm::append_range(writes, call.getOutputs());
-  } else if (auto copy = dyn_cast<CopyOp>(op)) {
-    reads.push_back(copy.getSource());
-    writes.push_back(copy.getTarget());
-  } else if (auto launch = dyn_cast<LaunchOp>(op)) {
-    auto kernel = SymbolTable::lookupNearestSymbolFrom<KernelOp>(
-        op, launch.getKernelAttr());
-    llvm::append_range(reads, launch.getBuffers());
-    llvm::append_range(writes, launch.getBuffers().drop_front(
-                                   kernel ? kernel.getInputs() : 0));
-  } else if (isa<FillOp>(op)) {
-    writes.push_back(op->getOperand(0));
-  } else if (!isa<AllocOp, ViewOp, GetOp, HyperOp, ConstantOp>(op)) {
+  auto effects = dyn_cast<MemoryEffectOpInterface>(op);
+  if (!effects) {
     llvm::append_range(reads, op->getOperands());
     llvm::append_range(writes, op->getOperands());
+    return;
+  }
+  SmallVector<MemoryEffects::EffectInstance> instances;
+  effects.getEffects(instances);
+  for (const MemoryEffects::EffectInstance &instance : instances) {
+    if (Value buffer = instance.getValue(); buffer && buffer.getDefiningOp() != op) {
+      if (isa<MemoryEffects::Read>(instance.getEffect()))
+        reads.push_back(buffer);
+      else if (isa<MemoryEffects::Write>(instance.getEffect()))
+        writes.push_back(buffer);
+    }
   }
 }
 
-int64_t exec::getGemmWorkspaceBytes(Value a, Value b, Value c) {
-  int64_t bytes = 0;
-  for (Value matrix : {a, b, c}) {
-    auto type = cast<MemRefType>(matrix.getType());
-    if (!type.getElementType().isF32())
-      bytes += llvm::alignTo(type.getNumElements() * 4, kAlignment);
-  }
-  return bytes;
-}
-
-bool exec::dependsOnMicroBatch(KernelOp kernel) {
-  return llvm::any_of(kernel.getBody().front().getOps<ColumnSumOp>(),
-                      [](ColumnSumOp sum) { return sum.getUnlessFirst(); });
-}
-
-exec::AcrossRows exec::getAcrossRows(KernelOp kernel) {
-  AcrossRows across;
-  kernel.walk([&](QuantizeOp quantize) {
-    across.transposedCopies += static_cast<bool>(quantize.getTransposed());
-  });
-  kernel.walk([&](PartialSumOp sum) { across.sumRows = sum.getBlockRows(); });
-  return across;
-}
-
-bool exec::isElementwise(KernelOp kernel) {
-  return llvm::all_of(kernel.getBody().front(), [](Operation &op) {
-    if (auto load = dyn_cast<LoadOp>(op))
-      return load.getAccess() == Access::scalar;
-    return !isa<ReduceOp, StoreOp>(op);
-  });
-}
-
-LogicalResult GemmOp::verify() {
-  auto count = [](Value buffer) {
-    return cast<MemRefType>(buffer.getType()).getNumElements();
-  };
-  int64_t batch = getBatch(), m = getM(), n = getN(), k = getK();
-  if (count(getA()) != batch * m * k || count(getB()) != batch * k * n ||
-      count(getC()) != batch * m * n)
-    return emitOpError("buffers do not hold ")
-           << batch << " matrices of m = " << getM() << ", n = " << getN()
-           << ", k = " << getK();
-  auto isFP8 = [](Value buffer) {
-    return isa<Float8E4M3FNType, Float8E5M2Type>(
-        cast<MemRefType>(buffer.getType()).getElementType());
-  };
-  if (isFP8(getA()) != static_cast<bool>(getScaleA()) ||
-      isFP8(getB()) != static_cast<bool>(getScaleB()))
-    return emitOpError("FP8 operands need scales, and only they");
-  for (auto [word, scale] : {std::pair(getGranularityA(), getScaleA()),
-                             {getGranularityB(), getScaleB()}}) {
-    if (!word)
-      continue;
-    auto granularity = fp8::symbolizeGranularity(*word);
-    if (!granularity || *granularity == fp8::Granularity::Tensor)
-      return emitOpError("granularity must be row, 1x128 or 128x128, but is ")
-             << *word;
-    if (!scale || batch != 1)
-      return emitOpError("only FP8 operands have a granularity, without batch");
-  }
+LogicalResult GetOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto variable =
+      symbols.lookupNearestSymbolFrom<VariableOp>(*this, getVariableAttr());
+  if (!variable)
+    return emitOpError("refers to ")
+           << getVariableAttr() << ", which is no exec.variable";
+  if (variable.getBufferType() != getType())
+    return emitOpError("gives ") << getVariableAttr() << " as " << getType()
+                                 << ", but it is " << variable.getType();
   return success();
 }
 
-LogicalResult QuantizeOp::verify() {
-  if (!getBuffer() && !getTransposed())
-    return emitOpError("stores its code nowhere");
-  if (getBuffer() && getTransposed() &&
-      getBuffer().getType() != getTransposed().getType())
-    return emitOpError("stores one code as ")
-           << getBuffer().getType() << " and as " << getTransposed().getType();
-  auto kernel = (*this)->getParentOfType<KernelOp>();
-  if (getTransposed() && kernel &&
-      kernel.getSkeleton() != train::Skeleton::rows)
-    return emitOpError(
-        "stores transposed, which only kernels of skeleton rows can");
-  return success();
-}
-
-static LogicalResult verifyLaunch(Operation *op, FlatSymbolRefAttr name,
-                                  ValueRange buffers,
-                                  SymbolTableCollection &symbols) {
-  auto kernel = symbols.lookupNearestSymbolFrom<KernelOp>(op, name);
-  if (!kernel)
-    return op->emitOpError("refers to ") << name << ", which is no exec.kernel";
-  if (kernel.getBody().getNumArguments() != buffers.size())
-    return op->emitOpError("passes ")
-           << buffers.size() << " buffers to a kernel of "
-           << kernel.getBody().getNumArguments();
-  for (auto [argument, buffer] :
-       llvm::zip(kernel.getBody().getArguments(), buffers))
-    if (getElementTypeOrSelf(argument.getType()) !=
-        getElementTypeOrSelf(buffer.getType()))
-      return op->emitOpError("passes ")
-             << buffer.getType() << " where the kernel takes "
-             << argument.getType();
-  return success();
-}
-
-LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  return verifyLaunch(*this, getKernelAttr(), getBuffers(), symbols);
-}
-
-LogicalResult LaunchMultiOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  size_t count = getNumMatrices();
-  if (count == 0 || getCols().size() != count ||
-      getBuffers().size() % count != 0)
-    return emitOpError(
-        "needs rows, cols and buffers of the same number of matrices");
-  for (size_t i = 0; i < count; ++i)
-    if (failed(verifyLaunch(*this, getKernelAttr(), getBuffersOf(i), symbols)))
-      return failure();
-  return success();
-}
-
-// exec.kernel @name rows (%a: memref<*xf32>, %b: memref<*xf32>) inputs 1 {…}
-ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
-  auto &properties = result.getOrAddProperties<KernelOp::Properties>();
-  StringRef keyword;
-  SMLoc loc;
-  if (parser.parseSymbolName(properties.sym_name) ||
-      parser.getCurrentLocation(&loc) || parser.parseKeyword(&keyword))
-    return failure();
-  auto skeleton = train::symbolizeSkeleton(keyword);
-  if (!skeleton)
-    return parser.emitError(loc,
-                            "expected a skeleton: map, rows, columns or sum");
-  properties.skeleton =
-      train::SkeletonAttr::get(parser.getContext(), *skeleton);
-  SmallVector<OpAsmParser::Argument> arguments;
-  int64_t inputs;
-  if (parser.parseArgumentList(arguments, OpAsmParser::Delimiter::Paren,
-                               /*allowType=*/true) ||
-      parser.parseKeyword("inputs") || parser.parseInteger(inputs) ||
-      parser.parseOptionalAttrDictWithKeyword(result.attributes))
-    return failure();
-  properties.inputs = parser.getBuilder().getI64IntegerAttr(inputs);
-  if (Attribute names = result.attributes.erase("arg_names"))
-    properties.arg_names = dyn_cast<ArrayAttr>(names);
-  if (!properties.arg_names)
-    return parser.emitError(loc, "expected arg_names");
-  return parser.parseRegion(*result.addRegion(), arguments);
-}
-
-void KernelOp::print(OpAsmPrinter &printer) {
-  printer << ' ';
-  printer.printSymbolName(getSymName());
-  printer << ' ' << train::stringifySkeleton(getSkeleton()) << " (";
-  llvm::interleaveComma(
-      getBody().getArguments(), printer,
-      [&](BlockArgument argument) { printer.printRegionArgument(argument); });
-  printer << ") inputs " << getInputs();
-  NamedAttrList attrs((*this)->getDiscardableAttrDictionary());
-  attrs.set("arg_names", getArgNames());
-  printer.printOptionalAttrDictWithKeyword(attrs);
-  printer << ' ';
-  printer.printRegion(getBody(), /*printEntryBlockArgs=*/false,
-                      /*printBlockTerminators=*/false);
-}
-
-LogicalResult KernelOp::verify() {
-  if (getArgNames().size() != getBody().getNumArguments())
-    return emitOpError("needs one name per argument");
+LogicalResult ViewOp::verify() {
+  MemRefType source = getSource().getType(), result = getType();
+  int64_t width = llvm::divideCeil(result.getElementTypeBitWidth(), 8);
+  int64_t offset = getOffset();
+  if (offset < 0 ||
+      offset * width + getByteSize(result) > getByteSize(source))
+    return emitOpError("shows elements from ")
+           << offset << " as " << result << ", which end past the "
+           << getByteSize(source) << " bytes of " << source;
   return success();
 }

@@ -3,6 +3,7 @@
 #ifndef EXEC_IR_EXEC_H
 #define EXEC_IR_EXEC_H
 
+#include "Exec/IR/Cost.h"
 #include "Train/IR/Train.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -11,11 +12,20 @@
 
 #include "Exec/IR/ExecDialect.h.inc"
 #include "Exec/IR/ExecEnums.h.inc"
+#include "Exec/IR/ExecInterfaces.h.inc"
 
 #define GET_OP_CLASSES
 #include "Exec/IR/ExecOps.h.inc"
 
 namespace fp8c::exec {
+
+/// A memref of floats or integers whose shape and strides are known.
+bool isBuffer(mlir::Type type);
+/// Buffers with a meaning: a scale and its inverse (kScalePairWords), a
+/// `!fp8.scale_state`, an `!fp8.stats`.
+bool isScalePair(mlir::Type type);
+bool isScaleState(mlir::Type type);
+bool isStats(mlir::Type type);
 
 /// Alignment of every buffer, in bytes: a cache line, and what vector loads
 /// like.
@@ -34,8 +44,8 @@ bool isContiguous(mlir::MemRefType type);
 /// What a buffer is a view of, or the buffer itself.
 mlir::Value getRoot(mlir::Value buffer);
 
-/// The buffers that an op reads and writes; a buffer that it does both with is
-/// in both.
+/// The buffers that an op reads and writes, as its memory effects say; a buffer
+/// that it does both with is in both.
 void getEffects(mlir::Operation *op, llvm::SmallVectorImpl<mlir::Value> &reads,
                 llvm::SmallVectorImpl<mlir::Value> &writes);
 
@@ -55,10 +65,6 @@ constexpr int64_t kScaleStateStatsWord = 5;
 inline mlir::Type getStatsWordType(mlir::MLIRContext *context) {
   return mlir::IntegerType::get(context, 32, mlir::IntegerType::Unsigned);
 }
-
-/// Discardable attributes of calls that add to what stands in their output.
-constexpr llvm::StringLiteral kAccumulateAttr = "accumulate",
-                              kUnlessFirstAttr = "unless_first";
 
 /// Does the kernel need to be told whether this micro-batch is the first of a
 /// step?

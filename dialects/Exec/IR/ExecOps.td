@@ -5,6 +5,8 @@
 
 include "Exec/IR/ExecDialect.td"
 include "Exec/IR/ExecEnums.td"
+include "Exec/IR/ExecLibraryOps.td"
+include "Exec/IR/ExecTypes.td"
 include "Train/IR/TrainAttrs.td"
 include "mlir/IR/BuiltinAttributes.td"
 include "mlir/IR/SymbolInterfaces.td"
@@ -21,36 +23,37 @@ def Exec_VariableOp : Exec_Op<"variable", [Symbol]> {
   let summary = "A buffer of the variables block";
   let description = [{
     `offset` in bytes. What is not per element (the scale pair of an FP8
-    variable) is a variable of its own, named `<variable>.scale`.
+    variable, or the inverse scales of its tiles) is a variable of its own, which `scale` names; variables of one scale share it.
+    `of` is the parameter that a gradient, a moment, a compute weight or their scale belongs to.
 
     Example: `exec.variable @"wte.weight" : memref<256x128xf32> at 0 {init = #train.normal<...>, role = #train.role<parameter>}`
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<AnyMemRef>:$type, I64Attr:$offset,
-                       Train_RoleAttr:$role, AnyAttr:$init, OptionalAttr<FlatSymbolRefAttr>:$of);
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<Exec_Buffer>:$type, I64Attr:$offset,
+                       Train_RoleAttr:$role, AnyAttr:$init, OptionalAttr<FlatSymbolRefAttr>:$of, OptionalAttr<FlatSymbolRefAttr>:$scale);
   let assemblyFormat = "$sym_name `:` $type `at` $offset attr-dict";
   let extraClassDeclaration = [{
     ::mlir::MemRefType getBufferType() { return ::llvm::cast<::mlir::MemRefType>(getType()); }
   }];
 }
 
-def Exec_GetOp : Exec_Op<"get", [Pure]> {
+def Exec_GetOp : Exec_Op<"get", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "The buffer of a variable";
   let arguments = (ins FlatSymbolRefAttr:$variable);
-  let results = (outs AnyMemRef:$buffer);
+  let results = (outs Exec_Buffer:$buffer);
   let assemblyFormat = "$variable attr-dict `:` type($buffer)";
 }
 
 def Exec_HyperOp : Exec_Op<"hyper", [Pure]> {
   let summary = "The place of a run-time hyperparameter";
   let arguments = (ins StrAttr:$symbol);
-  let results = (outs MemRefOf<[F32]>:$buffer);
+  let results = (outs Exec_Scalar32:$buffer);
   let assemblyFormat = "$symbol attr-dict `:` type($buffer)";
 }
 
 def Exec_ConstantOp : Exec_Op<"constant", [Pure]> {
   let summary = "A small constant array of the program";
   let arguments = (ins ElementsAttr:$value);
-  let results = (outs AnyMemRef:$buffer);
+  let results = (outs Exec_Buffer:$buffer);
   let assemblyFormat = "attr-dict $value `:` type($buffer)";
 }
 
@@ -63,7 +66,7 @@ def Exec_AllocOp : Exec_Op<"alloc", [MemoryEffects<[MemAlloc]>]> {
     Example: `%0 = exec.alloc at 4096 {name = "h.0/mlp/fc"} : memref<16x128x512xbf16>`
   }];
   let arguments = (ins OptionalAttr<I64Attr>:$offset);
-  let results = (outs AnyMemRef:$buffer);
+  let results = (outs Exec_Buffer:$buffer);
   let assemblyFormat = "(`at` $offset^)? attr-dict `:` type($buffer)";
 }
 
@@ -74,85 +77,36 @@ def Exec_ViewOp : Exec_Op<"view", [Pure]> {
 
     Example: `%k = exec.view %qkv[128] : memref<16x128x384xf32> to memref<16x128x128xf32, strided<[49152, 384, 1]>>`
   }];
-  let arguments = (ins AnyMemRef:$source, DefaultValuedAttr<I64Attr, "0">:$offset);
-  let results = (outs AnyMemRef:$result);
+  let arguments = (ins Exec_Buffer:$source, DefaultValuedAttr<I64Attr, "0">:$offset);
+  let results = (outs Exec_Buffer:$result);
   let assemblyFormat = "$source (`[` $offset^ `]`)? attr-dict `:` type($source) `to` type($result)";
-}
-
-//===----------------------------------------------------------------------===//
-// What a function does
-//===----------------------------------------------------------------------===//
-
-def Exec_GemmOp : Exec_Op<"gemm"> {
-  let summary = "Matrix product";
-  let description = [{
-    Per batch entry `c[m, n] (+)= scale_inv_a * scale_inv_b * sum_k a[m, k] * b[k, n]`, row-major. `transpose_a`: a is stored [k, m];
-    `transpose_b`: b is stored [n, k]. `accumulate` adds to c, with
-    `unless_first` only from the second micro-batch of a step on (see Fp8cCall), while the first one overwrites c. The scale operands stand for FP8 operands only: pairs
-    (scale, inverse), or with a granularity (`row`, `1x128` or `128x128`) the inverses of all tiles as `kernels/common/tiles.h` lays them out; the inverses are then inside the sum.
-    `workspace` holds f32 copies where the target's library multiplies f32 only. `bias` [n], of c's type, is added to every row, before c is rounded.
-
-    Example:
-    ```mlir
-    exec.gemm %x, %w into %y {m = 2048, n = 512, k = 128} : memref<16x128x128xf32>, memref<128x512xf32>, memref<16x128x512xf32>
-    ```
-  }];
-  let arguments = (ins AnyMemRef:$a, AnyMemRef:$b, AnyMemRef:$c,
-                       Optional<AnyMemRef>:$scale_a, Optional<AnyMemRef>:$scale_b, Optional<AnyMemRef>:$workspace,
-                       Optional<AnyMemRef>:$bias, I64Attr:$m, I64Attr:$n, I64Attr:$k, DefaultValuedAttr<I64Attr, "1">:$batch,
-                       UnitAttr:$transpose_a, UnitAttr:$transpose_b, UnitAttr:$accumulate, UnitAttr:$fast_accum,
-                       UnitAttr:$unless_first, OptionalAttr<StrAttr>:$granularity_a, OptionalAttr<StrAttr>:$granularity_b);
-  let assemblyFormat = [{
-    $a `,` $b `into` $c (`scales` $scale_a^ `,` $scale_b)? (`workspace` $workspace^)? (`bias` $bias^)? attr-dict
-    `:` type($a) `,` type($b) `,` type($c) (`scales` type($scale_a)^ `,` type($scale_b))? (`workspace` type($workspace)^)?
-    (`bias` type($bias)^)?
-  }];
-  let traits = [AttrSizedOperandSegments];
   let hasVerifier = 1;
 }
 
-def Exec_CallOp : Exec_Op<"call"> {
-  let summary = "Call a function of the kernel library";
-  let description = [{
-    `callee` names the function, `ins` and `outs` its buffers in order; the shapes and numbers it takes are discardable attributes.
-    The first output of `cross_entropy_backward` and `rotary` may be their first input.
-    `accumulate` and `unless_first` are as in `exec.gemm`.
+//===----------------------------------------------------------------------===//
+// Launches (calls of the kernel library are in ExecLibraryOps.td)
+//===----------------------------------------------------------------------===//
 
-    Example: `exec.call "embedding" ins(%wte, %tokens : …) outs(%0 : …) {n = 2048, width = 128}`
-  }];
-  let arguments = (ins StrAttr:$callee, Variadic<AnyMemRef>:$inputs, Variadic<AnyMemRef>:$outputs);
-  let assemblyFormat = [{
-    $callee `ins` `(` ($inputs^ `:` type($inputs))? `)` `outs` `(` ($outputs^ `:` type($outputs))? `)` attr-dict
-  }];
-  let traits = [AttrSizedOperandSegments];
-}
+class Exec_LaunchBase<string mnemonic, list<string> overrides, list<Trait> traits = []> : Exec_Op<mnemonic, !listconcat([
+    DeclareOpInterfaceMethods<SymbolUserOpInterface>, DeclareOpInterfaceMethods<Exec_WorkOpInterface, overrides>], traits)>;
 
-def Exec_CopyOp : Exec_Op<"copy"> {
-  let summary = "Copy elements between strided buffers of one shape";
-  let description = "`permutation` and slicing are in the strides of the types; element types may differ (rounded).";
-  let arguments = (ins AnyMemRef:$source, AnyMemRef:$target);
-  let assemblyFormat = "$source `to` $target attr-dict `:` type($source) `to` type($target)";
-}
-
-def Exec_FillOp : Exec_Op<"fill"> {
-  let summary = "Set all elements of a contiguous buffer to a number, which of integers is 0";
-  let arguments = (ins AnyMemRef:$target, F32Attr:$value);
-  let assemblyFormat = "$target `with` $value attr-dict `:` type($target)";
-}
-
-def Exec_LaunchOp : Exec_Op<"launch", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+def Exec_LaunchOp : Exec_LaunchBase<"launch", ["getCost", "mayOverwrite"], [AttrSizedOperandSegments]> {
   let summary = "Run a kernel over rows x cols";
   let description = [{
-    A buffer that the kernel writes may be one that it reads, where that changes nothing element by element: `exec-plan-memory`
-    decides so by the kernel's body. Skeletons must not assume otherwise.
+    `inputs` are the kernel's first arguments, which it only reads. A buffer that it writes may be one that it reads, where that changes
+    nothing element by element: `exec-plan-memory` decides so by the kernel's body. Skeletons must not assume otherwise.
 
-    Example: `exec.launch @bias_gelu over [2048, 512] (%fc, %bias, %gelu) : memref<16x128x512xf32>, memref<512xf32>, memref<16x128x512xf32>`
+    Example: `exec.launch @bias_gelu over [2048, 512] ins(%fc, %bias : memref<16x128x512xf32>, memref<512xf32>) outs(%gelu : memref<16x128x512xf32>)`
   }];
-  let arguments = (ins FlatSymbolRefAttr:$kernel, I64Attr:$rows, I64Attr:$cols, Variadic<AnyMemRef>:$buffers);
-  let assemblyFormat = "$kernel `over` `[` $rows `,` $cols `]` `(` $buffers `)` attr-dict `:` type($buffers)";
+  let arguments = (ins FlatSymbolRefAttr:$kernel, I64Attr:$rows, I64Attr:$cols, Exec_In<Variadic<Exec_Buffer>>:$inputs,
+                       Exec_InOut<Variadic<Exec_Buffer>>:$outputs);
+  let assemblyFormat = [{
+    $kernel `over` `[` $rows `,` $cols `]` `ins` `(` ($inputs^ `:` type($inputs))? `)`
+    `outs` `(` ($outputs^ `:` type($outputs))? `)` attr-dict
+  }];
 }
 
-def Exec_LaunchMultiOp : Exec_Op<"launch_multi", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+def Exec_LaunchMultiOp : Exec_LaunchBase<"launch_multi", ["getCost"]> {
   let summary = "Run a kernel over many matrices at once";
   let description = [{
     What as many `exec.launch` would do, in any order: matrix `t` is `rows[t] x cols[t]`, and its buffers are the t-th of equal parts of `buffers`.
@@ -160,7 +114,8 @@ def Exec_LaunchMultiOp : Exec_Op<"launch_multi", [DeclareOpInterfaceMethods<Symb
 
     Example: `exec.launch_multi @adamw over [128, 512] x [512, 128] (%p0, %g0, %p1, %g1) : memref<128x512xf32>, …`
   }];
-  let arguments = (ins FlatSymbolRefAttr:$kernel, DenseI64ArrayAttr:$rows, DenseI64ArrayAttr:$cols, Variadic<AnyMemRef>:$buffers);
+  let arguments = (ins FlatSymbolRefAttr:$kernel, DenseI64ArrayAttr:$rows, DenseI64ArrayAttr:$cols,
+                       Exec_InOut<Variadic<Exec_Buffer>>:$buffers);
   let assemblyFormat = "$kernel `over` $rows `x` $cols `(` $buffers `)` attr-dict `:` type($buffers)";
   let extraClassDeclaration = [{
     size_t getNumMatrices() { return getRows().size(); }

@@ -45,7 +45,7 @@ struct Head {
   AllocOp logits;
   int64_t rows, classes; ///< of the buffers, padding included
   GemmOp producer;
-  CallOp loss;
+  WorkOpInterface loss;
   SmallVector<LaunchOp> launches; ///< that measure or quantise the gradient
   SmallVector<GemmOp> consumers;
   /// The logits, and the codes of their gradient.
@@ -71,17 +71,16 @@ struct ChunkLoss : exec::impl::ChunkLossBase<ChunkLoss> {
   void runOnOperation() override {
     if (maxBytes <= 0)
       return;
-    SmallVector<CallOp> losses;
-    getOperation()->walk([&](CallOp call) {
-      if (call.getCallee() == "cross_entropy_fused" ||
-          call.getCallee() == "cross_entropy_rows")
-        losses.push_back(call);
+    SmallVector<WorkOpInterface> losses;
+    getOperation()->walk([&](WorkOpInterface op) {
+      if (op.isRowByRow())
+        losses.push_back(op);
     });
-    for (CallOp loss : losses)
+    for (WorkOpInterface loss : losses)
       visit(loss);
   }
 
-  void visit(CallOp loss);
+  void visit(WorkOpInterface loss);
 };
 } // namespace
 
@@ -105,7 +104,7 @@ static bool findCodes(LaunchOp launch, Head &head) {
       int64_t(launch.getCols()) != head.classes)
     return false;
   auto bufferOf = [&](Value argument) {
-    return launch.getBuffers()[cast<BlockArgument>(argument).getArgNumber()];
+    return launch->getOperand(cast<BlockArgument>(argument).getArgNumber());
   };
   WalkResult result = kernel.walk([&](Operation *op) {
     if (auto load = dyn_cast<LoadOp>(op)) {
@@ -233,7 +232,7 @@ static bool measuresFirst(const Head &head) {
 
 /// Makes the logits and their gradient a second time, for the second launch and
 /// all that follows; returns the second loss.
-static CallOp computeTwice(Head &head) {
+static WorkOpInterface computeTwice(Head &head) {
   OpBuilder builder(head.launches[1]);
   IRMapping again;
   SmallVector<Value> buffers = withViews(head.logits);
@@ -244,7 +243,7 @@ static CallOp computeTwice(Head &head) {
       for (Value buffer : buffers)
         op->replaceUsesOfWith(buffer, again.lookup(buffer));
   builder.clone(*head.producer, again);
-  return cast<CallOp>(builder.clone(*head.loss, again));
+  return cast<WorkOpInterface>(builder.clone(*head.loss, again));
 }
 
 /// Moves what stands between the ops of `head` out of the way, or says why that
@@ -312,28 +311,23 @@ public:
     gemm(producer, rowsOf(producer.getA()), producer.getB(),
          chunkOf(producer.getC()));
 
-    CallOp loss = head.loss;
     auto operandRows = [&](Value buffer) {
       if (head.getCut(buffer))
         return chunkOf(buffer);
       return typeOf(buffer).getRank() ? rowsOf(buffer) : buffer;
     };
-    SmallVector<Value> ins = llvm::map_to_vector(loss.getInputs(), operandRows);
-    SmallVector<Value> outs =
-        llvm::map_to_vector(loss.getOutputs(), operandRows);
-    auto call =
-        CallOp::create(builder, loss.getLoc(), loss.getCallee(), ins, outs);
-    call->setDiscardableAttrs(loss->getDiscardableAttrDictionary());
-    call->setDiscardableAttr("rows", builder.getI64IntegerAttr(size));
+    SmallVector<Value> operands =
+        llvm::map_to_vector(head.loss->getOperands(), operandRows);
+    builder.clone(*head.loss)->setOperands(operands);
 
     for (LaunchOp whole : head.launches) {
       SmallVector<Value> buffers =
-          llvm::map_to_vector(whole.getBuffers(), [&](Value buffer) {
+          llvm::map_to_vector(whole->getOperands(), [&](Value buffer) {
             return head.getCut(buffer) ? chunkOf(buffer) : buffer;
           });
-      auto launch = LaunchOp::create(builder, whole.getLoc(), whole.getKernel(),
-                                     size, whole.getCols(), buffers);
-      launch->setDiscardableAttrs(whole->getDiscardableAttrDictionary());
+      auto launch = cast<LaunchOp>(builder.clone(*whole));
+      launch->setOperands(buffers);
+      launch.setRows(size);
     }
 
     for (GemmOp consumer : head.consumers) {
@@ -431,14 +425,20 @@ private:
       }
       workspace = known;
     }
-    auto op = GemmOp::create(
-        builder, whole.getLoc(), a, b, c, whole.getScaleA(), whole.getScaleB(),
-        workspace, whole.getBias(), addsUp ? whole.getM() : size, whole.getN(),
-        addsUp ? size : whole.getK(), /*batch=*/1, whole.getTransposeA(),
-        whole.getTransposeB(), whole.getAccumulate() || (addsUp && first > 0),
-        whole.getFastAccum(), whole.getUnlessFirst() && !(addsUp && first > 0),
-        /*granularity_a=*/StringAttr(), /*granularity_b=*/StringAttr());
-    op->setDiscardableAttrs(whole->getDiscardableAttrDictionary());
+    auto op = cast<GemmOp>(builder.clone(*whole));
+    op.getAMutable().assign(a);
+    op.getBMutable().assign(b);
+    op.getCMutable().assign(c);
+    op.getWorkspaceMutable().assign(workspace ? ValueRange(workspace)
+                                              : ValueRange());
+    if (addsUp)
+      op.setK(size);
+    else
+      op.setM(size);
+    if (addsUp && first > 0) {
+      op.setAccumulate(true);
+      op.setUnlessFirst(false);
+    }
   }
 
   Head &head;
@@ -450,29 +450,27 @@ private:
 };
 } // namespace
 
-void ChunkLoss::visit(CallOp loss) {
+void ChunkLoss::visit(WorkOpInterface loss) {
   Head head;
   head.loss = loss;
-  Value logits = loss.getInputs()[0];
+  Value logits = loss->getOperand(0);
   head.logits = getRoot(logits).getDefiningOp<AllocOp>();
   int64_t bytes = getByteSize(typeOf(logits));
   if (bytes <= maxBytes)
     return;
-  head.rows = loss->getAttrOfType<IntegerAttr>("rows").getInt();
-  auto width = loss->getAttrOfType<IntegerAttr>("width");
-  head.classes =
-      (width ? width : loss->getAttrOfType<IntegerAttr>("classes")).getInt();
+  head.classes = typeOf(logits).getShape().back();
+  head.rows = typeOf(logits).getNumElements() / head.classes;
   std::string obstacle = head.logits ? collect(head) : "they are a result";
   if (obstacle.empty()) {
     obstacle = gather(head);
     if (!obstacle.empty() && measuresFirst(head)) {
-      CallOp again = computeTwice(head);
+      WorkOpInterface again = computeTwice(head);
       visit(loss);
       return visit(again);
     }
   }
   if (!obstacle.empty()) {
-    loss.emitRemark() << "all logits, " << bytes
+    loss->emitRemark() << "all logits, " << bytes
                       << " bytes, are in memory at once: " << obstacle;
     return;
   }

@@ -55,22 +55,14 @@ struct Group {
 };
 } // namespace
 
-static Effects getEffects(Operation &op, const SymbolTable &symbols) {
+static Effects getEffects(Operation &op) {
+  SmallVector<Value> reads, writes;
+  exec::getEffects(&op, reads, writes);
   Effects effects;
-  auto add = [&](DenseSet<Value> &set, ValueRange buffers) {
-    for (Value buffer : buffers)
-      set.insert(getRoot(buffer));
-  };
-  if (auto launch = dyn_cast<LaunchOp>(op)) {
-    int64_t inputs = symbols.lookup<KernelOp>(launch.getKernel()).getInputs();
-    add(effects.reads, launch.getBuffers().take_front(inputs));
-    add(effects.writes, launch.getBuffers().drop_front(inputs));
-  } else if (auto call = dyn_cast<CallOp>(op)) {
-    add(effects.reads, call.getInputs());
-    add(effects.writes, call.getOutputs());
-  } else if (!isa<GetOp, ViewOp, AllocOp, HyperOp, ConstantOp>(op)) {
-    add(effects.writes, op.getOperands());
-  }
+  for (Value buffer : reads)
+    effects.reads.insert(getRoot(buffer));
+  for (Value buffer : writes)
+    effects.writes.insert(getRoot(buffer));
   return effects;
 }
 
@@ -99,13 +91,13 @@ static Attribute getKey(Operation &op, const SymbolTable &symbols) {
     return isMergeable(symbols.lookup<KernelOp>(launch.getKernel()))
                ? launch.getKernelAttr()
                : Attribute();
-  auto call = dyn_cast<CallOp>(op);
-  if (!call ||
-      !llvm::is_contained({"advance_scale", "compute_scale"}, call.getCallee()))
+  if (!isa<AdvanceScaleOp, ComputeScaleOp>(op))
     return {};
-  NamedAttrList settings(call->getDiscardableAttrDictionary());
-  settings.erase(train::kNameAttr);
-  return settings.getDictionary(op.getContext());
+  // The type has a state's window.
+  Builder builder(op.getContext());
+  return builder.getArrayAttr(
+      {op.getName().getIdentifier(), op.getPropertiesAsAttribute(),
+       TypeAttr::get(op.getOperand(0).getType())});
 }
 
 static void mergeLaunches(ArrayRef<Operation *> ops, OpBuilder &builder) {
@@ -113,7 +105,7 @@ static void mergeLaunches(ArrayRef<Operation *> ops, OpBuilder &builder) {
   SmallVector<int64_t> rows, cols;
   for (Operation *op : ops) {
     auto launch = cast<LaunchOp>(op);
-    llvm::append_range(buffers, launch.getBuffers());
+    llvm::append_range(buffers, launch->getOperands());
     rows.push_back(launch.getRows());
     cols.push_back(launch.getCols());
   }
@@ -126,15 +118,16 @@ static void mergeLaunches(ArrayRef<Operation *> ops, OpBuilder &builder) {
 }
 
 static void mergeCalls(ArrayRef<Operation *> ops, OpBuilder &builder) {
-  SmallVector<Value> inputs, outputs;
+  SmallVector<Value> first, second;
   for (Operation *op : ops) {
-    llvm::append_range(inputs, cast<CallOp>(op).getInputs());
-    llvm::append_range(outputs, cast<CallOp>(op).getOutputs());
+    auto compute = dyn_cast<ComputeScaleOp>(op);
+    llvm::append_range(first, compute ? compute.getAmaxes() : op->getOperands());
+    if (compute)
+      llvm::append_range(second, compute.getPairs());
   }
-  auto first = cast<CallOp>(ops.front());
-  auto merged = CallOp::create(builder, first.getLoc(), first.getCallee(),
-                               inputs, outputs);
-  merged->setDiscardableAttrs(first->getDiscardableAttrDictionary());
+  first.append(second);
+  Operation *merged = builder.clone(*ops.front());
+  merged->setOperands(first);
   merged->removeDiscardableAttr(train::kNameAttr);
 }
 
@@ -210,7 +203,7 @@ void OpenGroups::findPartialSums(LaunchOp launch) {
   auto kernel = symbols.lookup<KernelOp>(launch.getKernel());
   kernel.walk([&](PartialSumOp sum) {
     auto target = cast<BlockArgument>(sum.getTarget());
-    partialSums.insert(getRoot(launch.getBuffers()[target.getArgNumber()]));
+    partialSums.insert(getRoot(launch->getOperand(target.getArgNumber())));
   });
 }
 
@@ -220,9 +213,9 @@ bool OpenGroups::addsUpPartialSums(LaunchOp launch) const {
   auto kernel = symbols.lookup<KernelOp>(launch.getKernel());
   return kernel.getSkeleton() == train::Skeleton::columns &&
          !dependsOnMicroBatch(kernel) &&
-         llvm::all_of(
-             launch.getBuffers().take_front(kernel.getInputs()),
-             [&](Value input) { return partialSums.contains(getRoot(input)); });
+         llvm::all_of(launch.getInputs(), [&](Value input) {
+           return partialSums.contains(getRoot(input));
+         });
 }
 
 /// Bytes of the temporaries that are read, but for those that `held` reads too.
@@ -235,7 +228,7 @@ static int64_t getTemporaryBytes(const Effects &effects, const Effects &held) {
 }
 
 void OpenGroups::visit(Operation &op) {
-  Effects effects = getEffects(op, symbols);
+  Effects effects = getEffects(op);
   Attribute key = getKey(op, symbols);
   if (auto launch = dyn_cast<LaunchOp>(op)) {
     findPartialSums(launch);

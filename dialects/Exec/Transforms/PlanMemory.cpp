@@ -1,6 +1,6 @@
 //===- PlanMemory.cpp - exec-plan-memory ----------------------------------===//
 
-#include "Exec/Transforms/InPlace.h"
+#include "Exec/IR/Exec.h"
 #include "Exec/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -53,7 +53,7 @@ public:
   SmallVector<Interval> intervals;
 
 private:
-  void reuse(Operation *op, int64_t position, const SymbolTable &symbols);
+  void reuse(WorkOpInterface op, int64_t position, const SymbolTable &symbols);
   Interval *find(Value buffer) {
     auto found = indexOf.find(buffer);
     if (found == indexOf.end())
@@ -100,18 +100,27 @@ Liveness::Liveness(Block &block, const SymbolTable &symbols) {
   }
   // The ends are known: let what begins take the place of what ends.
   for (auto [position, op] : llvm::enumerate(block))
-    if (isa<LaunchOp, CallOp>(op))
-      reuse(&op, position, symbols);
+    if (auto work = dyn_cast<WorkOpInterface>(op))
+      reuse(work, position, symbols);
   llvm::erase_if(intervals,
                  [](const Interval &interval) { return interval.ops.empty(); });
 }
 
-void Liveness::reuse(Operation *op, int64_t position,
+/// Floats of one width take each other's place. Integers do not take theirs: a
+/// compiler may take a float and an integer for different memory.
+static bool areOfOneWidth(Value a, Value b) {
+  Type from = getElementTypeOrSelf(a.getType()),
+       to = getElementTypeOrSelf(b.getType());
+  return from == to ||
+         (isa<FloatType>(from) && isa<FloatType>(to) &&
+          from.getIntOrFloatBitWidth() == to.getIntOrFloatBitWidth());
+}
+
+void Liveness::reuse(WorkOpInterface op, int64_t position,
                      const SymbolTable &symbols) {
   for (OpOperand &output : op->getOpOperands()) {
     Interval *begins = find(output.get());
     if (!begins || begins->first != position || begins->last == position ||
-        !isOutput(op, output.getOperandNumber(), symbols) ||
         !isWhole(output.get(), *begins))
       continue;
     for (OpOperand &input : op->getOpOperands()) {
@@ -123,8 +132,8 @@ void Liveness::reuse(Operation *op, int64_t position,
       bool mayReuse =
           llvm::all_of(op->getOpOperands(), [&](OpOperand &operand) {
             return find(operand.get()) != ends ||
-                   mayOverwrite(op, operand.getOperandNumber(),
-                                output.getOperandNumber(), symbols);
+                   (areOfOneWidth(operand.get(), output.get()) &&
+                    op.mayOverwrite(operand, output, symbols));
           });
       if (!mayReuse)
         continue;

@@ -18,18 +18,8 @@ namespace fp8c::exec {
 /// runtime/kernels/cuda/stream.h.
 static constexpr int64_t kLeast = int64_t(32) << 20;
 
-static int64_t getNumber(exec::CallOp call, StringRef name) {
-  return call->getAttrOfType<IntegerAttr>(name).getInt();
-}
-
-/// Ids and positions with copies of both, twice because a radix sort moves them
-/// back and forth, then two f32 rows for every `stretch` sorted ids
-/// (runtime/kernels/cuda/embedding.cuh).
-static int64_t getEmbeddingBackwardBytes(exec::CallOp call) {
-  constexpr int64_t stretch = 16;
-  int64_t ids = getNumber(call, "n");
-  return 3 * ids * 12 +
-         2 * llvm::divideCeil(ids, stretch) * getNumber(call, "width") * 4;
+template <typename Op> static int64_t getHeadDim(Op op) {
+  return op.getQ().getType().getDimSize(2) / int64_t(op.getHeads());
 }
 
 /// On Hopper cuDNN's deterministic algorithm writes the gradients of all scores
@@ -37,23 +27,24 @@ static int64_t getEmbeddingBackwardBytes(exec::CallOp call) {
 /// Where query heads share keys and values, each has gradients of its own
 /// first. So cuDNN 9.14 says for 14 shapes, within 272 bytes; the rest is for
 /// alignment.
-static int64_t getAttentionBackwardBytes(exec::CallOp call, int64_t batch) {
+static int64_t getAttentionBackwardBytes(AttentionBackwardOp op,
+                                         int64_t batch) {
   constexpr int64_t slack = 1 << 10;
-  int64_t seq = getNumber(call, "seq"), kvSeq = getNumber(call, "kv_seq"),
-          heads = getNumber(call, "heads");
+  int64_t seq = op.getQ().getType().getDimSize(1),
+          kvSeq = op.getK().getType().getDimSize(1);
   int64_t head =
       llvm::alignTo(seq, 64) * llvm::alignTo(kvSeq, 128) * 2 + seq * 4;
-  if (heads != getNumber(call, "kv_heads"))
-    head += 2 * kvSeq * getNumber(call, "head_dim") * 2;
-  return batch * heads * head + slack;
+  if (op.getHeads() != op.getKvHeads())
+    head += 2 * kvSeq * getHeadDim(op) * 2;
+  return batch * int64_t(op.getHeads()) * head + slack;
 }
 
 /// As few parts of the batch as keep the scratch within `most` bytes: the
 /// smaller they are, the less they fill the device.
-static int64_t getAttentionParts(exec::CallOp call, int64_t most) {
-  int64_t batch = getNumber(call, "batch"), parts = 1;
-  while (parts < batch && (batch % parts || getAttentionBackwardBytes(
-                                                call, batch / parts) > most))
+static int64_t getAttentionParts(AttentionBackwardOp op, int64_t most) {
+  int64_t batch = op.getQ().getType().getDimSize(0), parts = 1;
+  while (parts < batch &&
+         (batch % parts || getAttentionBackwardBytes(op, batch / parts) > most))
     ++parts;
   return parts;
 }
@@ -61,9 +52,10 @@ static int64_t getAttentionParts(exec::CallOp call, int64_t most) {
 /// What cuDNN has no attention for, or nothing, as far as is known without it:
 /// the runtime asks it (runtime/cuda/Attention.cpp). All other attention has
 /// kernels of its own, without scratch. f32 is not asked of cuDNN.
-static std::string getCudnnObstacle(exec::CallOp call, bool backward,
-                                    StringRef gpu) {
-  int64_t headDim = getNumber(call, "head_dim");
+template <typename Op>
+static std::string getCudnnObstacle(Op op, StringRef gpu) {
+  constexpr bool backward = std::is_same_v<Op, AttentionBackwardOp>;
+  int64_t headDim = getHeadDim(op);
   // cuDNN's support matrix: on Hopper both directions up to 256, elsewhere the
   // backward pass up to 128.
   int64_t widest = gpu.starts_with("sm_90") || !backward ? 256 : 128;
@@ -71,25 +63,10 @@ static std::string getCudnnObstacle(exec::CallOp call, bool backward,
     return llvm::formatv("heads of {0} are no multiple of 8", headDim);
   if (headDim > widest)
     return llvm::formatv("heads of {0} are wider than {1}", headDim, widest);
-  if (backward && getNumber(call, "seq") == 1 && getNumber(call, "kv_seq") == 1)
+  if (backward && op.getQ().getType().getDimSize(1) == 1 &&
+      op.getK().getType().getDimSize(1) == 1)
     return "there is one token";
   return "";
-}
-
-static bool isHalf(exec::CallOp call) {
-  Type type = cast<MemRefType>(call.getInputs()[0].getType()).getElementType();
-  return type.isBF16() || type.isF16();
-}
-
-/// Gives the call a buffer that lives as long as it runs.
-static void addScratch(exec::CallOp call, int64_t bytes) {
-  OpBuilder builder(call);
-  auto scratch = AllocOp::create(builder, call.getLoc(),
-                                 MemRefType::get({bytes}, builder.getI8Type()),
-                                 IntegerAttr());
-  train::setName(scratch, (train::getName(call) + ".workspace").str());
-  train::setPhase(scratch, train::getPhase(call));
-  call.getOutputsMutable().append(scratch.getResult());
 }
 
 namespace {
@@ -97,33 +74,50 @@ struct PlanWorkspace : exec::impl::PlanWorkspaceBase<PlanWorkspace> {
   using Base::Base;
   void runOnOperation() override {
     int64_t shared = kLeast;
-    bool told = false;
-    getOperation().walk([&](exec::CallOp call) {
-      if (call.getCallee() == "embedding_backward")
-        shared = std::max(shared, getEmbeddingBackwardBytes(call));
-      bool backward = call.getCallee() == "attention_backward";
-      if ((!backward && call.getCallee() != "attention") || !isHalf(call))
-        return;
-      std::string obstacle = getCudnnObstacle(call, backward, gpu);
-      if (obstacle.empty() && backward)
-        planAttention(call);
-      if (!obstacle.empty() && !std::exchange(told, true))
-        emitWarning(call.getLoc())
-            << "cuDNN has no attention for this shape on " << gpu << " ("
-            << obstacle << "): plain kernels do it, slowly";
+    getOperation().walk([&](WorkOpInterface op) {
+      shared = std::max(shared, op.getSharedWorkspaceBytes());
     });
     getOperation()->setAttr(kWorkspaceAttr,
                             Builder(&getContext()).getI64IntegerAttr(shared));
+    getOperation().walk([&](Operation *op) {
+      if (auto forward = dyn_cast<AttentionOp>(op))
+        hasCudnnKernel(forward);
+      else if (auto backward = dyn_cast<AttentionBackwardOp>(op);
+               backward && hasCudnnKernel(backward) && !backward.getWorkspace())
+        planAttention(backward);
+    });
   }
 
 private:
-  void planAttention(exec::CallOp call) {
-    int64_t parts =
-        maxScratchBytes ? getAttentionParts(call, maxScratchBytes) : int64_t(1);
-    if (parts > 1)
-      call->setAttr("parts", Builder(call).getI64IntegerAttr(parts));
-    addScratch(call, getAttentionBackwardBytes(call, getNumber(call, "batch") /
-                                                         parts));
+  /// Whether cuDNN does it; warns where it is the first that it does not do,
+  /// though it has the type.
+  template <typename Op> bool hasCudnnKernel(Op op) {
+    Type element = op.getQ().getType().getElementType();
+    if (!element.isBF16() && !element.isF16())
+      return false;
+    std::string obstacle = getCudnnObstacle(op, gpu);
+    if (!obstacle.empty() && !std::exchange(told, true))
+      emitWarning(op.getLoc())
+          << "cuDNN has no attention for this shape on " << gpu << " ("
+          << obstacle << "): plain kernels do it, slowly";
+    return obstacle.empty();
   }
+
+  /// Gives it a buffer that lives as long as it runs.
+  void planAttention(AttentionBackwardOp op) {
+    if (maxScratchBytes)
+      op.setParts(getAttentionParts(op, maxScratchBytes));
+    int64_t bytes = getAttentionBackwardBytes(
+        op, op.getQ().getType().getDimSize(0) / int64_t(op.getParts()));
+    OpBuilder builder(op);
+    auto scratch = AllocOp::create(
+        builder, op.getLoc(), MemRefType::get({bytes}, builder.getI8Type()),
+        IntegerAttr());
+    train::setName(scratch, (train::getName(op) + ".workspace").str());
+    train::setPhase(scratch, train::getPhase(op));
+    op.getWorkspaceMutable().assign(scratch);
+  }
+
+  bool told = false;
 };
 } // namespace

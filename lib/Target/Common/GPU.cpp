@@ -35,20 +35,20 @@ llvm::ArrayRef<GPU> fp8c::target::getGPUs() {
   return gpus;
 }
 
-double GPU::getRate(const Cost &cost) const {
+double GPU::getRate(const exec::Cost &cost) const {
   switch (cost.unit) {
-  case Unit::vector:
+  case exec::Unit::vector:
     return vector;
-  case Unit::f32:
+  case exec::Unit::f32:
     return f32;
-  case Unit::bf16:
+  case exec::Unit::bf16:
     return bf16;
-  case Unit::fp8Fast:
-  case Unit::fp8Slow:
+  case exec::Unit::fp8Fast:
+  case exec::Unit::fp8Slow:
     break;
   }
   auto get = [&](const FP8Rate &rate) {
-    return cost.unit == Unit::fp8Fast ? rate.fast : rate.slow;
+    return cost.unit == exec::Unit::fp8Fast ? rate.fast : rate.slow;
   };
   if (cost.k <= fp8[0].k)
     return get(fp8[0]);
@@ -62,6 +62,6 @@ double GPU::getRate(const Cost &cost) const {
   return get(fp8[2]);
 }
 
-double GPU::getBound(const Cost &cost) const {
+double GPU::getBound(const exec::Cost &cost) const {
   return std::max(cost.flops / getRate(cost), cost.bytes / bandwidth);
 }

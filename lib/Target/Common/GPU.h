@@ -3,7 +3,9 @@
 #ifndef TARGET_COMMON_GPU_H
 #define TARGET_COMMON_GPU_H
 
-#include "Target/Common/Cost.h"
+#include "Exec/IR/Cost.h"
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
 
 namespace fp8c::target {
 
@@ -24,9 +26,9 @@ struct GPU {
   /// Bytes/s.
   double bandwidth;
 
-  double getRate(const Cost &cost) const;
+  double getRate(const exec::Cost &cost) const;
   /// The least time of an op, in seconds.
-  double getBound(const Cost &cost) const;
+  double getBound(const exec::Cost &cost) const;
 };
 
 llvm::ArrayRef<GPU> getGPUs();

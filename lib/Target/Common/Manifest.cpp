@@ -69,8 +69,19 @@ static Json getInit(Attribute init, Type element, InitialData &data) {
            cast<train::ConstantInitAttr>(init).getValue().getValueAsDouble()}};
 }
 
+/// Variables of scaled tensors by their scale's variable.
+using ScaledVariables = DenseMap<StringAttr, exec::VariableOp>;
+
+static ScaledVariables getScaledVariables(ModuleOp module) {
+  ScaledVariables scaled;
+  for (auto variable : module.getOps<exec::VariableOp>())
+    if (FlatSymbolRefAttr scale = variable.getScaleAttr())
+      scaled.try_emplace(scale.getAttr(), variable);
+  return scaled;
+}
+
 /// Scales and amaxes of stored values start with what the first values give.
-static Json getInit(exec::VariableOp variable, ModuleOp module,
+static Json getInit(exec::VariableOp variable, const ScaledVariables &scaled,
                     InitialData &data) {
   if (variable.getRole() != train::Role::scale)
     return getInit(variable.getInit(),
@@ -80,11 +91,10 @@ static Json getInit(exec::VariableOp variable, ModuleOp module,
     return of ? Json{{"kind", "amax"}, {"of", of->str()}}
               : Json{{"kind", "constant"}, {"value", 0}};
   if (of) {
-    auto scaled = module.lookupSymbol<exec::VariableOp>(
-        variable.getSymName().drop_back(StringRef(".scale").size()));
+    exec::VariableOp stored = scaled.lookup(variable.getSymNameAttr());
     return {{"kind", "scale"},
             {"of", of->str()},
-            {"format", getTypeName(scaled.getBufferType().getElementType())}};
+            {"format", getTypeName(stored.getBufferType().getElementType())}};
   }
   // A scale state starts with scale and inverse 1 and no history.
   return {{"kind", "values"}, {"values", {1, 0, 0, 0, 1}}};
@@ -207,6 +217,7 @@ Json fp8c::target::getManifest(ModuleOp module, StringRef target, StringRef gpu,
   };
   Json variables = Json::array(), functions = Json::object();
   int64_t parameters = 0, frozen = 0, lowerBound = 0;
+  ScaledVariables scaled = getScaledVariables(module);
   for (auto variable : module.getOps<exec::VariableOp>()) {
     MemRefType type = variable.getBufferType();
     Json entry = getBuffer(variable.getSymName(), type);
@@ -216,7 +227,7 @@ Json fp8c::target::getManifest(ModuleOp module, StringRef target, StringRef gpu,
     if (auto of = variable.getOf();
         of && variable.getRole() != train::Role::scale)
       entry["of"] = of->str();
-    entry["init"] = getInit(variable, module, data);
+    entry["init"] = getInit(variable, scaled, data);
     if (auto counted = variable->getAttrOfType<IntegerAttr>(fp8::kCountedAttr))
       entry["site"] = {
           {"format",

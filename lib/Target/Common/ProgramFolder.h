@@ -4,7 +4,7 @@
 #define TARGET_COMMON_PROGRAMFOLDER_H
 
 #include "Target/Common/OutputFolder.h"
-#include "Target/Common/SourcePrinter.h"
+#include "Target/Source/SourcePrinter.h"
 #include <optional>
 #include <string>
 

@@ -1,7 +1,7 @@
 //===- KernelPrinter.h - Kernels as C++ functors ----------------*- C++ -*-===//
 
-#ifndef TARGET_COMMON_KERNELPRINTER_H
-#define TARGET_COMMON_KERNELPRINTER_H
+#ifndef TARGET_SOURCE_KERNELPRINTER_H
+#define TARGET_SOURCE_KERNELPRINTER_H
 
 #include "Exec/IR/Exec.h"
 
@@ -20,4 +20,4 @@ std::string getIntegerLiteral(const llvm::APInt &value);
 
 } // namespace fp8c::target
 
-#endif // TARGET_COMMON_KERNELPRINTER_H
+#endif // TARGET_SOURCE_KERNELPRINTER_H

@@ -1,27 +1,10 @@
-//===- InPlace.cpp - Which ops may write over what they read --------------===//
+//===- ExecInPlace.cpp - Which kernels may write over what they read ------===//
 
-#include "Exec/Transforms/InPlace.h"
+#include "Exec/IR/Exec.h"
 
 using namespace mlir;
 using namespace fp8c;
 using namespace fp8c::exec;
-
-/// Functions of the kernel library that say of their first output that it may
-/// be their first input.
-static bool worksInPlace(CallOp call) {
-  return llvm::is_contained({"cross_entropy_backward", "rotary"},
-                            call.getCallee());
-}
-
-/// Floats of one width take each other's place. Integers do not take theirs: a
-/// compiler may take a float and an integer for different memory.
-static bool areOfOneSize(Value a, Value b) {
-  Type from = getElementTypeOrSelf(a.getType()),
-       to = getElementTypeOrSelf(b.getType());
-  return from == to ||
-         (isa<FloatType>(from) && isa<FloatType>(to) &&
-          from.getIntOrFloatBitWidth() == to.getIntOrFloatBitWidth());
-}
 
 /// Everything that a scalar is computed from, through the reductions over the
 /// row.
@@ -63,21 +46,8 @@ static bool mayOverwrite(KernelOp kernel, unsigned input, unsigned output) {
   });
 }
 
-bool exec::isOutput(Operation *op, unsigned index, const SymbolTable &symbols) {
-  if (auto launch = dyn_cast<LaunchOp>(op))
-    return index >= symbols.lookup<KernelOp>(launch.getKernel()).getInputs();
-  auto call = dyn_cast<CallOp>(op);
-  return call && index >= call.getInputs().size();
-}
-
-bool exec::mayOverwrite(Operation *op, unsigned input, unsigned output,
-                        const SymbolTable &symbols) {
-  if (!areOfOneSize(op->getOperand(input), op->getOperand(output)))
-    return false;
-  if (auto launch = dyn_cast<LaunchOp>(op))
-    return ::mayOverwrite(symbols.lookup<KernelOp>(launch.getKernel()), input,
-                          output);
-  auto call = dyn_cast<CallOp>(op);
-  return call && worksInPlace(call) && input == 0 &&
-         output == call.getInputs().size();
+bool LaunchOp::mayOverwrite(OpOperand &input, OpOperand &output,
+                            const SymbolTable &kernels) {
+  return ::mayOverwrite(kernels.lookup<KernelOp>(getKernel()),
+                        input.getOperandNumber(), output.getOperandNumber());
 }

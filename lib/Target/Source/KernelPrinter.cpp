@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Target/Common/KernelPrinter.h"
+#include "Target/Source/KernelPrinter.h"
 
 #include "Target/Common/Names.h"
 #include "llvm/ADT/SetVector.h"

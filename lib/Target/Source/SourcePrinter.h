@@ -1,7 +1,7 @@
 //===- SourcePrinter.h - A program as C++ or CUDA C++ -----------*- C++ -*-===//
 
-#ifndef TARGET_COMMON_SOURCEPRINTER_H
-#define TARGET_COMMON_SOURCEPRINTER_H
+#ifndef TARGET_SOURCE_SOURCEPRINTER_H
+#define TARGET_SOURCE_SOURCEPRINTER_H
 
 #include "mlir/IR/BuiltinOps.h"
 
@@ -15,6 +15,9 @@ inline Target getTarget(llvm::StringRef name) {
   return name == "cuda" ? Target::cuda : Target::cpu;
 }
 
+/// Lets the ops of the exec dialect be printed by `printSource`.
+void registerSourceModels(mlir::DialectRegistry &registry);
+
 /// Prints a planned exec module as one file of C++20, or of CUDA C++20, against
 /// the target's kernel library: a functor per kernel, then a function per
 /// program function in schedule order.
@@ -23,4 +26,4 @@ mlir::LogicalResult printSource(mlir::ModuleOp module, Target target,
 
 } // namespace fp8c::target
 
-#endif // TARGET_COMMON_SOURCEPRINTER_H
+#endif // TARGET_SOURCE_SOURCEPRINTER_H

@@ -1,0 +1,300 @@
+//===- FunctionLowering.cpp - Where the results of a function go ----------===//
+
+#include "Conversion/TrainToExec/FunctionLowering.h"
+
+using namespace mlir;
+using namespace fp8c;
+using namespace fp8c::train;
+
+MemRefType fp8c::getBufferType(Type type) {
+  MLIRContext *context = type.getContext();
+  if (auto scaled = dyn_cast<fp8::ScaledType>(type))
+    return MemRefType::get(scaled.getShape(), scaled.getStorage());
+  if (auto state = dyn_cast<fp8::ScaleStateType>(type))
+    return MemRefType::get({exec::getScaleStateWords(state.getWindow())},
+                           Float32Type::get(context));
+  if (isa<fp8::StatsType>(type))
+    return MemRefType::get({3}, exec::getStatsWordType(context));
+  auto tensor = cast<RankedTensorType>(type);
+  return MemRefType::get(tensor.getShape(), tensor.getElementType());
+}
+
+MemRefType fp8c::getStrided(MemRefType type, ArrayRef<int64_t> shape,
+                            ArrayRef<int64_t> strides) {
+  auto layout = StridedLayoutAttr::get(type.getContext(), 0, strides);
+  return MemRefType::get(shape, type.getElementType(), layout);
+}
+
+//===----------------------------------------------------------------------===//
+// Ops
+//===----------------------------------------------------------------------===//
+
+void FunctionLowering::keepName(Operation *from, Operation *to,
+                                StringRef suffix) {
+  if (StringRef name = getName(from); !name.empty())
+    setName(to, (name + suffix).str());
+  if (StringRef phase = getPhase(from); !phase.empty())
+    setPhase(to, phase);
+}
+
+Value FunctionLowering::alloc(MemRefType type, Operation *op, StringRef name) {
+  auto allocation = create<exec::AllocOp>(op, type, IntegerAttr());
+  if (!name.empty())
+    setName(allocation, name);
+  return allocation;
+}
+
+Value FunctionLowering::view(Value source, MemRefType type, int64_t offset) {
+  if (source.getType() == type && offset == 0)
+    return source;
+  return exec::ViewOp::create(builder, source.getLoc(), type, source, offset);
+}
+
+Value FunctionLowering::getVariable(StringAttr name) {
+  exec::VariableOp variable = variables.lookup(name);
+  return getBuffer(variable);
+}
+Value FunctionLowering::getScaleOf(StringAttr variable) {
+  return getBuffer(variables.lookupScale(variable));
+}
+
+Value FunctionLowering::getBuffer(exec::VariableOp variable) {
+  Value &value = variableBuffers[variable.getSymNameAttr()];
+  if (!value) {
+    OpBuilder atEntry = OpBuilder::atBlockBegin(block);
+    value = exec::GetOp::create(
+        atEntry, variable.getLoc(), variable.getBufferType(),
+        FlatSymbolRefAttr::get(variable.getSymNameAttr()));
+  }
+  return value;
+}
+
+ArrayRef<Value> FunctionLowering::getReads(StringAttr variable) const {
+  auto found = reads.find(variable);
+  return found == reads.end() ? ArrayRef<Value>() : found->second;
+}
+
+void FunctionLowering::setPreviousPair(StringAttr variable, Value pair) {
+  previousPairs[variable] = pair;
+  for (Value read : getReads(variable))
+    pairs[read] = pair;
+}
+
+Value FunctionLowering::dense(Value value) {
+  Value source = buffer(value);
+  auto type = cast<MemRefType>(source.getType());
+  if (exec::isContiguous(type))
+    return source;
+  Operation *op = value.getDefiningOp();
+  Value copy = alloc(getBufferType(value.getType()), op);
+  exec::CopyOp::create(builder, value.getLoc(), source, copy);
+  return buffers[value] = copy;
+}
+
+//===----------------------------------------------------------------------===//
+// Destinations
+//===----------------------------------------------------------------------===//
+
+/// May an op write over its operand as it goes? Kernels touch an element only
+/// when they compute it, if they read it at the position they write.
+static bool isElementwiseIn(Operation *op, Value operand) {
+  auto fusion = dyn_cast<FusionOp>(op);
+  if (!fusion || fp8::getShape(operand.getType()) != getDomain(fusion))
+    return false;
+  // A kernel over rows that reduces nothing, as one that also stores a
+  // transposed copy, goes over each element once too.
+  bool reduces = llvm::any_of(fusion.getBody().front(), [](Operation &member) {
+    return isa<ReduceSumOp, ReduceMaxOp>(member) ||
+           (isa<DecomposableOpInterface>(member) && !isa<AdamWOp>(member));
+  });
+  return fusion.getSkeleton() == Skeleton::map ||
+         (fusion.getSkeleton() == Skeleton::rows && !reduces);
+}
+
+bool FunctionLowering::mayWriteInPlace(AssignOp assign, Value result) {
+  Operation *producer = result.getDefiningOp();
+  for (Value read : getReads(assign.getVariableAttr().getAttr()))
+    for (Operation *user : read.getUsers()) {
+      // A view of the old value may live longer than its op.
+      if (isa<BarrierOp, ReshapeOp, SplitOp, func::ReturnOp>(user))
+        return false;
+      if (user == producer ? !isElementwiseIn(user, read)
+                           : position(user) > position(producer))
+        return false;
+    }
+  return true;
+}
+
+Value FunctionLowering::variableDestination(Value result) {
+  for (Operation *user : result.getUsers()) {
+    // The first term of a sum is where the others are added to it.
+    if (auto add = dyn_cast<AddOp>(user))
+      if (std::optional<GradientSum> sum = getGradientSum(add);
+          sum && sum->first == result &&
+          getReads(sum->assign.getVariableAttr().getAttr()).empty())
+        return getVariable(sum->assign.getVariableAttr().getAttr());
+    auto assign = dyn_cast<AssignOp>(user);
+    if (!assign || done.contains(assign) || !mayWriteInPlace(assign, result))
+      continue;
+    done.insert(assign);
+    return getVariable(assign.getVariableAttr().getAttr());
+  }
+  return {};
+}
+
+/// Its place in the last dimension of a concat that nobody else is part of.
+Value FunctionLowering::concatDestination(Value result) {
+  auto concat = result.hasOneUse() ? dyn_cast<ConcatOp>(*result.user_begin())
+                                   : ConcatOp();
+  if (!concat || int64_t(concat.getAxis()) != concat.getType().getRank() - 1)
+    return {};
+  Value whole = buffer(concat.getOutput());
+  if (!whole)
+    whole = destination(concat.getOutput());
+  int64_t offset = 0;
+  for (Value part : concat.getParts()) {
+    if (part == result)
+      break;
+    offset += shapeOf(part).back();
+  }
+  auto type = cast<MemRefType>(whole.getType());
+  return view(
+      whole,
+      getStrided(type, shapeOf(result), type.getStridesAndOffset().first),
+      offset);
+}
+
+Value FunctionLowering::destination(Value result, bool mayStride) {
+  Value target = results.lookup(result);
+  if (!target)
+    target = variableDestination(result);
+  if (!target && mayStride)
+    target = concatDestination(result);
+  if (!target) {
+    Operation *op = result.getDefiningOp();
+    StringRef name;
+    if (auto names = op->getAttrOfType<ArrayAttr>("result_names"))
+      name = cast<StringAttr>(names[cast<OpResult>(result).getResultNumber()])
+                 .getValue();
+    target = alloc(getBufferType(result.getType()), op, name);
+  }
+  buffers[result] = target;
+  return target;
+}
+
+Value FunctionLowering::destination(Value result, const Accumulator &sum) {
+  if (!sum.variable)
+    return destination(result);
+  return buffers[result] = sum.variable;
+}
+
+Accumulation fp8c::getAccumulation(AddOp add) {
+  auto read = add.getLhs().getDefiningOp<ReadOp>();
+  return read && read.getAccumulated() ? Accumulation::UnlessFirst
+                                       : Accumulation::Always;
+}
+
+FunctionLowering::Accumulator FunctionLowering::accumulator(Value result) {
+  if (!result.hasOneUse())
+    return {};
+  auto add = dyn_cast<AddOp>(*result.user_begin());
+  if (!add || add.getRhs() != result)
+    return {};
+  std::optional<GradientSum> sum = getGradientSum(add);
+  if (!sum)
+    return {};
+  // Nothing else reads what the variable held; a first term is there already.
+  StringAttr name = sum->assign.getVariableAttr().getAttr();
+  auto read = sum->first.getDefiningOp<ReadOp>();
+  if (read ? !read->hasOneUse() || getReads(name).size() != 1
+           : buffer(sum->first) != getVariable(name))
+    return {};
+  done.insert(add);
+  done.insert(sum->assign);
+  return {getVariable(name), getAccumulation(add)};
+}
+
+//===----------------------------------------------------------------------===//
+// The function
+//===----------------------------------------------------------------------===//
+
+LogicalResult FunctionLowering::lower(Operation *op) {
+  return table.lower(op, *this);
+}
+
+LogicalResult FunctionLowering::lowerReturn(func::ReturnOp op) {
+  for (auto [source, target] : copiesAtExit) {
+    if (auto constant = source.getDefiningOp<exec::ConstantOp>())
+      if (auto splat = dyn_cast<SplatElementsAttr>(constant.getValue()))
+        if (isa<FloatType>(splat.getElementType())) {
+          exec::FillOp::create(
+              builder, op.getLoc(), target,
+              builder.getF32FloatAttr(
+                  splat.getSplatValue<APFloat>().convertToFloat()));
+          continue;
+        }
+    exec::CopyOp::create(builder, op.getLoc(), source, target);
+  }
+  for (auto [index, value] : llvm::enumerate(op.getOperands())) {
+    Value target = results.lookup(value), source = dense(value);
+    // The same value may be returned twice, or be a variable.
+    Value argument = block->getArgument(block->getNumArguments() -
+                                        op.getNumOperands() + index);
+    if (source != target || target != argument)
+      exec::CopyOp::create(builder, op.getLoc(), source, argument);
+  }
+  func::ReturnOp::create(builder, op.getLoc());
+  return success();
+}
+
+/// Results become arguments behind the inputs.
+void FunctionLowering::setSignature(Block &source) {
+  SmallVector<Type> types;
+  SmallVector<DictionaryAttr> attrs;
+  for (BlockArgument argument : source.getArguments()) {
+    types.push_back(getBufferType(argument.getType()));
+    buffers[argument] = block->addArgument(types.back(), argument.getLoc());
+    attrs.push_back(function.getArgAttrDict(argument.getArgNumber()));
+  }
+  unsigned inputs = types.size();
+  for (auto [index, value] :
+       llvm::enumerate(source.getTerminator()->getOperands())) {
+    types.push_back(getBufferType(value.getType()));
+    Value argument = block->addArgument(types.back(), value.getLoc());
+    if (value.getDefiningOp() &&
+        !isa<ReadOp, ReshapeOp, SplitOp>(value.getDefiningOp()))
+      results.try_emplace(value, argument);
+    attrs.push_back(function.getResultAttrDict(index));
+  }
+  function.setFunctionType(builder.getFunctionType(types, {}));
+  function.setResAttrsAttr(nullptr);
+  function.setAllArgAttrs(attrs);
+  function->setAttr("exec.inputs", builder.getI64IntegerAttr(inputs));
+}
+
+LogicalResult FunctionLowering::run() {
+  Block &source = function.getBody().front();
+  for (auto [index, op] : llvm::enumerate(source)) {
+    positions[&op] = index;
+    if (auto read = dyn_cast<ReadOp>(op))
+      reads[read.getVariableAttr().getAttr()].push_back(read);
+  }
+  block = new Block;
+  function.getBody().push_back(block);
+  builder.setInsertionPointToStart(block);
+  setSignature(source);
+  for (Operation &op : source.without_terminator())
+    if (failed(lower(&op)))
+      return failure();
+  if (failed(lowerReturn(cast<func::ReturnOp>(source.getTerminator()))))
+    return failure();
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(source)))
+    op.erase();
+  source.erase();
+  // Nothing refers to what nobody reads.
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(*block)))
+    if (op.use_empty() && isa<exec::GetOp, exec::ViewOp, exec::ConstantOp,
+                              exec::HyperOp, exec::AllocOp>(op))
+      op.erase();
+  return success();
+}

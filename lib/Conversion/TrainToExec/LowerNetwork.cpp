@@ -1,0 +1,99 @@
+//===- LowerNetwork.cpp - Attention, tables, rows of integers ------------===//
+
+#include "Conversion/TrainToExec/FunctionLowering.h"
+
+using namespace mlir;
+using namespace fp8c;
+using namespace fp8c::train;
+
+/// Queries, keys and values may be parts of one tensor; tokens must follow each
+/// other at one stride.
+static LogicalResult lower(AttentionOp op, FunctionLowering &function) {
+  Value q = function.buffer(op.getQuery()), k = function.buffer(op.getKey()),
+        v = function.buffer(op.getValue());
+  Value o = function.destination(op.getOutput()),
+        lse = function.destination(op.getLse());
+  function.create<exec::AttentionOp>(op, q, k, v, o, lse, op.getHeadsAttr(),
+                                     op.getKvHeadsAttr(), op.getScaleAttr(),
+                                     op.getCausalAttr());
+  return success();
+}
+
+static LogicalResult lower(AttentionVJPOp op, FunctionLowering &function) {
+  Value cotangent = function.dense(op.getCotangent());
+  Value q = function.buffer(op.getQuery()), k = function.buffer(op.getKey()),
+        v = function.buffer(op.getValue());
+  Value o = function.dense(op.getOutput()), lse = function.dense(op.getLse());
+  Value dq = function.destination(op.getDquery(), /*mayStride=*/true),
+        dk = function.destination(op.getDkey(), /*mayStride=*/true),
+        dv = function.destination(op.getDvalue(), /*mayStride=*/true);
+  function.create<exec::AttentionBackwardOp>(
+      op, cotangent, q, k, v, o, lse, dq, dk, dv, /*workspace=*/Value(),
+      op.getHeadsAttr(), op.getKvHeadsAttr(), op.getScaleAttr(),
+      op.getCausalAttr(), /*parts=*/function.builder.getI64IntegerAttr(1));
+  return success();
+}
+
+static LogicalResult lower(RotaryOp op, FunctionLowering &function) {
+  Value x = function.dense(op.getInput()), cos = function.dense(op.getCos()),
+        sin = function.dense(op.getSin());
+  function.create<exec::RotaryOp>(op, x, cos, sin, function.destination(op),
+                                  op.getHeadsAttr(), op.getRotaryDimAttr(),
+                                  op.getInterleavedAttr(), op.getInverseAttr());
+  return success();
+}
+
+static LogicalResult lower(EmbeddingOp op, FunctionLowering &function) {
+  Value table = function.dense(op.getTable()), ids = function.dense(op.getIds());
+  function.create<exec::EmbeddingOp>(op, table, ids, function.destination(op));
+  return success();
+}
+
+static LogicalResult lower(EmbeddingVJPOp op, FunctionLowering &function) {
+  FunctionLowering::Accumulator sum = function.accumulator(op.getDtable());
+  Value target = function.destination(op.getDtable(), sum);
+  Value ids = function.dense(op.getIds()),
+        cotangent = function.dense(op.getCotangent());
+  function.create<exec::EmbeddingBackwardOp>(
+      op, ids, cotangent, target, sum.accumulates(), sum.unlessFirst());
+  return success();
+}
+
+static LogicalResult lower(GatherElementsOp op, FunctionLowering &function) {
+  Value data = function.dense(op.getData()),
+        indices = function.dense(op.getIndices());
+  function.create<exec::GatherElementsOp>(op, data, indices,
+                                          function.destination(op));
+  return success();
+}
+
+static LogicalResult lower(GatherElementsVJPOp op, FunctionLowering &function) {
+  Value cotangent = function.dense(op.getCotangent()),
+        indices = function.dense(op.getIndices());
+  function.create<exec::GatherElementsBackwardOp>(op, cotangent, indices,
+                                                  function.destination(op));
+  return success();
+}
+
+/// Of floats fusions do it.
+template <typename Op, typename Rows>
+static LogicalResult lowerReduction(Op op, FunctionLowering &function) {
+  if (isFloat(op.getInput()))
+    return op.emitOpError("has no lowering to exec; run train-form-fusions "
+                          "before convert-to-exec");
+  Value input = function.dense(op.getInput());
+  function.create<Rows>(op, input, function.destination(op));
+  return success();
+}
+
+void fp8c::addNetworkLowerings(LoweringTable &table) {
+  table.add<AttentionOp>(lower);
+  table.add<AttentionVJPOp>(lower);
+  table.add<RotaryOp>(lower);
+  table.add<EmbeddingOp>(lower);
+  table.add<EmbeddingVJPOp>(lower);
+  table.add<GatherElementsOp>(lower);
+  table.add<GatherElementsVJPOp>(lower);
+  table.add<ReduceSumOp>(lowerReduction<ReduceSumOp, exec::SumRowsOp>);
+  table.add<ReduceMaxOp>(lowerReduction<ReduceMaxOp, exec::MaxRowsOp>);
+}
