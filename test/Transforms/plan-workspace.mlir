@@ -36,14 +36,14 @@ module {
 
 // CHECK: module attributes {exec.workspace_bytes = 33554432 : i64}
 // CHECK: func.func @micro
-// CHECK: %[[SCRATCH:.*]] = exec.alloc {name = "h.0/attn.workspace", phase = "dgrad"} : memref<403422208xi8>
+// CHECK: %[[SCRATCH:.*]] = exec.alloc {train.name = "h.0/attn.workspace", train.phase = #train.phase<dgrad>} : memref<403422208xi8>
 // CHECK-NOT: parts
 // CHECK: exec.call "attention_backward"
 // CHECK-SAME: outs({{.*}}, %[[SCRATCH]] :
 
 // Within 110 MB four sequences of the sixteen have room at a time.
 
-// PARTS: exec.alloc {name = "h.0/attn.workspace", phase = "dgrad"} : memref<100856320xi8>
+// PARTS: exec.alloc {train.name = "h.0/attn.workspace", train.phase = #train.phase<dgrad>} : memref<100856320xi8>
 // PARTS: exec.call "attention_backward"
 // PARTS-SAME: parts = 4 : i64
 module {
@@ -55,7 +55,7 @@ module {
     exec.call "attention_backward" ins(%x, %x, %x, %x, %x, %lse : memref<16x1000x768xbf16>, memref<16x1000x768xbf16>,
         memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x12x1000xf32>)
       outs(%dx, %dx, %dx : memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>)
-      {batch = 16 : i64, head_dim = 64 : i64, heads = 12 : i64, kv_heads = 12 : i64, kv_seq = 1000 : i64, name = "h.0/attn", phase = "dgrad", seq = 1000 : i64}
+      {batch = 16 : i64, head_dim = 64 : i64, heads = 12 : i64, kv_heads = 12 : i64, kv_seq = 1000 : i64, train.name = "h.0/attn", train.phase = #train.phase<dgrad>, seq = 1000 : i64}
     return
   }
 }
@@ -86,7 +86,7 @@ module {
     exec.call "attention_backward" ins(%x, %x, %k, %k, %x, %lse : memref<16x1000x768xbf16>, memref<16x1000x768xbf16>,
         memref<16x1000x256xbf16>, memref<16x1000x256xbf16>, memref<16x1000x768xbf16>, memref<16x12x1000xf32>)
       outs(%x, %k, %k : memref<16x1000x768xbf16>, memref<16x1000x256xbf16>, memref<16x1000x256xbf16>)
-      {batch = 16 : i64, head_dim = 64 : i64, heads = 12 : i64, kv_heads = 4 : i64, kv_seq = 1000 : i64, name = "h.0/attn", seq = 1000 : i64}
+      {batch = 16 : i64, head_dim = 64 : i64, heads = 12 : i64, kv_heads = 4 : i64, kv_seq = 1000 : i64, train.name = "h.0/attn", seq = 1000 : i64}
     return
   }
 }
@@ -103,11 +103,11 @@ module {
     exec.call "attention_backward" ins(%x, %x, %x, %x, %x, %lse : memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>,
         memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x4x1000xf32>)
       outs(%dx, %dx, %dx : memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>)
-      {batch = 2 : i64, head_dim = 256 : i64, heads = 4 : i64, kv_heads = 4 : i64, kv_seq = 1000 : i64, name = "wide", seq = 1000 : i64}
+      {batch = 2 : i64, head_dim = 256 : i64, heads = 4 : i64, kv_heads = 4 : i64, kv_seq = 1000 : i64, train.name = "wide", seq = 1000 : i64}
     exec.call "attention_backward" ins(%x, %x, %x, %x, %x, %lse : memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>,
         memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x4x1000xf32>)
       outs(%dx, %dx, %dx : memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>)
-      {batch = 2 : i64, head_dim = 256 : i64, heads = 4 : i64, kv_heads = 4 : i64, kv_seq = 1000 : i64, name = "wide", seq = 1000 : i64}
+      {batch = 2 : i64, head_dim = 256 : i64, heads = 4 : i64, kv_heads = 4 : i64, kv_seq = 1000 : i64, train.name = "wide", seq = 1000 : i64}
     return
   }
 }

@@ -75,10 +75,10 @@ private:
 } // namespace
 
 Class Roofline::classify(Operation *op) const {
-  StringRef phase = train::getPhase(op);
+  std::optional<train::Phase> phase = train::getPhase(op);
   auto call = dyn_cast<CallOp>(op);
   StringRef callee = call ? call.getCallee() : StringRef();
-  if (phase == train::kPhaseUpdate)
+  if (phase == train::Phase::update)
     return optimizer;
   if (callee.starts_with("attention"))
     return attention;
@@ -91,10 +91,10 @@ Class Roofline::classify(Operation *op) const {
   // Products outside of the layers make the logits.
   if (train::getLayer(train::getName(op)) < 0)
     return head;
-  return phase == train::kPhaseDgrad       ? gemmDgrad
-         : phase == train::kPhaseWgrad     ? gemmWgrad
-         : phase == train::kPhaseRecompute ? gemmRecompute
-                                           : gemmForward;
+  return phase == train::Phase::dgrad       ? gemmDgrad
+         : phase == train::Phase::wgrad     ? gemmWgrad
+         : phase == train::Phase::recompute ? gemmRecompute
+                                            : gemmForward;
 }
 
 /// "h.*/mlp/fc" for "h.3/mlp/fc".
@@ -140,11 +140,11 @@ static std::string describe(Operation *op) {
   } else {
     os << op->getName().stripDialect();
   }
-  StringRef phase = train::getPhase(op);
+  std::optional<train::Phase> phase = train::getPhase(op);
   if (StringRef name = train::getName(op); !name.empty())
     os << "  " << runtime::printable(withoutLayers(name));
-  if (!phase.empty() && phase != train::kPhaseForward)
-    os << " (" << phase << ")";
+  if (phase && phase != train::Phase::fwd)
+    os << " (" << train::stringifyPhase(*phase) << ")";
   return text;
 }
 
@@ -158,7 +158,7 @@ double Roofline::getModelFlops(func::FuncOp function) {
   for (Operation &op : function.getBody().front()) {
     auto call = dyn_cast<CallOp>(op);
     if (call && call.getCallee() == "attention" &&
-        train::getPhase(call) != train::kPhaseRecompute)
+        train::getPhase(call) != train::Phase::recompute)
       attention += target::getCost(call, symbols).flops * (trains ? 3 : 1);
     if (isa<GemmOp>(op))
       for (Value operand : op.getOperands())

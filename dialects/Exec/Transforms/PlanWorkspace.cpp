@@ -87,8 +87,7 @@ static void addScratch(exec::CallOp call, int64_t bytes) {
   auto scratch = AllocOp::create(builder, call.getLoc(),
                                  MemRefType::get({bytes}, builder.getI8Type()),
                                  IntegerAttr());
-  train::setName(scratch, (train::getName(call) + ".workspace").str());
-  train::setPhase(scratch, train::getPhase(call));
+  train::copyNameAndPhase(call, scratch, ".workspace");
   call.getOutputsMutable().append(scratch.getResult());
 }
 

@@ -114,8 +114,6 @@ private:
   Value scalePair(Value scaled) { return pairs.lookup(scaled); }
   exec::CallOp call(StringRef callee, ValueRange inputs, ValueRange outputs,
                     Operation *op, ArrayRef<NamedAttribute> attrs = {});
-  /// Keeps what an op was called and did.
-  void keepName(Operation *from, Operation *to, StringRef suffix = "");
   NamedAttribute number(StringRef name, int64_t value) {
     return builder.getNamedAttr(name, builder.getI64IntegerAttr(value));
   }
@@ -142,18 +140,10 @@ private:
 };
 } // namespace
 
-void FunctionLowering::keepName(Operation *from, Operation *to,
-                                StringRef suffix) {
-  if (StringRef name = getName(from); !name.empty())
-    setName(to, (name + suffix).str());
-  if (StringRef phase = getPhase(from); !phase.empty())
-    setPhase(to, phase);
-}
-
 Value FunctionLowering::alloc(MemRefType type, Operation *op, StringRef name) {
   auto allocation =
       exec::AllocOp::create(builder, op->getLoc(), type, IntegerAttr());
-  keepName(op, allocation);
+  copyNameAndPhase(op, allocation);
   if (!name.empty())
     setName(allocation, name);
   return allocation;
@@ -195,7 +185,7 @@ exec::CallOp FunctionLowering::call(StringRef callee, ValueRange inputs,
       exec::CallOp::create(builder, op->getLoc(), callee, inputs, outputs);
   for (NamedAttribute attr : attrs)
     result->setDiscardableAttr(attr.getName(), attr.getValue());
-  keepName(op, result);
+  copyNameAndPhase(op, result);
   return result;
 }
 
@@ -275,7 +265,7 @@ Value FunctionLowering::destination(Value result, bool mayStride) {
   if (!target) {
     Operation *op = result.getDefiningOp();
     StringRef name;
-    if (auto names = op->getAttrOfType<ArrayAttr>("result_names"))
+    if (auto names = op->getAttrOfType<ArrayAttr>(kResultNamesAttr))
       name = cast<StringAttr>(names[cast<OpResult>(result).getResultNumber()])
                  .getValue();
     target = alloc(bufferType(result.getType()), op, name);
@@ -402,7 +392,7 @@ LogicalResult FunctionLowering::lower(FusionOp op) {
   }
   auto launch = exec::LaunchOp::create(
       builder, op.getLoc(), kernel->getSymName(), rows, cols, operands);
-  keepName(op, launch);
+  copyNameAndPhase(op, launch);
   return success();
 }
 
@@ -473,7 +463,7 @@ LogicalResult FunctionLowering::lowerContraction(Operation *op) {
         builder, op->getLoc(),
         MemRefType::get({workspaceBytes / 4}, builder.getF32Type()),
         IntegerAttr());
-    keepName(op, workspace.getDefiningOp(), ".workspace");
+    copyNameAndPhase(op, workspace.getDefiningOp(), ".workspace");
   }
   bool fast = op->hasAttr("fast_accum");
   Value scaleA = pairs.lookup(lhs), scaleB = pairs.lookup(rhs);
@@ -483,11 +473,11 @@ LogicalResult FunctionLowering::lowerContraction(Operation *op) {
       sum.accumulation != Accumulation::Never, fast,
       sum.accumulation == Accumulation::UnlessFirst, granularities[0],
       granularities[1]);
-  keepName(op, gemm);
+  copyNameAndPhase(op, gemm);
   DictionaryAttr precision = getPrecision(op);
   if (Attribute why =
-          precision ? precision.get(kWhyKey) : op->getDiscardableAttr(kWhyKey))
-    gemm->setDiscardableAttr(kWhyKey, why);
+          precision ? precision.get(kWhyKey) : op->getDiscardableAttr(kWhyAttr))
+    gemm->setDiscardableAttr(kWhyAttr, why);
   return success();
 }
 
@@ -544,7 +534,7 @@ void FunctionLowering::lowerTranspose(Operation *op,
       view(source, strided(type, fp8::getShape(result.getType()), strides));
   auto copy =
       exec::CopyOp::create(builder, op->getLoc(), from, destination(result));
-  keepName(op, copy);
+  copyNameAndPhase(op, copy);
 }
 
 void FunctionLowering::lowerSplit(SplitOp op) {
@@ -1121,7 +1111,7 @@ LogicalResult FunctionLowering::run() {
   function.setFunctionType(builder.getFunctionType(types, {}));
   function.setResAttrsAttr(nullptr);
   function.setAllArgAttrs(argAttrs);
-  function->setAttr("exec.inputs", builder.getI64IntegerAttr(inputs));
+  function->setAttr(exec::kInputsAttr, builder.getI64IntegerAttr(inputs));
   // Nothing refers to what nobody reads.
   for (Operation &op : llvm::make_early_inc_range(llvm::reverse(*block)))
     if (op.use_empty() && isa<exec::GetOp, exec::ViewOp, exec::ConstantOp,
@@ -1148,8 +1138,7 @@ struct ConvertToExec : fp8c::impl::ConvertToExecBase<ConvertToExec> {
       OpBuilder builder(variable);
       auto lowered = exec::VariableOp::create(builder, variable.getLoc(), name,
                                               type, offset, role, init, of);
-      for (StringRef key : {StringRef(kWhyKey), StringRef(kFileNameAttr),
-                            StringRef(kTransposedAttr)})
+      for (StringRef key : {kWhyAttr, kFileNameAttr, kTransposedAttr})
         if (Attribute kept = variable->getDiscardableAttr(key);
             kept && role == variable.getRole())
           lowered->setDiscardableAttr(key, kept);

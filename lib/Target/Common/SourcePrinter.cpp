@@ -113,7 +113,7 @@ std::string FunctionPrinter::list(ValueRange values) {
 void FunctionPrinter::printComment(Operation *op, const Twine &detail) {
   std::string name = runtime::commentText(train::getName(op)), phase;
   if (train::isBackward(op))
-    phase = (" (" + train::getPhase(op) + ")").str();
+    phase = (" (" + train::stringifyPhase(*train::getPhase(op)) + ")").str();
   std::string comment =
       name.empty() ? detail.str() + phase : name + phase + ": " + detail.str();
   // Profiles show the comment as the name of what follows.
@@ -131,9 +131,9 @@ void FunctionPrinter::declare(Value value, StringRef name,
 }
 
 void FunctionPrinter::printSignature() {
-  unsigned inputs = getInteger(function, "exec.inputs");
+  unsigned inputs = getInteger(function, kInputsAttr);
   auto name = [&](unsigned index) {
-    auto attr = function.getArgAttrOfType<StringAttr>(index, "train.name");
+    auto attr = function.getArgAttrOfType<StringAttr>(index, train::kNameAttr);
     return attr ? toIdentifier(attr.getValue())
                 : (index < inputs ? "in" : "out") + std::to_string(index);
   };
@@ -631,8 +631,8 @@ static void printPrelude(ModuleOp module, Target target, raw_ostream &os) {
     return runtime::commentText(attr ? attr.getValue() : otherwise);
   };
   bool isCUDA = target == Target::cuda;
-  os << "// " << text("train.model", "model") << " with recipe "
-     << text("fp8.recipe", "f32") << ", emitted by fp8c for "
+  os << "// " << text(train::kModelAttr, "model") << " with recipe "
+     << text(fp8::kRecipeAttr, "f32") << ", emitted by fp8c for "
      << (isCUDA ? "CUDA" : "the CPU") << ".\n"
      << "// Kernels first, then the program's functions in the order in which "
         "they work.\n\n"
