@@ -7,7 +7,7 @@ train.variable @wte : tensor<32x16xf32> {init = #train.constant<0.0>, role = #tr
 // CHECK-LABEL: func.func @micro(
 // CHECK-NEXT: %[[HEAD:.*]] = train.matmul
 // CHECK-NEXT: %[[EMBED:.*]] = train.embedding_vjp
-// CHECK-NEXT: %[[SUM:.*]] = train.add %[[HEAD]], %[[EMBED]] {name = "wte", phase = "update"}
+// CHECK-NEXT: %[[SUM:.*]] = train.add %[[HEAD]], %[[EMBED]] {train.name = "wte", train.phase = #train.phase<update>}
 // CHECK-NEXT: train.assign @wte.grad, %[[SUM]]
 // CHECK-NEXT: return
 
@@ -15,13 +15,13 @@ train.variable @wte : tensor<32x16xf32> {init = #train.constant<0.0>, role = #tr
 // EXEC-LABEL: func.func @micro(
 // EXEC: %[[G:.*]] = exec.get @wte.grad
 // EXEC: exec.gemm {{.*}} %[[G]]
-// EXEC: exec.call "embedding_backward" ins({{.*}}) outs(%[[G]] : {{.*}}) {accumulate,
+// EXEC: exec.embedding_backward {{.*}} into %[[G]] : {{.*}} {accumulate,
 // EXEC-NOT: exec.launch
 // EXEC: return
 func.func @micro(%loss: tensor<f32>, %dlogits: tensor<8x32xf32>, %h: tensor<8x16xf32>, %ids: tensor<8xi64>, %dx: tensor<8x16xf32>)
     -> (tensor<f32>, tensor<32x16xf32> {train.gradient_of = @wte}) {
-  %head = train.matmul %dlogits, %h contracting [0] x [0] {name = "lm_head", phase = "wgrad"} : tensor<8x32xf32>, tensor<8x16xf32> -> tensor<32x16xf32>
-  %embed = train.embedding_vjp %dx, %ids {name = "wte", phase = "wgrad"} : tensor<8x16xf32>, tensor<8xi64> -> tensor<32x16xf32>
-  %sum = train.add %head, %embed {name = "wte", phase = "wgrad"} : tensor<32x16xf32>, tensor<32x16xf32> -> tensor<32x16xf32>
+  %head = train.matmul %dlogits, %h contracting [0] x [0] {train.name = "lm_head", train.phase = #train.phase<wgrad>} : tensor<8x32xf32>, tensor<8x16xf32> -> tensor<32x16xf32>
+  %embed = train.embedding_vjp %dx, %ids {train.name = "wte", train.phase = #train.phase<wgrad>} : tensor<8x16xf32>, tensor<8xi64> -> tensor<32x16xf32>
+  %sum = train.add %head, %embed {train.name = "wte", train.phase = #train.phase<wgrad>} : tensor<32x16xf32>, tensor<32x16xf32> -> tensor<32x16xf32>
   return %loss, %sum : tensor<f32>, tensor<32x16xf32>
 }

@@ -23,9 +23,9 @@ func.func @micro(%loss: tensor<f32>, %x: tensor<8x16xf32>)
         tensor<16xbf16> {train.gradient_of = @fc.bias}) {
   // CHECK-NEXT: %[[DW:.*]] = train.exp
   %dw = train.exp %x : tensor<8x16xf32> -> tensor<8x16xf32>
-  // CHECK-NEXT: %[[G:.*]] = train.read @fc.weight.grad accumulated {name = "fc.weight", phase = "update"} : tensor<8x16xf32>
-  // CHECK-NEXT: %[[SUM:.*]] = train.add %[[G]], %[[DW]] {name = "fc.weight", phase = "update"}
-  // CHECK-NEXT: train.assign @fc.weight.grad, %[[SUM]] {name = "fc.weight", phase = "update"}
+  // CHECK-NEXT: %[[G:.*]] = train.read @fc.weight.grad accumulated {train.name = "fc.weight", train.phase = #train.phase<update>} : tensor<8x16xf32>
+  // CHECK-NEXT: %[[SUM:.*]] = train.add %[[G]], %[[DW]] {train.name = "fc.weight", train.phase = #train.phase<update>}
+  // CHECK-NEXT: train.assign @fc.weight.grad, %[[SUM]] {train.name = "fc.weight", train.phase = #train.phase<update>}
   // CHECK-NEXT: %[[DB:.*]] = train.reduce_sum
   %db = train.reduce_sum %x axes [0] : tensor<8x16xf32> -> tensor<16xbf16>
   // CHECK-NEXT: %[[G:.*]] = train.read @fc.bias.grad accumulated
@@ -36,12 +36,12 @@ func.func @micro(%loss: tensor<f32>, %x: tensor<8x16xf32>)
 }
 
 // CHECK-LABEL: func.func @update() -> (tensor<f32> {train.name = "grad_norm"})
-// CHECK-NEXT: %[[GW:.*]] = train.read @fc.weight.grad {name = "fc.weight", phase = "update"}
-// CHECK-NEXT: %[[SW:.*]] = train.sum_squares %[[GW]] {name = "fc.weight", phase = "update"}
+// CHECK-NEXT: %[[GW:.*]] = train.read @fc.weight.grad {train.name = "fc.weight", train.phase = #train.phase<update>}
+// CHECK-NEXT: %[[SW:.*]] = train.sum_squares %[[GW]] {train.name = "fc.weight", train.phase = #train.phase<update>}
 // CHECK-NEXT: %[[GB:.*]] = train.read @fc.bias.grad
 // CHECK-NEXT: %[[SB:.*]] = train.sum_squares %[[GB]]
-// CHECK-NEXT: %[[MAX:.*]] = train.hyper "clip_norm" {phase = "update"}
-// CHECK-NEXT: %[[C:.*]], %[[NORM:.*]] = train.clip_coefficient %[[MAX]] of %[[SW]], %[[SB]] {phase = "update"}
+// CHECK-NEXT: %[[MAX:.*]] = train.hyper "clip_norm" {train.phase = #train.phase<update>}
+// CHECK-NEXT: %[[C:.*]], %[[NORM:.*]] = train.clip_coefficient %[[MAX]] of %[[SW]], %[[SB]] {train.phase = #train.phase<update>}
 // CHECK-NEXT: %[[LR:.*]] = train.hyper "lr"
 // CHECK-NEXT: %[[BETA1:.*]] = train.hyper "beta1"
 // CHECK-NEXT: %[[BETA2:.*]] = train.hyper "beta2"
@@ -51,14 +51,14 @@ func.func @micro(%loss: tensor<f32>, %x: tensor<8x16xf32>)
 // CHECK-NEXT: %[[P:.*]] = train.read @fc.weight {
 // CHECK-NEXT: %[[M:.*]] = train.read @fc.weight.m {
 // CHECK-NEXT: %[[V:.*]] = train.read @fc.weight.v {
-// CHECK-NEXT: %[[P1:.*]], %[[M1:.*]], %[[V1:.*]] = train.adamw %[[P]], %[[GW]], %[[M]], %[[V]](%[[C]], %[[LR]], %[[BETA1]], %[[BETA2]], %[[EPS]], %[[DECAY]], %[[STEP]]) {decay, name = "fc.weight", phase = "update"}
+// CHECK-NEXT: %[[P1:.*]], %[[M1:.*]], %[[V1:.*]] = train.adamw %[[P]], %[[GW]], %[[M]], %[[V]](%[[C]], %[[LR]], %[[BETA1]], %[[BETA2]], %[[EPS]], %[[DECAY]], %[[STEP]]) {decay, train.name = "fc.weight", train.phase = #train.phase<update>}
 // CHECK-NEXT: train.assign @fc.weight, %[[P1]] {
 // CHECK-NEXT: train.assign @fc.weight.m, %[[M1]] {
 // CHECK-NEXT: train.assign @fc.weight.v, %[[V1]] {
 // The first micro-batch of the next step writes over the gradients.
 // CHECK-NOT: train.assign @fc.weight.grad
 // A bias does not decay.
-// CHECK: train.adamw {{.*}} {name = "fc.bias", phase = "update"}
+// CHECK: train.adamw {{.*}} {train.name = "fc.bias", train.phase = #train.phase<update>}
 // CHECK: return %[[NORM]]
 
 // -----
@@ -72,7 +72,7 @@ func.func @micro(%loss: tensor<f32>, %x: tensor<4x8xf32>) -> (tensor<f32>, tenso
   // CHECK-NEXT: %[[HEAD:.*]] = train.exp
   %head = train.exp %x : tensor<4x8xf32> -> tensor<4x8xf32>
   // CHECK-NEXT: %[[G0:.*]] = train.read @wte.grad accumulated
-  // CHECK-NEXT: %[[G1:.*]] = train.add %[[G0]], %[[HEAD]] {name = "wte", phase = "update"}
+  // CHECK-NEXT: %[[G1:.*]] = train.add %[[G0]], %[[HEAD]] {train.name = "wte", train.phase = #train.phase<update>}
   // CHECK-NEXT: %[[BODY:.*]] = train.tanh
   %body = train.tanh %x : tensor<4x8xf32> -> tensor<4x8xf32>
   // CHECK-NEXT: %[[G2:.*]] = train.add %[[G1]], %[[BODY]]

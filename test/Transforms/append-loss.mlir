@@ -11,14 +11,14 @@ train.variable @wte : tensor<50x8xf32> {init = #train.constant<0.0>, role = #tra
 // CHECK-SAME: %[[TARGETS:[^:]*]]: tensor<2x4xi64> {train.input = #train.input<labels_next>, train.name = "targets"})
 // CHECK-SAME: -> (tensor<f32> {train.name = "loss", train.output = #train.output<loss>})
 // CHECK-NOT: train.tanh
-// CHECK: %[[LOGITS:.*]] = train.matmul {{.*}} {name = "head", phase = "fwd"}
-// CHECK: %[[LOSS:[^,]*]], {{.*}} = train.cross_entropy %[[LOGITS]], %[[TARGETS]] {name = "loss", phase = "fwd"}
+// CHECK: %[[LOGITS:.*]] = train.matmul {{.*}} {train.name = "head", train.phase = #train.phase<fwd>}
+// CHECK: %[[LOSS:[^,]*]], {{.*}} = train.cross_entropy %[[LOGITS]], %[[TARGETS]] {train.name = "loss", train.phase = #train.phase<fwd>}
 // CHECK: return %[[LOSS]] : tensor<f32>
 func.func @forward(%tokens: tensor<2x4xi64> {train.name = "tokens"})
     -> (tensor<2x4x50xf32> {train.name = "logits"}, tensor<2x4x8xf32>) {
   %wte = train.read @wte : tensor<50x8xf32>
-  %x = train.embedding %wte, %tokens {name = "wte", phase = "fwd"} : tensor<50x8xf32>, tensor<2x4xi64> -> tensor<2x4x8xf32>
-  %y = train.matmul %x, %wte contracting [2] x [1] {name = "head", phase = "fwd"}
+  %x = train.embedding %wte, %tokens {train.name = "wte", train.phase = #train.phase<fwd>} : tensor<50x8xf32>, tensor<2x4xi64> -> tensor<2x4x8xf32>
+  %y = train.matmul %x, %wte contracting [2] x [1] {train.name = "head", train.phase = #train.phase<fwd>}
     : tensor<2x4x8xf32>, tensor<50x8xf32> -> tensor<2x4x50xf32>
   %z = train.tanh %x : tensor<2x4x8xf32> -> tensor<2x4x8xf32>
   return %y, %z : tensor<2x4x50xf32>, tensor<2x4x8xf32>
@@ -30,8 +30,8 @@ func.func @forward(%tokens: tensor<2x4xi64> {train.name = "tokens"})
 // CHECK-LABEL: func.func @eval(
 // CHECK-SAME: %[[X:[^:]*]]: tensor<4x8xf32>, %[[L:[^:]*]]: tensor<1xbf16>)
 // CHECK-SAME: -> (tensor<f32> {train.name = "loss", train.output = #train.output<loss>})
-// CHECK-NEXT: %[[SCALAR:.*]] = train.reshape %[[L]] {name = "loss", phase = "fwd"} : tensor<1xbf16> -> tensor<bf16>
-// CHECK-NEXT: %[[LOSS:.*]] = train.cast %[[SCALAR]] {name = "loss", phase = "fwd"} : tensor<bf16> -> tensor<f32>
+// CHECK-NEXT: %[[SCALAR:.*]] = train.reshape %[[L]] {train.name = "loss", train.phase = #train.phase<fwd>} : tensor<1xbf16> -> tensor<bf16>
+// CHECK-NEXT: %[[LOSS:.*]] = train.cast %[[SCALAR]] {train.name = "loss", train.phase = #train.phase<fwd>} : tensor<bf16> -> tensor<f32>
 // CHECK-NEXT: return %[[LOSS]] : tensor<f32>
 func.func @forward(%x: tensor<4x8xf32>, %l: tensor<1xbf16>) -> (tensor<4x8xf32>, tensor<1xbf16>) {
   return %x, %l : tensor<4x8xf32>, tensor<1xbf16>

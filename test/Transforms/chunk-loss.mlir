@@ -6,16 +6,16 @@ module {
   // CHECK-LABEL: func.func @head(
   func.func @head(%x: memref<2x256x32xbf16>, %w: memref<128x32xbf16>, %labels: memref<2x256xi64>, %dx: memref<2x256x32xbf16>, %mean: memref<f32>) {
     // CHECK: exec.call "count_labels"
-    // CHECK: %[[LOGITS:.*]] = exec.alloc {name = "head"} : memref<256x128xbf16>
+    // CHECK: %[[LOGITS:.*]] = exec.alloc {train.name = "head"} : memref<256x128xbf16>
     // CHECK-NEXT: %[[X:.*]] = exec.view %arg0 : memref<2x256x32xbf16> to memref<256x32xbf16>
-    // CHECK-NEXT: exec.gemm %[[X]], %arg1 into %[[LOGITS]] {k = 32 : i64, m = 256 : i64, n = 128 : i64, name = "head", transpose_b}
+    // CHECK-NEXT: exec.gemm %[[X]], %arg1 into %[[LOGITS]] {k = 32 : i64, m = 256 : i64, n = 128 : i64, train.name = "head", transpose_b}
     // CHECK-NEXT: %[[LABELS:.*]] = exec.view %arg2 : memref<2x256xi64> to memref<256x1xi64>
     // CHECK-NEXT: %[[LOSSES:.*]] = exec.view %[[ALL:.*]] : memref<2x256xf32> to memref<256x1xf32>
     // CHECK-NEXT: exec.call "cross_entropy_fused" ins(%[[LOGITS]], %[[LABELS]], {{.*}} outs(%[[LOSSES]], %[[LOGITS]] : {{.*}} rows = 256
     // CHECK-NEXT: %[[DX:.*]] = exec.view %arg3 : memref<2x256x32xbf16> to memref<256x32xbf16>
     // CHECK-NEXT: exec.gemm %[[LOGITS]], %arg1 into %[[DX]] {k = 128 : i64, m = 256 : i64, n = 32 : i64
     // CHECK-NEXT: %[[X:.*]] = exec.view %arg0
-    // CHECK-NEXT: exec.gemm %[[LOGITS]], %[[X]] into %[[DW:.*]] {k = 256 : i64, m = 128 : i64, n = 32 : i64, name = "head", transpose_a}
+    // CHECK-NEXT: exec.gemm %[[LOGITS]], %[[X]] into %[[DW:.*]] {k = 256 : i64, m = 128 : i64, n = 32 : i64, train.name = "head", transpose_a}
     // The second chunk: further on, and added to the first one's weight gradient.
     // CHECK-NEXT: exec.view %arg0[8192]
     // CHECK-NEXT: exec.gemm %{{.*}}, %arg1 into %[[LOGITS]]
@@ -29,16 +29,16 @@ module {
     // CHECK-NEXT: exec.call "mean_loss" ins(%[[ALL]],
     // CHECK-NEXT: return
     %dw = exec.get @dw : memref<128x32xf32>
-    %logits = exec.alloc {name = "head"} : memref<2x256x128xbf16>
+    %logits = exec.alloc {train.name = "head"} : memref<2x256x128xbf16>
     %count = exec.alloc : memref<i64>
     %losses = exec.alloc : memref<2x256xf32>
     %scale = exec.hyper "grad_scale" : memref<f32>
-    exec.gemm %x, %w into %logits {m = 512, n = 128, k = 32, transpose_b, name = "head"} : memref<2x256x32xbf16>, memref<128x32xbf16>, memref<2x256x128xbf16>
-    exec.call "count_labels" ins(%labels : memref<2x256xi64>) outs(%count : memref<i64>) {ignore_index = -100, rows = 512}
-    exec.call "cross_entropy_fused" ins(%logits, %labels, %count, %scale : memref<2x256x128xbf16>, memref<2x256xi64>, memref<i64>, memref<f32>) outs(%losses, %logits : memref<2x256xf32>, memref<2x256x128xbf16>) {classes = 128, ignore_index = -100, rows = 512}
-    exec.call "mean_loss" ins(%losses, %count : memref<2x256xf32>, memref<i64>) outs(%mean : memref<f32>) {rows = 512}
-    exec.gemm %logits, %w into %dx {m = 512, n = 32, k = 128, name = "head"} : memref<2x256x128xbf16>, memref<128x32xbf16>, memref<2x256x32xbf16>
-    exec.gemm %logits, %x into %dw {m = 128, n = 32, k = 512, transpose_a, name = "head"} : memref<2x256x128xbf16>, memref<2x256x32xbf16>, memref<128x32xf32>
+    exec.gemm %x, %w into %logits {m = 512, n = 128, k = 32, transpose_b, train.name = "head"} : memref<2x256x32xbf16>, memref<128x32xbf16>, memref<2x256x128xbf16>
+    exec.count_labels %labels into %count : memref<2x256xi64>, memref<i64>
+    exec.cross_entropy_fused %logits, %labels, %count, %scale into %losses, %logits : memref<2x256x128xbf16>, memref<2x256xi64>, memref<i64>, memref<f32>, memref<2x256xf32>, memref<2x256x128xbf16>
+    exec.mean_loss %losses, %count into %mean : memref<2x256xf32>, memref<i64>, memref<f32>
+    exec.gemm %logits, %w into %dx {m = 512, n = 32, k = 128, train.name = "head"} : memref<2x256x128xbf16>, memref<128x32xbf16>, memref<2x256x32xbf16>
+    exec.gemm %logits, %x into %dw {m = 128, n = 32, k = 512, transpose_a, train.name = "head"} : memref<2x256x128xbf16>, memref<2x256x32xbf16>, memref<128x32xf32>
     return
   }
 }
@@ -48,16 +48,16 @@ module {
 // A weight gradient in bf16 adds up in f32 and is rounded once.
 module {
   // CHECK-LABEL: func.func @narrow(
-  // CHECK: %[[SUM:.*]] = exec.alloc {name = "head.sum", phase = "wgrad"} : memref<128x32xf32>
+  // CHECK: %[[SUM:.*]] = exec.alloc {train.name = "head.sum", train.phase = #train.phase<wgrad>} : memref<128x32xf32>
   // CHECK: exec.gemm {{.*}} into %[[SUM]] {k = 256
   // CHECK: exec.gemm {{.*}} into %[[SUM]] {accumulate, k = 256
-  // CHECK-NEXT: exec.copy %[[SUM]] to %arg3 {name = "head.sum", phase = "wgrad"}
+  // CHECK-NEXT: exec.copy %[[SUM]] to %arg3 {train.name = "head.sum", train.phase = #train.phase<wgrad>}
   // CHECK-NEXT: return
   func.func @narrow(%x: memref<512x32xbf16>, %w: memref<128x32xbf16>, %labels: memref<512xi64>, %dw: memref<128x32xbf16>, %scale: memref<f32>, %count: memref<i64>, %losses: memref<512xf32>) {
     %logits = exec.alloc : memref<512x128xbf16>
     exec.gemm %x, %w into %logits {m = 512, n = 128, k = 32, transpose_b} : memref<512x32xbf16>, memref<128x32xbf16>, memref<512x128xbf16>
-    exec.call "cross_entropy_fused" ins(%logits, %labels, %count, %scale : memref<512x128xbf16>, memref<512xi64>, memref<i64>, memref<f32>) outs(%losses, %logits : memref<512xf32>, memref<512x128xbf16>) {classes = 128, ignore_index = -100, rows = 512}
-    exec.gemm %logits, %x into %dw {m = 128, n = 32, k = 512, transpose_a, name = "head", phase = "wgrad"} : memref<512x128xbf16>, memref<512x32xbf16>, memref<128x32xbf16>
+    exec.cross_entropy_fused %logits, %labels, %count, %scale into %losses, %logits : memref<512x128xbf16>, memref<512xi64>, memref<i64>, memref<f32>, memref<512xf32>, memref<512x128xbf16>
+    exec.gemm %logits, %x into %dw {m = 128, n = 32, k = 512, transpose_a, train.name = "head", train.phase = #train.phase<wgrad>} : memref<512x128xbf16>, memref<512x32xbf16>, memref<128x32xbf16>
     return
   }
 }
@@ -76,15 +76,15 @@ module {
   }
   // CHECK-LABEL: func.func @fp8(
   // CHECK: %[[LOGITS:.*]] = exec.alloc : memref<256x128xbf16>
-  // CHECK: %[[Q:.*]] = exec.alloc {name = "q"} : memref<256x128xf8E5M2>
-  // CHECK: %[[QT:.*]] = exec.alloc {name = "qt"} : memref<128x256xf8E5M2>
+  // CHECK: %[[Q:.*]] = exec.alloc {train.name = "q"} : memref<256x128xf8E5M2>
+  // CHECK: %[[QT:.*]] = exec.alloc {train.name = "qt"} : memref<128x256xf8E5M2>
   // CHECK: exec.call "cross_entropy_fused" ins(%[[LOGITS]]
   // CHECK: exec.launch @quantize over[256, 128] (%[[LOGITS]], %arg3, %[[Q]], %arg4, %[[QT]])
   // CHECK: exec.gemm %[[Q]], %{{.*}} {k = 128 : i64, m = 256 : i64, n = 32
   // CHECK: %[[PART:.*]] = exec.view %arg2 : memref<32x512xf8E4M3FN> to memref<32x256xf8E4M3FN, strided<[512, 1]>>
-  // CHECK: %[[XT:.*]] = exec.alloc {name = "head.columns", phase = "wgrad"} : memref<32x256xf8E4M3FN>
+  // CHECK: %[[XT:.*]] = exec.alloc {train.name = "head.columns", train.phase = #train.phase<wgrad>} : memref<32x256xf8E4M3FN>
   // CHECK: exec.copy %[[PART]] to %[[XT]]
-  // CHECK: exec.gemm %[[QT]], %[[XT]] into %[[DW:[a-z0-9]*]] {{.*}}k = 256 : i64, m = 128 : i64, n = 32 : i64, name = "head", phase = "wgrad", transpose_b}
+  // CHECK: exec.gemm %[[QT]], %[[XT]] into %[[DW:[a-z0-9]*]] {{.*}}k = 256 : i64, m = 128 : i64, n = 32 : i64, train.name = "head", train.phase = #train.phase<wgrad>, transpose_b}
   // CHECK: exec.launch @quantize
   // CHECK: exec.view %arg2[256]
   // CHECK: exec.gemm %[[QT]], {{.*}} into %[[DW]] {{.*}}{accumulate, k = 256
@@ -92,13 +92,13 @@ module {
                  %wt: memref<32x128xf8E4M3FN>, %labels: memref<512xi64>, %dx: memref<512x32xbf16>, %dw: memref<128x32xf32>,
                  %one: memref<f32>, %count: memref<i64>, %losses: memref<512xf32>) {
     %logits = exec.alloc : memref<512x128xbf16>
-    %q = exec.alloc {name = "q"} : memref<512x128xf8E5M2>
-    %qt = exec.alloc {name = "qt"} : memref<128x512xf8E5M2>
+    %q = exec.alloc {train.name = "q"} : memref<512x128xf8E5M2>
+    %qt = exec.alloc {train.name = "qt"} : memref<128x512xf8E5M2>
     exec.gemm %x, %w into %logits {m = 512, n = 128, k = 32, transpose_b} : memref<512x32xbf16>, memref<128x32xbf16>, memref<512x128xbf16>
-    exec.call "cross_entropy_fused" ins(%logits, %labels, %count, %one : memref<512x128xbf16>, memref<512xi64>, memref<i64>, memref<f32>) outs(%losses, %logits : memref<512xf32>, memref<512x128xbf16>) {classes = 128, ignore_index = -100, rows = 512}
-    exec.launch @quantize over [512, 128] (%logits, %scale, %q, %stats, %qt) : memref<512x128xbf16>, memref<5xf32>, memref<512x128xf8E5M2>, memref<3xui32>, memref<128x512xf8E5M2>
+    exec.cross_entropy_fused %logits, %labels, %count, %one into %losses, %logits : memref<512x128xbf16>, memref<512xi64>, memref<i64>, memref<f32>, memref<512xf32>, memref<512x128xbf16>
+    exec.launch @quantize over[512, 128] ins(%logits, %scale : memref<512x128xbf16>, memref<5xf32>) outs(%q, %stats, %qt : memref<512x128xf8E5M2>, memref<3xui32>, memref<128x512xf8E5M2>)
     exec.gemm %q, %wt into %dx scales %scale, %scale {m = 512, n = 32, k = 128, transpose_b} : memref<512x128xf8E5M2>, memref<32x128xf8E4M3FN>, memref<512x32xbf16> scales memref<5xf32>, memref<5xf32>
-    exec.gemm %qt, %xt into %dw scales %scale, %scale {m = 128, n = 32, k = 512, transpose_b, name = "head", phase = "wgrad"} : memref<128x512xf8E5M2>, memref<32x512xf8E4M3FN>, memref<128x32xf32> scales memref<5xf32>, memref<5xf32>
+    exec.gemm %qt, %xt into %dw scales %scale, %scale {m = 128, n = 32, k = 512, transpose_b, train.name = "head", train.phase = #train.phase<wgrad>} : memref<128x512xf8E5M2>, memref<32x512xf8E4M3FN>, memref<128x32xf32> scales memref<5xf32>, memref<5xf32>
     return
   }
 }
@@ -117,8 +117,8 @@ module {
     %logits = exec.alloc : memref<512x128xbf16>
     exec.gemm %x, %w into %logits {m = 512, n = 128, k = 32, transpose_b} : memref<512x32xbf16>, memref<128x32xbf16>, memref<512x128xbf16>
     // expected-remark @+1 {{an op that is neither the loss nor a matrix product uses them}}
-    exec.call "cross_entropy_fused" ins(%logits, %labels, %count, %one : memref<512x128xbf16>, memref<512xi64>, memref<i64>, memref<f32>) outs(%losses, %logits : memref<512xf32>, memref<512x128xbf16>) {classes = 128, ignore_index = -100, rows = 512}
-    exec.launch @bias_grad over [512, 128] (%logits, %db) : memref<512x128xbf16>, memref<128xf32>
+    exec.cross_entropy_fused %logits, %labels, %count, %one into %losses, %logits : memref<512x128xbf16>, memref<512xi64>, memref<i64>, memref<f32>, memref<512xf32>, memref<512x128xbf16>
+    exec.launch @bias_grad over[512, 128] ins(%logits : memref<512x128xbf16>) outs(%db : memref<128xf32>)
     return
   }
 }
@@ -152,12 +152,12 @@ module {
   // CHECK: exec.launch @quantize over[256, 128] (%[[SECOND]], %arg4,
   func.func @current(%x: memref<512x32xbf16>, %w: memref<128x32xbf16>, %wt: memref<128x32xf8E4M3FN>, %stats: memref<3xui32>, %scale: memref<5xf32>, %labels: memref<512xi64>, %one: memref<f32>, %count: memref<i64>, %losses: memref<512xf32>, %dx: memref<512x32xbf16>) {
     %logits = exec.alloc : memref<512x128xbf16>
-    %q = exec.alloc {name = "q"} : memref<512x128xf8E5M2>
+    %q = exec.alloc {train.name = "q"} : memref<512x128xf8E5M2>
     exec.gemm %x, %w into %logits {m = 512, n = 128, k = 32, transpose_b} : memref<512x32xbf16>, memref<128x32xbf16>, memref<512x128xbf16>
-    exec.call "cross_entropy_fused" ins(%logits, %labels, %count, %one : memref<512x128xbf16>, memref<512xi64>, memref<i64>, memref<f32>) outs(%losses, %logits : memref<512xf32>, memref<512x128xbf16>) {classes = 128, ignore_index = -100, rows = 512}
-    exec.launch @amax over [512, 128] (%logits, %stats) : memref<512x128xbf16>, memref<3xui32>
-    exec.call "compute_scale" ins(%stats : memref<3xui32>) outs(%scale : memref<5xf32>)
-    exec.launch @quantize over [512, 128] (%logits, %scale, %q) : memref<512x128xbf16>, memref<5xf32>, memref<512x128xf8E5M2>
+    exec.cross_entropy_fused %logits, %labels, %count, %one into %losses, %logits : memref<512x128xbf16>, memref<512xi64>, memref<i64>, memref<f32>, memref<512xf32>, memref<512x128xbf16>
+    exec.launch @amax over[512, 128] ins(%logits : memref<512x128xbf16>) outs(%stats : memref<3xui32>)
+    exec.compute_scale %stats into %scale : memref<3xui32> into memref<5xf32>
+    exec.launch @quantize over[512, 128] ins(%logits, %scale : memref<512x128xbf16>, memref<5xf32>) outs(%q : memref<512x128xf8E5M2>)
     exec.gemm %q, %wt into %dx scales %scale, %scale {m = 512, n = 32, k = 128} : memref<512x128xf8E5M2>, memref<128x32xf8E4M3FN>, memref<512x32xbf16> scales memref<5xf32>, memref<5xf32>
     return
   }
@@ -171,7 +171,7 @@ module {
     %logits = exec.alloc : memref<512x128xbf16>
     exec.gemm %x, %w into %logits {m = 512, n = 128, k = 32, transpose_b} : memref<512x32xbf16>, memref<128x32xbf16>, memref<512x128xbf16>
     // expected-remark @+1 {{a sum over the rows is added to one that is not kept in f32}}
-    exec.call "cross_entropy_fused" ins(%logits, %labels, %count, %scale : memref<512x128xbf16>, memref<512xi64>, memref<i64>, memref<f32>) outs(%losses, %logits : memref<512xf32>, memref<512x128xbf16>) {classes = 128, ignore_index = -100, rows = 512}
+    exec.cross_entropy_fused %logits, %labels, %count, %scale into %losses, %logits : memref<512x128xbf16>, memref<512xi64>, memref<i64>, memref<f32>, memref<512xf32>, memref<512x128xbf16>
     exec.gemm %logits, %x into %dw {accumulate, m = 128, n = 32, k = 512, transpose_a} : memref<512x128xbf16>, memref<512x32xbf16>, memref<128x32xbf16>
     return
   }
@@ -191,7 +191,7 @@ module {
   func.func @eval(%x: memref<300x32xbf16>, %w: memref<32x128xbf16>, %labels: memref<300xi64>, %losses: memref<300xf32>) {
     %logits = exec.alloc : memref<300x128xbf16>
     exec.gemm %x, %w into %logits {m = 300, n = 128, k = 32} : memref<300x32xbf16>, memref<32x128xbf16>, memref<300x128xbf16>
-    exec.call "cross_entropy_rows" ins(%logits, %labels : memref<300x128xbf16>, memref<300xi64>) outs(%losses : memref<300xf32>) {classes = 128, ignore_index = -100, rows = 300}
+    exec.cross_entropy_rows %logits, %labels into %losses : memref<300x128xbf16>, memref<300xi64>, memref<300xf32>
     return
   }
 }
@@ -207,7 +207,7 @@ module {
   func.func @small(%x: memref<256x32xbf16>, %w: memref<32x128xbf16>, %labels: memref<256xi64>, %losses: memref<256xf32>) {
     %logits = exec.alloc : memref<256x128xbf16>
     exec.gemm %x, %w into %logits {m = 256, n = 128, k = 32} : memref<256x32xbf16>, memref<32x128xbf16>, memref<256x128xbf16>
-    exec.call "cross_entropy_rows" ins(%logits, %labels : memref<256x128xbf16>, memref<256xi64>) outs(%losses : memref<256xf32>) {classes = 128, ignore_index = -100, rows = 256}
+    exec.cross_entropy_rows %logits, %labels into %losses : memref<256x128xbf16>, memref<256xi64>, memref<256xf32>
     return
   }
 }
@@ -219,7 +219,7 @@ module {
     %logits = exec.alloc : memref<512x128xbf16>
     exec.gemm %x, %w into %logits {m = 512, n = 128, k = 32} : memref<512x32xbf16>, memref<32x128xbf16>, memref<512x128xbf16>
     // expected-remark @+1 {{all logits, 131072 bytes, are in memory at once: an op that is neither the loss nor a matrix product uses them}}
-    exec.call "cross_entropy_rows" ins(%logits, %labels : memref<512x128xbf16>, memref<512xi64>) outs(%losses : memref<512xf32>) {classes = 128, ignore_index = -100, rows = 512}
+    exec.cross_entropy_rows %logits, %labels into %losses : memref<512x128xbf16>, memref<512xi64>, memref<512xf32>
     exec.copy %logits to %out : memref<512x128xbf16> to memref<512x128xbf16>
     return
   }
@@ -230,7 +230,7 @@ module {
 module {
   func.func @result(%logits: memref<512x128xbf16>, %labels: memref<512xi64>, %losses: memref<512xf32>) {
     // expected-remark @+1 {{are in memory at once: they are a result}}
-    exec.call "cross_entropy_rows" ins(%logits, %labels : memref<512x128xbf16>, memref<512xi64>) outs(%losses : memref<512xf32>) {classes = 128, ignore_index = -100, rows = 512}
+    exec.cross_entropy_rows %logits, %labels into %losses : memref<512x128xbf16>, memref<512xi64>, memref<512xf32>
     return
   }
 }
@@ -244,8 +244,8 @@ module {
     %losses = exec.alloc : memref<512xf32>
     exec.gemm %x, %w into %logits {m = 512, n = 128, k = 32} : memref<512x32xf32>, memref<32x128xf32>, memref<512x128xf32>
     // expected-remark @+1 {{what depends on the loss is needed for its gradient}}
-    exec.call "cross_entropy_fused" ins(%logits, %labels, %count, %scale : memref<512x128xf32>, memref<512xi64>, memref<i64>, memref<f32>) outs(%losses, %logits : memref<512xf32>, memref<512x128xf32>) {classes = 128, ignore_index = -100, rows = 512}
-    exec.call "scale_rows" ins(%losses : memref<512xf32>) outs(%x : memref<512x32xf32>)
+    exec.cross_entropy_fused %logits, %labels, %count, %scale into %losses, %logits : memref<512x128xf32>, memref<512xi64>, memref<i64>, memref<f32>, memref<512xf32>, memref<512x128xf32>
+    exec.scale_rows %losses into %x : memref<512xf32>, memref<512x32xf32>
     exec.gemm %logits, %x into %dw {m = 128, n = 32, k = 512, transpose_a} : memref<512x128xf32>, memref<512x32xf32>, memref<128x32xf32>
     return
   }

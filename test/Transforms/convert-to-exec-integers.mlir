@@ -15,8 +15,8 @@ func.func @masked(%ids: tensor<4x16xi64>, %most: tensor<i64>, %mask: tensor<4x1x
 
 // Reductions of integers and the choice of elements are calls.
 // CHECK-LABEL: func.func @calls(
-// CHECK: exec.call "sum_rows" ins(%arg0 : memref<4x6xi64>) outs(%{{.*}} : memref<4x1xi64>) {cols = 6 : i64, rows = 4 : i64}
-// CHECK: exec.call "gather_elements" ins(%arg1, %{{.*}} : memref<4x8xf32>, memref<4x1xi64>) outs(%{{.*}} : memref<4x1xf32>) {count = 1 : i64, rows = 4 : i64, width = 8 : i64}
+// CHECK: exec.sum_rows %arg0 into %{{.*}} : memref<4x6xi64>, memref<4x1xi64>
+// CHECK: exec.gather_elements %arg1, %{{.*}} into %{{.*}} : memref<4x8xf32>, memref<4x1xi64>, memref<4x1xf32>
 func.func @calls(%ids: tensor<4x6xi64>, %x: tensor<4x8xf32>) -> tensor<4x1xf32> {
   %sum = train.reduce_sum %ids axes [1] {keepdims} : tensor<4x6xi64> -> tensor<4x1xi64>
   %y = train.gather_elements %x, %sum : tensor<4x8xf32>, tensor<4x1xi64> -> tensor<4x1xf32>

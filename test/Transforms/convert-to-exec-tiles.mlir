@@ -17,10 +17,10 @@ train.variable @w : tensor<384x256xf32> {init = #train.constant<1.0>, role = #tr
 func.func @forward(%x: tensor<2x128x384xbf16>, %dy: tensor<2x128x256xbf16>) -> (tensor<2x128x256xbf16>, tensor<2x128x384xbf16>, tensor<384x256xf32>) {
   %w = train.read @w : tensor<384x256xf32>
   %wq = fp8.quantize_tiles %w {pow2} : tensor<384x256xf32> -> !fp8.scaled<384x256xf8E4M3FN, tile<[128, 128]>>
-  // CHECK-DAG: %[[X:.*]] = exec.alloc {name = "x"} : memref<2x128x384xf8E4M3FN>
-  // CHECK-DAG: %[[XS:.*]] = exec.alloc {name = "x.scale_inv"} : memref<768xf32>
-  // CHECK: exec.call "quantize_tiles" ins(%arg0 : memref<2x128x384xbf16>) outs(%[[X]], %[[XS]] : memref<2x128x384xf8E4M3FN>, memref<768xf32>) {cols = 384 : i64, margin = 0 : i64, name = "x", pow2, rows = 256 : i64, tile_cols = 128 : i64, tile_rows = 1 : i64}
-  %xq = fp8.quantize_tiles %x contracting [2] {name = "x", pow2} : tensor<2x128x384xbf16> -> !fp8.scaled<2x128x384xf8E4M3FN, tile<[1, 1, 128]>>
+  // CHECK-DAG: %[[X:.*]] = exec.alloc {train.name = "x"} : memref<2x128x384xf8E4M3FN>
+  // CHECK-DAG: %[[XS:.*]] = exec.alloc {train.name = "x.scale_inv"} : memref<768xf32>
+  // CHECK: exec.quantize_tiles %arg0 into %[[X]], %[[XS]] {cols = 384 : i64, pow2, rows = 256 : i64, tile_cols = 128 : i64, tile_rows = 1 : i64, train.name = "x"} : memref<2x128x384xbf16>, memref<2x128x384xf8E4M3FN>, memref<768xf32>
+  %xq = fp8.quantize_tiles %x contracting [2] {train.name = "x", pow2} : tensor<2x128x384xbf16> -> !fp8.scaled<2x128x384xf8E4M3FN, tile<[1, 1, 128]>>
   // CHECK: exec.gemm %[[X]], %[[WT]] into %{{.*}} scales %[[XS]], %[[WTS]] {granularity_a = "1x128", granularity_b = "128x128", k = 384 : i64, m = 256 : i64, n = 256 : i64, transpose_b}
   %y = fp8.matmul %xq, %wq : !fp8.scaled<2x128x384xf8E4M3FN, tile<[1, 1, 128]>>, !fp8.scaled<384x256xf8E4M3FN, tile<[128, 128]>> -> tensor<2x128x256xbf16>
   // CHECK: exec.call "quantize_tiles" ins(%arg1
@@ -28,8 +28,8 @@ func.func @forward(%x: tensor<2x128x384xbf16>, %dy: tensor<2x128x256xbf16>) -> (
   %dyq = fp8.quantize_tiles %dy contracting [2] {pow2} : tensor<2x128x256xbf16> -> !fp8.scaled<2x128x256xf8E4M3FN, tile<[1, 1, 128]>>
   %dx = fp8.matmul %dyq, %wq contracting [2] x [1] : !fp8.scaled<2x128x256xf8E4M3FN, tile<[1, 1, 128]>>, !fp8.scaled<384x256xf8E4M3FN, tile<[128, 128]>> -> tensor<2x128x384xbf16>
   // Only the transposed copies are stored.
-  // CHECK: exec.call "quantize_tiles" ins(%arg0 : {{.*}}) outs(%[[XT:.*]], %[[XTS:.*]] : memref<384x2x128xf8E4M3FN>, memref<768xf32>) {cols = 384 : i64, margin = 0 : i64, rows = 256 : i64, tile_cols = 1 : i64, tile_rows = 128 : i64, transposed}
-  // CHECK: exec.call "quantize_tiles" ins(%arg1 : {{.*}}) outs(%[[DYT:.*]], %[[DYTS:.*]] : memref<256x2x128xf8E4M3FN>, memref<512xf32>) {{.*}} transposed}
+  // CHECK: exec.quantize_tiles %arg0 into %[[XT:.*]], %[[XTS:.*]] {cols = 384 : i64, rows = 256 : i64, tile_cols = 1 : i64, tile_rows = 128 : i64, transposed} : {{.*}}, memref<384x2x128xf8E4M3FN>, memref<768xf32>
+  // CHECK: exec.quantize_tiles %arg1 into %[[DYT:.*]], %[[DYTS:.*]] : {{.*}}, memref<256x2x128xf8E4M3FN>, memref<512xf32> {{.*}} transposed}
   // CHECK-NOT: quantize_tiles
   // CHECK: exec.gemm %[[XT]], %[[DYT]] into %{{.*}} scales %[[XTS]], %[[DYTS]] {granularity_a = "1x128", granularity_b = "1x128", k = 256 : i64, m = 384 : i64, n = 256 : i64, transpose_b}
   %xt = fp8.quantize_tiles %x contracting [0, 1] : tensor<2x128x384xbf16> -> !fp8.scaled<2x128x384xf8E4M3FN, tile<[1, 128, 1]>>
@@ -45,8 +45,8 @@ func.func @forward(%x: tensor<2x128x384xbf16>, %dy: tensor<2x128x256xbf16>) -> (
 // CHECK-DAG: %[[WTS:.*]] = exec.get @w.e4m3t.scale_inv :
 // CHECK-DAG: %[[W:.*]] = exec.get @w.e4m3 :
 // CHECK-DAG: %[[WS:.*]] = exec.get @w.e4m3.scale_inv :
-// CHECK-DAG: exec.call "quantize_tiles" ins(%[[P]] : {{.*}}) outs(%[[WT]], %[[WTS]] : {{.*}}) {{.*}} tile_cols = 128 : i64, tile_rows = 128 : i64, transposed}
-// CHECK-DAG: exec.call "quantize_tiles" ins(%[[P]] : {{.*}}) outs(%[[W]], %[[WS]] : {{.*}}) {{.*}} tile_cols = 128 : i64, tile_rows = 128 : i64}
+// CHECK-DAG: exec.quantize_tiles %[[P]] into %[[WT]], %[[WTS]] : {{.*}}, {{.*}} {{.*}} tile_cols = 128 : i64, tile_rows = 128 : i64, train.name = "w", train.phase = #train.phase<update>, transposed}
+// CHECK-DAG: exec.quantize_tiles %[[P]] into %[[W]], %[[WS]] : {{.*}}, {{.*}} {{.*}} tile_cols = 128 : i64, tile_rows = 128 : i64, train.name = "w", train.phase = #train.phase<update>}
 // CHECK-NOT: exec.copy
 // CHECK: return
 
@@ -55,8 +55,8 @@ func.func @forward(%x: tensor<2x128x384xbf16>, %dy: tensor<2x128x256xbf16>) -> (
 // Rows.
 // CHECK-LABEL: func.func @rows(
 func.func @rows(%x: tensor<16x32xbf16>, %y: tensor<32x48xbf16>) -> tensor<16x48xf32> {
-  // CHECK-DAG: exec.call "quantize_tiles" ins(%arg0 : {{.*}}) outs(%[[X:.*]], %[[XS:.*]] : memref<16x32xf8E4M3FN>, memref<16xf32>) {cols = 32 : i64, margin = 0 : i64, rows = 16 : i64, tile_cols = 32 : i64, tile_rows = 1 : i64}
-  // CHECK-DAG: exec.call "quantize_tiles" ins(%arg1 : {{.*}}) outs(%[[Y:.*]], %[[YS:.*]] : memref<48x32xf8E5M2>, memref<48xf32>) {cols = 48 : i64, margin = 0 : i64, rows = 32 : i64, tile_cols = 1 : i64, tile_rows = 32 : i64, transposed}
+  // CHECK-DAG: exec.quantize_tiles %arg0 into %[[X:.*]], %[[XS:.*]] {cols = 32 : i64, rows = 16 : i64, tile_cols = 32 : i64, tile_rows = 1 : i64} : {{.*}}, memref<16x32xf8E4M3FN>, memref<16xf32>
+  // CHECK-DAG: exec.quantize_tiles %arg1 into %[[Y:.*]], %[[YS:.*]] {cols = 48 : i64, rows = 32 : i64, tile_cols = 1 : i64, tile_rows = 32 : i64, transposed} : {{.*}}, memref<48x32xf8E5M2>, memref<48xf32>
   // CHECK: exec.gemm %[[X]], %[[Y]] into %{{.*}} scales %[[XS]], %[[YS]] {granularity_a = "row", granularity_b = "row"
   %xq = fp8.quantize_tiles %x contracting [1] : tensor<16x32xbf16> -> !fp8.scaled<16x32xf8E4M3FN, tile<[1, ?]>>
   %yq = fp8.quantize_tiles %y contracting [0] : tensor<32x48xbf16> -> !fp8.scaled<32x48xf8E5M2, tile<[?, 1]>>

@@ -110,12 +110,12 @@ func.func @squared_loss(%logits: tensor<4x32xf32>, %labels: tensor<4xi64>) -> te
 // CHECK-DAG: %[[H:.*]] = exec.get @h.grad
 // CHECK: exec.gemm %arg0, %arg1 into %[[G]] {accumulate, {{.*}} transpose_a, unless_first}
 // CHECK: exec.gemm %arg0, %arg1 into %[[G]] {accumulate, {{.*}} transpose_a}
-// CHECK: exec.call "accumulate" ins(%{{.*}}) outs(%[[H]] : {{.*}}) {accumulate, n = 512 : i64, unless_first}
+// CHECK: exec.accumulate %{{.*}} into %[[H]] {accumulate, unless_first} : {{.*}}
 func.func @micro(%x: tensor<8x16xf32>, %dy: tensor<8x32xf32>, %dh: tensor<32x16xf32>) {
   %g = train.read @w.grad accumulated : tensor<16x32xf32>
   %0 = train.matmul %x, %dy contracting [0] x [0] : tensor<8x16xf32>, tensor<8x32xf32> -> tensor<16x32xf32>
   %g1 = train.add %g, %0 : tensor<16x32xf32>, tensor<16x32xf32> -> tensor<16x32xf32>
-  %1 = train.matmul %x, %dy contracting [0] x [0] {name = "other"} : tensor<8x16xf32>, tensor<8x32xf32> -> tensor<16x32xf32>
+  %1 = train.matmul %x, %dy contracting [0] x [0] {train.name = "other"} : tensor<8x16xf32>, tensor<8x32xf32> -> tensor<16x32xf32>
   %g2 = train.add %g1, %1 : tensor<16x32xf32>, tensor<16x32xf32> -> tensor<16x32xf32>
   train.assign @w.grad, %g2 : tensor<16x32xf32>
   %h = train.read @h.grad accumulated : tensor<16x32xf32>
@@ -127,7 +127,7 @@ func.func @micro(%x: tensor<8x16xf32>, %dy: tensor<8x32xf32>, %dh: tensor<32x16x
 
 // Whoever reads it otherwise finds zeros there.
 // CHECK-LABEL: func.func @other_use(
-// CHECK: exec.call "clear_if_first" ins() outs(%{{.*}} : memref<16x32xf32>) {n = 512 : i64}
+// CHECK: exec.clear_if_first %{{.*}} : memref<16x32xf32>
 // CHECK: exec.launch
 func.func @other_use() -> tensor<16x32xf32> {
   %g = train.read @w.grad accumulated : tensor<16x32xf32>

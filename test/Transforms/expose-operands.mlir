@@ -53,11 +53,11 @@ train.variable @"h.0/fc.weight.grad" : tensor<32x64xf32> {init = #train.constant
 // CURRENT-SAME:  {contracting = array<i64: 0>, gemm = "wgrad", op = "h.0/fc", operand = "x", quantised = {format = f8E4M3FN, margin = 0 : i64, pow2, tile = array<i64: 16, 1>}}], train.name = "h.0/fc.x"}
 func.func @micro(%x: tensor<16x32xf32> {train.name = "x"}, %dy0: tensor<16x64xf32>) -> tensor<16x16xf32> {
   %w = train.read @"h.0/fc.weight" : tensor<32x64xf32>
-  %y = train.matmul %x, %w {name = "h.0/fc", phase = "fwd"} : tensor<16x32xf32>, tensor<32x64xf32> -> tensor<16x64xf32>
-  %scores = train.matmul %y, %y contracting [1] x [1] {name = "h.0/scores", phase = "fwd"} : tensor<16x64xf32>, tensor<16x64xf32> -> tensor<16x16xf32>
-  %dy = train.mul %dy0, %y {name = "h.0/act", phase = "dgrad"} : tensor<16x64xf32>, tensor<16x64xf32> -> tensor<16x64xf32>
-  %dx = train.matmul %dy, %w contracting [1] x [1] {name = "h.0/fc", phase = "dgrad"} : tensor<16x64xf32>, tensor<32x64xf32> -> tensor<16x32xf32>
-  %dw = train.matmul %x, %dy contracting [0] x [0] {name = "h.0/fc", phase = "wgrad"} : tensor<16x32xf32>, tensor<16x64xf32> -> tensor<32x64xf32>
+  %y = train.matmul %x, %w {train.name = "h.0/fc", train.phase = #train.phase<fwd>} : tensor<16x32xf32>, tensor<32x64xf32> -> tensor<16x64xf32>
+  %scores = train.matmul %y, %y contracting [1] x [1] {train.name = "h.0/scores", train.phase = #train.phase<fwd>} : tensor<16x64xf32>, tensor<16x64xf32> -> tensor<16x16xf32>
+  %dy = train.mul %dy0, %y {train.name = "h.0/act", train.phase = #train.phase<dgrad>} : tensor<16x64xf32>, tensor<16x64xf32> -> tensor<16x64xf32>
+  %dx = train.matmul %dy, %w contracting [1] x [1] {train.name = "h.0/fc", train.phase = #train.phase<dgrad>} : tensor<16x64xf32>, tensor<32x64xf32> -> tensor<16x32xf32>
+  %dw = train.matmul %x, %dy contracting [0] x [0] {train.name = "h.0/fc", train.phase = #train.phase<wgrad>} : tensor<16x32xf32>, tensor<16x64xf32> -> tensor<32x64xf32>
   train.assign @"h.0/fc.weight.grad", %dw : tensor<32x64xf32>
   return %scores : tensor<16x16xf32>
 }

@@ -2,7 +2,7 @@
 
 // The transposed copy is a second output of the kernel that quantises, which then runs over rows.
 // CHECK-LABEL: func.func @transposed_copy(
-// CHECK-NEXT: %[[F:.*]]:3 = train.fusion rows({{.*}} {name = "gelu + fc", phase = "fwd", result_names = ["fc", "fc.stats", "fc.t"], saved_bytes = 5120 : i64} {
+// CHECK-NEXT: %[[F:.*]]:3 = train.fusion rows({{.*}} {train.name = "gelu + fc", train.phase = #train.phase<fwd>, train.result_names = ["fc", "fc.stats", "fc.t"], train.saved_bytes = 5120 : i64} {
 // CHECK-NEXT:   %[[G:.*]] = train.gelu
 // CHECK-NEXT:   %[[Q:.*]], %[[K:.*]] = fp8.quantize %[[G]]
 // CHECK-NEXT:   %[[T:.*]] = fp8.transpose %[[Q]] [2, 0, 1]
@@ -11,9 +11,9 @@
 // CHECK-NEXT: return
 func.func @transposed_copy(%x: tensor<2x16x32xbf16>, %s: tensor<f32>)
     -> (!fp8.scaled<2x16x32xf8E4M3FN>, !fp8.stats, !fp8.scaled<32x2x16xf8E4M3FN>) {
-  %g = train.gelu %x {name = "gelu", phase = "fwd"} : tensor<2x16x32xbf16> -> tensor<2x16x32xbf16>
-  %q, %k = fp8.quantize %g, %s {name = "fc", phase = "fwd"} : tensor<2x16x32xbf16> -> !fp8.scaled<2x16x32xf8E4M3FN>
-  %t = fp8.transpose %q [2, 0, 1] {name = "fc", phase = "fwd"} : !fp8.scaled<2x16x32xf8E4M3FN> -> !fp8.scaled<32x2x16xf8E4M3FN>
+  %g = train.gelu %x {train.name = "gelu", train.phase = #train.phase<fwd>} : tensor<2x16x32xbf16> -> tensor<2x16x32xbf16>
+  %q, %k = fp8.quantize %g, %s {train.name = "fc", train.phase = #train.phase<fwd>} : tensor<2x16x32xbf16> -> !fp8.scaled<2x16x32xf8E4M3FN>
+  %t = fp8.transpose %q [2, 0, 1] {train.name = "fc", train.phase = #train.phase<fwd>} : !fp8.scaled<2x16x32xf8E4M3FN> -> !fp8.scaled<32x2x16xf8E4M3FN>
   return %q, %k, %t : !fp8.scaled<2x16x32xf8E4M3FN>, !fp8.stats, !fp8.scaled<32x2x16xf8E4M3FN>
 }
 
@@ -77,7 +77,7 @@ func.func @gelu_norm(%x: tensor<32x64xbf16>, %w: tensor<64xf32>, %b: tensor<64xf
 
 // An addition costs next to nothing. What is saved: the sum, written and read once each, 2 * 32 * 64 * 2 bytes.
 // CHECK-LABEL: func.func @add_norm(
-// CHECK: train.fusion rows({{.*}} {result_names = [""], saved_bytes = 8192 : i64}
+// CHECK: train.fusion rows({{.*}} {train.result_names = [""], train.saved_bytes = 8192 : i64}
 // CHECK-NEXT: train.add
 // CHECK-NEXT: train.layer_norm
 func.func @add_norm(%x: tensor<32x64xbf16>, %z: tensor<32x64xbf16>, %w: tensor<64xf32>, %b: tensor<64xf32>) -> tensor<32x64xbf16> {

@@ -26,33 +26,33 @@ module {
   // CHECK: return
   func.func @eval(%x: tensor<16x32xbf16>) -> tensor<16x64xbf16> {
     %w = train.read @fc.weight : tensor<32x64xf32>
-    %y = train.matmul %x, %w {name = "fc", phase = "fwd", precision = #fwd} : tensor<16x32xbf16>, tensor<32x64xf32> -> tensor<16x64xbf16>
+    %y = train.matmul %x, %w {train.name = "fc", train.phase = #train.phase<fwd>, train.precision = #fwd} : tensor<16x32xbf16>, tensor<32x64xf32> -> tensor<16x64xbf16>
     return %y : tensor<16x64xbf16>
   }
 
   // CHECK-LABEL: func.func @micro(
   func.func @micro(%x: tensor<16x32xbf16>, %dy0: tensor<16x64xbf16>) -> tensor<16x32xbf16> {
-    // CHECK: %[[X_STATE:.*]] = train.read @fc.x.scale {name = "fc", phase = "fwd"} : !fp8.scale_state<f8E4M3FN, 16>
-    // CHECK: %[[X_SCALE:.*]] = fp8.current_scale %[[X_STATE]] {name = "fc", phase = "fwd"}
-    // CHECK: %[[X:.*]], %[[X_STATS:.*]] = fp8.quantize %arg0, %[[X_SCALE]] {name = "fc", phase = "fwd"} : tensor<16x32xbf16> -> !fp8.scaled<16x32xf8E4M3FN>
+    // CHECK: %[[X_STATE:.*]] = train.read @fc.x.scale {train.name = "fc", train.phase = #train.phase<fwd>} : !fp8.scale_state<f8E4M3FN, 16>
+    // CHECK: %[[X_SCALE:.*]] = fp8.current_scale %[[X_STATE]] {train.name = "fc", train.phase = #train.phase<fwd>}
+    // CHECK: %[[X:.*]], %[[X_STATS:.*]] = fp8.quantize %arg0, %[[X_SCALE]] {train.name = "fc", train.phase = #train.phase<fwd>} : tensor<16x32xbf16> -> !fp8.scaled<16x32xf8E4M3FN>
     // The weight is quantised from f32, with a scale of its own amax.
     // CHECK: %[[WEIGHT:.*]] = train.read @fc.weight : tensor<32x64xf32>
-    // CHECK: %[[AMAX:.*]] = fp8.amax %[[WEIGHT]] {name = "fc", phase = "fwd"} : tensor<32x64xf32>
-    // CHECK: %[[W_SCALE:.*]] = fp8.compute_scale %[[AMAX]] {format = f8E4M3FN, name = "fc", phase = "fwd", pow2}
-    // CHECK: %[[W:.*]], %{{.*}} = fp8.quantize %[[WEIGHT]], %[[W_SCALE]] {name = "fc", phase = "fwd"} : tensor<32x64xf32> -> !fp8.scaled<32x64xf8E4M3FN>
+    // CHECK: %[[AMAX:.*]] = fp8.amax %[[WEIGHT]] {train.name = "fc", train.phase = #train.phase<fwd>} : tensor<32x64xf32>
+    // CHECK: %[[W_SCALE:.*]] = fp8.compute_scale %[[AMAX]] {format = f8E4M3FN, pow2, train.name = "fc", train.phase = #train.phase<fwd>}
+    // CHECK: %[[W:.*]], %{{.*}} = fp8.quantize %[[WEIGHT]], %[[W_SCALE]] {train.name = "fc", train.phase = #train.phase<fwd>} : tensor<32x64xf32> -> !fp8.scaled<32x64xf8E4M3FN>
     %w = train.read @fc.weight : tensor<32x64xf32>
-    // CHECK: fp8.matmul %[[X]], %[[W]] {fast_accum, name = "fc", phase = "fwd"} : !fp8.scaled<16x32xf8E4M3FN>, !fp8.scaled<32x64xf8E4M3FN> -> tensor<16x64xbf16>
-    %y = train.matmul %x, %w {name = "fc", phase = "fwd", precision = #fwd} : tensor<16x32xbf16>, tensor<32x64xf32> -> tensor<16x64xbf16>
+    // CHECK: fp8.matmul %[[X]], %[[W]] {fast_accum, train.name = "fc", train.phase = #train.phase<fwd>} : !fp8.scaled<16x32xf8E4M3FN>, !fp8.scaled<32x64xf8E4M3FN> -> tensor<16x64xbf16>
+    %y = train.matmul %x, %w {train.name = "fc", train.phase = #train.phase<fwd>, train.precision = #fwd} : tensor<16x32xbf16>, tensor<32x64xf32> -> tensor<16x64xbf16>
     // CHECK: %[[COTANGENT:.*]] = train.mul
-    // CHECK: %[[DY_STATE:.*]] = train.read @fc.dy.scale {name = "fc", phase = "dgrad"} : !fp8.scale_state<f8E5M2, 4>
+    // CHECK: %[[DY_STATE:.*]] = train.read @fc.dy.scale {train.name = "fc", train.phase = #train.phase<dgrad>} : !fp8.scale_state<f8E5M2, 4>
     // CHECK: %[[DY_SCALE:.*]] = fp8.current_scale %[[DY_STATE]]
     // CHECK: %[[DY:.*]], %[[DY_STATS:.*]] = fp8.quantize %[[COTANGENT]], %[[DY_SCALE]] {{.*}} -> !fp8.scaled<16x64xf8E5M2>
-    %dy = train.mul %dy0, %y {name = "act", phase = "dgrad"} : tensor<16x64xbf16>, tensor<16x64xbf16> -> tensor<16x64xbf16>
+    %dy = train.mul %dy0, %y {train.name = "act", train.phase = #train.phase<dgrad>} : tensor<16x64xbf16>, tensor<16x64xbf16> -> tensor<16x64xbf16>
     // Each of the three is quantised once for its two uses.
-    // CHECK: %[[DX:.*]] = fp8.matmul %[[DY]], %[[W]] contracting [1] x [1] {name = "fc", phase = "dgrad"} : {{.*}} -> tensor<16x32xbf16>
-    %dx = train.matmul %dy, %w contracting [1] x [1] {name = "fc", phase = "dgrad", precision = #dgrad} : tensor<16x64xbf16>, tensor<32x64xf32> -> tensor<16x32xbf16>
-    // CHECK: %[[DW:.*]] = fp8.matmul %[[X]], %[[DY]] contracting [0] x [0] {name = "fc", phase = "wgrad"} : {{.*}} -> tensor<32x64xf32>
-    %dw = train.matmul %x, %dy contracting [0] x [0] {name = "fc", phase = "wgrad", precision = #wgrad} : tensor<16x32xbf16>, tensor<16x64xbf16> -> tensor<32x64xf32>
+    // CHECK: %[[DX:.*]] = fp8.matmul %[[DY]], %[[W]] contracting [1] x [1] {train.name = "fc", train.phase = #train.phase<dgrad>} : {{.*}} -> tensor<16x32xbf16>
+    %dx = train.matmul %dy, %w contracting [1] x [1] {train.name = "fc", train.phase = #train.phase<dgrad>, train.precision = #dgrad} : tensor<16x64xbf16>, tensor<32x64xf32> -> tensor<16x32xbf16>
+    // CHECK: %[[DW:.*]] = fp8.matmul %[[X]], %[[DY]] contracting [0] x [0] {train.name = "fc", train.phase = #train.phase<wgrad>} : {{.*}} -> tensor<32x64xf32>
+    %dw = train.matmul %x, %dy contracting [0] x [0] {train.name = "fc", train.phase = #train.phase<wgrad>, train.precision = #wgrad} : tensor<16x32xbf16>, tensor<16x64xbf16> -> tensor<32x64xf32>
     %g = train.read @fc.weight.grad : tensor<32x64xf32>
     %g1 = train.add %g, %dw : tensor<32x64xf32>, tensor<32x64xf32> -> tensor<32x64xf32>
     train.assign @fc.weight.grad, %g1 : tensor<32x64xf32>
@@ -69,9 +69,9 @@ module {
   // CHECK-LABEL: func.func @calibrate(%arg0: tensor<16x32xbf16>, %arg1: tensor<16x64xbf16>) {
   // CHECK: %[[X_STATE:.*]] = train.read @fc.x.scale
   // CHECK: fp8.amax %arg0
-  // CHECK: fp8.compute_scale %{{.*}} {format = f8E4M3FN, {{.*}}pow2}
+  // CHECK: fp8.compute_scale %{{.*}} {format = f8E4M3FN, pow2, {{.*}}}
   // CHECK: %{{.*}}, %[[X_STATS:.*]] = fp8.quantize %arg0
-  // CHECK: fp8.matmul {{.*}} phase = "fwd"
+  // CHECK: fp8.matmul {{.*}} train.phase = #train.phase<fwd>
   // CHECK: %[[DY_STATE:.*]] = train.read @fc.dy.scale
   // CHECK: fp8.compute_scale %{{.*}} {format = f8E5M2, margin = 1 : i64
   // CHECK: %{{.*}}, %[[DY_STATS:.*]] = fp8.quantize
@@ -86,10 +86,10 @@ module {
   // CHECK: return{{$}}
 
   // CHECK-LABEL: func.func @update(
-  // CHECK: %[[STATE:.*]] = train.read @fc.x.scale {name = "fc.x", phase = "update"}
-  // CHECK: %[[NEXT:.*]] = fp8.advance %[[STATE]] {name = "fc.x", phase = "update", pow2}
-  // CHECK: train.assign @fc.x.scale, %[[NEXT]] {name = "fc.x", phase = "update"}
-  // CHECK: fp8.advance {{.*}} {margin = 1 : i64, name = "fc.dy", phase = "update"}
+  // CHECK: %[[STATE:.*]] = train.read @fc.x.scale {train.name = "fc.x", train.phase = #train.phase<update>}
+  // CHECK: %[[NEXT:.*]] = fp8.advance %[[STATE]] {pow2, train.name = "fc.x", train.phase = #train.phase<update>}
+  // CHECK: train.assign @fc.x.scale, %[[NEXT]] {train.name = "fc.x", train.phase = #train.phase<update>}
+  // CHECK: fp8.advance {{.*}} {margin = 1 : i64, train.name = "fc.dy", train.phase = #train.phase<update>}
   // CHECK: train.assign @fc.dy.scale
   func.func @update() {
     return
@@ -118,17 +118,17 @@ module {
     // CHECK: %[[X:.*]], %[[STATS:.*]] = fp8.quantize %{{.*}}, %[[SCALE]]
     // CHECK: fp8.matmul %[[X]]
     // CHECK: fp8.matmul %[[X]]
-    %x = train.relu %x0 {name = "act", phase = "fwd"} : tensor<16x32xf32> -> tensor<16x32xf32>
-    %q = train.matmul %x, %wq {name = "q", phase = "fwd", precision = #fwd} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
-    %k = train.matmul %x, %wk {name = "k", phase = "fwd", precision = #fwd} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
-    %g = train.neg %dy {name = "act", phase = "dgrad"} : tensor<16x32xf32> -> tensor<16x32xf32>
+    %x = train.relu %x0 {train.name = "act", train.phase = #train.phase<fwd>} : tensor<16x32xf32> -> tensor<16x32xf32>
+    %q = train.matmul %x, %wq {train.name = "q", train.phase = #train.phase<fwd>, train.precision = #fwd} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
+    %k = train.matmul %x, %wk {train.name = "k", train.phase = #train.phase<fwd>, train.precision = #fwd} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
+    %g = train.neg %dy {train.name = "act", train.phase = #train.phase<dgrad>} : tensor<16x32xf32> -> tensor<16x32xf32>
     // CHECK: %[[AGAIN:.*]] = train.relu
     // CHECK: %[[STATE2:.*]] = train.read @q.x.scale
     // CHECK: %[[SCALE2:.*]] = fp8.current_scale %[[STATE2]]
     // CHECK: %[[X2:.*]], %{{.*}} = fp8.quantize %[[AGAIN]], %[[SCALE2]]
     // CHECK: fp8.matmul %[[X2]]
-    %again = train.relu %x0 {name = "act", phase = "fwd", recomputed} : tensor<16x32xf32> -> tensor<16x32xf32>
-    %dwk = train.matmul %again, %g contracting [0] x [0] {name = "k", phase = "wgrad", precision = #wgrad} : tensor<16x32xf32>, tensor<16x32xf32> -> tensor<32x32xf32>
+    %again = train.relu %x0 {train.name = "act", train.phase = #train.phase<fwd>, recomputed} : tensor<16x32xf32> -> tensor<16x32xf32>
+    %dwk = train.matmul %again, %g contracting [0] x [0] {train.name = "k", train.phase = #train.phase<wgrad>, train.precision = #wgrad} : tensor<16x32xf32>, tensor<16x32xf32> -> tensor<32x32xf32>
     // CHECK: fp8.record %[[STATE]], %[[STATS]]
     // CHECK-NOT: fp8.record
     // CHECK: return
@@ -151,11 +151,11 @@ func.func @inference(%x: tensor<16x32xf32>, %w: tensor<32x32xf32>) -> tensor<16x
   // CHECK: fp8.amax
   // CHECK: fp8.amax
   // CHECK: fp8.matmul
-  %y = train.matmul %x, %w {precision = #fp8} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
+  %y = train.matmul %x, %w {train.precision = #fp8} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
   // CHECK: fp8.amax
   // CHECK-NOT: fp8.amax
   // CHECK: fp8.matmul
-  %z = train.matmul %y, %w {precision = #fp8} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
+  %z = train.matmul %y, %w {train.precision = #fp8} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
   return %z : tensor<16x32xf32>
 }
 
@@ -171,12 +171,12 @@ module {
   // CHECK-LABEL: func.func @micro(
   func.func @micro(%x: tensor<16x32xf32>) -> tensor<16x32xf32> {
     %w = train.read @w : tensor<32x32xf32>
-    // expected-remark @+1 {{scales operand 'x' currently, not delayed: the op has no 'name' to keep a scale under}}
-    %0 = train.matmul %x, %w {precision = #fp8} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
+    // expected-remark @+1 {{scales operand 'x' currently, not delayed: the op has no 'train.name' to keep a scale under}}
+    %0 = train.matmul %x, %w {train.precision = #fp8} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
     // expected-remark @+1 {{scales operand 'x' currently, not delayed: several ops are named 'twin'}}
-    %1 = train.matmul %0, %w {name = "twin", phase = "fwd", precision = #fp8} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
+    %1 = train.matmul %0, %w {train.name = "twin", train.phase = #train.phase<fwd>, train.precision = #fp8} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
     // expected-remark @+1 {{scales operand 'x' currently, not delayed: several ops are named 'twin'}}
-    %2 = train.matmul %1, %w {name = "twin", phase = "fwd", precision = #fp8} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
+    %2 = train.matmul %1, %w {train.name = "twin", train.phase = #train.phase<fwd>, train.precision = #fp8} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
     return %2 : tensor<16x32xf32>
   }
   func.func @update() {
@@ -190,7 +190,7 @@ module {
 
 // expected-error @+1 {{delayed scaling needs a function @update, in which scales change}}
 func.func @micro(%x: tensor<16x32xf32>, %w: tensor<32x32xf32>) -> tensor<16x32xf32> {
-  %0 = train.matmul %x, %w {name = "fc", precision = #fp8} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
+  %0 = train.matmul %x, %w {train.name = "fc", train.precision = #fp8} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
   return %0 : tensor<16x32xf32>
 }
 
@@ -199,7 +199,7 @@ func.func @micro(%x: tensor<16x32xf32>, %w: tensor<32x32xf32>) -> tensor<16x32xf
 // A hand-written decision may ask too much.
 func.func @ineligible(%x: tensor<16x40xf32>, %w: tensor<40x32xf32>) -> tensor<16x32xf32> {
   // expected-error @+1 {{cannot be done in FP8: k = 40 is no multiple of 16}}
-  %0 = train.matmul %x, %w {precision = {lhs = f8E4M3FN, lhs_scaling = "current", rhs = f8E4M3FN, rhs_scaling = "current"}}
+  %0 = train.matmul %x, %w {train.precision = {lhs = f8E4M3FN, lhs_scaling = "current", rhs = f8E4M3FN, rhs_scaling = "current"}}
     : tensor<16x40xf32>, tensor<40x32xf32> -> tensor<16x32xf32>
   return %0 : tensor<16x32xf32>
 }
@@ -218,13 +218,13 @@ module {
     %w = train.read @w : tensor<32x32xf32>
     // CHECK: %[[STATE:.*]] = train.read @fc.x.scale
     // CHECK: %{{.*}}, %[[STATS:.*]] = fp8.quantize %arg0
-    %0 = train.matmul %x, %w {name = "fc", phase = "fwd", precision = #fwd} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
+    %0 = train.matmul %x, %w {train.name = "fc", train.phase = #train.phase<fwd>, train.precision = #fwd} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
     // CHECK: %[[X:.*]] = train.barrier %arg0
-    // CHECK: %[[STATE1:.*]] = train.read @fc.x.scale {name = "fc", phase = "recompute"}
+    // CHECK: %[[STATE1:.*]] = train.read @fc.x.scale {train.name = "fc", train.phase = #train.phase<recompute>}
     // CHECK: %[[SCALE1:.*]] = fp8.current_scale %[[STATE1]]
     // CHECK: fp8.quantize %[[X]], %[[SCALE1]]
     %x1 = train.barrier %x : tensor<16x32xf32>
-    %1 = train.matmul %x1, %w {name = "fc", phase = "recompute", precision = #fwd} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
+    %1 = train.matmul %x1, %w {train.name = "fc", train.phase = #train.phase<recompute>, train.precision = #fwd} : tensor<16x32xf32>, tensor<32x32xf32> -> tensor<16x32xf32>
     // CHECK-COUNT-1: fp8.record %[[STATE]], %[[STATS]]
     // CHECK-NOT: fp8.record
     return %0, %1 : tensor<16x32xf32>, tensor<16x32xf32>

@@ -32,10 +32,10 @@ module {
     %c = exec.alloc : memref<1024xf32>
     %d = exec.alloc : memref<32x32xf32>
     %flat = exec.view %b : memref<32x32xf32> to memref<1024xf32>
-    exec.launch @square over [32, 32] (%in, %a) : memref<32x32xf32>, memref<32x32xf32>
-    exec.launch @normalise over [32, 32] (%a, %b) : memref<32x32xf32>, memref<32x32xf32>
-    exec.launch @square over [1, 1024] (%flat, %c) : memref<1024xf32>, memref<1024xf32>
-    exec.call "rotary" ins(%c : memref<1024xf32>) outs(%d : memref<32x32xf32>)
+    exec.launch @square over[32, 32] ins(%in : memref<32x32xf32>) outs(%a : memref<32x32xf32>)
+    exec.launch @normalise over[32, 32] ins(%a : memref<32x32xf32>) outs(%b : memref<32x32xf32>)
+    exec.launch @square over[1, 1024] ins(%flat : memref<1024xf32>) outs(%c : memref<1024xf32>)
+    exec.rotary %c into %d : memref<1024xf32>, memref<32x32xf32>
     exec.copy %d to %out : memref<32x32xf32> to memref<32x32xf32>
     return
   }
@@ -57,8 +57,8 @@ module {
   func.func @needed_later(%in: memref<32x32xf32>, %out: memref<32x32xf32>) {
     %a = exec.alloc : memref<32x32xf32>
     %b = exec.alloc : memref<32x32xf32>
-    exec.launch @square over [32, 32] (%in, %a) : memref<32x32xf32>, memref<32x32xf32>
-    exec.launch @square over [32, 32] (%a, %b) : memref<32x32xf32>, memref<32x32xf32>
+    exec.launch @square over[32, 32] ins(%in : memref<32x32xf32>) outs(%a : memref<32x32xf32>)
+    exec.launch @square over[32, 32] ins(%a : memref<32x32xf32>) outs(%b : memref<32x32xf32>)
     exec.copy %b to %out : memref<32x32xf32> to memref<32x32xf32>
     exec.copy %a to %out : memref<32x32xf32> to memref<32x32xf32>
     return
@@ -87,8 +87,8 @@ module {
     %x = exec.alloc : memref<32x32xf32>
     %y = exec.alloc : memref<32x32xf32>
     %z = exec.alloc : memref<32x32xf32>
-    exec.launch @square over [32, 32] (%in, %x) : memref<32x32xf32>, memref<32x32xf32>
-    exec.launch @reads_apart over [32, 32] (%x, %y, %z) : memref<32x32xf32>, memref<32x32xf32>, memref<32x32xf32>
+    exec.launch @square over[32, 32] ins(%in : memref<32x32xf32>) outs(%x : memref<32x32xf32>)
+    exec.launch @reads_apart over[32, 32] ins(%x : memref<32x32xf32>) outs(%y, %z : memref<32x32xf32>, memref<32x32xf32>)
     exec.copy %y to %out : memref<32x32xf32> to memref<32x32xf32>
     exec.copy %z to %out : memref<32x32xf32> to memref<32x32xf32>
     return
@@ -104,9 +104,9 @@ module {
   func.func @other_elements(%in: memref<32xf32>, %out: memref<32xf32>) {
     %x = exec.alloc : memref<32xf32>
     %y = exec.alloc : memref<1x32xf32>
-    exec.launch @square over [1, 32] (%in, %x) : memref<32xf32>, memref<32xf32>
-    exec.launch @by_column over [1, 32] (%x, %y) : memref<32xf32>, memref<1x32xf32>
-    exec.launch @square over [1, 32] (%y, %out) : memref<1x32xf32>, memref<32xf32>
+    exec.launch @square over[1, 32] ins(%in : memref<32xf32>) outs(%x : memref<32xf32>)
+    exec.launch @by_column over[1, 32] ins(%x : memref<32xf32>) outs(%y : memref<1x32xf32>)
+    exec.launch @square over[1, 32] ins(%y : memref<1x32xf32>) outs(%out : memref<32xf32>)
     return
   }
 
@@ -120,9 +120,9 @@ module {
   func.func @columns(%in: memref<32xf32>, %out: memref<32xf32>) {
     %x = exec.alloc : memref<1x32xf32>
     %y = exec.alloc : memref<32xf32>
-    exec.launch @square over [1, 32] (%in, %x) : memref<32xf32>, memref<1x32xf32>
-    exec.launch @sums over [1, 32] (%x, %y) : memref<1x32xf32>, memref<32xf32>
-    exec.launch @square over [1, 32] (%y, %out) : memref<32xf32>, memref<32xf32>
+    exec.launch @square over[1, 32] ins(%in : memref<32xf32>) outs(%x : memref<1x32xf32>)
+    exec.launch @sums over[1, 32] ins(%x : memref<1x32xf32>) outs(%y : memref<32xf32>)
+    exec.launch @square over[1, 32] ins(%y : memref<32xf32>) outs(%out : memref<32xf32>)
     return
   }
 
@@ -136,8 +136,8 @@ module {
   func.func @other_width(%in: memref<16xf32>, %out: memref<16xbf16>) {
     %x = exec.alloc : memref<16xf32>
     %y = exec.alloc : memref<16xbf16>
-    exec.launch @square over [1, 16] (%in, %x) : memref<16xf32>, memref<16xf32>
-    exec.launch @round over [1, 16] (%x, %y) : memref<16xf32>, memref<16xbf16>
+    exec.launch @square over[1, 16] ins(%in : memref<16xf32>) outs(%x : memref<16xf32>)
+    exec.launch @round over[1, 16] ins(%x : memref<16xf32>) outs(%y : memref<16xbf16>)
     exec.copy %y to %out : memref<16xbf16> to memref<16xbf16>
     return
   }
@@ -155,7 +155,7 @@ module {
     %c = exec.alloc : memref<128xf32>
     %d = exec.alloc : memref<128xf32>
     exec.fill %a with 0.0 : memref<128xf32>
-    exec.call "record_stats" ins(%a, %c, %d : memref<128xf32>, memref<128xf32>, memref<128xf32>) outs()
+    exec.record_stats %a, %c, %d into  : memref<128xf32>, memref<128xf32>, memref<128xf32>
     exec.fill %d with 0.0 : memref<128xf32>
     exec.fill %b with 0.0 : memref<192xf32>
     exec.fill %c with 0.0 : memref<128xf32>

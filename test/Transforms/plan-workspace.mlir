@@ -21,10 +21,8 @@ module {
 module {
   func.func @micro(%ids: memref<16384xi64>, %dy: memref<16384x4096xbf16>, %dtable: memref<512x4096xf32>,
                    %small: memref<512x16xf32>, %dy_small: memref<16384x16xbf16>) {
-    exec.call "embedding_backward" ins(%ids, %dy_small : memref<16384xi64>, memref<16384x16xbf16>)
-      outs(%small : memref<512x16xf32>) {n = 16384 : i64, rows = 512 : i64, width = 16 : i64}
-    exec.call "embedding_backward" ins(%ids, %dy : memref<16384xi64>, memref<16384x4096xbf16>)
-      outs(%dtable : memref<512x4096xf32>) {n = 16384 : i64, rows = 512 : i64, width = 4096 : i64}
+    exec.embedding_backward %ids, %dy_small into %small : memref<16384xi64>, memref<16384x16xbf16>, memref<512x16xf32>
+    exec.embedding_backward %ids, %dy into %dtable : memref<16384xi64>, memref<16384x4096xbf16>, memref<512x4096xf32>
     return
   }
 }
@@ -36,14 +34,14 @@ module {
 
 // CHECK: module attributes {exec.workspace_bytes = 33554432 : i64}
 // CHECK: func.func @micro
-// CHECK: %[[SCRATCH:.*]] = exec.alloc {name = "h.0/attn.workspace", phase = "dgrad"} : memref<403422208xi8>
+// CHECK: %[[SCRATCH:.*]] = exec.alloc {train.name = "h.0/attn.workspace", train.phase = #train.phase<dgrad>} : memref<403422208xi8>
 // CHECK-NOT: parts
 // CHECK: exec.call "attention_backward"
 // CHECK-SAME: outs({{.*}}, %[[SCRATCH]] :
 
 // Within 110 MB four sequences of the sixteen have room at a time.
 
-// PARTS: exec.alloc {name = "h.0/attn.workspace", phase = "dgrad"} : memref<100856320xi8>
+// PARTS: exec.alloc {train.name = "h.0/attn.workspace", train.phase = #train.phase<dgrad>} : memref<100856320xi8>
 // PARTS: exec.call "attention_backward"
 // PARTS-SAME: parts = 4 : i64
 module {
@@ -52,10 +50,7 @@ module {
     return
   }
   func.func @micro(%x: memref<16x1000x768xbf16>, %lse: memref<16x12x1000xf32>, %dx: memref<16x1000x768xbf16>) {
-    exec.call "attention_backward" ins(%x, %x, %x, %x, %x, %lse : memref<16x1000x768xbf16>, memref<16x1000x768xbf16>,
-        memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x12x1000xf32>)
-      outs(%dx, %dx, %dx : memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>)
-      {batch = 16 : i64, head_dim = 64 : i64, heads = 12 : i64, kv_heads = 12 : i64, kv_seq = 1000 : i64, name = "h.0/attn", phase = "dgrad", seq = 1000 : i64}
+    exec.attention_backward %x, %x, %x, %x, %x, %lse into %dx, %dx, %dx {heads = 12 : i64, kv_heads = 12 : i64, train.name = "h.0/attn", train.phase = #train.phase<dgrad>} : memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x12x1000xf32> into memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>
     return
   }
 }
@@ -68,10 +63,7 @@ module {
 // CHECK-NOT: exec.alloc
 module {
   func.func @micro(%x: memref<16x1000x768xf32>, %lse: memref<16x12x1000xf32>, %dx: memref<16x1000x768xf32>) {
-    exec.call "attention_backward" ins(%x, %x, %x, %x, %x, %lse : memref<16x1000x768xf32>, memref<16x1000x768xf32>,
-        memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x12x1000xf32>)
-      outs(%dx, %dx, %dx : memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x1000x768xf32>)
-      {batch = 16 : i64, head_dim = 64 : i64, heads = 12 : i64, kv_heads = 12 : i64, kv_seq = 1000 : i64, seq = 1000 : i64}
+    exec.attention_backward %x, %x, %x, %x, %x, %lse into %dx, %dx, %dx {heads = 12 : i64, kv_heads = 12 : i64} : memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x12x1000xf32> into memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x1000x768xf32>
     return
   }
 }
@@ -83,10 +75,7 @@ module {
 // CHECK: exec.alloc {{.*}}memref<452574208xi8>
 module {
   func.func @micro(%x: memref<16x1000x768xbf16>, %k: memref<16x1000x256xbf16>, %lse: memref<16x12x1000xf32>) {
-    exec.call "attention_backward" ins(%x, %x, %k, %k, %x, %lse : memref<16x1000x768xbf16>, memref<16x1000x768xbf16>,
-        memref<16x1000x256xbf16>, memref<16x1000x256xbf16>, memref<16x1000x768xbf16>, memref<16x12x1000xf32>)
-      outs(%x, %k, %k : memref<16x1000x768xbf16>, memref<16x1000x256xbf16>, memref<16x1000x256xbf16>)
-      {batch = 16 : i64, head_dim = 64 : i64, heads = 12 : i64, kv_heads = 4 : i64, kv_seq = 1000 : i64, name = "h.0/attn", seq = 1000 : i64}
+    exec.attention_backward %x, %x, %k, %k, %x, %lse into %x, %k, %k {heads = 12 : i64, kv_heads = 4 : i64, train.name = "h.0/attn"} : memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x256xbf16>, memref<16x1000x256xbf16>, memref<16x1000x768xbf16>, memref<16x12x1000xf32> into memref<16x1000x768xbf16>, memref<16x1000x256xbf16>, memref<16x1000x256xbf16>
     return
   }
 }
@@ -100,14 +89,8 @@ module {
 // SM89-NOT: warning
 module {
   func.func @micro(%x: memref<2x1000x1024xbf16>, %lse: memref<2x4x1000xf32>, %dx: memref<2x1000x1024xbf16>) {
-    exec.call "attention_backward" ins(%x, %x, %x, %x, %x, %lse : memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>,
-        memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x4x1000xf32>)
-      outs(%dx, %dx, %dx : memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>)
-      {batch = 2 : i64, head_dim = 256 : i64, heads = 4 : i64, kv_heads = 4 : i64, kv_seq = 1000 : i64, name = "wide", seq = 1000 : i64}
-    exec.call "attention_backward" ins(%x, %x, %x, %x, %x, %lse : memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>,
-        memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x4x1000xf32>)
-      outs(%dx, %dx, %dx : memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>)
-      {batch = 2 : i64, head_dim = 256 : i64, heads = 4 : i64, kv_heads = 4 : i64, kv_seq = 1000 : i64, name = "wide", seq = 1000 : i64}
+    exec.attention_backward %x, %x, %x, %x, %x, %lse into %dx, %dx, %dx {heads = 4 : i64, kv_heads = 4 : i64, train.name = "wide"} : memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x4x1000xf32> into memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>
+    exec.attention_backward %x, %x, %x, %x, %x, %lse into %dx, %dx, %dx {heads = 4 : i64, kv_heads = 4 : i64, train.name = "wide"} : memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x4x1000xf32> into memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>
     return
   }
 }

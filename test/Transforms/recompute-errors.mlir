@@ -6,8 +6,8 @@
 // expected-error@below {{cannot recompute blocks: no op's name has a layer's number, as "h.0/mlp/fc"}}
 module {
   func.func @micro(%x: tensor<4xf32>) -> tensor<4xf32> {
-    %y = train.exp %x {name = "mlp/act", phase = "fwd"} : tensor<4xf32> -> tensor<4xf32>
-    %dx = train.mul %y, %y {name = "mlp/act", phase = "dgrad"} : tensor<4xf32>, tensor<4xf32> -> tensor<4xf32>
+    %y = train.exp %x {train.name = "mlp/act", train.phase = #train.phase<fwd>} : tensor<4xf32> -> tensor<4xf32>
+    %dx = train.mul %y, %y {train.name = "mlp/act", train.phase = #train.phase<dgrad>} : tensor<4xf32>, tensor<4xf32> -> tensor<4xf32>
     return %dx : tensor<4xf32>
   }
 }

@@ -40,8 +40,13 @@ static std::string getText(Type type, std::optional<StringRef> granularity) {
   return getText(type) + (granularity ? "/" + granularity->str() : "");
 }
 
+static std::string getPhaseText(Operation *op) {
+  std::optional<train::Phase> phase = train::getPhase(op);
+  return phase ? train::stringifyPhase(*phase).str() : "";
+}
+
 static std::string getReason(Operation *op) {
-  auto why = op->getAttrOfType<StringAttr>(train::kWhyKey);
+  auto why = op->getAttrOfType<StringAttr>(train::kWhyAttr);
   return why ? runtime::printable(why.getValue()) : "";
 }
 
@@ -119,8 +124,7 @@ static void printContractions(func::FuncOp function, llvm::raw_ostream &os) {
     os << llvm::format(
               "%-26s %-6s %7lld %7lld %7lld  %-17s %-17s %-4s%s",
               runtime::printable(train::getName(gemm)).c_str(),
-              train::getPhase(gemm).str().c_str(),
-              static_cast<long long>(gemm.getM()),
+              getPhaseText(gemm).c_str(), static_cast<long long>(gemm.getM()),
               static_cast<long long>(gemm.getN()),
               static_cast<long long>(gemm.getK()),
               getText(gemm.getA().getType(), gemm.getGranularityA()).c_str(),
@@ -159,10 +163,10 @@ static int inspect(const InspectArguments &args) {
     auto attr = (*module)->getAttrOfType<StringAttr>(name);
     return attr ? runtime::printable(attr.getValue()) : "?";
   };
-  llvm::outs() << runtime::printable(path) << ": " << text("train.model")
-               << ", recipe " << text("fp8.recipe");
-  if ((*module)->hasAttr("train.recompute"))
-    llvm::outs() << ", recomputes " << text("train.recompute");
+  llvm::outs() << runtime::printable(path) << ": " << text(train::kModelAttr)
+               << ", recipe " << text(fp8::kRecipeAttr);
+  if ((*module)->hasAttr(train::kRecomputeAttr))
+    llvm::outs() << ", recomputes " << text(train::kRecomputeAttr);
   llvm::outs() << "\n";
   if (std::string summary = getProductSummary(*module); !summary.empty())
     llvm::outs() << summary << "\n";

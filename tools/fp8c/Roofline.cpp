@@ -75,8 +75,8 @@ private:
 } // namespace
 
 Class Roofline::classify(Operation *op) const {
-  StringRef phase = train::getPhase(op);
-  if (phase == train::kPhaseUpdate)
+  std::optional<train::Phase> phase = train::getPhase(op);
+  if (phase == train::Phase::update)
     return optimizer;
   if (isa<exec::AttentionOp, AttentionBackwardOp>(op))
     return attention;
@@ -90,10 +90,10 @@ Class Roofline::classify(Operation *op) const {
   // Products outside of the layers make the logits.
   if (train::getLayer(train::getName(op)) < 0)
     return head;
-  return phase == train::kPhaseDgrad       ? gemmDgrad
-         : phase == train::kPhaseWgrad     ? gemmWgrad
-         : phase == train::kPhaseRecompute ? gemmRecompute
-                                           : gemmForward;
+  return phase == train::Phase::dgrad       ? gemmDgrad
+         : phase == train::Phase::wgrad     ? gemmWgrad
+         : phase == train::Phase::recompute ? gemmRecompute
+                                            : gemmForward;
 }
 
 /// "h.*/mlp/fc" for "h.3/mlp/fc".
@@ -137,11 +137,11 @@ static std::string describe(Operation *op) {
   } else {
     os << op->getName().stripDialect();
   }
-  StringRef phase = train::getPhase(op);
+  std::optional<train::Phase> phase = train::getPhase(op);
   if (StringRef name = train::getName(op); !name.empty())
     os << "  " << runtime::printable(withoutLayers(name));
-  if (!phase.empty() && phase != train::kPhaseForward)
-    os << " (" << phase << ")";
+  if (phase && phase != train::Phase::fwd)
+    os << " (" << train::stringifyPhase(*phase) << ")";
   return text;
 }
 
@@ -154,7 +154,7 @@ double Roofline::getModelFlops(func::FuncOp function) {
   bool trains = function.getName() == "micro";
   for (Operation &op : function.getBody().front()) {
     if (auto call = dyn_cast<exec::AttentionOp>(op);
-        call && train::getPhase(call) != train::kPhaseRecompute)
+        call && train::getPhase(call) != train::Phase::recompute)
       attention += call.getCost(symbols).flops * (trains ? 3 : 1);
     if (isa<GemmOp>(op))
       for (Value operand : op.getOperands())

@@ -82,6 +82,10 @@ AcrossRows getAcrossRows(KernelOp kernel);
 /// Is everything that the kernel does with a row done element by element?
 bool isElementwise(KernelOp kernel);
 
+/// Function attribute, i64: how many arguments are inputs; the others are
+/// outputs.
+constexpr llvm::StringLiteral kInputsAttr = "exec.inputs";
+
 /// Function attributes set by exec-plan-memory, in bytes.
 constexpr llvm::StringLiteral kPeakAttr = "exec.peak",
                               kLowerBoundAttr = "exec.lower_bound";

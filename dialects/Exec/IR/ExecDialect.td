@@ -30,6 +30,7 @@ def Exec_Dialect : Dialect {
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
                            "::mlir::memref::MemRefDialect", "::fp8c::train::TrainDialect"];
+  let hasOperationAttrVerify = 1;
 }
 
 #endif // EXEC_IR_EXECDIALECT_TD

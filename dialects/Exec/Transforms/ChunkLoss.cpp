@@ -357,8 +357,7 @@ private:
   /// What `consumer` needs besides.
   Value alloc(MemRefType type, GemmOp consumer, StringRef suffix) {
     auto op = AllocOp::create(builder, consumer.getLoc(), type, IntegerAttr());
-    train::setName(op, (train::getName(consumer) + suffix).str());
-    train::setPhase(op, train::getPhase(consumer));
+    train::copyNameAndPhase(consumer, op, suffix);
     return op;
   }
   /// Where chunks of a sum over rows add up: in f32.

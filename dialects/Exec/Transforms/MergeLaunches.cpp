@@ -85,7 +85,7 @@ static bool isMergeable(KernelOp kernel) {
 
 /// What ops of the update must share to merge; null for those that never do.
 static Attribute getKey(Operation &op, const SymbolTable &symbols) {
-  if (train::getPhase(&op) != train::kPhaseUpdate)
+  if (train::getPhase(&op) != train::Phase::update)
     return {};
   if (auto launch = dyn_cast<LaunchOp>(op))
     return isMergeable(symbols.lookup<KernelOp>(launch.getKernel()))
@@ -114,7 +114,8 @@ static void mergeLaunches(ArrayRef<Operation *> ops, OpBuilder &builder) {
       LaunchMultiOp::create(builder, first.getLoc(), first.getKernelAttr(),
                             builder.getDenseI64ArrayAttr(rows),
                             builder.getDenseI64ArrayAttr(cols), buffers);
-  train::setPhase(multi, train::getPhase(first));
+  if (std::optional<train::Phase> phase = train::getPhase(first))
+    train::setPhase(multi, *phase);
 }
 
 static void mergeCalls(ArrayRef<Operation *> ops, OpBuilder &builder) {

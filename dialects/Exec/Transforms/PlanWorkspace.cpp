@@ -113,8 +113,7 @@ private:
     auto scratch = AllocOp::create(
         builder, op.getLoc(), MemRefType::get({bytes}, builder.getI8Type()),
         IntegerAttr());
-    train::setName(scratch, (train::getName(op) + ".workspace").str());
-    train::setPhase(scratch, train::getPhase(op));
+    train::copyNameAndPhase(op, scratch, ".workspace");
     op.getWorkspaceMutable().assign(scratch);
   }
 

@@ -25,6 +25,37 @@
 
 namespace fp8c::fp8 {
 
+/// On the variable of a scale state, i64: how many values a micro-batch counts
+/// in its statistics.
+constexpr llvm::StringLiteral kCountedAttr = "fp8.counted";
+/// On that variable, where its type is lost: the format that the site scales
+/// for.
+constexpr llvm::StringLiteral kFormatAttr = "fp8.format";
+
+/// Attributes of the results of @observe: the role of the operand, and an array
+/// of the contractions that read it, each {op, gemm, operand, contracting}.
+/// fp8-insert-scaling adds how a use is quantised, if its scale is current:
+/// quantised = {format, tile, margin, pow2}, tile being empty for one scale.
+constexpr llvm::StringLiteral kOperandRoleAttr = "fp8.role",
+                              kOperandUsesAttr = "fp8.uses",
+                              kUseQuantisedKey = "quantised";
+
+/// Attribute of the module: how many uses of activations and gradients have
+/// scales of their own amaxes, which only @observe can show.
+constexpr llvm::StringLiteral kCurrentUsesAttr = "fp8.current_uses";
+
+/// Attribute of the module: the name of the recipe that chose its formats.
+constexpr llvm::StringLiteral kRecipeAttr = "fp8.recipe";
+
+/// Attribute of the module: what became of the contractions of @micro, or of
+/// @forward where there is no @micro. A dictionary of how many are in FP8, how
+/// many the recipe asks for in FP8 in vain, by reason, and how many it asks for
+/// in another format, by format. Absent if the recipe asks for none in FP8.
+constexpr llvm::StringLiteral kProductsAttr = "fp8.products",
+                              kProductsFP8Key = "fp8",
+                              kProductsRefusedKey = "refused",
+                              kProductsAskedKey = "asked";
+
 /// Largest finite value of an FP8 storage format (448 or 57344), or of f16
 /// (65504).
 double maxFinite(mlir::FloatType format);

@@ -50,7 +50,7 @@ static int64_t countLayers(ModuleOp module) {
 
 namespace {
 
-/// A `precision` dictionary in the making.
+/// A `train.precision` dictionary in the making.
 class Decision {
 public:
   explicit Decision(MLIRContext *context) : builder(context) {}
@@ -136,7 +136,7 @@ public:
       SmallVector<StringRef> &ops = usedBy[read.getVariableAttr().getAttr()];
       for (Operation *user : read->getUsers())
         ops.push_back(user->getName().getStringRef());
-      if (train::getPhase(read) == train::kPhaseUpdate &&
+      if (train::getPhase(read) == train::Phase::update &&
           read->getParentOfType<func::FuncOp>().getName() != "update")
         accumulated.insert(read.getVariableAttr().getAttr());
     });
@@ -402,7 +402,8 @@ void Assigner::assignResults(train::PrecisionOpInterface op,
                              const Settings &settings, const StorageFlow &flow,
                              Decision &decision) {
   SmallVector<Attribute> types;
-  bool isUpdate = train::getPhase(op) == train::kPhaseUpdate, anyChosen = false;
+  bool isUpdate = train::getPhase(op) == train::Phase::update,
+       anyChosen = false;
   for (OpResult result : op->getResults()) {
     Type type = getElementTypeOrSelf(result.getType());
     if (op.getResultPrecision(result.getResultNumber()) ==
@@ -459,7 +460,7 @@ LogicalResult Assigner::run() {
   });
   if (result.wasInterrupted())
     return failure();
-  module->setAttr("fp8.recipe",
+  module->setAttr(kRecipeAttr,
                   StringAttr::get(module.getContext(), recipe.name));
   products.attachTo(module);
   return evaluator.checkAllApplied();

@@ -55,9 +55,7 @@ Value ChooseLayouts::transpose(Value value, ArrayRef<int64_t> permutation,
       TransposeOp::create(builder, user->getLoc(), transposed, value, key);
   // It belongs to the value, not to the one of its users that asked first.
   Operation *origin = value.getDefiningOp() ? value.getDefiningOp() : user;
-  for (StringRef attr : {train::kNameAttr, train::kPhaseAttr})
-    if (Attribute said = origin->getDiscardableAttr(attr))
-      op->setDiscardableAttr(attr, said);
+  train::copyNameAndPhase(origin, op);
   return result = op;
 }
 

@@ -9,15 +9,6 @@
 
 namespace fp8c::fp8 {
 
-/// Attribute of the module: what became of the contractions of @micro, or of
-/// @forward where there is no @micro. A dictionary of how many are in FP8, how
-/// many the recipe asks for in FP8 in vain, by reason, and how many it asks for
-/// in another format, by format. Absent if the recipe asks for none in FP8.
-constexpr llvm::StringLiteral kProductsAttr = "fp8.products",
-                              kProductsFP8Key = "fp8",
-                              kProductsRefusedKey = "refused",
-                              kProductsAskedKey = "asked";
-
 /// The sizes that fp8-pad-products gives a product with operands of these
 /// granularities: multiples of 16, and a contracted size that is none becomes
 /// whole blocks. None where every size is a multiple, and where the op is not

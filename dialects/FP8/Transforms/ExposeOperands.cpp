@@ -103,7 +103,7 @@ LogicalResult Exposer::run() {
     values.push_back(value);
     types.push_back(value.getType());
     attrs.push_back(builder.getDictionaryAttr(
-        {builder.getNamedAttr(train::kArgNameAttr,
+        {builder.getNamedAttr(train::kNameAttr,
                               builder.getStringAttr(operand.name)),
          builder.getNamedAttr(kOperandRoleAttr,
                               builder.getStringAttr(operand.role)),

@@ -38,8 +38,7 @@ static bool wantsFP8(Operation *op) {
 }
 
 static bool isForward(Operation *op) {
-  return train::getPhase(op).empty() ||
-         train::getPhase(op) == train::kPhaseForward;
+  return train::getPhase(op).value_or(train::Phase::fwd) == train::Phase::fwd;
 }
 
 namespace {
@@ -89,9 +88,7 @@ private:
   Op create(OpBuilder &builder, Operation *consumer, Args &&...args) {
     auto op =
         Op::create(builder, consumer->getLoc(), std::forward<Args>(args)...);
-    for (StringRef key : {train::kNameAttr, train::kPhaseAttr})
-      if (Attribute attr = consumer->getDiscardableAttr(key))
-        op->setDiscardableAttr(key, attr);
+    train::copyNameAndPhase(consumer, op);
     return op;
   }
 
@@ -133,7 +130,7 @@ ScaleSite *FunctionScaler::getSite(Operation *consumer, const Operand &operand,
   };
   StringRef name = train::getName(consumer);
   if (name.empty())
-    return fallBack("the op has no 'name' to keep a scale under");
+    return fallBack("the op has no 'train.name' to keep a scale under");
   if (ambiguous.contains(name))
     return fallBack("several ops are named '" + name + "'");
   if (Value(operand.value).getParentBlock() != &function->getRegion(0).front())
@@ -148,8 +145,12 @@ ScaleSite *FunctionScaler::getSite(Operation *consumer, const Operand &operand,
   }
   ScaleSite *site = sites.getOrCreate(siteName, operand.spec);
   if (!site) // the forward pass scales the operand in another way
-    site = sites.getOrCreate(siteName + "." + train::getPhase(consumer).str(),
-                             operand.spec);
+    site = sites.getOrCreate(
+        siteName + "." +
+            train::stringifyPhase(
+                train::getPhase(consumer).value_or(train::Phase::fwd))
+                .str(),
+        operand.spec);
   isFirst = true;
   return site ? site : fallBack("its name is taken");
 }
@@ -357,7 +358,7 @@ static void advanceStates(func::FuncOp update, ScaleSites &sites) {
         train::AssignOp::create(builder, loc, variable, advance->getResult(0));
     for (Operation *op : {read, advance, assign}) {
       train::setName(op, site.name);
-      train::setPhase(op, train::kPhaseUpdate);
+      train::setPhase(op, train::Phase::update);
     }
   }
 }

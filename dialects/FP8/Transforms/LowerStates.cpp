@@ -41,9 +41,7 @@ private:
   Op create(OpBuilder &builder, Operation *served, Args &&...args) {
     auto op =
         Op::create(builder, served->getLoc(), std::forward<Args>(args)...);
-    for (StringRef key : {train::kNameAttr, train::kPhaseAttr})
-      if (Attribute attr = served->getDiscardableAttr(key))
-        op->setDiscardableAttr(key, attr);
+    train::copyNameAndPhase(served, op);
     return op;
   }
   Value quantize(OpBuilder &builder, Operation *served, Value value);

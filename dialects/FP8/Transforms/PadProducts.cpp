@@ -56,9 +56,7 @@ static Value reshape(OpBuilder &builder, Location loc, Value value,
 static void keepNames(Value first, Value last, Operation *user) {
   for (Value value = last; value != first;
        value = value.getDefiningOp()->getOperand(0))
-    for (StringRef key : {train::kNameAttr, train::kPhaseAttr})
-      if (Attribute attr = user->getDiscardableAttr(key))
-        value.getDefiningOp()->setDiscardableAttr(key, attr);
+    train::copyNameAndPhase(user, value.getDefiningOp());
 }
 
 /// `operand` as a matrix of `shape`, with zeros up to `padded`.

@@ -22,7 +22,7 @@ def AssignPrecision : Pass<"fp8-assign-precision", "::mlir::ModuleOp"> {
   let summary = "Give every variable, value and contraction operand a format, by a recipe";
   let description = [{
     Evaluates the recipe's rules in order, later ones winning, and writes the decision on each op as the discardable
-    attribute `precision`, with the rule that made it. The module's attribute `fp8.products` counts what became of the
+    attribute `train.precision`, with the rule that made it. The module's attribute `fp8.products` counts what became of the
     contractions of `@micro`.
   }];
   let options = [
@@ -33,7 +33,7 @@ def AssignPrecision : Pass<"fp8-assign-precision", "::mlir::ModuleOp"> {
 def LowerStates : Pass<"fp8-lower-states", "::mlir::ModuleOp"> {
   let summary = "Keep parameters, gradients and moments in scaled FP8 or f16, as the recipe says";
   let description = [{
-    A variable whose `precision` says `scaled` becomes `!fp8.scaled<...>`: its readers dequantise it, what is assigned to it is
+    A variable whose `train.precision` says `scaled` becomes `!fp8.scaled<...>`: its readers dequantise it, what is assigned to it is
     quantised with the scale of its own amax. `sqrt` keeps the square root of a second moment. A scale of a parameter or moment is marked
     `bounded` for `train-fuse-optimizer`; one of a gradient becomes NaN if the gradient is not finite everywhere, so that the step is skipped.
 

@@ -121,7 +121,7 @@ constexpr llvm::StringLiteral kLhs = "lhs", kRhs = "rhs",
 
 /// What rules see of an op.
 struct OpFacts {
-  /// Full name, as "train.matmul"; value of the `name` attribute.
+  /// Full name, as "train.matmul"; value of `train.name`.
   llvm::StringRef op, name;
   /// Part of the model; empty for most ops.
   llvm::StringRef part;

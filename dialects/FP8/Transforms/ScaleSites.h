@@ -10,7 +10,7 @@
 
 namespace fp8c::fp8 {
 
-/// How an operand is to be quantised: what its `precision` says.
+/// How an operand is to be quantised: what its `train.precision` says.
 struct ScalingSpec {
   mlir::FloatType format;
   bool delayed = false, bounded = false, pow2 = false;
@@ -23,12 +23,6 @@ struct ScalingSpec {
   /// Equal for equal specs.
   mlir::Attribute getKey() const;
 };
-
-/// Of the variable: how many values a micro-batch counts in its statistics.
-constexpr llvm::StringLiteral kCountedAttr = "fp8.counted";
-/// Of the variable, where its type is lost: the format that the site scales
-/// for.
-constexpr llvm::StringLiteral kFormatAttr = "fp8.format";
 
 /// A place where values are quantised with delayed scaling. Its state is the
 /// variable

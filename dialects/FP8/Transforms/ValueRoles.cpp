@@ -47,10 +47,9 @@ StringRef ValueRoles::get(Value value) const {
 StringRef fp8::getGemm(Operation *contraction) {
   // Another compiler's ops have no phase: they are forward ops. So are those
   // that backward does anew: their results must be the same.
-  StringRef phase = train::getPhase(contraction);
-  return phase.empty() || phase == train::kPhaseRecompute
-             ? StringRef(train::kPhaseForward)
-             : phase;
+  train::Phase phase = train::getPhase(contraction).value_or(train::Phase::fwd);
+  return train::stringifyPhase(
+      phase == train::Phase::recompute ? train::Phase::fwd : phase);
 }
 
 StringRef fp8::getOperandSuffix(StringRef role, StringRef otherRole,

@@ -32,18 +32,6 @@ llvm::StringRef getOperandSuffix(llvm::StringRef role,
                                  llvm::StringRef otherRole,
                                  llvm::StringRef side);
 
-/// Attributes of the results of @observe: the role of the operand, and an array
-/// of the contractions that read it, each {op, gemm, operand, contracting}.
-/// fp8-insert-scaling adds how a use is quantised, if its scale is current:
-/// quantised = {format, tile, margin, pow2}, tile being empty for one scale.
-constexpr llvm::StringLiteral kOperandRoleAttr = "fp8.role",
-                              kOperandUsesAttr = "fp8.uses",
-                              kUseQuantisedKey = "quantised";
-
-/// Attribute of the module: how many uses of activations and gradients have
-/// scales of their own amaxes, which only @observe can show.
-constexpr llvm::StringLiteral kCurrentUsesAttr = "fp8.current_uses";
-
 } // namespace fp8c::fp8
 
 #endif // FP8_TRANSFORMS_VALUEROLES_H

@@ -1,9 +1,10 @@
-//===- Precision.h - The `precision` attribute -----------------*- C++ -*-===//
+//===- Precision.h - The `train.precision` attribute -----------*- C++ -*-===//
 //
 // What fp8-assign-precision decides about an op, written on the op:
 //
-//   precision = {result = bf16, lhs = f8E4M3FN, lhs_scaling = "delayed", ...,
-//                fast_accum, why = "fp8-delayed.yaml:33 (lhs), ..."}
+//   train.precision = {result = bf16, lhs = f8E4M3FN, lhs_scaling = "delayed",
+//   ...,
+//                      fast_accum, why = "fp8-delayed.yaml:33 (lhs), ..."}
 //
 // train-apply-precision carries out `result`, `storage` and wide operands,
 // fp8-insert-scaling the FP8 operands.
@@ -13,13 +14,9 @@
 #ifndef TRAIN_IR_PRECISION_H
 #define TRAIN_IR_PRECISION_H
 
-#include "mlir/IR/BuiltinAttributes.h"
-#include "mlir/IR/BuiltinTypes.h"
-#include "mlir/IR/Operation.h"
+#include "Train/IR/Train.h"
 
 namespace fp8c::train {
-
-constexpr llvm::StringLiteral kPrecisionAttr = "precision";
 
 /// Keys of the dictionary. Those of an operand are prefixed with `lhs` or
 /// `rhs`.
@@ -49,13 +46,13 @@ inline mlir::FloatType getFormat(mlir::DictionaryAttr precision,
               : mlir::FloatType();
 }
 
-/// Once a decision is carried out, only its reason remains, as attribute `why`.
+/// Once a decision is carried out, only its reason remains, as `train.why`.
 inline void keepReason(mlir::Operation *op, mlir::DictionaryAttr precision) {
   op->removeDiscardableAttr(kPrecisionAttr);
   if (auto why = precision ? precision.getAs<mlir::StringAttr>(kWhyKey)
                            : mlir::StringAttr())
     if (!why.empty())
-      op->setDiscardableAttr(kWhyKey, why);
+      op->setDiscardableAttr(kWhyAttr, why);
 }
 
 /// FP8, as opposed to the formats that ops other than fp8.matmul can take.

@@ -114,22 +114,30 @@ LogicalResult train::verifyElementwise(Operation *op) {
   return verifyBroadcast(op);
 }
 
-static StringRef getString(Operation *op, StringRef key) {
-  auto attr = op->getAttrOfType<StringAttr>(key);
-  return attr ? attr.getValue() : StringRef();
+StringRef train::getName(Operation *op) {
+  auto name = op->getAttrOfType<StringAttr>(kNameAttr);
+  return name ? name.getValue() : StringRef();
 }
-StringRef train::getName(Operation *op) { return getString(op, kNameAttr); }
-StringRef train::getPhase(Operation *op) { return getString(op, kPhaseAttr); }
+std::optional<Phase> train::getPhase(Operation *op) {
+  auto phase = op->getAttrOfType<PhaseAttr>(kPhaseAttr);
+  return phase ? std::optional(phase.getValue()) : std::nullopt;
+}
 void train::setName(Operation *op, StringRef name) {
   op->setDiscardableAttr(kNameAttr, StringAttr::get(op->getContext(), name));
 }
-void train::setPhase(Operation *op, StringRef phase) {
-  op->setDiscardableAttr(kPhaseAttr, StringAttr::get(op->getContext(), phase));
+void train::setPhase(Operation *op, Phase phase) {
+  op->setDiscardableAttr(kPhaseAttr, PhaseAttr::get(op->getContext(), phase));
+}
+void train::copyNameAndPhase(Operation *from, Operation *to, StringRef suffix) {
+  if (StringRef name = getName(from); !name.empty())
+    setName(to, (name + suffix).str());
+  if (std::optional<Phase> phase = getPhase(from))
+    setPhase(to, *phase);
 }
 
 bool train::isBackward(Operation *op) {
-  StringRef phase = getPhase(op);
-  return phase == kPhaseDgrad || phase == kPhaseWgrad;
+  std::optional<Phase> phase = getPhase(op);
+  return phase == Phase::dgrad || phase == Phase::wgrad;
 }
 
 std::optional<Input> train::getInput(FunctionOpInterface function,
@@ -184,7 +192,7 @@ std::optional<train::GradientSum> train::getGradientSum(AddOp add) {
   if (auto read = first.getDefiningOp<ReadOp>()) {
     if (read.getVariableAttr() != assign.getVariableAttr())
       return std::nullopt;
-  } else if (getPhase(add) != kPhaseUpdate || !first.hasOneUse() ||
+  } else if (getPhase(add) != Phase::update || !first.hasOneUse() ||
              first.getType() != add.getType() || !keepsType ||
              assign.getValue().getType() != add.getType()) {
     // Terms meet in the variable only if they are rounded as often so.

@@ -42,17 +42,24 @@ mlir::LogicalResult verifyOneKind(mlir::Operation *op, mlir::ValueRange values);
 /// verifyBroadcast, and that operands and result are of one kind.
 mlir::LogicalResult verifyElementwise(mlir::Operation *op);
 
-/// Discardable attributes that recipes and reports match on; empty if absent.
-constexpr llvm::StringLiteral kNameAttr = "name";
-constexpr llvm::StringLiteral kPhaseAttr = "phase";
-constexpr llvm::StringLiteral kPhaseForward = "fwd", kPhaseDgrad = "dgrad",
-                              kPhaseWgrad = "wgrad", kPhaseUpdate = "update",
-                              kPhaseRecompute = "recompute";
+/// What recipes and reports match on. On an op `train.name` is the path of the
+/// ONNX node that it stems from, on an argument or a result of a function the
+/// name outside the compiler.
+constexpr llvm::StringLiteral kNameAttr = "train.name",
+                              kPhaseAttr = "train.phase";
 
-/// Attributes of functions' arguments and results: the name outside the
-/// compiler, what it holds (#train.input, #train.output), and on a gradient the
-/// parameter that it belongs to.
-constexpr llvm::StringLiteral kArgNameAttr = "train.name";
+/// On an op: what decided its formats, see Precision.h.
+constexpr llvm::StringLiteral kPrecisionAttr = "train.precision",
+                              kWhyAttr = "train.why";
+
+/// On train.fusion: a name per result, and the bytes of memory traffic that it
+/// saves, i64.
+constexpr llvm::StringLiteral kResultNamesAttr = "train.result_names",
+                              kSavedBytesAttr = "train.saved_bytes";
+
+/// Attributes of functions' arguments and results: what it holds
+/// (#train.input, #train.output), and on a gradient the parameter that it
+/// belongs to.
 constexpr llvm::StringLiteral kInputAttr = "train.input";
 constexpr llvm::StringLiteral kOutputAttr = "train.output";
 constexpr llvm::StringLiteral kGradientOfAttr = "train.gradient_of";
@@ -68,6 +75,11 @@ constexpr llvm::StringLiteral kLabelsAttr = "train.labels";
 /// another name, and whether the model has it transposed.
 constexpr llvm::StringLiteral kFileNameAttr = "train.file_name",
                               kTransposedAttr = "train.transposed";
+/// On the module: the name of the model; what backward computes anew, as the
+/// option says it; and how many micro-batches a step must have, i64.
+constexpr llvm::StringLiteral kModelAttr = "train.model",
+                              kRecomputeAttr = "train.recompute",
+                              kMicroBatchesAttr = "train.micro_batches";
 /// On the module, i64: the token that only fills windows up. As a label it does
 /// not count.
 constexpr llvm::StringLiteral kPadAttr = "train.pad";
@@ -89,10 +101,15 @@ void setOutput(mlir::FunctionOpInterface function, unsigned index,
 /// Is the variable one of the model's, trained or frozen?
 bool isModelParameter(Role role);
 
+/// Empty if the op has none.
 llvm::StringRef getName(mlir::Operation *op);
-llvm::StringRef getPhase(mlir::Operation *op);
+/// Nothing if the op does not say, as those of another compiler.
+std::optional<Phase> getPhase(mlir::Operation *op);
 void setName(mlir::Operation *op, llvm::StringRef name);
-void setPhase(mlir::Operation *op, llvm::StringRef phase);
+void setPhase(mlir::Operation *op, Phase phase);
+/// Gives `to` the name, with `suffix` after it, and the phase that `from` has.
+void copyNameAndPhase(mlir::Operation *from, mlir::Operation *to,
+                      llvm::StringRef suffix = "");
 /// Does the op compute a gradient, of values or of weights?
 bool isBackward(mlir::Operation *op);
 

@@ -25,6 +25,50 @@ def Train_RoleAttr : EnumAttr<Train_Dialect, Train_Role, "role"> {
   let assemblyFormat = "`<` $value `>`";
 }
 
+// What an op is for: `train.phase = #train.phase<...>`.
+//   fwd        computes the model's values
+//   dgrad      computes a gradient of a value
+//   wgrad      computes a gradient of a parameter
+//   recompute  computes a value of the forward pass anew, for backward
+//   update     is the optimizer's
+def Train_Phase : I32EnumAttr<"Phase", "What an op is for", [
+    I32EnumAttrCase<"fwd", 0>,
+    I32EnumAttrCase<"dgrad", 1>,
+    I32EnumAttrCase<"wgrad", 2>,
+    I32EnumAttrCase<"recompute", 3>,
+    I32EnumAttrCase<"update", 4>]> {
+  let cppNamespace = "::fp8c::train";
+  let genSpecializedAttr = 0;
+}
+def Train_PhaseAttr : EnumAttr<Train_Dialect, Train_Phase, "phase"> {
+  let assemblyFormat = "`<` $value `>`";
+}
+
+// What a function of a program is: `train.function = #train.function<...>`.
+//   forward    the graph on a batch
+//   infer      the graph on one sample
+//   eval       forward and the loss
+//   micro      the loss of a micro-batch, whose gradients it adds up
+//   update     what the optimizer does with the gradients
+//   init       computes variables that follow from parameters
+//   calibrate  forward, to find the first delayed scales
+//   observe    what products of micro read
+def Train_FunctionKind : I32EnumAttr<"FunctionKind", "What a function of a program is", [
+    I32EnumAttrCase<"forward", 0>,
+    I32EnumAttrCase<"infer", 1>,
+    I32EnumAttrCase<"eval", 2>,
+    I32EnumAttrCase<"micro", 3>,
+    I32EnumAttrCase<"update", 4>,
+    I32EnumAttrCase<"init", 5>,
+    I32EnumAttrCase<"calibrate", 6>,
+    I32EnumAttrCase<"observe", 7>]> {
+  let cppNamespace = "::fp8c::train";
+  let genSpecializedAttr = 0;
+}
+def Train_FunctionKindAttr : EnumAttr<Train_Dialect, Train_FunctionKind, "function"> {
+  let assemblyFormat = "`<` $value `>`";
+}
+
 // An argument of a program's function says what it holds with
 // `train.input = #train.input<...>`; one without is given by `call` alone.
 //   tokens        ids of a window of the token file, [batch, seq]

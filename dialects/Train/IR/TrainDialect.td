@@ -20,12 +20,16 @@ def Train_Dialect : Dialect {
     the value at entry of the function, `train.assign` takes effect at its exit.
 
     Any op, of this dialect or another, may carry two discardable attributes that
-    recipes and reports match on: `name`, the path of the ONNX node it stems from
-    (`"h.0/mlp/fc"`), and `phase`, one of `"fwd"`, `"dgrad"`, `"wgrad"`, `"recompute"`,
-    `"update"`.
+    recipes and reports match on: `train.name`, the path of the ONNX node it stems
+    from (`"h.0/mlp/fc"`), and `train.phase`, one of `#train.phase<fwd>`, `dgrad`,
+    `wgrad`, `recompute` and `update`. What else there is, and where it may stand,
+    says `TrainDiscardable.cpp`; another attribute called `train.` is an error.
   }];
   let dependentDialects = ["::fp8c::fp8::FP8Dialect", "::mlir::arith::ArithDialect"];
   let useDefaultAttributePrinterParser = 1;
+  let hasOperationAttrVerify = 1;
+  let hasRegionArgAttrVerify = 1;
+  let hasRegionResultAttrVerify = 1;
   let extraClassDeclaration = [{
     void registerAttributes();
   }];

@@ -21,7 +21,7 @@ def DifferentiableOpInterface : OpInterface<"DifferentiableOpInterface"> {
         Returns one value per operand, null where not needed or zero.
         Each has its operand's type. Where the op has no VJP after all (a result
         that is no more than a statistic), emits an error and returns nothing.
-        New ops get their `name` and, unless set here, `phase`
+        New ops get their `train.name` and, unless set here, `train.phase`
         from the caller.
       }],
       "::llvm::SmallVector<::mlir::Value>", "buildVJP",

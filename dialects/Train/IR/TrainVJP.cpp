@@ -11,7 +11,7 @@ Value train::markIfParameter(Value gradient, Value operand) {
   while (isa_and_nonnull<CastOp, ReshapeOp, TransposeOp>(source))
     source = source->getOperand(0).getDefiningOp();
   if (isa_and_nonnull<ReadOp>(source))
-    setPhase(gradient.getDefiningOp(), kPhaseWgrad);
+    setPhase(gradient.getDefiningOp(), Phase::wgrad);
   return gradient;
 }
 

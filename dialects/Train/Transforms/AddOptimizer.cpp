@@ -30,7 +30,7 @@ struct UpdateBuilder : OpBuilder {
 
   explicit UpdateBuilder(MLIRContext *context)
       : OpBuilder(context, &annotator) {
-    annotator.phase = getStringAttr(kPhaseUpdate);
+    annotator.phase = PhaseAttr::get(context, Phase::update);
   }
   void setParameter(VariableOp parameter) {
     annotator.name = parameter ? parameter.getSymNameAttr() : StringAttr();
@@ -175,7 +175,7 @@ static func::FuncOp makeUpdate(Location loc, ArrayRef<Trained> all) {
   auto scalar = RankedTensorType::get({}, builder.getF32Type());
   auto update = func::FuncOp::create(loc, "update",
                                      builder.getFunctionType({}, {scalar}));
-  update.setResultAttr(0, kArgNameAttr, builder.getStringAttr("grad_norm"));
+  update.setResultAttr(0, kNameAttr, builder.getStringAttr("grad_norm"));
   builder.setInsertionPointToStart(update.addEntryBlock());
 
   SmallVector<Value> gradients, squares;
@@ -232,7 +232,7 @@ LogicalResult AddOptimizer::addOptimizer() {
                  std::next(Block::iterator(micro)));
   // What the runtime must know: another micro-batch would overwrite the first.
   if (!accumulate)
-    module->setAttr("train.micro_batches",
+    module->setAttr(kMicroBatchesAttr,
                     IntegerAttr::get(IntegerType::get(&getContext(), 64), 1));
   return success();
 }

@@ -62,7 +62,7 @@ FailureOr<unsigned> AppendLoss::chooseOutput(func::FuncOp forward) {
   }
   SmallVector<StringRef> known;
   for (auto [i, type] : llvm::enumerate(types)) {
-    auto name = forward.getResultAttrOfType<StringAttr>(i, kArgNameAttr);
+    auto name = forward.getResultAttrOfType<StringAttr>(i, kNameAttr);
     if (name && name.getValue() == loss) {
       if (isLoss(type) || isLogits(type))
         return i;
@@ -101,7 +101,7 @@ static Value addTargets(func::FuncOp eval, Value logits) {
   LogicalResult inserted = eval.insertArgument(
       index, RankedTensorType::get(rows, builder.getI64Type()),
       builder.getDictionaryAttr(
-          builder.getNamedAttr(kArgNameAttr, builder.getStringAttr("targets"))),
+          builder.getNamedAttr(kNameAttr, builder.getStringAttr("targets"))),
       logits.getLoc());
   assert(succeeded(inserted) && "func.func takes more arguments");
   (void)inserted;
@@ -132,7 +132,7 @@ LogicalResult AppendLoss::makeEval() {
   Annotator annotator;
   OpBuilder builder(terminator, &annotator);
   annotator.name = builder.getStringAttr("loss");
-  annotator.phase = builder.getStringAttr(kPhaseForward);
+  annotator.phase = PhaseAttr::get(eval.getContext(), Phase::fwd);
   if (isLoss(result.getType()))
     result = toScalar(builder, result);
   else
@@ -143,7 +143,7 @@ LogicalResult AppendLoss::makeEval() {
   terminator->setOperands(result);
   eval.setFunctionType(builder.getFunctionType(eval.getArgumentTypes(),
                                                TypeRange(result.getType())));
-  auto name = builder.getNamedAttr(kArgNameAttr, builder.getStringAttr("loss"));
+  auto name = builder.getNamedAttr(kNameAttr, builder.getStringAttr("loss"));
   eval.setAllResultAttrs(ArrayRef(builder.getDictionaryAttr(name)));
   setOutput(eval, 0, Output::loss);
   eval->removeAttr(kLabelsAttr);

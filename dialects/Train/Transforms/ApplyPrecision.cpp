@@ -81,10 +81,7 @@ void Applier::castOperand(OpOperand &operand, Type type) {
     if (!cast) {
       auto op =
           CastOp::create(builder, operand.getOwner()->getLoc(), type, value);
-      if (StringRef name = getName(operand.getOwner()); !name.empty())
-        setName(op, name);
-      if (StringRef phase = getPhase(operand.getOwner()); !phase.empty())
-        setPhase(op, phase);
+      copyNameAndPhase(operand.getOwner(), op);
       cast = op;
     }
   }

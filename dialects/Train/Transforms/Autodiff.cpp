@@ -28,7 +28,7 @@ public:
   Differentiator(func::FuncOp function, SymbolTable &symbols)
       : function(function), body(function.getBody().front()), symbols(symbols),
         builder(body.getTerminator(), &annotator) {
-    annotator.phase = builder.getStringAttr(kPhaseDgrad);
+    annotator.phase = PhaseAttr::get(builder.getContext(), Phase::dgrad);
   }
 
   /// Appends the backward pass.

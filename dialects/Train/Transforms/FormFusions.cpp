@@ -492,8 +492,8 @@ void FormFusions::sumPartials(Operation *columnSum, Value result,
                                  TypeRange(result.getType()), partials,
                                  Skeleton::columns);
   fusion->setDiscardableAttrs(columnSum->getDiscardableAttrDictionary());
-  fusion->removeDiscardableAttr("precision");
-  fusion->setDiscardableAttr("result_names",
+  fusion->removeDiscardableAttr(kPrecisionAttr);
+  fusion->setDiscardableAttr(kResultNamesAttr,
                              builder.getStrArrayAttr({getResultName(result)}));
   Block &body = fusion.getBody().emplaceBlock();
   builder.setInsertionPointToEnd(&body);
@@ -555,8 +555,7 @@ void FormFusions::outline(Group &group) {
       mapping.map(operand, mapping.lookup(behindBarriers(operand)));
     Operation *clone = builder.clone(*op, mapping);
     // What layers differ in would keep their kernels apart.
-    for (StringRef attr :
-         {StringRef(kNameAttr), StringRef(kPhaseAttr), StringRef("precision")})
+    for (StringRef attr : {kNameAttr, kPhaseAttr, kPrecisionAttr})
       clone->removeDiscardableAttr(attr);
   }
   int64_t saved = -getBytes(all);
@@ -582,10 +581,11 @@ void FormFusions::outline(Group &group) {
   fusion.getBody().push_back(body);
   if (std::string name = joinNames(all); !name.empty())
     setName(fusion, name);
-  if (StringRef phase = getPhase(last); !phase.empty())
-    setPhase(fusion, phase);
+  if (std::optional<Phase> phase = getPhase(last))
+    setPhase(fusion, *phase);
   if (saved > 0)
-    fusion->setDiscardableAttr("saved_bytes", builder.getI64IntegerAttr(saved));
+    fusion->setDiscardableAttr(kSavedBytesAttr,
+                               builder.getI64IntegerAttr(saved));
   // One name per result: the op's own says what the kernel does.
   SmallVector<Attribute> resultNames;
   for (Value output : outputs)
@@ -593,7 +593,8 @@ void FormFusions::outline(Group &group) {
   for (Value sum : sums)
     resultNames.push_back(
         builder.getStringAttr(getResultName(sum) + ".partials"));
-  fusion->setDiscardableAttr("result_names", builder.getArrayAttr(resultNames));
+  fusion->setDiscardableAttr(kResultNamesAttr,
+                             builder.getArrayAttr(resultNames));
   for (auto [output, result] : llvm::zip_first(outputs, fusion.getResults()))
     output.replaceAllUsesWith(result);
   moveUsersAfter(fusion, position.lookup(last));

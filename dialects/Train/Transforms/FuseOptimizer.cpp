@@ -104,7 +104,7 @@ Value OptimizerFuser::getGradientBound(AdamWOp update) {
   builder.setInsertionPointAfterValue(gradient);
   auto amax = fp8::AmaxOp::create(builder, update.getLoc(), gradient);
   setName(amax, getName(update));
-  setPhase(amax, kPhaseUpdate);
+  setPhase(amax, Phase::update);
   return bound = amax;
 }
 
@@ -185,7 +185,7 @@ void OptimizerFuser::boundScales(func::FuncOp update) {
       first.getWeightDecay(), first.getStep(), seed, amaxes, gradients,
       builder.getArrayAttr(variables), builder.getDenseBoolArrayAttr(decays),
       builder.getDenseBoolArrayAttr(roots));
-  setPhase(scales, kPhaseUpdate);
+  setPhase(scales, Phase::update);
 
   llvm::SetVector<Operation *> updates;
   for (auto [i, write] : llvm::enumerate(writes)) {

@@ -234,14 +234,14 @@ void Materializer::build(
         mapping.map(operand, clone(clone, operand));
       Operation *copy = builder.clone(*op, mapping);
       setName(copy, name);
-      setPhase(copy, kPhaseUpdate);
+      setPhase(copy, Phase::update);
       return built[link.key] = copy->getResult(0);
     };
     Value value = clone(clone, weight.chain);
     auto assign = AssignOp::create(builder, function.getLoc(),
                                    weight.variable.getSymName(), value);
     setName(assign, name);
-    setPhase(assign, kPhaseUpdate);
+    setPhase(assign, Phase::update);
   }
 }
 
@@ -269,7 +269,7 @@ void Materializer::run() {
       auto op = ReadOp::create(builder, init.getLoc(), parameter.getType(),
                                parameter.getSymName());
       setName(op, parameter.getSymName());
-      setPhase(op, kPhaseUpdate);
+      setPhase(op, Phase::update);
       read = op;
     }
     return read;

@@ -54,9 +54,7 @@ static RankedTensorType withSize(Type type, int64_t dim, int64_t size) {
 }
 
 template <typename Op> static Op likeUser(Op op, Operation *user) {
-  for (StringRef key : {kNameAttr, kPhaseAttr})
-    if (Attribute attr = user->getDiscardableAttr(key))
-      op->setDiscardableAttr(key, attr);
+  copyNameAndPhase(user, op);
   return op;
 }
 

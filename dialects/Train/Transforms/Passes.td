@@ -44,7 +44,7 @@ def Autodiff : Pass<"train-autodiff", "::mlir::ModuleOp"> {
 
     Only ops between a parameter and the loss are differentiated; one of them that has no VJP is an error.
     Variables of role `frozen` have no gradient.
-    The ops of a VJP carry the `name` of their forward op and the phase `wgrad` if they make the gradient of a
+    The ops of a VJP carry the `train.name` of their forward op and the phase `wgrad` if they make the gradient of a
     parameter, else `dgrad`. Parameters that the loss does not depend on are remarked on.
   }];
   let dependentDialects = ["::fp8c::train::TrainDialect"];
@@ -109,7 +109,7 @@ def RepeatBias : Pass<"train-repeat-bias", "::mlir::ModuleOp"> {
 def ApplyPrecision : Pass<"train-apply-precision", "::mlir::ModuleOp"> {
   let summary = "Give every value the float type that the assignment chose";
   let description = [{
-    Reads the `precision` attributes of `fp8-assign-precision`. Values become f32, bf16 or f16 by a change of their type;
+    Reads the `train.precision` attributes of `fp8-assign-precision`. Values become f32, bf16 or f16 by a change of their type;
     contraction operands that are wanted in another of these are cast. FP8 operands are left to `fp8-insert-scaling`.
   }];
   let dependentDialects = ["::fp8c::train::TrainDialect"];
@@ -166,7 +166,7 @@ def FormFusions : Pass<"train-form-fusions", "::mlir::ModuleOp"> {
   let description = [{
     Element-wise ops and reductions over the last dimension join their producers, and what reads the same tensors, where one kernel takes no
     more time than two. The time is the larger of two: of the bytes that a kernel moves, each tensor once, and of its instructions, which it spends again in each
-    pass over a row that its reductions need (10 of them in the time of a byte, as on an H100). `saved_bytes` on a `train.fusion` is what its ops would move besides, as kernels of their own.
+    pass over a row that its reductions need (10 of them in the time of a byte, as on an H100). `train.saved_bytes` on a `train.fusion` is what its ops would move besides, as kernels of their own.
     `fp8.transpose` joins the quantisation that it copies. With `sum-rows`,
     sums over the rows (gradients of biases and norms) join a kernel that computes or reads what they sum: it gives
     `train.partial_sum`s over blocks of that many rows, which a small kernel then adds up in order. Fusing changes no bit, but for

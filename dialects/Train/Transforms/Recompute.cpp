@@ -66,7 +66,7 @@ private:
 } // namespace
 
 static bool isWeightGradient(Operation *op) {
-  return isa<MatmulOp>(op) && getPhase(op) == kPhaseWgrad;
+  return isa<MatmulOp>(op) && getPhase(op) == Phase::wgrad;
 }
 
 Recomputer::Recomputer(Block &block) : block(block) {
@@ -131,7 +131,7 @@ LogicalResult Recomputer::chooseBlocks(int64_t layers) {
 bool Recomputer::isKeptAnyway(Value value) const {
   Operation *producer = value.getDefiningOp();
   return producer && !isBackward(producer) && !isa<BarrierOp>(producer) &&
-         getPhase(producer) != kPhaseRecompute && !fixed.contains(value) &&
+         getPhase(producer) != Phase::recompute && !fixed.contains(value) &&
          llvm::any_of(value.getUsers(), [](Operation *user) {
            return isBackward(user) && !isa<MatmulOp>(user);
          });
@@ -173,8 +173,8 @@ Value Recomputer::recompute(Value value, OpBuilder &builder) {
         get(norm.getWeight()), keep(norm.getRstd(), builder));
   else
     clone = builder.clone(*op, mapping);
-  setName(clone, getName(op));
-  setPhase(clone, kPhaseRecompute);
+  copyNameAndPhase(op, clone);
+  setPhase(clone, Phase::recompute);
   for (auto [result, copy] : llvm::zip(op->getResults(), clone->getResults()))
     anew[result] = copy;
   return anew.lookup(value);
@@ -319,7 +319,7 @@ struct Recompute : train::impl::RecomputeBase<Recompute> {
         return signalPassFailure();
     recomputer.run();
     getOperation()->setAttr(
-        "train.recompute",
+        kRecomputeAttr,
         StringAttr::get(&getContext(), llvm::join(values, ",")));
   }
 

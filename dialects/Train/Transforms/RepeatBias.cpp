@@ -45,7 +45,7 @@ struct RepeatBias : train::impl::RepeatBiasBase<RepeatBias> {
         mapping.map(add.getLhs(),
                     BarrierOp::create(builder, user->getLoc(), add.getLhs()));
         Operation *clone = builder.clone(*add, mapping);
-        setPhase(clone, kPhaseRecompute);
+        setPhase(clone, Phase::recompute);
         user->replaceAllUsesWith(clone);
         user->erase();
         continue;
@@ -54,7 +54,7 @@ struct RepeatBias : train::impl::RepeatBiasBase<RepeatBias> {
         continue;
       OpBuilder builder(user);
       Operation *clone = builder.clone(*add);
-      setPhase(clone, getPhase(user));
+      setPhase(clone, *getPhase(user));
       use.set(clone->getResult(0));
     }
   }

@@ -29,14 +29,6 @@ MemRefType fp8c::getStrided(MemRefType type, ArrayRef<int64_t> shape,
 // Ops
 //===----------------------------------------------------------------------===//
 
-void FunctionLowering::keepName(Operation *from, Operation *to,
-                                StringRef suffix) {
-  if (StringRef name = getName(from); !name.empty())
-    setName(to, (name + suffix).str());
-  if (StringRef phase = getPhase(from); !phase.empty())
-    setPhase(to, phase);
-}
-
 Value FunctionLowering::alloc(MemRefType type, Operation *op, StringRef name) {
   auto allocation = create<exec::AllocOp>(op, type, IntegerAttr());
   if (!name.empty())
@@ -173,7 +165,7 @@ Value FunctionLowering::destination(Value result, bool mayStride) {
   if (!target) {
     Operation *op = result.getDefiningOp();
     StringRef name;
-    if (auto names = op->getAttrOfType<ArrayAttr>("result_names"))
+    if (auto names = op->getAttrOfType<ArrayAttr>(kResultNamesAttr))
       name = cast<StringAttr>(names[cast<OpResult>(result).getResultNumber()])
                  .getValue();
     target = alloc(getBufferType(result.getType()), op, name);
@@ -269,7 +261,7 @@ void FunctionLowering::setSignature(Block &source) {
   function.setFunctionType(builder.getFunctionType(types, {}));
   function.setResAttrsAttr(nullptr);
   function.setAllArgAttrs(attrs);
-  function->setAttr("exec.inputs", builder.getI64IntegerAttr(inputs));
+  function->setAttr(exec::kInputsAttr, builder.getI64IntegerAttr(inputs));
 }
 
 LogicalResult FunctionLowering::run() {

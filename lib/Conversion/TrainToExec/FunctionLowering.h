@@ -49,12 +49,9 @@ public:
   Op create(mlir::Operation *origin, Arguments &&...arguments) {
     Op op = Op::create(builder, origin->getLoc(),
                        std::forward<Arguments>(arguments)...);
-    keepName(origin, op);
+    train::copyNameAndPhase(origin, op);
     return op;
   }
-  /// Keeps what an op was called and when it runs.
-  void keepName(mlir::Operation *from, mlir::Operation *to,
-                llvm::StringRef suffix = "");
   mlir::Value alloc(mlir::MemRefType type, mlir::Operation *origin,
                     llvm::StringRef name = "");
   mlir::Value view(mlir::Value source, mlir::MemRefType type,

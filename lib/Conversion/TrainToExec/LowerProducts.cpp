@@ -78,7 +78,7 @@ static LogicalResult lowerProduct(Operation *op, FunctionLowering &function) {
         function.builder, op->getLoc(),
         MemRefType::get({bytes / 4}, function.builder.getF32Type()),
         IntegerAttr());
-    function.keepName(op, workspace.getDefiningOp(), ".workspace");
+    copyNameAndPhase(op, workspace.getDefiningOp(), ".workspace");
   }
   auto gemm = function.create<exec::GemmOp>(
       op, a, b, c, function.scalePair(lhs), function.scalePair(rhs), workspace,
@@ -87,8 +87,8 @@ static LogicalResult lowerProduct(Operation *op, FunctionLowering &function) {
       sum.accumulates(), sum.unlessFirst());
   DictionaryAttr precision = getPrecision(op);
   if (Attribute why =
-          precision ? precision.get(kWhyKey) : op->getDiscardableAttr(kWhyKey))
-    gemm->setDiscardableAttr(kWhyKey, why);
+          precision ? precision.get(kWhyKey) : op->getDiscardableAttr(kWhyAttr))
+    gemm->setDiscardableAttr(kWhyAttr, why);
   return success();
 }
 

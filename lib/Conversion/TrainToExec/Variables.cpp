@@ -50,8 +50,7 @@ exec::VariableOp Variables::create(VariableOp variable, StringRef name,
   auto lowered = exec::VariableOp::create(
       builder, variable.getLoc(), name, type, offset, role, init, of,
       /*scale=*/FlatSymbolRefAttr());
-  for (StringRef key : {StringRef(kWhyKey), StringRef(kFileNameAttr),
-                        StringRef(kTransposedAttr)})
+  for (StringRef key : {kWhyAttr, kFileNameAttr, kTransposedAttr})
     if (Attribute kept = variable->getDiscardableAttr(key);
         kept && role == variable.getRole())
       lowered->setDiscardableAttr(key, kept);

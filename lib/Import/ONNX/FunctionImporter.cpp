@@ -63,7 +63,7 @@ void FunctionImporter::addArguments(func::FuncOp func,
   builder.setInsertionPointToEnd(entry);
   for (auto [i, input] : llvm::enumerate(arguments)) {
     StringAttr name = builder.getStringAttr(input->name);
-    func.setArgAttr(i, "train.name", name);
+    func.setArgAttr(i, train::kNameAttr, name);
     entry->getArgument(i).setLoc(NameLoc::get(name));
     values.set(input->name, {input->type, entry->getArgument(i), nullptr});
     if (input->role == InputRole::Tokens)
@@ -149,7 +149,7 @@ void FunctionImporter::addReturn(func::FuncOp func, const GraphInputs &inputs) {
     }
     results.push_back(values.read(output.name()));
     attributes.push_back(builder.getDictionaryAttr(builder.getNamedAttr(
-        "train.name", builder.getStringAttr(output.name()))));
+        train::kNameAttr, builder.getStringAttr(output.name()))));
   }
   builder.setListener(nullptr);
   func::ReturnOp::create(builder, func.getLoc(), results);

@@ -52,7 +52,7 @@ static void checkOptions(const ImportONNXOptions &options,
 static std::string logitsOf(func::FuncOp function) {
   for (unsigned i = 0; i < function.getNumResults(); ++i)
     if (train::getOutput(function, i) == train::Output::logits)
-      return function.getResultAttrOfType<StringAttr>(i, train::kArgNameAttr)
+      return function.getResultAttrOfType<StringAttr>(i, train::kNameAttr)
           .str();
   return "";
 }
@@ -100,7 +100,7 @@ OwningOpRef<ModuleOp> ModelImporter::run() {
   if (!errors.empty())
     return {};
 
-  module->getOperation()->setAttr("train.model",
+  module->getOperation()->setAttr(train::kModelAttr,
                                   StringAttr::get(&context, graph().name()));
   if (options.pad)
     module->getOperation()->setAttr(

@@ -93,9 +93,9 @@ void resolveNames(ModuleOp module, ImportErrors &errors) {
   };
   for (auto function : module.getOps<func::FuncOp>()) {
     for (unsigned i = 0; i < function.getNumArguments(); ++i)
-      check("input", function.getArgAttr(i, train::kArgNameAttr));
+      check("input", function.getArgAttr(i, train::kNameAttr));
     for (unsigned i = 0; i < function.getNumResults(); ++i)
-      check("output", function.getResultAttr(i, train::kArgNameAttr));
+      check("output", function.getResultAttr(i, train::kNameAttr));
   }
 }
 

@@ -12,7 +12,7 @@ namespace fp8c {
 
 void OpNamer::notifyOperationInserted(Operation *op, OpBuilder::InsertPoint) {
   op->setDiscardableAttr(train::kNameAttr, name);
-  train::setPhase(op, train::kPhaseForward);
+  train::setPhase(op, train::Phase::fwd);
 }
 
 const Datum *ValueTable::lookup(StringRef name) {

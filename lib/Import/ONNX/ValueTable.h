@@ -8,7 +8,7 @@
 
 namespace fp8c {
 
-/// Gives each op of the function its `name` and `phase`.
+/// Gives each op of the function its name and phase.
 class OpNamer : public mlir::OpBuilder::Listener {
 public:
   mlir::StringAttr getName() const { return name; }

@@ -153,10 +153,11 @@ static void addRole(Json &buffer, func::FuncOp function, unsigned index) {
 
 static Json getFunction(func::FuncOp function) {
   Json inputs = Json::array(), outputs = Json::array();
-  int64_t count = function->getAttrOfType<IntegerAttr>("exec.inputs").getInt();
+  int64_t count =
+      function->getAttrOfType<IntegerAttr>(exec::kInputsAttr).getInt();
   for (auto [index, type] : llvm::enumerate(function.getArgumentTypes())) {
     bool isInput = static_cast<int64_t>(index) < count;
-    auto attr = function.getArgAttrOfType<StringAttr>(index, "train.name");
+    auto attr = function.getArgAttrOfType<StringAttr>(index, train::kNameAttr);
     std::string name =
         attr ? attr.str() : (isInput ? "in" : "out") + std::to_string(index);
     Json buffer = getBuffer(name, cast<MemRefType>(type));
@@ -181,7 +182,8 @@ static void describeTokens(func::FuncOp forward, Json &model) {
     return cast<MemRefType>(forward.getArgumentTypes()[index]).getShape();
   };
   unsigned count = forward.getNumArguments();
-  unsigned inputs = forward->getAttrOfType<IntegerAttr>("exec.inputs").getInt();
+  unsigned inputs =
+      forward->getAttrOfType<IntegerAttr>(exec::kInputsAttr).getInt();
   std::optional<unsigned> tokens =
       train::findInput(forward, train::Input::tokens);
   unsigned logits = inputs;
@@ -242,7 +244,7 @@ Json fp8c::target::getManifest(ModuleOp module, StringRef target, StringRef gpu,
     if (variable.getRole() == train::Role::frozen)
       frozen += type.getNumElements();
   }
-  Json model = {{"name", text("train.model", "model")},
+  Json model = {{"name", text(train::kModelAttr, "model")},
                 {"parameters", parameters}};
   if (frozen)
     model["frozen"] = frozen;
@@ -254,12 +256,12 @@ Json fp8c::target::getManifest(ModuleOp module, StringRef target, StringRef gpu,
     if (function.getName() == "forward")
       describeTokens(function, model);
   }
-  if (int64_t count = number(module, "train.micro_batches"))
+  if (int64_t count = number(module, train::kMicroBatchesAttr))
     model["micro_batches"] = count;
   Json manifest = {{"format", 1},
                    {"compiler", "fp8c " FP8C_VERSION},
                    {"target", target.str()},
-                   {"recipe", text("fp8.recipe", "f32")},
+                   {"recipe", text(fp8::kRecipeAttr, "f32")},
                    {"model", model},
                    {"hyper", runtime::hyperNames},
                    {"variables_bytes", number(module, exec::kVariablesAttr)},

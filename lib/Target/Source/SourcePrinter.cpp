@@ -48,9 +48,9 @@ static int64_t getInteger(Operation *op, StringRef name) {
 
 static void printSignature(func::FuncOp function, SourceWriter &writer) {
   raw_ostream &os = writer.os;
-  unsigned inputs = getInteger(function, "exec.inputs");
+  unsigned inputs = getInteger(function, kInputsAttr);
   auto name = [&](unsigned index) {
-    auto attr = function.getArgAttrOfType<StringAttr>(index, "train.name");
+    auto attr = function.getArgAttrOfType<StringAttr>(index, train::kNameAttr);
     return attr ? toIdentifier(attr.getValue())
                 : (index < inputs ? "in" : "out") + std::to_string(index);
   };
@@ -103,8 +103,8 @@ static void printPrelude(ModuleOp module, Target target, raw_ostream &os) {
     return runtime::commentText(attr ? attr.getValue() : otherwise);
   };
   bool isCUDA = target == Target::cuda;
-  os << "// " << text("train.model", "model") << " with recipe "
-     << text("fp8.recipe", "f32") << ", emitted by fp8c for "
+  os << "// " << text(train::kModelAttr, "model") << " with recipe "
+     << text(fp8::kRecipeAttr, "f32") << ", emitted by fp8c for "
      << (isCUDA ? "CUDA" : "the CPU") << ".\n"
      << "// Kernels first, then the program's functions in the order in which "
         "they work.\n\n"

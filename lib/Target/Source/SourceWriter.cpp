@@ -20,7 +20,7 @@ SourceWriter::SourceWriter(bool isCUDA, const SymbolTable &symbols,
 void SourceWriter::comment(Operation *op, const Twine &detail) {
   std::string name = runtime::commentText(train::getName(op)), phase;
   if (train::isBackward(op))
-    phase = (" (" + train::getPhase(op) + ")").str();
+    phase = (" (" + train::stringifyPhase(*train::getPhase(op)) + ")").str();
   std::string comment =
       name.empty() ? detail.str() + phase : name + phase + ": " + detail.str();
   // Profiles show the comment as the name of what follows.
