@@ -75,9 +75,11 @@ def products(ir):
             sizes = [number(line, name) for name in "mnk"]
             flags = [flag(line, name) for name in ("transpose_a", "transpose_b", "accumulate")]
             lines.append(("gemm", *sizes, *flags, number(line, "batch", 1)))
-        elif inside and (match := re.search(r'exec.call "attention(_backward)?"', line)):
-            sizes = [number(line, name) for name in ("batch", "heads", "kv_heads", "seq", "head_dim")]
-            lines.append(("attention", *sizes, flag(line, "causal"), int(match[1] is not None)))
+        elif inside and (match := re.search(r'exec.attention(_backward)? ', line)):
+            backward = match[1] is not None
+            batch, seq, width = map(int, re.findall(r"memref<(\d+)x(\d+)x(\d+)x", line)[int(backward)])
+            heads, kv_heads = number(line, "heads"), number(line, "kv_heads")
+            lines.append(("attention", batch, heads, kv_heads, seq, width // heads, flag(line, "causal"), int(backward)))
     return lines
 
 

@@ -5,13 +5,13 @@ module {
   exec.variable @dw : memref<128x32xf32> at 0 {init = #train.constant<0.0>, role = #train.role<gradient>}
   // CHECK-LABEL: func.func @head(
   func.func @head(%x: memref<2x256x32xbf16>, %w: memref<128x32xbf16>, %labels: memref<2x256xi64>, %dx: memref<2x256x32xbf16>, %mean: memref<f32>) {
-    // CHECK: exec.call "count_labels"
+    // CHECK: exec.count_labels
     // CHECK: %[[LOGITS:.*]] = exec.alloc {train.name = "head"} : memref<256x128xbf16>
     // CHECK-NEXT: %[[X:.*]] = exec.view %arg0 : memref<2x256x32xbf16> to memref<256x32xbf16>
     // CHECK-NEXT: exec.gemm %[[X]], %arg1 into %[[LOGITS]] {k = 32 : i64, m = 256 : i64, n = 128 : i64, train.name = "head", transpose_b}
     // CHECK-NEXT: %[[LABELS:.*]] = exec.view %arg2 : memref<2x256xi64> to memref<256x1xi64>
     // CHECK-NEXT: %[[LOSSES:.*]] = exec.view %[[ALL:.*]] : memref<2x256xf32> to memref<256x1xf32>
-    // CHECK-NEXT: exec.call "cross_entropy_fused" ins(%[[LOGITS]], %[[LABELS]], {{.*}} outs(%[[LOSSES]], %[[LOGITS]] : {{.*}} rows = 256
+    // CHECK-NEXT: exec.cross_entropy_fused %[[LOGITS]], %[[LABELS]], {{.*}} into %[[LOSSES]], %[[LOGITS]] : memref<256x128xbf16>
     // CHECK-NEXT: %[[DX:.*]] = exec.view %arg3 : memref<2x256x32xbf16> to memref<256x32xbf16>
     // CHECK-NEXT: exec.gemm %[[LOGITS]], %arg1 into %[[DX]] {k = 128 : i64, m = 256 : i64, n = 32 : i64
     // CHECK-NEXT: %[[X:.*]] = exec.view %arg0
@@ -21,12 +21,12 @@ module {
     // CHECK-NEXT: exec.gemm %{{.*}}, %arg1 into %[[LOGITS]]
     // CHECK-NEXT: exec.view %arg2[256]
     // CHECK-NEXT: exec.view %[[ALL]][256]
-    // CHECK-NEXT: exec.call "cross_entropy_fused"
+    // CHECK-NEXT: exec.cross_entropy_fused
     // CHECK-NEXT: exec.view %arg3[8192]
     // CHECK-NEXT: exec.gemm %[[LOGITS]], %arg1 into
     // CHECK-NEXT: exec.view %arg0[8192]
     // CHECK-NEXT: exec.gemm %[[LOGITS]], %{{.*}} into %[[DW]] {accumulate,
-    // CHECK-NEXT: exec.call "mean_loss" ins(%[[ALL]],
+    // CHECK-NEXT: exec.mean_loss %[[ALL]],
     // CHECK-NEXT: return
     %dw = exec.get @dw : memref<128x32xf32>
     %logits = exec.alloc {train.name = "head"} : memref<2x256x128xbf16>
@@ -78,7 +78,7 @@ module {
   // CHECK: %[[LOGITS:.*]] = exec.alloc : memref<256x128xbf16>
   // CHECK: %[[Q:.*]] = exec.alloc {train.name = "q"} : memref<256x128xf8E5M2>
   // CHECK: %[[QT:.*]] = exec.alloc {train.name = "qt"} : memref<128x256xf8E5M2>
-  // CHECK: exec.call "cross_entropy_fused" ins(%[[LOGITS]]
+  // CHECK: exec.cross_entropy_fused %[[LOGITS]]
   // CHECK: exec.launch @quantize over[256, 128] (%[[LOGITS]], %arg3, %[[Q]], %arg4, %[[QT]])
   // CHECK: exec.gemm %[[Q]], %{{.*}} {k = 128 : i64, m = 256 : i64, n = 32
   // CHECK: %[[PART:.*]] = exec.view %arg2 : memref<32x512xf8E4M3FN> to memref<32x256xf8E4M3FN, strided<[512, 1]>>
@@ -144,10 +144,10 @@ module {
   // CHECK: %[[FIRST:.*]] = exec.alloc : memref<256x128xbf16>
   // CHECK: exec.launch @amax over[256, 128] (%[[FIRST]], %arg3)
   // CHECK: exec.launch @amax over[256, 128] (%[[FIRST]], %arg3)
-  // CHECK: exec.call "compute_scale" ins(%arg3
+  // CHECK: exec.compute_scale %arg3
   // CHECK: %[[SECOND:.*]] = exec.alloc : memref<256x128xbf16>
   // CHECK: exec.gemm {{.*}} into %[[SECOND]]
-  // CHECK: exec.call "cross_entropy_fused" ins(%[[SECOND]],
+  // CHECK: exec.cross_entropy_fused %[[SECOND]],
   // CHECK: exec.launch @quantize over[256, 128] (%[[SECOND]], %arg4,
   // CHECK: exec.launch @quantize over[256, 128] (%[[SECOND]], %arg4,
   func.func @current(%x: memref<512x32xbf16>, %w: memref<128x32xbf16>, %wt: memref<128x32xf8E4M3FN>, %stats: memref<3xui32>, %scale: memref<5xf32>, %labels: memref<512xi64>, %one: memref<f32>, %count: memref<i64>, %losses: memref<512xf32>, %dx: memref<512x32xbf16>) {
@@ -184,9 +184,9 @@ module {
   // CHECK-LABEL: func.func @eval(
   // CHECK: exec.alloc : memref<256x128xbf16>
   // CHECK: exec.gemm {{.*}} {k = 32 : i64, m = 256 : i64
-  // CHECK: exec.call "cross_entropy_rows" {{.*}} rows = 256
+  // CHECK: exec.cross_entropy_rows {{.*}} : memref<256x128xbf16>
   // CHECK: exec.gemm {{.*}} {k = 32 : i64, m = 44 : i64
-  // CHECK: exec.call "cross_entropy_rows" {{.*}} rows = 44
+  // CHECK: exec.cross_entropy_rows {{.*}} : memref<44x128xbf16>
   // CHECK-NOT: cross_entropy_rows
   func.func @eval(%x: memref<300x32xbf16>, %w: memref<32x128xbf16>, %labels: memref<300xi64>, %losses: memref<300xf32>) {
     %logits = exec.alloc : memref<300x128xbf16>

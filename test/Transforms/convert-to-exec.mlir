@@ -17,7 +17,7 @@ train.variable @b.grad : tensor<32xf32> {init = #train.constant<0.0>, of = @w, r
 // CHECK-LABEL: func.func @init(
 // CHECK-DAG: %[[SCALE:.*]] = exec.get @w.e4m3.scale
 // CHECK-DAG: %[[OTHER:.*]] = exec.get @other.e4m3.scale
-// CHECK: exec.call "compute_scale" ins({{.*}}) outs(%[[SCALE]] :
+// CHECK: exec.compute_scale {{.*}} into %[[SCALE]] {
 // CHECK: exec.launch @quantize_transpose
 // The scale that is given goes along with the data.
 // CHECK: exec.copy %{{.*}} to %[[OTHER]]
@@ -52,10 +52,10 @@ func.func @read() -> tensor<16x16xf32> {
 // The loss and its gradient are one pass over the logits, which the gradient replaces.
 // CHECK-LABEL: func.func @loss(
 // CHECK: exec.gemm {{.*}} into %[[LOGITS:[^ ]*]]
-// CHECK: exec.call "count_labels" ins(%arg1 {{.*}} outs(%[[COUNT:[^ ]*]] : memref<i64>) {ignore_index = -100 : i64, rows = 4 : i64}
+// CHECK: exec.count_labels %arg1 into %[[COUNT:[^ ]*]] : memref<4xi64>, memref<i64>
 // CHECK: %[[HYPER:.*]] = exec.hyper "grad_scale"
-// CHECK: exec.call "cross_entropy_fused" ins(%[[LOGITS]], %arg1, %[[COUNT]], %[[HYPER]] {{.*}} outs(%[[ROWS:[^ ,]*]], %[[LOGITS]] : memref<4xf32>, memref<4x32xf32>) {classes = 32 : i64
-// CHECK-NEXT: exec.call "mean_loss" ins(%[[ROWS]], %[[COUNT]] {{.*}} outs(%arg2
+// CHECK: exec.cross_entropy_fused %[[LOGITS]], %arg1, %[[COUNT]], %[[HYPER]] into %[[ROWS:[^ ,]*]], %[[LOGITS]] : {{.*}} memref<4xf32>, memref<4x32xf32>
+// CHECK-NEXT: exec.mean_loss %[[ROWS]], %[[COUNT]] into %arg2
 // CHECK-NEXT: exec.gemm %[[LOGITS]],
 func.func @loss(%x: tensor<4x16xf32>, %labels: tensor<4xi64>) -> (tensor<f32>, tensor<4x16xf32>) {
   %w = train.read @w : tensor<16x32xf32>
@@ -70,7 +70,7 @@ func.func @loss(%x: tensor<4x16xf32>, %labels: tensor<4xi64>) -> (tensor<f32>, t
 
 // Logits that somebody wants as well are not overwritten.
 // CHECK-LABEL: func.func @logits_too(
-// CHECK: exec.call "cross_entropy_fused" ins(%arg2, {{.*}} outs(%{{[^ ,]*}}, %arg3 :
+// CHECK: exec.cross_entropy_fused %arg2, {{.*}} into %{{[^ ,]*}}, %arg3 :
 func.func @logits_too(%x: tensor<4x16xf32>, %labels: tensor<4xi64>) -> (tensor<4x32xf32>, tensor<4x32xf32>) {
   %w = train.read @w : tensor<16x32xf32>
   %logits = train.matmul %x, %w : tensor<4x16xf32>, tensor<16x32xf32> -> tensor<4x32xf32>
@@ -83,9 +83,9 @@ func.func @logits_too(%x: tensor<4x16xf32>, %labels: tensor<4xi64>) -> (tensor<4
 
 // Without a gradient, too.
 // CHECK-LABEL: func.func @loss_only(
-// CHECK: exec.call "count_labels"
-// CHECK-NEXT: exec.call "cross_entropy_rows" ins(%arg0, %arg1 {{.*}} outs(%[[ROWS:[^ ]*]] :
-// CHECK-NEXT: exec.call "mean_loss" ins(%[[ROWS]],
+// CHECK: exec.count_labels
+// CHECK-NEXT: exec.cross_entropy_rows %arg0, %arg1 into %[[ROWS:[^ ]*]] :
+// CHECK-NEXT: exec.mean_loss %[[ROWS]],
 func.func @loss_only(%logits: tensor<4x32xf32>, %labels: tensor<4xi64>) -> tensor<f32> {
   %loss, %lse, %inv_count = train.cross_entropy %logits, %labels : tensor<4x32xf32>, tensor<4xi64> -> tensor<f32>, tensor<4xf32>, tensor<f32>
   return %loss : tensor<f32>
@@ -93,9 +93,9 @@ func.func @loss_only(%logits: tensor<4x32xf32>, %labels: tensor<4xi64>) -> tenso
 
 // A cotangent that depends on the loss needs two passes.
 // CHECK-LABEL: func.func @squared_loss(
-// CHECK: exec.call "cross_entropy" ins(
+// CHECK: exec.cross_entropy %
 // CHECK: exec.launch
-// CHECK: exec.call "cross_entropy_backward" ins(
+// CHECK: exec.cross_entropy_backward %
 func.func @squared_loss(%logits: tensor<4x32xf32>, %labels: tensor<4xi64>) -> tensor<4x32xf32> {
   %loss, %lse, %inv_count = train.cross_entropy %logits, %labels : tensor<4x32xf32>, tensor<4xi64> -> tensor<f32>, tensor<4xf32>, tensor<f32>
   %twice = train.add %loss, %loss : tensor<f32>, tensor<f32> -> tensor<f32>

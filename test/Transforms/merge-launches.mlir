@@ -37,13 +37,13 @@ func.func @chain(%a: memref<16xf32>, %b: memref<16xf32>, %c: memref<16xf32>, %d:
 // CHECK-LABEL: func.func @call(
 // CHECK-NEXT: exec.view
 // CHECK-NEXT: exec.launch @scale
-// CHECK-NEXT: exec.call
+// CHECK-NEXT: exec.accumulate
 // CHECK-NEXT: exec.launch @scale
 // CHECK-NEXT: return
-func.func @call(%a: memref<16xf32>, %b: memref<16xf32>, %c: memref<16xf32>, %d: memref<16xf32>) {
+func.func @call(%a: memref<16xf32>, %b: memref<16xf32>, %c: memref<16xf32>, %d: memref<16xf32>, %e: memref<2xf32>) {
   exec.launch @scale over[1, 16] ins(%a : memref<16xf32>) outs(%b : memref<16xf32>) {train.phase = #train.phase<update>}
   %0 = exec.view %b[4] : memref<16xf32> to memref<2xf32>
-  exec.reads %0 into %a : memref<2xf32>, memref<16xf32>
+  exec.accumulate %0 into %e : memref<2xf32>, memref<2xf32>
   exec.launch @scale over[1, 16] ins(%c : memref<16xf32>) outs(%d : memref<16xf32>) {train.phase = #train.phase<update>}
   return
 }

@@ -36,13 +36,13 @@ module {
 // CHECK: func.func @micro
 // CHECK: %[[SCRATCH:.*]] = exec.alloc {train.name = "h.0/attn.workspace", train.phase = #train.phase<dgrad>} : memref<403422208xi8>
 // CHECK-NOT: parts
-// CHECK: exec.call "attention_backward"
-// CHECK-SAME: outs({{.*}}, %[[SCRATCH]] :
+// CHECK: exec.attention_backward
+// CHECK-SAME: workspace %[[SCRATCH]] {
 
 // Within 110 MB four sequences of the sixteen have room at a time.
 
 // PARTS: exec.alloc {train.name = "h.0/attn.workspace", train.phase = #train.phase<dgrad>} : memref<100856320xi8>
-// PARTS: exec.call "attention_backward"
+// PARTS: exec.attention_backward
 // PARTS-SAME: parts = 4 : i64
 module {
   func.func @eval(%x: memref<4x8xf32>, %y: memref<4x8xf32>) {
@@ -50,7 +50,7 @@ module {
     return
   }
   func.func @micro(%x: memref<16x1000x768xbf16>, %lse: memref<16x12x1000xf32>, %dx: memref<16x1000x768xbf16>) {
-    exec.attention_backward %x, %x, %x, %x, %x, %lse into %dx, %dx, %dx {heads = 12 : i64, kv_heads = 12 : i64, train.name = "h.0/attn", train.phase = #train.phase<dgrad>} : memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x12x1000xf32> into memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>
+    exec.attention_backward %x, %x, %x, %x, %x, %lse into %dx, %dx, %dx {heads = 12 : i64, kv_heads = 12 : i64, scale = 0.125 : f32, train.name = "h.0/attn", train.phase = #train.phase<dgrad>} : memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x12x1000xf32> into memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>
     return
   }
 }
@@ -63,7 +63,7 @@ module {
 // CHECK-NOT: exec.alloc
 module {
   func.func @micro(%x: memref<16x1000x768xf32>, %lse: memref<16x12x1000xf32>, %dx: memref<16x1000x768xf32>) {
-    exec.attention_backward %x, %x, %x, %x, %x, %lse into %dx, %dx, %dx {heads = 12 : i64, kv_heads = 12 : i64} : memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x12x1000xf32> into memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x1000x768xf32>
+    exec.attention_backward %x, %x, %x, %x, %x, %lse into %dx, %dx, %dx {heads = 12 : i64, kv_heads = 12 : i64, scale = 0.125 : f32} : memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x12x1000xf32> into memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x1000x768xf32>
     return
   }
 }
@@ -75,7 +75,7 @@ module {
 // CHECK: exec.alloc {{.*}}memref<452574208xi8>
 module {
   func.func @micro(%x: memref<16x1000x768xbf16>, %k: memref<16x1000x256xbf16>, %lse: memref<16x12x1000xf32>) {
-    exec.attention_backward %x, %x, %k, %k, %x, %lse into %x, %k, %k {heads = 12 : i64, kv_heads = 4 : i64, train.name = "h.0/attn"} : memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x256xbf16>, memref<16x1000x256xbf16>, memref<16x1000x768xbf16>, memref<16x12x1000xf32> into memref<16x1000x768xbf16>, memref<16x1000x256xbf16>, memref<16x1000x256xbf16>
+    exec.attention_backward %x, %x, %k, %k, %x, %lse into %x, %k, %k {heads = 12 : i64, kv_heads = 4 : i64, scale = 0.125 : f32, train.name = "h.0/attn"} : memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x256xbf16>, memref<16x1000x256xbf16>, memref<16x1000x768xbf16>, memref<16x12x1000xf32> into memref<16x1000x768xbf16>, memref<16x1000x256xbf16>, memref<16x1000x256xbf16>
     return
   }
 }
@@ -89,8 +89,8 @@ module {
 // SM89-NOT: warning
 module {
   func.func @micro(%x: memref<2x1000x1024xbf16>, %lse: memref<2x4x1000xf32>, %dx: memref<2x1000x1024xbf16>) {
-    exec.attention_backward %x, %x, %x, %x, %x, %lse into %dx, %dx, %dx {heads = 4 : i64, kv_heads = 4 : i64, train.name = "wide"} : memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x4x1000xf32> into memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>
-    exec.attention_backward %x, %x, %x, %x, %x, %lse into %dx, %dx, %dx {heads = 4 : i64, kv_heads = 4 : i64, train.name = "wide"} : memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x4x1000xf32> into memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>
+    exec.attention_backward %x, %x, %x, %x, %x, %lse into %dx, %dx, %dx {heads = 4 : i64, kv_heads = 4 : i64, scale = 0.125 : f32, train.name = "wide"} : memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x4x1000xf32> into memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>
+    exec.attention_backward %x, %x, %x, %x, %x, %lse into %dx, %dx, %dx {heads = 4 : i64, kv_heads = 4 : i64, scale = 0.125 : f32, train.name = "wide"} : memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x4x1000xf32> into memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>
     return
   }
 }

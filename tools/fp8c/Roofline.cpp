@@ -8,9 +8,11 @@
 
 #include "Roofline.h"
 
+#include "Exec/IR/Exec.h"
 #include "core/Escape.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FormatVariadic.h"
 

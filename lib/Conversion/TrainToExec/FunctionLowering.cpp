@@ -19,6 +19,19 @@ MemRefType fp8c::getBufferType(Type type) {
   return MemRefType::get(tensor.getShape(), tensor.getElementType());
 }
 
+MemRefType fp8c::getScalePairType(MLIRContext *context) {
+  return MemRefType::get({exec::kScalePairWords}, Float32Type::get(context));
+}
+
+/// Whether a value of this type has a buffer.
+static bool hasBuffer(Type type) {
+  if (isa<fp8::ScaledType, fp8::ScaleStateType, fp8::StatsType>(type))
+    return true;
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  return tensor && tensor.hasStaticShape() &&
+         tensor.getElementType().isIntOrFloat();
+}
+
 MemRefType fp8c::getStrided(MemRefType type, ArrayRef<int64_t> shape,
                             ArrayRef<int64_t> strides) {
   auto layout = StridedLayoutAttr::get(type.getContext(), 0, strides);
@@ -211,10 +224,23 @@ FunctionLowering::Accumulator FunctionLowering::accumulator(Value result) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult FunctionLowering::lower(Operation *op) {
+  for (Value operand : op->getOperands())
+    if (isa<fp8::ScaledType>(operand.getType()) && !scalePair(operand) &&
+        !isa<fp8::MatmulOp, fp8::TransposeOp>(op))
+      return op->emitOpError("reads ")
+             << operand.getType()
+             << " without a scale: scaled tensors are variables or made by "
+                "fp8.quantize and fp8.quantize_tiles, no arguments";
   return table.lower(op, *this);
 }
 
 LogicalResult FunctionLowering::lowerReturn(func::ReturnOp op) {
+  for (Type type : op.getOperandTypes())
+    if (isa<fp8::ScaledType>(type))
+      return op.emitOpError("returns ")
+             << type
+             << ", whose scale has no place in a function's results: return it "
+                "dequantised";
   for (auto [source, target] : copiesAtExit) {
     if (auto constant = source.getDefiningOp<exec::ConstantOp>())
       if (auto splat = dyn_cast<SplatElementsAttr>(constant.getValue()))
@@ -264,7 +290,21 @@ void FunctionLowering::setSignature(Block &source) {
   function->setAttr(exec::kInputsAttr, builder.getI64IntegerAttr(inputs));
 }
 
+LogicalResult FunctionLowering::verifyTypes() {
+  for (BlockArgument argument : function.getBody().front().getArguments())
+    if (!hasBuffer(argument.getType()))
+      return function.emitOpError("takes ")
+             << argument.getType() << ", which no buffer holds";
+  for (Operation &op : function.getBody().front())
+    for (Type type : op.getResultTypes())
+      if (!hasBuffer(type))
+        return op.emitOpError("gives ") << type << ", which no buffer holds";
+  return success();
+}
+
 LogicalResult FunctionLowering::run() {
+  if (failed(verifyTypes()))
+    return failure();
   Block &source = function.getBody().front();
   for (auto [index, op] : llvm::enumerate(source)) {
     positions[&op] = index;

@@ -23,6 +23,8 @@ struct LibraryFeatures {
 
 /// The buffer of a value's data.
 mlir::MemRefType getBufferType(mlir::Type type);
+/// The buffer of a scale and its inverse.
+mlir::MemRefType getScalePairType(mlir::MLIRContext *context);
 
 /// Elements of a value's shape seen at other strides, from its first on.
 mlir::MemRefType getStrided(mlir::MemRefType type,
@@ -140,6 +142,7 @@ private:
   bool mayWriteInPlace(train::AssignOp assign, mlir::Value result);
   mlir::Value variableDestination(mlir::Value result);
   mlir::Value concatDestination(mlir::Value result);
+  mlir::LogicalResult verifyTypes();
   mlir::LogicalResult lowerReturn(mlir::func::ReturnOp op);
   void setSignature(mlir::Block &source);
 

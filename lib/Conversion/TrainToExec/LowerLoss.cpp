@@ -138,6 +138,8 @@ static LogicalResult lower(ClipCoefficientOp op, FunctionLowering &function) {
 /// What is left of sums with a gradient variable: the producer could not
 /// accumulate.
 static LogicalResult lower(AddOp op, FunctionLowering &function) {
+  if (!function.isDone(op) && !getGradientSum(op))
+    return emitNoLowering(op);
   Value target = function.buffer(op.getLhs());
   if (!function.isDone(op)) {
     Accumulation accumulation = getAccumulation(op);

@@ -79,8 +79,13 @@ static LogicalResult lower(GatherElementsVJPOp op, FunctionLowering &function) {
 template <typename Op, typename Rows>
 static LogicalResult lowerReduction(Op op, FunctionLowering &function) {
   if (isFloat(op.getInput()))
-    return op.emitOpError("has no lowering to exec; run train-form-fusions "
-                          "before convert-to-exec");
+    return emitNoLowering(op);
+  ArrayRef<int64_t> axes = op.getAxes();
+  if (axes.size() != 1 ||
+      axes[0] != static_cast<int64_t>(shapeOf(op.getInput()).size()) - 1)
+    return op.emitOpError("reduces integers along other dimensions than the "
+                          "last; run train-fit-kernels before "
+                          "convert-to-exec");
   Value input = function.dense(op.getInput());
   function.create<Rows>(op, input, function.destination(op));
   return success();

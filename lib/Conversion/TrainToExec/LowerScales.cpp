@@ -7,11 +7,6 @@ using namespace mlir;
 using namespace fp8c;
 using namespace fp8c::train;
 
-/// The buffer of a scale and its inverse.
-static MemRefType getPairType(MLIRContext *context) {
-  return MemRefType::get({exec::kScalePairWords}, Float32Type::get(context));
-}
-
 static LogicalResult lowerTiles(fp8::QuantizeTilesOp op,
                                 FunctionLowering &function) {
   TiledMatrix matrix(op);
@@ -57,7 +52,7 @@ static LogicalResult lower(StoredScaleOp op, FunctionLowering &function) {
 static LogicalResult lowerCurrent(fp8::CurrentScaleOp op,
                                   FunctionLowering &function) {
   function.setBuffer(op, function.view(function.buffer(op.getState()),
-                                       getPairType(op.getContext())));
+                                       getScalePairType(op.getContext())));
   return success();
 }
 
@@ -78,7 +73,7 @@ static LogicalResult lowerCompute(fp8::ComputeScaleOp op,
                                   FunctionLowering &function) {
   Value target = findScaleVariable(op, function);
   if (!target)
-    target = function.alloc(getPairType(op.getContext()), op);
+    target = function.alloc(getScalePairType(op.getContext()), op);
   function.setBuffer(op, target);
   function.create<exec::ComputeScaleOp>(
       op, ValueRange(function.buffer(op.getAmax())), ValueRange(target),
@@ -161,7 +156,7 @@ static LogicalResult lower(UpdateScalesOp op, FunctionLowering &function) {
     stats.push_back(function.buffer(op.getAmaxes()[i]));
     function.setBuffer(op.getScales()[i], pair);
     function.setPreviousPair(name,
-                             function.view(previous, getPairType(context),
+                             function.view(previous, getScalePairType(context),
                                            exec::kScalePairWords * i));
     roles.push_back(RoleAttr::get(context, function.getRole(name)));
     formats.push_back(

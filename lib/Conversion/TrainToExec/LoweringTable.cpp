@@ -5,6 +5,11 @@
 using namespace mlir;
 using namespace fp8c;
 
+LogicalResult fp8c::emitNoLowering(Operation *op) {
+  return op->emitOpError("has no lowering to exec; run train-form-fusions "
+                         "before convert-to-exec");
+}
+
 LoweringTable::LoweringTable() {
   addFusionLowerings(*this);
   addLossLowerings(*this);
@@ -19,7 +24,6 @@ LogicalResult LoweringTable::lower(Operation *op,
                                    FunctionLowering &function) const {
   auto conversion = conversions.find(op->getName().getTypeID());
   if (conversion == conversions.end())
-    return op->emitOpError("has no lowering to exec; run train-form-fusions "
-                           "before convert-to-exec");
+    return emitNoLowering(op);
   return conversion->second(op, function);
 }

@@ -10,6 +10,9 @@ namespace fp8c {
 
 class FunctionLowering;
 
+/// The error of an op that another pass should have changed.
+llvm::LogicalResult emitNoLowering(mlir::Operation *op);
+
 /// How each op becomes ops of the exec dialect.
 class LoweringTable {
 public:

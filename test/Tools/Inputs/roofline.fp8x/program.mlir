@@ -28,25 +28,25 @@ module attributes {train.model = "layer", fp8.recipe = "by hand", exec.variables
     %w = exec.get @fc.e4m3 : memref<1024x4096xf8E4M3FN>
     %dw = exec.get @fc.grad : memref<1024x4096xf32>
     %b = exec.get @bias : memref<4096xf32>
-    %scale = exec.alloc at 0 : memref<2xf32>
+    %scale = exec.alloc at 0 : memref<5xf32>
     %x = exec.alloc at 0 : memref<8192x1024xf8E4M3FN>
     %y = exec.alloc at 0 : memref<8192x4096xbf16>
     exec.gemm %x, %w into %y scales %scale, %scale {fast_accum, m = 8192, n = 4096, k = 1024, train.name = "h.0/fc", train.phase = #train.phase<fwd>}
-      : memref<8192x1024xf8E4M3FN>, memref<1024x4096xf8E4M3FN>, memref<8192x4096xbf16> scales memref<2xf32>, memref<2xf32>
+      : memref<8192x1024xf8E4M3FN>, memref<1024x4096xf8E4M3FN>, memref<8192x4096xbf16> scales memref<5xf32>, memref<5xf32>
     exec.launch @add_square over[8192, 4096] ins(%y, %b : memref<8192x4096xbf16>, memref<4096xf32>) outs(%y : memref<8192x4096xbf16>) {train.name = "h.0/bias + h.0/square", train.phase = #train.phase<fwd>}
 
     %qkv = exec.alloc at 0 : memref<8x1024x3072xbf16>
     %q = exec.view %qkv : memref<8x1024x3072xbf16> to memref<8x1024x1024xbf16, strided<[3145728, 3072, 1]>>
     %o = exec.alloc at 0 : memref<8x1024x1024xbf16>
     %lse = exec.alloc at 0 : memref<8x16x1024xf32>
-    exec.attention %q, %q, %q into %o, %lse {heads = 16 : i64, kv_heads = 16 : i64, causal, train.name = "h.0/attn", train.phase = #train.phase<fwd>} : memref<8x1024x1024xbf16, strided<[3145728, 3072, 1]>>, memref<8x1024x1024xbf16, strided<[3145728, 3072, 1]>>, memref<8x1024x1024xbf16, strided<[3145728, 3072, 1]>>, memref<8x1024x1024xbf16>, memref<8x16x1024xf32>
+    exec.attention %q, %q, %q into %o, %lse {heads = 16 : i64, kv_heads = 16 : i64, scale = 0.125 : f32, causal, train.name = "h.0/attn", train.phase = #train.phase<fwd>} : memref<8x1024x1024xbf16, strided<[3145728, 3072, 1]>>, memref<8x1024x1024xbf16, strided<[3145728, 3072, 1]>>, memref<8x1024x1024xbf16, strided<[3145728, 3072, 1]>>, memref<8x1024x1024xbf16>, memref<8x16x1024xf32>
 
     %dy = exec.alloc at 0 : memref<8192x4096xf8E5M2>
     %dx = exec.alloc at 0 : memref<8192x1024xbf16>
     exec.gemm %dy, %w into %dx scales %scale, %scale {m = 8192, n = 1024, k = 4096, transpose_b, train.name = "h.0/fc", train.phase = #train.phase<dgrad>}
-      : memref<8192x4096xf8E5M2>, memref<1024x4096xf8E4M3FN>, memref<8192x1024xbf16> scales memref<2xf32>, memref<2xf32>
+      : memref<8192x4096xf8E5M2>, memref<1024x4096xf8E4M3FN>, memref<8192x1024xbf16> scales memref<5xf32>, memref<5xf32>
     exec.gemm %x, %dy into %dw scales %scale, %scale {m = 1024, n = 4096, k = 8192, transpose_a, accumulate, train.name = "h.0/fc", train.phase = #train.phase<wgrad>}
-      : memref<8192x1024xf8E4M3FN>, memref<8192x4096xf8E5M2>, memref<1024x4096xf32> scales memref<2xf32>, memref<2xf32>
+      : memref<8192x1024xf8E4M3FN>, memref<8192x4096xf8E5M2>, memref<1024x4096xf32> scales memref<5xf32>, memref<5xf32>
     return
   }
   func.func @update() attributes {exec.inputs = 0 : i64} {
