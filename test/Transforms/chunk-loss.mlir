@@ -79,7 +79,7 @@ module {
   // CHECK: %[[Q:.*]] = exec.alloc {train.name = "q"} : memref<256x128xf8E5M2>
   // CHECK: %[[QT:.*]] = exec.alloc {train.name = "qt"} : memref<128x256xf8E5M2>
   // CHECK: exec.cross_entropy_fused %[[LOGITS]]
-  // CHECK: exec.launch @quantize over[256, 128] (%[[LOGITS]], %arg3, %[[Q]], %arg4, %[[QT]])
+  // CHECK: exec.launch @quantize over[256, 128] ins(%[[LOGITS]], %arg3 : {{.*}} outs(%[[Q]], %arg4, %[[QT]] :
   // CHECK: exec.gemm %[[Q]], %{{.*}} {k = 128 : i64, m = 256 : i64, n = 32
   // CHECK: %[[PART:.*]] = exec.view %arg2 : memref<32x512xf8E4M3FN> to memref<32x256xf8E4M3FN, strided<[512, 1]>>
   // CHECK: %[[XT:.*]] = exec.alloc {train.name = "head.columns", train.phase = #train.phase<wgrad>} : memref<32x256xf8E4M3FN>
@@ -142,21 +142,21 @@ module {
   }
   // CHECK-LABEL: func.func @current(
   // CHECK: %[[FIRST:.*]] = exec.alloc : memref<256x128xbf16>
-  // CHECK: exec.launch @amax over[256, 128] (%[[FIRST]], %arg3)
-  // CHECK: exec.launch @amax over[256, 128] (%[[FIRST]], %arg3)
+  // CHECK: exec.launch @amax over[256, 128] ins(%[[FIRST]] : {{.*}} outs(%arg3 :
+  // CHECK: exec.launch @amax over[256, 128] ins(%[[FIRST]] : {{.*}} outs(%arg3 :
   // CHECK: exec.compute_scale %arg3
   // CHECK: %[[SECOND:.*]] = exec.alloc : memref<256x128xbf16>
   // CHECK: exec.gemm {{.*}} into %[[SECOND]]
   // CHECK: exec.cross_entropy_fused %[[SECOND]],
-  // CHECK: exec.launch @quantize over[256, 128] (%[[SECOND]], %arg4,
-  // CHECK: exec.launch @quantize over[256, 128] (%[[SECOND]], %arg4,
+  // CHECK: exec.launch @quantize over[256, 128] ins(%[[SECOND]], %arg4
+  // CHECK: exec.launch @quantize over[256, 128] ins(%[[SECOND]], %arg4
   func.func @current(%x: memref<512x32xbf16>, %w: memref<128x32xbf16>, %wt: memref<128x32xf8E4M3FN>, %stats: memref<3xui32>, %scale: memref<5xf32>, %labels: memref<512xi64>, %one: memref<f32>, %count: memref<i64>, %losses: memref<512xf32>, %dx: memref<512x32xbf16>) {
     %logits = exec.alloc : memref<512x128xbf16>
     %q = exec.alloc {train.name = "q"} : memref<512x128xf8E5M2>
     exec.gemm %x, %w into %logits {m = 512, n = 128, k = 32, transpose_b} : memref<512x32xbf16>, memref<128x32xbf16>, memref<512x128xbf16>
     exec.cross_entropy_fused %logits, %labels, %count, %one into %losses, %logits : memref<512x128xbf16>, memref<512xi64>, memref<i64>, memref<f32>, memref<512xf32>, memref<512x128xbf16>
     exec.launch @amax over[512, 128] ins(%logits : memref<512x128xbf16>) outs(%stats : memref<3xui32>)
-    exec.compute_scale %stats into %scale : memref<3xui32> into memref<5xf32>
+    exec.compute_scale %stats into %scale {format = f8E5M2} : memref<3xui32> into memref<5xf32>
     exec.launch @quantize over[512, 128] ins(%logits, %scale : memref<512x128xbf16>, memref<5xf32>) outs(%q : memref<512x128xf8E5M2>)
     exec.gemm %q, %wt into %dx scales %scale, %scale {m = 512, n = 32, k = 128} : memref<512x128xf8E5M2>, memref<128x32xf8E4M3FN>, memref<512x32xbf16> scales memref<5xf32>, memref<5xf32>
     return
@@ -245,7 +245,8 @@ module {
     exec.gemm %x, %w into %logits {m = 512, n = 128, k = 32} : memref<512x32xf32>, memref<32x128xf32>, memref<512x128xf32>
     // expected-remark @+1 {{what depends on the loss is needed for its gradient}}
     exec.cross_entropy_fused %logits, %labels, %count, %scale into %losses, %logits : memref<512x128xf32>, memref<512xi64>, memref<i64>, memref<f32>, memref<512xf32>, memref<512x128xf32>
-    exec.scale_rows %losses into %x : memref<512xf32>, memref<512x32xf32>
+    %part = exec.view %x : memref<512x32xf32> to memref<512xf32>
+    exec.accumulate %losses into %part {accumulate} : memref<512xf32>, memref<512xf32>
     exec.gemm %logits, %x into %dw {m = 128, n = 32, k = 512, transpose_a} : memref<512x128xf32>, memref<512x32xf32>, memref<128x32xf32>
     return
   }

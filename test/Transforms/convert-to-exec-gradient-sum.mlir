@@ -25,8 +25,8 @@ func.func @same(%dlogits: tensor<8x32xbf16>, %h: tensor<8x16xbf16>, %ids: tensor
 // CHECK: %[[HEAD:.*]] = exec.alloc {{.*}} : memref<32x16xf32>
 // CHECK: exec.gemm {{.*}} into %[[HEAD]]
 // CHECK: %[[EMBED:.*]] = exec.alloc {{.*}} : memref<32x16xf32>
-// CHECK: exec.embedding_backward {{.*}} into %[[EMBED]] :
-// CHECK: exec.launch @add over[32, 16] (%[[HEAD]], %[[EMBED]], %[[G]])
+// CHECK: exec.embedding_backward {{.*}} into %[[EMBED]] {train.name
+// CHECK: exec.launch @add over[32, 16] ins(%[[HEAD]], %[[EMBED]] : {{.*}} outs(%[[G]] :
 func.func @wider(%dlogits: tensor<8x32xbf16>, %h: tensor<8x16xbf16>, %ids: tensor<8xi64>, %dx: tensor<8x16xbf16>) {
   %head = train.matmul %dlogits, %h contracting [0] x [0] {train.name = "lm_head", train.phase = #train.phase<wgrad>} : tensor<8x32xbf16>, tensor<8x16xbf16> -> tensor<32x16xf32>
   %embed = train.embedding_vjp %dx, %ids {train.name = "wte", train.phase = #train.phase<wgrad>} : tensor<8x16xbf16>, tensor<8xi64> -> tensor<32x16xf32>

@@ -5,7 +5,7 @@
 // CHECK: exec.variable @w : memref<384x256xf32>
 // CHECK-NEXT: exec.variable @w.e4m3 : memref<384x256xf8E4M3FN>
 // CHECK-NEXT: exec.variable @w.e4m3.scale_inv : memref<12xf32>
-// CHECK-NEXT: exec.variable @w.e4m3t : memref<256x384xf8E4M3FN> {{.*}} role = #train.role<compute_weight>}
+// CHECK-NEXT: exec.variable @w.e4m3t : memref<256x384xf8E4M3FN> {{.*}} role = #train.role<compute_weight>, scale = @w.e4m3t.scale_inv}
 // CHECK-NEXT: exec.variable @w.e4m3t.scale_inv : memref<8xf32> at {{[0-9]+}} {init = #train.constant<1.000000e+00>, of = @w, role = #train.role<compute_weight>}
 train.variable @w : tensor<384x256xf32> {init = #train.constant<1.0>, role = #train.role<parameter>}
 
@@ -29,7 +29,7 @@ func.func @forward(%x: tensor<2x128x384xbf16>, %dy: tensor<2x128x256xbf16>) -> (
   %dx = fp8.matmul %dyq, %wq contracting [2] x [1] : !fp8.scaled<2x128x256xf8E4M3FN, tile<[1, 1, 128]>>, !fp8.scaled<384x256xf8E4M3FN, tile<[128, 128]>> -> tensor<2x128x384xbf16>
   // Only the transposed copies are stored.
   // CHECK: exec.quantize_tiles %arg0 into %[[XT:.*]], %[[XTS:.*]] {cols = 384 : i64, rows = 256 : i64, tile_cols = 1 : i64, tile_rows = 128 : i64, transposed} : {{.*}}, memref<384x2x128xf8E4M3FN>, memref<768xf32>
-  // CHECK: exec.quantize_tiles %arg1 into %[[DYT:.*]], %[[DYTS:.*]] : {{.*}}, memref<256x2x128xf8E4M3FN>, memref<512xf32> {{.*}} transposed}
+  // CHECK: exec.quantize_tiles %arg1 into %[[DYT:.*]], %[[DYTS:.*]] {{{.*}} transposed} : {{.*}}, memref<256x2x128xf8E4M3FN>, memref<512xf32>
   // CHECK-NOT: quantize_tiles
   // CHECK: exec.gemm %[[XT]], %[[DYT]] into %{{.*}} scales %[[XTS]], %[[DYTS]] {granularity_a = "1x128", granularity_b = "1x128", k = 256 : i64, m = 384 : i64, n = 256 : i64, transpose_b}
   %xt = fp8.quantize_tiles %x contracting [0, 1] : tensor<2x128x384xbf16> -> !fp8.scaled<2x128x384xf8E4M3FN, tile<[1, 128, 1]>>
@@ -45,8 +45,8 @@ func.func @forward(%x: tensor<2x128x384xbf16>, %dy: tensor<2x128x256xbf16>) -> (
 // CHECK-DAG: %[[WTS:.*]] = exec.get @w.e4m3t.scale_inv :
 // CHECK-DAG: %[[W:.*]] = exec.get @w.e4m3 :
 // CHECK-DAG: %[[WS:.*]] = exec.get @w.e4m3.scale_inv :
-// CHECK-DAG: exec.quantize_tiles %[[P]] into %[[WT]], %[[WTS]] : {{.*}}, {{.*}} {{.*}} tile_cols = 128 : i64, tile_rows = 128 : i64, train.name = "w", train.phase = #train.phase<update>, transposed}
-// CHECK-DAG: exec.quantize_tiles %[[P]] into %[[W]], %[[WS]] : {{.*}}, {{.*}} {{.*}} tile_cols = 128 : i64, tile_rows = 128 : i64, train.name = "w", train.phase = #train.phase<update>}
+// CHECK-DAG: exec.quantize_tiles %[[P]] into %[[WT]], %[[WTS]] {{{.*}} tile_cols = 128 : i64, tile_rows = 128 : i64, train.name = "w", train.phase = #train.phase<update>, transposed}
+// CHECK-DAG: exec.quantize_tiles %[[P]] into %[[W]], %[[WS]] {{{.*}} tile_cols = 128 : i64, tile_rows = 128 : i64, train.name = "w", train.phase = #train.phase<update>}
 // CHECK-NOT: exec.copy
 // CHECK: return
 

@@ -119,9 +119,9 @@ func.func @amax_then_scale(%a: memref<16xf32>, %b: memref<16xf32>, %as: memref<3
 
 // A scale is written again before the second amax is done with what it read: everything keeps its order.
 // CHECK-LABEL: func.func @cycle(
-// CHECK-NEXT: exec.launch @amax over[1, 5] (%arg1, %arg0)
-// CHECK-NEXT: exec.compute_scale %arg0 into %arg1 : memref<3xui32> into memref<5xf32>
-// CHECK-NEXT: exec.launch @amax over[1, 5] (%arg1, %arg2)
+// CHECK-NEXT: exec.launch @amax over[1, 5] ins(%arg1 : {{.*}} outs(%arg0 :
+// CHECK-NEXT: exec.compute_scale %arg0 into %arg1 {format = f8E4M3FN, train.phase = #train.phase<update>} : memref<3xui32> into memref<5xf32>
+// CHECK-NEXT: exec.launch @amax over[1, 5] ins(%arg1 : {{.*}} outs(%arg2 :
 // CHECK-NEXT: return
 func.func @cycle(%s: memref<3xui32>, %p: memref<5xf32>, %t: memref<3xui32>) {
   exec.launch @amax over[1, 5] ins(%p : memref<5xf32>) outs(%s : memref<3xui32>) {train.phase = #train.phase<update>}
@@ -144,11 +144,11 @@ exec.kernel @total columns (%p: memref<*xf32>, %y: memref<*xf32>) inputs 1 attri
   } : memref<*xf32>
 }
 // CHECK-LABEL: func.func @sums(
-// CHECK: exec.launch @partials over[128, 64] (%arg0, %[[P:[^)]*]]) {train.phase = #train.phase<dgrad>}
+// CHECK: exec.launch @partials over[128, 64] ins(%arg0 : {{.*}} outs(%[[P:[^ ]*]] : {{.*}} {train.phase = #train.phase<dgrad>}
 // CHECK-NEXT: %[[Q:.*]] = exec.alloc
-// CHECK-NEXT: exec.launch @partials over[128, 32] (%arg1, %[[Q]]) {train.phase = #train.phase<dgrad>}
+// CHECK-NEXT: exec.launch @partials over[128, 32] ins(%arg1 : {{.*}} outs(%[[Q]] : {{.*}} {train.phase = #train.phase<dgrad>}
 // CHECK-NEXT: exec.launch_multi @total over [4, 4] x [64, 32](%[[P]], %arg2, %[[Q]], %arg3) {train.phase = #train.phase<wgrad>}
-// CHECK-NEXT: exec.launch @scale over[1, 64] (%arg2, %arg4)
+// CHECK-NEXT: exec.launch @scale over[1, 64] ins(%arg2 : {{.*}} outs(%arg4 :
 // CHECK-NEXT: return
 // LITTLE-LABEL: func.func @sums(
 // LITTLE: exec.launch @partials

@@ -25,18 +25,18 @@ module {
     }
   }
   // CHECK: func.func @chain{{.*}}exec.lower_bound = 4096 : i64, exec.peak = 4096 : i64
-  func.func @chain(%in: memref<32x32xf32>, %out: memref<32x32xf32>) {
+  func.func @chain(%in: memref<32x32xf32>, %cos: memref<32x16xf32>, %out: memref<1x32x32xf32>) {
     // CHECK-COUNT-4: exec.alloc at 0
     %a = exec.alloc : memref<32x32xf32>
     %b = exec.alloc : memref<32x32xf32>
-    %c = exec.alloc : memref<1024xf32>
-    %d = exec.alloc : memref<32x32xf32>
-    %flat = exec.view %b : memref<32x32xf32> to memref<1024xf32>
+    %c = exec.alloc : memref<1x32x32xf32>
+    %d = exec.alloc : memref<1x32x32xf32>
+    %flat = exec.view %b : memref<32x32xf32> to memref<1x32x32xf32>
     exec.launch @square over[32, 32] ins(%in : memref<32x32xf32>) outs(%a : memref<32x32xf32>)
     exec.launch @normalise over[32, 32] ins(%a : memref<32x32xf32>) outs(%b : memref<32x32xf32>)
-    exec.launch @square over[1, 1024] ins(%flat : memref<1024xf32>) outs(%c : memref<1024xf32>)
-    exec.rotary %c into %d : memref<1024xf32>, memref<32x32xf32>
-    exec.copy %d to %out : memref<32x32xf32> to memref<32x32xf32>
+    exec.launch @square over[1, 1024] ins(%flat : memref<1x32x32xf32>) outs(%c : memref<1x32x32xf32>)
+    exec.rotary %c, %cos, %cos into %d {heads = 1, rotary_dim = 32} : memref<1x32x32xf32>, memref<32x16xf32>, memref<32x16xf32>, memref<1x32x32xf32>
+    exec.copy %d to %out : memref<1x32x32xf32> to memref<1x32x32xf32>
     return
   }
 }
@@ -148,6 +148,8 @@ module {
 // From the largest down this would take 1792 bytes: %b first, then %c on top of it.
 
 module {
+  exec.kernel @read map (%x: memref<*xf32>, %y: memref<*xf32>, %z: memref<*xf32>) inputs 3 attributes {arg_names = ["x", "y", "z"]} {
+  }
   // CHECK: func.func @orders{{.*}}exec.lower_bound = 1536 : i64, exec.peak = 1536 : i64
   func.func @orders() {
     %a = exec.alloc : memref<128xf32>
@@ -155,7 +157,7 @@ module {
     %c = exec.alloc : memref<128xf32>
     %d = exec.alloc : memref<128xf32>
     exec.fill %a with 0.0 : memref<128xf32>
-    exec.record_stats %a, %c, %d into  : memref<128xf32>, memref<128xf32>, memref<128xf32>
+    exec.launch @read over[1, 128] ins(%a, %c, %d : memref<128xf32>, memref<128xf32>, memref<128xf32>) outs()
     exec.fill %d with 0.0 : memref<128xf32>
     exec.fill %b with 0.0 : memref<192xf32>
     exec.fill %c with 0.0 : memref<128xf32>

@@ -21,7 +21,8 @@ struct ConvertToExec : fp8c::impl::ConvertToExecBase<ConvertToExec> {
     LoweringTable table;
     for (auto function :
          llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
-      if (failed(FunctionLowering(function, kernels, variables, table,
+      if (!function->hasAttr(exec::kInputsAttr) && // else it is lowered
+          failed(FunctionLowering(function, kernels, variables, table,
                                   {gemmWorkspace, gemmBias})
                      .run()))
         return signalPassFailure();

@@ -13,6 +13,8 @@ using namespace fp8c;
 using namespace fp8c::train;
 
 Variables::Variables(ModuleOp module) : module(module) {
+  if (auto lowered = module->getAttrOfType<IntegerAttr>(exec::kVariablesAttr))
+    offset = lowered.getInt();
   DenseMap<StringAttr, StringAttr> shared = findSharedScales(module);
   for (VariableOp variable :
        llvm::make_early_inc_range(module.getOps<VariableOp>())) {
