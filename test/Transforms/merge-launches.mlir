@@ -52,7 +52,7 @@ func.func @call(%a: memref<16xf32>, %b: memref<16xf32>, %c: memref<16xf32>, %d: 
 // CHECK-LABEL: func.func @micro(
 // CHECK-NOT: exec.launch_multi
 // CHECK: return
-func.func @micro(%a: memref<16xf32>, %b: memref<16xf32>, %c: memref<16xf32>, %d: memref<16xf32>) {
+func.func @micro(%a: memref<16xf32>, %b: memref<16xf32>, %c: memref<16xf32>, %d: memref<16xf32>) attributes {train.function = #train.function<micro>} {
   exec.launch @scale over [1, 16] (%a, %b) {train.phase = #train.phase<fwd>} : memref<16xf32>, memref<16xf32>
   exec.launch @scale over [1, 16] (%c, %d) {train.phase = #train.phase<fwd>} : memref<16xf32>, memref<16xf32>
   return

@@ -6,7 +6,7 @@
 
 // CHECK: module attributes {exec.workspace_bytes = 33554432 : i64}
 module {
-  func.func @micro(%x: memref<4x8xf32>, %y: memref<4x8xf32>) {
+  func.func @micro(%x: memref<4x8xf32>, %y: memref<4x8xf32>) attributes {train.function = #train.function<micro>} {
     exec.copy %x to %y : memref<4x8xf32> to memref<4x8xf32>
     return
   }
@@ -20,7 +20,7 @@ module {
 // CHECK: module attributes {exec.workspace_bytes = 34144256 : i64}
 module {
   func.func @micro(%ids: memref<16384xi64>, %dy: memref<16384x4096xbf16>, %dtable: memref<512x4096xf32>,
-                   %small: memref<512x16xf32>, %dy_small: memref<16384x16xbf16>) {
+                   %small: memref<512x16xf32>, %dy_small: memref<16384x16xbf16>) attributes {train.function = #train.function<micro>} {
     exec.call "embedding_backward" ins(%ids, %dy_small : memref<16384xi64>, memref<16384x16xbf16>)
       outs(%small : memref<512x16xf32>) {n = 16384 : i64, rows = 512 : i64, width = 16 : i64}
     exec.call "embedding_backward" ins(%ids, %dy : memref<16384xi64>, memref<16384x4096xbf16>)
@@ -47,11 +47,11 @@ module {
 // PARTS: exec.call "attention_backward"
 // PARTS-SAME: parts = 4 : i64
 module {
-  func.func @eval(%x: memref<4x8xf32>, %y: memref<4x8xf32>) {
+  func.func @eval(%x: memref<4x8xf32>, %y: memref<4x8xf32>) attributes {train.function = #train.function<eval>} {
     exec.copy %x to %y : memref<4x8xf32> to memref<4x8xf32>
     return
   }
-  func.func @micro(%x: memref<16x1000x768xbf16>, %lse: memref<16x12x1000xf32>, %dx: memref<16x1000x768xbf16>) {
+  func.func @micro(%x: memref<16x1000x768xbf16>, %lse: memref<16x12x1000xf32>, %dx: memref<16x1000x768xbf16>) attributes {train.function = #train.function<micro>} {
     exec.call "attention_backward" ins(%x, %x, %x, %x, %x, %lse : memref<16x1000x768xbf16>, memref<16x1000x768xbf16>,
         memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x12x1000xf32>)
       outs(%dx, %dx, %dx : memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>)
@@ -67,7 +67,7 @@ module {
 // CHECK: module attributes {exec.workspace_bytes = 33554432 : i64}
 // CHECK-NOT: exec.alloc
 module {
-  func.func @micro(%x: memref<16x1000x768xf32>, %lse: memref<16x12x1000xf32>, %dx: memref<16x1000x768xf32>) {
+  func.func @micro(%x: memref<16x1000x768xf32>, %lse: memref<16x12x1000xf32>, %dx: memref<16x1000x768xf32>) attributes {train.function = #train.function<micro>} {
     exec.call "attention_backward" ins(%x, %x, %x, %x, %x, %lse : memref<16x1000x768xf32>, memref<16x1000x768xf32>,
         memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x12x1000xf32>)
       outs(%dx, %dx, %dx : memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x1000x768xf32>)
@@ -82,7 +82,7 @@ module {
 
 // CHECK: exec.alloc {{.*}}memref<452574208xi8>
 module {
-  func.func @micro(%x: memref<16x1000x768xbf16>, %k: memref<16x1000x256xbf16>, %lse: memref<16x12x1000xf32>) {
+  func.func @micro(%x: memref<16x1000x768xbf16>, %k: memref<16x1000x256xbf16>, %lse: memref<16x12x1000xf32>) attributes {train.function = #train.function<micro>} {
     exec.call "attention_backward" ins(%x, %x, %k, %k, %x, %lse : memref<16x1000x768xbf16>, memref<16x1000x768xbf16>,
         memref<16x1000x256xbf16>, memref<16x1000x256xbf16>, memref<16x1000x768xbf16>, memref<16x12x1000xf32>)
       outs(%x, %k, %k : memref<16x1000x768xbf16>, memref<16x1000x256xbf16>, memref<16x1000x256xbf16>)
@@ -99,7 +99,7 @@ module {
 // SM89: warning: cuDNN has no attention for this shape on sm_89 (heads of 256 are wider than 128): plain kernels do it, slowly
 // SM89-NOT: warning
 module {
-  func.func @micro(%x: memref<2x1000x1024xbf16>, %lse: memref<2x4x1000xf32>, %dx: memref<2x1000x1024xbf16>) {
+  func.func @micro(%x: memref<2x1000x1024xbf16>, %lse: memref<2x4x1000xf32>, %dx: memref<2x1000x1024xbf16>) attributes {train.function = #train.function<micro>} {
     exec.call "attention_backward" ins(%x, %x, %x, %x, %x, %lse : memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>,
         memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x4x1000xf32>)
       outs(%dx, %dx, %dx : memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>)

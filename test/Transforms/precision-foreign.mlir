@@ -5,7 +5,7 @@
 // ASSIGN-LABEL: func.func @forward(
 // CHECK-LABEL: func.func @forward(
 func.func @forward(%x: tensor<16x32xf32>, %w: tensor<64x32xf32>, %v: tensor<64x48xf32>, %b: tensor<48xf32>)
-    -> (tensor<16x48xf32>, tensor<16x48xf32>) {
+    -> (tensor<16x48xf32>, tensor<16x48xf32>) attributes {train.function = #train.function<forward>} {
   // ASSIGN: test.matmul {{.*}}train.precision = {fast_accum, lhs = f8E4M3FN, lhs_pow2, lhs_scaling = "current", rhs = f8E4M3FN, rhs_pow2, rhs_scaling = "current", why =
   // CHECK-DAG: %[[X:.*]], %{{.*}} = fp8.quantize %arg0
   // CHECK-DAG: %[[W:.*]], %{{.*}} = fp8.quantize %arg1

@@ -94,7 +94,7 @@ static void addScratch(exec::CallOp call, int64_t bytes) {
 namespace {
 struct PlanWorkspace : exec::impl::PlanWorkspaceBase<PlanWorkspace> {
   using Base::Base;
-  void runOnOperation() override {
+  void runOnProgram() override {
     int64_t shared = kLeast;
     bool told = false;
     getOperation().walk([&](exec::CallOp call) {

@@ -1180,7 +1180,13 @@ struct ConvertToExec : fp8c::impl::ConvertToExecBase<ConvertToExec> {
                             Builder(&getContext()).getI64IntegerAttr(offset));
   }
 
-  void runOnOperation() override {
+  void runOnProgram() override {
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      if (!function.getBody().hasOneBlock()) {
+        function.emitOpError("has no body of one block, as the functions of a "
+                             "program have: define it, or leave it out");
+        return signalPassFailure();
+      }
     DenseMap<StringAttr, exec::VariableOp> variables;
     lowerVariables(variables);
     KernelBuilder kernels(getOperation());
