@@ -4,7 +4,7 @@
 module attributes {fp8.recipe = "fp8-delayed", fp8.current_uses = 3 : i64, fp8.products = {fp8 = 3 : i64, refused = {"it has batch dimensions" = 2 : i64}, asked = {}}} {
   train.variable @x.scale : !fp8.scale_state<f8E4M3FN, 16> {fp8.counted = 512 : i64, fp8.format = f8E4M3FN, init = #train.constant<1.0>, role = #train.role<scale>}
   func.func @observe(%x: tensor<16x16xf32>) -> (tensor<16x16xf32> {fp8.role = "activation",
-      fp8.uses = [{op = "fc", gemm = "fwd", operand = "x", contracting = array<i64: 1>, quantised = {format = f8E4M3FN, tile = array<i64>, margin = 0 : i64, pow2 = true}}]}) {
+      fp8.uses = [{op = "fc", gemm = "fwd", operand = "x", contracting = array<i64: 1>, quantised = {format = f8E4M3FN, tile = array<i64>, margin = 0 : i64, pow2 = true}}]}) attributes {train.function = #train.function<observe>} {
     return %x : tensor<16x16xf32>
   }
 }

@@ -4,7 +4,7 @@
 // RUN: not fp8c-opt %s --fp8-assign-precision=recipe=%S/Inputs/bounded-errors.yaml 2>&1 | FileCheck %S/Inputs/bounded-errors.yaml
 
 train.variable @w : tensor<32x16xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
-func.func @forward(%x: tensor<16x32xf32>) -> tensor<16x16xf32> {
+func.func @forward(%x: tensor<16x32xf32>) -> tensor<16x16xf32> attributes {train.function = #train.function<forward>} {
   %w = train.read @w {train.phase = #train.phase<fwd>} : tensor<32x16xf32>
   %y = train.matmul %x, %w {train.name = "fc", train.phase = #train.phase<fwd>} : tensor<16x32xf32>, tensor<32x16xf32> -> tensor<16x16xf32>
   return %y : tensor<16x16xf32>

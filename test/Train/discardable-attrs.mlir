@@ -5,7 +5,7 @@ module attributes {train.model = "gpt2", train.micro_batches = 1 : i64, train.re
   train.variable @w : tensor<16x16xf32> {init = #train.constant<0.0>, role = #train.role<parameter>, train.file_name = "transformer.w", train.transposed, train.why = "x.yaml:3",
       train.precision = {storage = f16, scaled, sqrt, stochastic, why = ""}}
   func.func @forward(%x: tensor<16x16xf32> {train.name = "x", train.input = #train.input<tokens>, train.ids = 7 : i64}) -> (tensor<16x16xf32> {train.name = "y", train.output = #train.output<logits>})
-      attributes {train.labels = #train.input<labels>} {
+      attributes {train.function = #train.function<forward>, train.labels = #train.input<labels>} {
     %w = train.read @w {train.name = "h.0/mlp"} : tensor<16x16xf32>
     %y = train.matmul %x, %w {train.name = "h.0/mlp", train.phase = #train.phase<fwd>,
         train.precision = {result = bf16, lhs = f8E4M3FN, lhs_scaling = "delayed", lhs_window = 4 : i64, lhs_margin = 1 : i64, lhs_pow2, lhs_granularity = "row", rhs = bf16, fast_accum, why = "x.yaml:9"}}
@@ -128,6 +128,11 @@ func.func @f(%x: tensor<16x16xf32>) -> tensor<16x16xf32> {
   %0 = train.matmul %x, %x {train.precision = {lhs = f8E4M3FN, lhs_scaling = "delayed", lhs_window = 0 : i64}} : tensor<16x16xf32>, tensor<16x16xf32> -> tensor<16x16xf32>
   return %0 : tensor<16x16xf32>
 }
+
+// -----
+
+// expected-error @+1 {{has a precision that is scaled, whose 'storage' must be f8E4M3FN, f8E5M2 or f16}}
+train.variable @w : tensor<16x16xf32> {init = #train.constant<0.0>, role = #train.role<parameter>, train.precision = {storage = bf16, scaled}}
 
 // -----
 

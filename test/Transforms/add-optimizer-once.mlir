@@ -19,7 +19,7 @@ train.variable @wte : tensor<32x16xf32> {init = #train.constant<0.0>, role = #tr
 // EXEC-NOT: exec.launch
 // EXEC: return
 func.func @micro(%loss: tensor<f32>, %dlogits: tensor<8x32xf32>, %h: tensor<8x16xf32>, %ids: tensor<8xi64>, %dx: tensor<8x16xf32>)
-    -> (tensor<f32>, tensor<32x16xf32> {train.gradient_of = @wte}) {
+    -> (tensor<f32>, tensor<32x16xf32> {train.gradient_of = @wte}) attributes {train.function = #train.function<micro>} {
   %head = train.matmul %dlogits, %h contracting [0] x [0] {train.name = "lm_head", train.phase = #train.phase<wgrad>} : tensor<8x32xf32>, tensor<8x16xf32> -> tensor<32x16xf32>
   %embed = train.embedding_vjp %dx, %ids {train.name = "wte", train.phase = #train.phase<wgrad>} : tensor<8x16xf32>, tensor<8xi64> -> tensor<32x16xf32>
   %sum = train.add %head, %embed {train.name = "wte", train.phase = #train.phase<wgrad>} : tensor<32x16xf32>, tensor<32x16xf32> -> tensor<32x16xf32>

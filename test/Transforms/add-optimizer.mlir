@@ -16,11 +16,11 @@ train.variable @fc.bias : tensor<16xbf16> {init = #train.constant<0.0>, role = #
 
 // Each gradient is added where it is computed.
 // CHECK-LABEL: func.func @micro(
-// CHECK-SAME: -> (tensor<f32> {train.name = "loss"}) {
+// CHECK-SAME: -> (tensor<f32> {train.name = "loss"}) attributes {train.function = #train.function<micro>} {
 func.func @micro(%loss: tensor<f32>, %x: tensor<8x16xf32>)
     -> (tensor<f32> {train.name = "loss"},
         tensor<8x16xf32> {train.gradient_of = @fc.weight},
-        tensor<16xbf16> {train.gradient_of = @fc.bias}) {
+        tensor<16xbf16> {train.gradient_of = @fc.bias}) attributes {train.function = #train.function<micro>} {
   // CHECK-NEXT: %[[DW:.*]] = train.exp
   %dw = train.exp %x : tensor<8x16xf32> -> tensor<8x16xf32>
   // CHECK-NEXT: %[[G:.*]] = train.read @fc.weight.grad accumulated {train.name = "fc.weight", train.phase = #train.phase<update>} : tensor<8x16xf32>
@@ -68,7 +68,7 @@ train.variable @wte : tensor<4x8xf32> {init = #train.constant<0.0>, role = #trai
 // The terms of a sum are added where each is computed, so that none has to be
 // kept until the last one is known.
 // CHECK-LABEL: func.func @micro(
-func.func @micro(%loss: tensor<f32>, %x: tensor<4x8xf32>) -> (tensor<f32>, tensor<4x8xf32> {train.gradient_of = @wte}) {
+func.func @micro(%loss: tensor<f32>, %x: tensor<4x8xf32>) -> (tensor<f32>, tensor<4x8xf32> {train.gradient_of = @wte}) attributes {train.function = #train.function<micro>} {
   // CHECK-NEXT: %[[HEAD:.*]] = train.exp
   %head = train.exp %x : tensor<4x8xf32> -> tensor<4x8xf32>
   // CHECK-NEXT: %[[G0:.*]] = train.read @wte.grad accumulated
@@ -92,7 +92,7 @@ train.variable @w : tensor<4x2xf32> {init = #train.constant<0.0>, role = #train.
 
 // Terms of one op, and one term twice.
 // CHECK-LABEL: func.func @micro(
-func.func @micro(%loss: tensor<f32>, %x: tensor<4x4xf32>) -> (tensor<f32>, tensor<4x2xf32> {train.gradient_of = @w}) {
+func.func @micro(%loss: tensor<f32>, %x: tensor<4x4xf32>) -> (tensor<f32>, tensor<4x2xf32> {train.gradient_of = @w}) attributes {train.function = #train.function<micro>} {
   // CHECK-NEXT: %[[A:.*]]:2 = train.split
   %a, %b = train.split %x axis 1 : tensor<4x4xf32> -> tensor<4x2xf32>, tensor<4x2xf32>
   // CHECK-NEXT: %[[G0:.*]] = train.read @w.grad accumulated

@@ -10,7 +10,7 @@
 // CHECK: %[[AUX:.*]] = train.reshape
 // CHECK: train.cross_entropy %[[AUX]], %[[TARGETS]]
 func.func @forward(%x: tensor<4x8xf32>, %ids: tensor<4xi64>)
-    -> (tensor<4x8xf32> {train.name = "logits"}, tensor<2x16xf32> {train.name = "aux"}, tensor<4xi64> {train.name = "ids"}) {
+    -> (tensor<4x8xf32> {train.name = "logits"}, tensor<2x16xf32> {train.name = "aux"}, tensor<4xi64> {train.name = "ids"}) attributes {train.function = #train.function<forward>} {
   %y = train.reshape %x : tensor<4x8xf32> -> tensor<2x16xf32>
   return %x, %y, %ids : tensor<4x8xf32>, tensor<2x16xf32>, tensor<4xi64>
 }

@@ -15,7 +15,7 @@ train.variable @wte : tensor<50x8xf32> {init = #train.constant<0.0>, role = #tra
 // CHECK: %[[LOSS:[^,]*]], {{.*}} = train.cross_entropy %[[LOGITS]], %[[TARGETS]] {train.name = "loss", train.phase = #train.phase<fwd>}
 // CHECK: return %[[LOSS]] : tensor<f32>
 func.func @forward(%tokens: tensor<2x4xi64> {train.name = "tokens"})
-    -> (tensor<2x4x50xf32> {train.name = "logits"}, tensor<2x4x8xf32>) {
+    -> (tensor<2x4x50xf32> {train.name = "logits"}, tensor<2x4x8xf32>) attributes {train.function = #train.function<forward>} {
   %wte = train.read @wte : tensor<50x8xf32>
   %x = train.embedding %wte, %tokens {train.name = "wte", train.phase = #train.phase<fwd>} : tensor<50x8xf32>, tensor<2x4xi64> -> tensor<2x4x8xf32>
   %y = train.matmul %x, %wte contracting [2] x [1] {train.name = "head", train.phase = #train.phase<fwd>}
@@ -33,7 +33,7 @@ func.func @forward(%tokens: tensor<2x4xi64> {train.name = "tokens"})
 // CHECK-NEXT: %[[SCALAR:.*]] = train.reshape %[[L]] {train.name = "loss", train.phase = #train.phase<fwd>} : tensor<1xbf16> -> tensor<bf16>
 // CHECK-NEXT: %[[LOSS:.*]] = train.cast %[[SCALAR]] {train.name = "loss", train.phase = #train.phase<fwd>} : tensor<bf16> -> tensor<f32>
 // CHECK-NEXT: return %[[LOSS]] : tensor<f32>
-func.func @forward(%x: tensor<4x8xf32>, %l: tensor<1xbf16>) -> (tensor<4x8xf32>, tensor<1xbf16>) {
+func.func @forward(%x: tensor<4x8xf32>, %l: tensor<1xbf16>) -> (tensor<4x8xf32>, tensor<1xbf16>) attributes {train.function = #train.function<forward>} {
   return %x, %l : tensor<4x8xf32>, tensor<1xbf16>
 }
 
@@ -50,7 +50,7 @@ func.func @forward(%x: tensor<4x8xf32>, %l: tensor<1xbf16>) -> (tensor<4x8xf32>,
 func.func @forward(%tokens: tensor<2x4xi64> {train.input = #train.input<tokens>, train.name = "input_ids"},
                    %h: tensor<2x4x50xf32>)
     -> (tensor<2x4x50xf32>, tensor<2x4x50xf32> {train.output = #train.output<logits>})
-    attributes {train.labels = #train.input<labels>} {
+    attributes {train.function = #train.function<forward>, train.labels = #train.input<labels>} {
   %y = train.tanh %h : tensor<2x4x50xf32> -> tensor<2x4x50xf32>
   return %h, %y : tensor<2x4x50xf32>, tensor<2x4x50xf32>
 }

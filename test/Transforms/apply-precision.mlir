@@ -8,7 +8,7 @@ train.variable @w.grad : tensor<32x64xf32> {init = #train.constant<0.0>, train.p
 
 // CHECK-LABEL: func.func @micro(
 // CHECK-SAME: -> tensor<2x16x64xf32>
-func.func @micro(%x: tensor<2x16x32xf32>, %dy: tensor<2x16x64xf32>) -> tensor<2x16x64xf32> {
+func.func @micro(%x: tensor<2x16x32xf32>, %dy: tensor<2x16x64xf32>) -> tensor<2x16x64xf32> attributes {train.function = #train.function<micro>} {
   // CHECK: %[[CAST:.*]] = train.cast %arg1 {train.name = "fc", train.phase = #train.phase<wgrad>} : tensor<2x16x64xf32> -> tensor<2x16x64xbf16>
   // Reading gives the variable's type.
   // CHECK: %[[W:.*]] = train.read @w : tensor<32x64xbf16>
@@ -66,7 +66,7 @@ train.variable @p : tensor<8xf32> {init = #train.constant<0.0>, role = #train.ro
 // CHECK: train.variable @m : tensor<8xbf16>
 train.variable @m : tensor<8xf32> {init = #train.constant<0.0>, train.precision = {storage = bf16, why = ""}, role = #train.role<moment1>}
 // CHECK-LABEL: func.func @update(
-func.func @update(%g: tensor<8xf32>, %s: tensor<f32>) {
+func.func @update(%g: tensor<8xf32>, %s: tensor<f32>) attributes {train.function = #train.function<update>} {
   %p = train.read @p : tensor<8xf32>
   // CHECK: %[[M:.*]] = train.read @m : tensor<8xbf16>
   %m = train.read @m : tensor<8xf32>

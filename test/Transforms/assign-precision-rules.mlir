@@ -10,7 +10,7 @@ train.variable @"h.0/fc.bias" : tensor<32xf32> {init = #train.constant<0.0>, rol
 train.variable @"h.0/fc.weight.m" : tensor<32x32xf32> {init = #train.constant<0.0>, of = @"h.0/fc.weight", role = #train.role<moment1>}
 
 // CHECK-LABEL: func.func @forward(
-func.func @forward(%x: tensor<32x32xf32>) -> tensor<32x32xf32> {
+func.func @forward(%x: tensor<32x32xf32>) -> tensor<32x32xf32> attributes {train.function = #train.function<forward>} {
   %w = train.read @"h.0/fc.weight" : tensor<32x32xf32>
   %t = train.transpose %w [1, 0] : tensor<32x32xf32> -> tensor<32x32xf32>
   // The first layer is in f16 altogether.

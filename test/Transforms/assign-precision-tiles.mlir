@@ -12,7 +12,7 @@ train.variable @wte.grad : tensor<8x128xf32> {init = #train.constant<0.0>, of = 
 // ROW-LABEL: func.func @micro(
 // BLOCK-LABEL: func.func @micro(
 func.func @micro(%x: tensor<4x96x128xf32>, %short: tensor<4x96x64xf32>, %dy0: tensor<4x96x256xf32>, %ids: tensor<4xi64>)
-    -> (tensor<4x96x256xf32>, tensor<4x96x256xf32>, tensor<4x96x128xf32>, tensor<128x256xf32>, tensor<4x128xf32>) {
+    -> (tensor<4x96x256xf32>, tensor<4x96x256xf32>, tensor<4x96x128xf32>, tensor<128x256xf32>, tensor<4x128xf32>) attributes {train.function = #train.function<micro>} {
   %w = train.read @w : tensor<128x256xf32>
   %v = train.read @v : tensor<64x256xf32>
   %wte = train.read @wte : tensor<8x128xf32>

@@ -23,7 +23,7 @@ module {
   // F32-LABEL: func.func @micro(
   // BF16-LABEL: func.func @micro(
   // CURRENT-LABEL: func.func @micro(
-  func.func @micro(%x: tensor<2x16x32xf32>, %dy: tensor<2x16x64xf32>) -> tensor<2x16x32xf32> {
+  func.func @micro(%x: tensor<2x16x32xf32>, %dy: tensor<2x16x64xf32>) -> tensor<2x16x32xf32> attributes {train.function = #train.function<micro>} {
     %w = train.read @fc.weight : tensor<32x64xf32>
     // CHECK: train.layer_norm
     // CHECK-SAME: train.precision = {result = [bf16, f32, f32], why = "fp8-delayed.yaml:[[#RESULT:]] (result)"}
@@ -79,7 +79,7 @@ module {
 // CHECK: module attributes {fp8.products = {asked = {bf16 = 1 : i64}, fp8 = 2 : i64, refused = {"it has batch dimensions" = 1 : i64}},
 // CHECK-LABEL: func.func @forward(
 func.func @forward(%x: tensor<16x40xf32>, %w: tensor<40x16xf32>, %q: tensor<4x16x32xf32>, %k: tensor<4x16x32xf32>,
-                   %e: tensor<17x16xf32>, %labels: tensor<16xi64>) -> (tensor<17x16xf32>, tensor<f32>) {
+                   %e: tensor<17x16xf32>, %labels: tensor<16xi64>) -> (tensor<17x16xf32>, tensor<f32>) attributes {train.function = #train.function<forward>} {
   // CHECK: train.matmul
   // CHECK-SAME: lhs = f8E4M3FN
   %y = train.matmul %x, %w {train.name = "h.0/fc"} : tensor<16x40xf32>, tensor<40x16xf32> -> tensor<16x16xf32>

@@ -16,7 +16,7 @@ train.variable @"proj.weight" : tensor<16x8xf32> {init = #train.constant<0.0>, r
 // CHECK-SAME:     tensor<16xf32> {train.gradient_of = @fc.bias},
 // CHECK-SAME:     tensor<16x8xf32> {train.gradient_of = @proj.weight})
 func.func @eval(%tokens: tensor<2x4xi64> {train.name = "tokens"}, %targets: tensor<2x4xi64> {train.name = "targets"})
-    -> (tensor<f32> {train.name = "loss"}) {
+    -> (tensor<f32> {train.name = "loss"}) attributes {train.function = #train.function<eval>} {
   // CHECK: %[[WTE:.*]] = train.read @wte
   // CHECK: %[[X:.*]] = train.embedding %[[WTE]], %[[TOKENS]] {train.name = "wte", train.phase = #train.phase<fwd>}
   %wte = train.read @wte : tensor<50x8xf32>
@@ -70,7 +70,7 @@ train.variable @cos : tensor<4x1xf32> {init = #train.constant<1.0>, role = #trai
 // CHECK-LABEL: func.func @micro(
 // CHECK-SAME: %[[X:[^:]*]]: tensor<4x6xf32>)
 // CHECK-SAME: -> (tensor<f32>, tensor<4x6xf32> {train.gradient_of = @w})
-func.func @eval(%x: tensor<4x6xf32>) -> tensor<f32> {
+func.func @eval(%x: tensor<4x6xf32>) -> tensor<f32> attributes {train.function = #train.function<eval>} {
   // CHECK: train.reduce_max
   %max = train.reduce_max %x axes [1] {keepdims} : tensor<4x6xf32> -> tensor<4x1xf32>
   // CHECK: %[[COS:.*]] = train.read @cos
@@ -103,7 +103,7 @@ train.variable @w : tensor<8x8xf32> {init = #train.constant<0.0>, role = #train.
 // Attention from single ops: products of activations have no wgrad, and the
 // weight's gradient is recognised through a transpose.
 // CHECK-LABEL: func.func @micro(
-func.func @eval(%x: tensor<2x4x8xf32>) -> tensor<f32> {
+func.func @eval(%x: tensor<2x4x8xf32>) -> tensor<f32> attributes {train.function = #train.function<eval>} {
   %w = train.read @w : tensor<8x8xf32>
   %t = train.transpose %w [1, 0] {train.name = "q"} : tensor<8x8xf32> -> tensor<8x8xf32>
   %q = train.matmul %x, %t {train.name = "q"} : tensor<2x4x8xf32>, tensor<8x8xf32> -> tensor<2x4x8xf32>
@@ -130,7 +130,7 @@ train.variable @g : tensor<8xf32> {init = #train.constant<0.0>, role = #train.ro
 // rounded once.
 // CHECK-LABEL: func.func @micro(
 // CHECK-SAME: tensor<8x8xbf16> {train.gradient_of = @w}, tensor<8xbf16> {train.gradient_of = @b}, tensor<8xf32> {train.gradient_of = @g}
-func.func @eval(%x: tensor<4x8xf32>) -> tensor<f32> {
+func.func @eval(%x: tensor<4x8xf32>) -> tensor<f32> attributes {train.function = #train.function<eval>} {
   %w = train.read @w : tensor<8x8xbf16>
   %b = train.read @b : tensor<8xbf16>
   %g = train.read @g : tensor<8xf32>
@@ -165,7 +165,7 @@ train.variable @second : tensor<16x8xf32> {init = #train.constant<0.0>, role = #
 // CHECK: train.matmul {{.*}} {train.name = "first", train.phase = #train.phase<wgrad>}
 // CHECK-NOT: train.matmul
 // CHECK: return
-func.func @eval(%ids: tensor<4xi64>, %labels: tensor<4xi64>) -> tensor<f32> {
+func.func @eval(%ids: tensor<4xi64>, %labels: tensor<4xi64>) -> tensor<f32> attributes {train.function = #train.function<eval>} {
   %table = train.read @table : tensor<50x8xf32>
   %first = train.read @first : tensor<8x16xf32>
   %second = train.read @second : tensor<16x8xf32>

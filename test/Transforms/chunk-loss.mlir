@@ -188,7 +188,7 @@ module {
   // CHECK: exec.gemm {{.*}} {k = 32 : i64, m = 44 : i64
   // CHECK: exec.cross_entropy_rows {{.*}} : memref<44x128xbf16>
   // CHECK-NOT: cross_entropy_rows
-  func.func @eval(%x: memref<300x32xbf16>, %w: memref<32x128xbf16>, %labels: memref<300xi64>, %losses: memref<300xf32>) {
+  func.func @eval(%x: memref<300x32xbf16>, %w: memref<32x128xbf16>, %labels: memref<300xi64>, %losses: memref<300xf32>) attributes {train.function = #train.function<eval>} {
     %logits = exec.alloc : memref<300x128xbf16>
     exec.gemm %x, %w into %logits {m = 300, n = 128, k = 32} : memref<300x32xbf16>, memref<32x128xbf16>, memref<300x128xbf16>
     exec.cross_entropy_rows %logits, %labels into %losses : memref<300x128xbf16>, memref<300xi64>, memref<300xf32>

@@ -14,7 +14,7 @@ train.variable @w : tensor<384x256xf32> {init = #train.constant<1.0>, role = #tr
 // CHECK-DAG: %[[WTS:.*]] = exec.get @w.e4m3t.scale_inv :
 // CHECK-DAG: %[[W:.*]] = exec.get @w.e4m3 :
 // CHECK-DAG: %[[WS:.*]] = exec.get @w.e4m3.scale_inv :
-func.func @forward(%x: tensor<2x128x384xbf16>, %dy: tensor<2x128x256xbf16>) -> (tensor<2x128x256xbf16>, tensor<2x128x384xbf16>, tensor<384x256xf32>) {
+func.func @forward(%x: tensor<2x128x384xbf16>, %dy: tensor<2x128x256xbf16>) -> (tensor<2x128x256xbf16>, tensor<2x128x384xbf16>, tensor<384x256xf32>) attributes {train.function = #train.function<forward>} {
   %w = train.read @w : tensor<384x256xf32>
   %wq = fp8.quantize_tiles %w {pow2} : tensor<384x256xf32> -> !fp8.scaled<384x256xf8E4M3FN, tile<[128, 128]>>
   // CHECK-DAG: %[[X:.*]] = exec.alloc {train.name = "x"} : memref<2x128x384xf8E4M3FN>

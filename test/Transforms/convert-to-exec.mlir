@@ -21,7 +21,7 @@ train.variable @b.grad : tensor<32xf32> {init = #train.constant<0.0>, of = @w, r
 // CHECK: exec.launch @quantize_transpose
 // The scale that is given goes along with the data.
 // CHECK: exec.copy %{{.*}} to %[[OTHER]]
-func.func @init(%given: !fp8.scale_state<f8E4M3FN, 4>) {
+func.func @init(%given: !fp8.scale_state<f8E4M3FN, 4>) attributes {train.function = #train.function<init>} {
   %w = train.read @w : tensor<16x32xf32>
   %amax = fp8.amax %w : tensor<16x32xf32>
   %scale = fp8.compute_scale %amax {format = f8E4M3FN}
@@ -111,7 +111,7 @@ func.func @squared_loss(%logits: tensor<4x32xf32>, %labels: tensor<4xi64>) -> te
 // CHECK: exec.gemm %arg0, %arg1 into %[[G]] {accumulate, {{.*}} transpose_a, unless_first}
 // CHECK: exec.gemm %arg0, %arg1 into %[[G]] {accumulate, {{.*}} transpose_a}
 // CHECK: exec.accumulate %{{.*}} into %[[H]] {accumulate, unless_first} : {{.*}}
-func.func @micro(%x: tensor<8x16xf32>, %dy: tensor<8x32xf32>, %dh: tensor<32x16xf32>) {
+func.func @micro(%x: tensor<8x16xf32>, %dy: tensor<8x32xf32>, %dh: tensor<32x16xf32>) attributes {train.function = #train.function<micro>} {
   %g = train.read @w.grad accumulated : tensor<16x32xf32>
   %0 = train.matmul %x, %dy contracting [0] x [0] : tensor<8x16xf32>, tensor<8x32xf32> -> tensor<16x32xf32>
   %g1 = train.add %g, %0 : tensor<16x32xf32>, tensor<16x32xf32> -> tensor<16x32xf32>

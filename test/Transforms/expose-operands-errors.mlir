@@ -1,6 +1,6 @@
 // RUN: fp8c-opt %s -split-input-file -verify-diagnostics --fp8-expose-operands
 
-// expected-error@below {{needs a function @micro of one block: run train-autodiff before fp8-expose-operands}}
+// expected-error@below {{needs a function with train.function = #train.function<micro>: run train-autodiff before fp8-expose-operands}}
 module {
 }
 
@@ -8,10 +8,10 @@ module {
 
 // expected-error@below {{has a symbol @observe already: were operands exposed before?}}
 module {
-  func.func @micro() {
+  func.func @micro() attributes {train.function = #train.function<micro>} {
     return
   }
-  func.func @observe() {
+  func.func @observe() attributes {train.function = #train.function<observe>} {
     return
   }
 }
@@ -20,7 +20,7 @@ module {
 
 module {
   // expected-error@below {{@micro contracts nothing: there are no operands to expose}}
-  func.func @micro(%x: tensor<4xf32>) -> tensor<4xf32> {
+  func.func @micro(%x: tensor<4xf32>) -> tensor<4xf32> attributes {train.function = #train.function<micro>} {
     %y = train.exp %x : tensor<4xf32> -> tensor<4xf32>
     return %y : tensor<4xf32>
   }

@@ -51,7 +51,7 @@ train.variable @"h.0/fc.weight.grad" : tensor<32x64xf32> {init = #train.constant
 // CURRENT:     {fp8.role = "activation", fp8.uses = [
 // CURRENT-SAME:  {contracting = array<i64: 1>, gemm = "fwd", op = "h.0/fc", operand = "x", quantised = {format = f8E4M3FN, margin = 0 : i64, pow2, tile = array<i64: 1, 32>}},
 // CURRENT-SAME:  {contracting = array<i64: 0>, gemm = "wgrad", op = "h.0/fc", operand = "x", quantised = {format = f8E4M3FN, margin = 0 : i64, pow2, tile = array<i64: 16, 1>}}], train.name = "h.0/fc.x"}
-func.func @micro(%x: tensor<16x32xf32> {train.name = "x"}, %dy0: tensor<16x64xf32>) -> tensor<16x16xf32> {
+func.func @micro(%x: tensor<16x32xf32> {train.name = "x"}, %dy0: tensor<16x64xf32>) -> tensor<16x16xf32> attributes {train.function = #train.function<micro>} {
   %w = train.read @"h.0/fc.weight" : tensor<32x64xf32>
   %y = train.matmul %x, %w {train.name = "h.0/fc", train.phase = #train.phase<fwd>} : tensor<16x32xf32>, tensor<32x64xf32> -> tensor<16x64xf32>
   %scores = train.matmul %y, %y contracting [1] x [1] {train.name = "h.0/scores", train.phase = #train.phase<fwd>} : tensor<16x64xf32>, tensor<16x64xf32> -> tensor<16x16xf32>
@@ -62,6 +62,6 @@ func.func @micro(%x: tensor<16x32xf32> {train.name = "x"}, %dy0: tensor<16x64xf3
   return %scores : tensor<16x16xf32>
 }
 
-func.func @update() {
+func.func @update() attributes {train.function = #train.function<update>} {
   return
 }

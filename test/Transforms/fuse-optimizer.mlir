@@ -40,7 +40,7 @@ train.variable @p.v : tensor<8x8xf32> {init = #train.constant<0.0>, of = @p, rol
 // WEIGHT: train.update_scales{{.*}} amaxes(%[[A]]) gradients(%[[A]] : !fp8.stats) {{.*}}variables = [@p.e4m3]} -> tensor<f32>
 // WEIGHT-NOT: fp8.compute_scale
 // WEIGHT: train.assign @p.e4m3.amax
-func.func @update(%g: tensor<8x8xf32>, %h: tensor<f32>) {
+func.func @update(%g: tensor<8x8xf32>, %h: tensor<f32>) attributes {train.function = #train.function<update>} {
   %p = train.read @p : tensor<8x8xf32>
   %m = train.read @p.m : tensor<8x8xf32>
   %v = train.read @p.v : tensor<8x8xf32>
@@ -57,7 +57,7 @@ func.func @update(%g: tensor<8x8xf32>, %h: tensor<f32>) {
 // WEIGHT-LABEL: func.func @init(
 // WEIGHT: %[[S:.*]] = train.stored_scale @p.e4m3
 // WEIGHT-NEXT: fp8.quantize %{{.*}}, %[[S]]
-func.func @init() {
+func.func @init() attributes {train.function = #train.function<init>} {
   %p = train.read @p : tensor<8x8xf32>
   %a = fp8.amax %p : tensor<8x8xf32>
   %s = fp8.compute_scale %a {bounded, format = f8E4M3FN, pow2}

@@ -12,7 +12,7 @@ train.variable @w : tensor<32x16xf32> {init = #train.constant<0.0>, train.precis
 // CHECK: train.matmul %{{.*}}, %[[BF16]] {train.name = "a"
 // CHECK: train.matmul %{{.*}}, %[[F32]] {train.name = "b"
 // CHECK-NOT: train.cast %[[W]]
-func.func @forward(%x: tensor<16x32xf32>) -> (tensor<16x16xf32>, tensor<16x16xf32>) {
+func.func @forward(%x: tensor<16x32xf32>) -> (tensor<16x16xf32>, tensor<16x16xf32>) attributes {train.function = #train.function<forward>} {
   %w = train.read @w : tensor<32x16xf32>
   %a = train.matmul %x, %w {train.name = "a", train.precision = {lhs = bf16, rhs = bf16, result = f32, why = ""}} : tensor<16x32xf32>, tensor<32x16xf32> -> tensor<16x16xf32>
   %b = train.matmul %x, %w {train.name = "b", train.precision = {lhs = f8E4M3FN, lhs_scaling = "current", rhs = f8E4M3FN, rhs_scaling = "current", result = f32, why = ""}} : tensor<16x32xf32>, tensor<32x16xf32> -> tensor<16x16xf32>

@@ -39,7 +39,7 @@ train.variable @p.grad : tensor<8xf32> {init = #train.constant<0.0>, train.preci
 // SUM-NEXT: train.read @p.grad
 // SUM-NEXT: train.add
 // SUM-NEXT: train.assign @p.grad
-func.func @micro(%g: tensor<8xf32>) {
+func.func @micro(%g: tensor<8xf32>) attributes {train.function = #train.function<micro>} {
   %0 = train.read @p.grad : tensor<8xf32>
   %1 = train.add %0, %g : tensor<8xf32>, tensor<8xf32> -> tensor<8xf32>
   train.assign @p.grad, %1 : tensor<8xf32>
@@ -53,7 +53,7 @@ func.func @micro(%g: tensor<8xf32>) {
 // SUM-NEXT: %[[D:.*]] = fp8.dequantize %[[Q]]
 // SUM-NEXT: train.sum_squares %[[Q]]
 // SUM-NEXT: train.neg %[[D]]
-func.func @update() -> (tensor<f32>, tensor<8xf32>) {
+func.func @update() -> (tensor<f32>, tensor<8xf32>) attributes {train.function = #train.function<update>} {
   %0 = train.read @p.grad : tensor<8xf32>
   %1 = train.sum_squares %0 : tensor<8xf32> -> tensor<f32>
   %2 = train.neg %0 : tensor<8xf32> -> tensor<8xf32>

@@ -15,7 +15,7 @@ train.variable @table : tensor<8xf32> {init = #train.constant<1.0>, role = #trai
 // CHECK-NOT: train.variable
 
 // CHECK-LABEL: func.func @eval(
-func.func @eval() -> (tensor<32x64xbf16>, tensor<64x32xbf16>, !fp8.scaled<32x64xf8E4M3FN>, !fp8.scaled<64x32xf8E4M3FN>, tensor<8xbf16>) {
+func.func @eval() -> (tensor<32x64xbf16>, tensor<64x32xbf16>, !fp8.scaled<32x64xf8E4M3FN>, !fp8.scaled<64x32xf8E4M3FN>, tensor<8xbf16>) attributes {train.function = #train.function<eval>} {
   // CHECK-NEXT: %[[CAST:.*]] = train.read @w.bf16 {train.name = "a"} : tensor<32x64xbf16>
   // CHECK-NEXT: %[[TRANSPOSE:.*]] = train.read @w.bf16.2 {train.name = "b"} : tensor<64x32xbf16>
   // CHECK-NEXT: %[[FP8:.*]] = train.read @w.e4m3 {train.name = "c"} : !fp8.scaled<32x64xf8E4M3FN>
@@ -37,7 +37,7 @@ func.func @eval() -> (tensor<32x64xbf16>, tensor<64x32xbf16>, !fp8.scaled<32x64x
 // What has another name but the same structure is the same.
 // CHECK-LABEL: func.func @micro(
 func.func @micro(%x: tensor<8xf32>, %s: tensor<f32>)
-    -> (!fp8.scaled<32x64xf8E4M3FN>, tensor<64x32xf32>, tensor<8xbf16>, tensor<32x64xf32>, !fp8.scaled<32x64xf8E4M3FN>) {
+    -> (!fp8.scaled<32x64xf8E4M3FN>, tensor<64x32xf32>, tensor<8xbf16>, tensor<32x64xf32>, !fp8.scaled<32x64xf8E4M3FN>) attributes {train.function = #train.function<micro>} {
   // CHECK-NEXT: %[[W:.*]] = train.read @w : tensor<32x64xf32>
   // CHECK-NEXT: %[[FP8:.*]] = train.read @w.e4m3 {train.name = "other"} : !fp8.scaled<32x64xf8E4M3FN>
   %w = train.read @w : tensor<32x64xf32>
@@ -62,7 +62,7 @@ func.func @micro(%x: tensor<8xf32>, %s: tensor<f32>)
 
 // @update makes them from what it assigns; a parameter that it leaves alone has nothing new.
 // CHECK-LABEL: func.func @update(
-func.func @update(%new: tensor<32x64xf32>) {
+func.func @update(%new: tensor<32x64xf32>) attributes {train.function = #train.function<update>} {
   // CHECK-NEXT: train.assign @w, %arg0
   // CHECK-NEXT: %[[CAST:.*]] = train.cast %arg0 {train.name = "w", train.phase = #train.phase<update>} : tensor<32x64xf32> -> tensor<32x64xbf16>
   // CHECK-NEXT: train.assign @w.bf16, %[[CAST]] {train.name = "w", train.phase = #train.phase<update>}
@@ -80,7 +80,7 @@ func.func @update(%new: tensor<32x64xf32>) {
 }
 
 // @init makes them from what there is, after initialisation or a checkpoint.
-// CHECK-LABEL: func.func @init() {
+// CHECK-LABEL: func.func @init() attributes {train.function = #train.function<init>} {
 // CHECK-NEXT: %[[W:.*]] = train.read @w {train.name = "w", train.phase = #train.phase<update>}
 // CHECK-NEXT: %[[CAST:.*]] = train.cast %[[W]]
 // CHECK-NEXT: train.assign @w.bf16, %[[CAST]]

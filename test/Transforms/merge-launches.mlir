@@ -52,7 +52,7 @@ func.func @call(%a: memref<16xf32>, %b: memref<16xf32>, %c: memref<16xf32>, %d: 
 // CHECK-LABEL: func.func @micro(
 // CHECK-NOT: exec.launch_multi
 // CHECK: return
-func.func @micro(%a: memref<16xf32>, %b: memref<16xf32>, %c: memref<16xf32>, %d: memref<16xf32>) {
+func.func @micro(%a: memref<16xf32>, %b: memref<16xf32>, %c: memref<16xf32>, %d: memref<16xf32>) attributes {train.function = #train.function<micro>} {
   exec.launch @scale over[1, 16] ins(%a : memref<16xf32>) outs(%b : memref<16xf32>) {train.phase = #train.phase<fwd>}
   exec.launch @scale over[1, 16] ins(%c : memref<16xf32>) outs(%d : memref<16xf32>) {train.phase = #train.phase<fwd>}
   return

@@ -12,7 +12,7 @@ train.variable @wte : tensor<33x8xf32> {init = #train.constant<0.0>, role = #tra
 train.variable @wte.grad : tensor<33x8xf32> {init = #train.constant<0.0>, of = @wte, role = #train.role<gradient>}
 
 // CHECK-LABEL: func.func @micro(
-func.func @micro(%x: tensor<2x4x8xbf16>, %targets: tensor<8xi64>, %dloss: tensor<f32>) -> (tensor<f32>, tensor<2x4x8xbf16>) {
+func.func @micro(%x: tensor<2x4x8xbf16>, %targets: tensor<8xi64>, %dloss: tensor<f32>) -> (tensor<f32>, tensor<2x4x8xbf16>) attributes {train.function = #train.function<micro>} {
   // CHECK: %[[W:.*]] = train.cast
   // CHECK: %[[WP:.*]] = train.place %[[W]] at [0, 0] by [1, 1] {train.name = "lm_head", train.phase = #train.phase<fwd>} : tensor<33x8xbf16> -> tensor<48x8xbf16>
   %w32 = train.read @wte : tensor<33x8xf32>
@@ -40,7 +40,7 @@ func.func @micro(%x: tensor<2x4x8xbf16>, %targets: tensor<8xi64>, %dloss: tensor
 
 // Logits are returned as they were, from a part of the same copy.
 // CHECK-LABEL: func.func @infer(
-func.func @infer(%x: tensor<1x4x8xbf16>) -> tensor<1x4x33xbf16> {
+func.func @infer(%x: tensor<1x4x8xbf16>) -> tensor<1x4x33xbf16> attributes {train.function = #train.function<infer>} {
   %w32 = train.read @wte : tensor<33x8xf32>
   %w = train.cast %w32 : tensor<33x8xf32> -> tensor<33x8xbf16>
   // CHECK: %[[WP:.*]] = train.place
@@ -57,7 +57,7 @@ func.func @infer(%x: tensor<1x4x8xbf16>) -> tensor<1x4x33xbf16> {
 train.variable @head : tensor<8x33xbf16> {init = #train.constant<0.0>, role = #train.role<parameter>}
 
 // CHECK-LABEL: func.func @micro(
-func.func @micro(%x: tensor<4x8xbf16>, %targets: tensor<4xi64>, %dloss: tensor<f32>) -> (tensor<f32>, tensor<8x33xf32>, tensor<33xf32>, tensor<4x33xbf16>) {
+func.func @micro(%x: tensor<4x8xbf16>, %targets: tensor<4xi64>, %dloss: tensor<f32>) -> (tensor<f32>, tensor<8x33xf32>, tensor<33xf32>, tensor<4x33xbf16>) attributes {train.function = #train.function<micro>} {
   %w = train.read @head : tensor<8x33xbf16>
   // CHECK: train.place {{.*}} : tensor<8x33xbf16> -> tensor<8x48xbf16>
   // CHECK: %[[L:.*]] = train.matmul {{.*}} -> tensor<4x48xbf16>
@@ -78,7 +78,7 @@ func.func @micro(%x: tensor<4x8xbf16>, %targets: tensor<4xi64>, %dloss: tensor<f
 
 // An FP8 product needs the padding.
 // CHECK-LABEL: func.func @infer(
-func.func @infer(%x: tensor<1x4x8xbf16>) -> tensor<1x4x33xbf16> {
+func.func @infer(%x: tensor<1x4x8xbf16>) -> tensor<1x4x33xbf16> attributes {train.function = #train.function<infer>} {
   %w = train.read @head : tensor<8x33xbf16>
   // CHECK: %[[L:.*]] = train.matmul {{.*}} -> tensor<1x4x48xbf16>
   // CHECK: %[[Y:.*]] = train.slice %[[L]] at [0, 0, 0] by [1, 1, 1] : tensor<1x4x48xbf16> -> tensor<1x4x33xbf16>
@@ -97,7 +97,7 @@ train.variable @fits : tensor<8x32xbf16> {init = #train.constant<0.0>, role = #t
 // CHECK-LABEL: func.func @eval(
 // CHECK-NOT: train.place
 // CHECK: return
-func.func @eval(%x: tensor<4x8xf32>, %y: tensor<4x8xbf16>, %v: tensor<8x33xbf16>, %targets: tensor<4xi64>) -> (tensor<f32>, tensor<f32>, tensor<f32>) {
+func.func @eval(%x: tensor<4x8xf32>, %y: tensor<4x8xbf16>, %v: tensor<8x33xbf16>, %targets: tensor<4xi64>) -> (tensor<f32>, tensor<f32>, tensor<f32>) attributes {train.function = #train.function<eval>} {
   %w = train.read @f32 : tensor<8x33xf32>
   %0 = train.matmul %x, %w : tensor<4x8xf32>, tensor<8x33xf32> -> tensor<4x33xf32>
   %1 = train.matmul %y, %v : tensor<4x8xbf16>, tensor<8x33xbf16> -> tensor<4x33xbf16>

@@ -6,7 +6,7 @@
 
 // CHECK: module attributes {exec.workspace_bytes = 33554432 : i64}
 module {
-  func.func @micro(%x: memref<4x8xf32>, %y: memref<4x8xf32>) {
+  func.func @micro(%x: memref<4x8xf32>, %y: memref<4x8xf32>) attributes {train.function = #train.function<micro>} {
     exec.copy %x to %y : memref<4x8xf32> to memref<4x8xf32>
     return
   }
@@ -20,7 +20,7 @@ module {
 // CHECK: module attributes {exec.workspace_bytes = 34144256 : i64}
 module {
   func.func @micro(%ids: memref<16384xi64>, %dy: memref<16384x4096xbf16>, %dtable: memref<512x4096xf32>,
-                   %small: memref<512x16xf32>, %dy_small: memref<16384x16xbf16>) {
+                   %small: memref<512x16xf32>, %dy_small: memref<16384x16xbf16>) attributes {train.function = #train.function<micro>} {
     exec.embedding_backward %ids, %dy_small into %small : memref<16384xi64>, memref<16384x16xbf16>, memref<512x16xf32>
     exec.embedding_backward %ids, %dy into %dtable : memref<16384xi64>, memref<16384x4096xbf16>, memref<512x4096xf32>
     return
@@ -45,11 +45,11 @@ module {
 // PARTS: exec.attention_backward
 // PARTS-SAME: parts = 4 : i64
 module {
-  func.func @eval(%x: memref<4x8xf32>, %y: memref<4x8xf32>) {
+  func.func @eval(%x: memref<4x8xf32>, %y: memref<4x8xf32>) attributes {train.function = #train.function<eval>} {
     exec.copy %x to %y : memref<4x8xf32> to memref<4x8xf32>
     return
   }
-  func.func @micro(%x: memref<16x1000x768xbf16>, %lse: memref<16x12x1000xf32>, %dx: memref<16x1000x768xbf16>) {
+  func.func @micro(%x: memref<16x1000x768xbf16>, %lse: memref<16x12x1000xf32>, %dx: memref<16x1000x768xbf16>) attributes {train.function = #train.function<micro>} {
     exec.attention_backward %x, %x, %x, %x, %x, %lse into %dx, %dx, %dx {heads = 12 : i64, kv_heads = 12 : i64, scale = 0.125 : f32, train.name = "h.0/attn", train.phase = #train.phase<dgrad>} : memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x12x1000xf32> into memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>
     return
   }
@@ -62,7 +62,7 @@ module {
 // CHECK: module attributes {exec.workspace_bytes = 33554432 : i64}
 // CHECK-NOT: exec.alloc
 module {
-  func.func @micro(%x: memref<16x1000x768xf32>, %lse: memref<16x12x1000xf32>, %dx: memref<16x1000x768xf32>) {
+  func.func @micro(%x: memref<16x1000x768xf32>, %lse: memref<16x12x1000xf32>, %dx: memref<16x1000x768xf32>) attributes {train.function = #train.function<micro>} {
     exec.attention_backward %x, %x, %x, %x, %x, %lse into %dx, %dx, %dx {heads = 12 : i64, kv_heads = 12 : i64, scale = 0.125 : f32} : memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x12x1000xf32> into memref<16x1000x768xf32>, memref<16x1000x768xf32>, memref<16x1000x768xf32>
     return
   }
@@ -74,7 +74,7 @@ module {
 
 // CHECK: exec.alloc {{.*}}memref<452574208xi8>
 module {
-  func.func @micro(%x: memref<16x1000x768xbf16>, %k: memref<16x1000x256xbf16>, %lse: memref<16x12x1000xf32>) {
+  func.func @micro(%x: memref<16x1000x768xbf16>, %k: memref<16x1000x256xbf16>, %lse: memref<16x12x1000xf32>) attributes {train.function = #train.function<micro>} {
     exec.attention_backward %x, %x, %k, %k, %x, %lse into %x, %k, %k {heads = 12 : i64, kv_heads = 4 : i64, scale = 0.125 : f32, train.name = "h.0/attn"} : memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x256xbf16>, memref<16x1000x256xbf16>, memref<16x1000x768xbf16>, memref<16x12x1000xf32> into memref<16x1000x768xbf16>, memref<16x1000x256xbf16>, memref<16x1000x256xbf16>
     return
   }
@@ -88,7 +88,7 @@ module {
 // SM89: warning: cuDNN has no attention for this shape on sm_89 (heads of 256 are wider than 128): plain kernels do it, slowly
 // SM89-NOT: warning
 module {
-  func.func @micro(%x: memref<2x1000x1024xbf16>, %lse: memref<2x4x1000xf32>, %dx: memref<2x1000x1024xbf16>) {
+  func.func @micro(%x: memref<2x1000x1024xbf16>, %lse: memref<2x4x1000xf32>, %dx: memref<2x1000x1024xbf16>) attributes {train.function = #train.function<micro>} {
     exec.attention_backward %x, %x, %x, %x, %x, %lse into %dx, %dx, %dx {heads = 4 : i64, kv_heads = 4 : i64, scale = 0.125 : f32, train.name = "wide"} : memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x4x1000xf32> into memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>
     exec.attention_backward %x, %x, %x, %x, %x, %lse into %dx, %dx, %dx {heads = 4 : i64, kv_heads = 4 : i64, scale = 0.125 : f32, train.name = "wide"} : memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x4x1000xf32> into memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>
     return

@@ -5,13 +5,13 @@
 // ASSIGN-LABEL: func.func @forward(
 // CHECK-LABEL: func.func @forward(
 func.func @forward(%x: tensor<16x32xf32>, %w: tensor<64x32xf32>, %v: tensor<64x48xf32>, %b: tensor<48xf32>)
-    -> (tensor<16x48xf32>, tensor<16x48xf32>) {
+    -> (tensor<16x48xf32>, tensor<16x48xf32>) attributes {train.function = #train.function<forward>} {
   // ASSIGN: test.matmul {{.*}}train.precision = {fast_accum, lhs = f8E4M3FN, lhs_pow2, lhs_scaling = "current", rhs = f8E4M3FN, rhs_pow2, rhs_scaling = "current", why =
   // CHECK-DAG: %[[X:.*]], %{{.*}} = fp8.quantize %arg0
   // CHECK-DAG: %[[W:.*]], %{{.*}} = fp8.quantize %arg1
-  // CHECK: fp8.matmul %[[X]], %[[W]] contracting [1] x [1] {fast_accum, train.name = "a", why = "{{.*}}"} : !fp8.scaled<16x32xf8E4M3FN>, !fp8.scaled<64x32xf8E4M3FN> -> tensor<16x64xf32>
+  // CHECK: fp8.matmul %[[X]], %[[W]] contracting [1] x [1] {fast_accum, train.name = "a", train.why = "{{.*}}"} : !fp8.scaled<16x32xf8E4M3FN>, !fp8.scaled<64x32xf8E4M3FN> -> tensor<16x64xf32>
   %0 = test.matmul %x, %w {train.name = "a", transpose_b} : (tensor<16x32xf32>, tensor<64x32xf32>) -> tensor<16x64xf32>
-  // CHECK: fp8.matmul {{.*}} {fast_accum, train.name = "b", why = "{{.*}}"}
+  // CHECK: fp8.matmul {{.*}} {fast_accum, train.name = "b", train.why = "{{.*}}"}
   %1 = test.matmul %0, %v {train.name = "b"} : (tensor<16x64xf32>, tensor<64x48xf32>) -> tensor<16x48xf32>
   // ASSIGN: test.matmul_bias
   // ASSIGN-SAME: why = "stays as it is: it does more than contract two operands into one result (fp8-current.yaml:{{[0-9]+}} asks for f8E4M3FN)"

@@ -5,7 +5,7 @@
 
 // expected-error@below {{cannot recompute blocks: no op's name has a layer's number, as "h.0/mlp/fc"}}
 module {
-  func.func @micro(%x: tensor<4xf32>) -> tensor<4xf32> {
+  func.func @micro(%x: tensor<4xf32>) -> tensor<4xf32> attributes {train.function = #train.function<micro>} {
     %y = train.exp %x {train.name = "mlp/act", train.phase = #train.phase<fwd>} : tensor<4xf32> -> tensor<4xf32>
     %dx = train.mul %y, %y {train.name = "mlp/act", train.phase = #train.phase<dgrad>} : tensor<4xf32>, tensor<4xf32> -> tensor<4xf32>
     return %dx : tensor<4xf32>
@@ -14,6 +14,6 @@ module {
 
 // -----
 
-// expected-error@below {{needs a function @micro of one block: run train-autodiff before train-recompute}}
+// expected-error@below {{needs a function with train.function = #train.function<micro>: run train-autodiff before train-recompute}}
 module {
 }

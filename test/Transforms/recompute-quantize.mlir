@@ -7,7 +7,7 @@ train.variable @b : tensor<16x16xf32> {init = #train.constant<0.0>, role = #trai
 
 // CHECK-LABEL: func.func @micro(
 // CHECK-SAME: %[[X:.*]]: tensor<4x16xf32>, %[[DZ:.*]]: tensor<4x16xf32>
-func.func @micro(%x: tensor<4x16xf32>, %dz: tensor<4x16xf32>) -> tensor<4x16xf32> {
+func.func @micro(%x: tensor<4x16xf32>, %dz: tensor<4x16xf32>) -> tensor<4x16xf32> attributes {train.function = #train.function<micro>} {
   %a = train.read @a {train.name = "a", train.phase = #train.phase<fwd>} : tensor<16x16xf32>
   %b = train.read @b {train.name = "b", train.phase = #train.phase<fwd>} : tensor<16x16xf32>
   // CHECK: %[[H:.*]] = train.tanh

@@ -16,7 +16,7 @@ train.variable @proj : tensor<32x16xf32> {init = #train.constant<0.0>, role = #t
 
 // CHECK-LABEL: func.func @micro(
 // CHECK-SAME: %[[X0:.*]]: tensor<4x16xf32>, %[[DY:.*]]: tensor<4x16xf32>
-func.func @micro(%x0: tensor<4x16xf32>, %dy: tensor<4x16xf32>) -> tensor<4x16xf32> {
+func.func @micro(%x0: tensor<4x16xf32>, %dy: tensor<4x16xf32>) -> tensor<4x16xf32> attributes {train.function = #train.function<micro>} {
   // CHECK: %[[GAIN:.*]] = train.read @gain
   // CHECK: %[[FC:.*]] = train.read @fc
   %gain = train.read @gain {train.name = "h.0/gain", train.phase = #train.phase<fwd>} : tensor<16xf32>

@@ -4,7 +4,7 @@ train.variable @b : tensor<32xf32> {init = #train.constant<0.0>, role = #train.r
 
 // The kernel of the VJP adds the bias again.
 // CHECK-LABEL: func.func @micro
-func.func @micro(%x: tensor<4x16xf32>, %w: tensor<16x32xf32>, %dy: tensor<4x32xf32>) -> (tensor<4x32xf32>, tensor<4x32xf32>) {
+func.func @micro(%x: tensor<4x16xf32>, %w: tensor<16x32xf32>, %dy: tensor<4x32xf32>) -> (tensor<4x32xf32>, tensor<4x32xf32>) attributes {train.function = #train.function<micro>} {
   // CHECK: %[[B:.*]] = train.read @b
   %b = train.read @b : tensor<32xf32>
   // CHECK: %[[FC:.*]] = train.matmul

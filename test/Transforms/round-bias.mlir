@@ -7,7 +7,7 @@ train.variable @b : tensor<32xf32> {init = #train.constant<0.0>, role = #train.r
 // The parts of the sum are read by library calls: the GEMM can write it.
 // CHECK-LABEL: func.func @forward
 // EXEC-LABEL: func.func @forward
-func.func @forward(%x: tensor<4x16xbf16>, %w: tensor<16x32xbf16>) -> (tensor<4x16xbf16>, tensor<4x16xbf16>) {
+func.func @forward(%x: tensor<4x16xbf16>, %w: tensor<16x32xbf16>) -> (tensor<4x16xbf16>, tensor<4x16xbf16>) attributes {train.function = #train.function<forward>} {
   // CHECK: %[[B:.*]] = train.read @b
   %b = train.read @b : tensor<32xf32>
   // CHECK: %[[FC:.*]] = train.matmul

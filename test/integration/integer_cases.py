@@ -134,7 +134,7 @@ class Program:
         values = ", ".join(f"%r{i}" for i in range(len(self.results)))
         plain = ", ".join(tensor(self.expected[n]) for n in self.results)
         body = "\n".join(self.lines)
-        return f"func.func @forward({arguments}) -> ({types}) {{\n{body}\nreturn {values} : {plain}\n}}\n"
+        return f"func.func @forward({arguments}) -> ({types}) attributes {{train.function = #train.function<forward>}} {{\n{body}\nreturn {values} : {plain}\n}}\n"
 
 
 def elementwise(program):

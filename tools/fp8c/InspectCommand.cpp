@@ -17,9 +17,9 @@
 #include "ProductSummary.h"
 #include "Roofline.h"
 #include "StateBytes.h"
+#include "Train/IR/Functions.h"
 #include "Train/IR/Precision.h"
 #include "core/Escape.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/Support/FileSystem.h"
@@ -95,7 +95,7 @@ static void printVariables(ModuleOp module, llvm::raw_ostream &os) {
 static void printFunctions(ModuleOp module, llvm::raw_ostream &os) {
   os << "\nfunction      ops   gemms   launches     arena bytes    lower "
         "bound\n";
-  for (auto function : module.getOps<func::FuncOp>()) {
+  for (func::FuncOp function : train::getFunctions(module)) {
     int64_t ops = 0, gemms = 0, launches = 0;
     for (Operation &op : function.getBody().front()) {
       ++ops;
@@ -179,9 +179,8 @@ static int inspect(const InspectArguments &args) {
   }
   printVariables(*module, llvm::outs());
   printFunctions(*module, llvm::outs());
-  for (StringRef name : {"micro", "update", "forward"})
-    if (auto function = module->lookupSymbol<func::FuncOp>(name);
-        function && name != "update") {
+  for (auto kind : {train::FunctionKind::micro, train::FunctionKind::forward})
+    if (func::FuncOp function = train::findFunction(*module, kind)) {
       printContractions(function, llvm::outs());
       break;
     }

@@ -9,8 +9,8 @@
 #include "Roofline.h"
 
 #include "Exec/IR/Exec.h"
+#include "Train/IR/Functions.h"
 #include "core/Escape.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
@@ -153,7 +153,7 @@ static std::string describe(Operation *op) {
 double Roofline::getModelFlops(func::FuncOp function) {
   llvm::StringSet<> contracted;
   double attention = 0;
-  bool trains = function.getName() == "micro";
+  bool trains = train::getFunctionKind(function) == train::FunctionKind::micro;
   for (Operation &op : function.getBody().front()) {
     if (auto call = dyn_cast<exec::AttentionOp>(op);
         call && train::getPhase(call) != train::Phase::recompute)
@@ -178,7 +178,9 @@ double Roofline::getModelFlops(func::FuncOp function) {
 }
 
 void Roofline::add(func::FuncOp function) {
-  if (function.getName() != "update")
+  bool isUpdate =
+      train::getFunctionKind(function) == train::FunctionKind::update;
+  if (!isUpdate)
     modelFlops += getModelFlops(function);
   Builder builder(module.getContext());
   for (Operation &op : function.getBody().front()) {
@@ -187,7 +189,7 @@ void Roofline::add(func::FuncOp function) {
       continue;
     Cost cost = work.getCost(symbols);
     double bound = gpu.getBound(cost);
-    Class kind = function.getName() == "update" ? optimizer : classify(&op);
+    Class kind = isUpdate ? optimizer : classify(&op);
     std::string text = describe(&op);
     Group &group = groups[builder.getStringAttr(text)];
     group.classOf = kind;
@@ -245,11 +247,13 @@ void Roofline::print(unsigned count, llvm::raw_ostream &os) {
 void fp8c::printRoofline(ModuleOp module, const GPU &gpu, unsigned count,
                          llvm::raw_ostream &os) {
   Roofline roofline(module, gpu);
-  auto get = [&](StringRef name) {
-    return module.lookupSymbol<func::FuncOp>(name);
+  auto find = [&](train::FunctionKind kind) {
+    return train::findFunction(module, kind);
   };
+  func::FuncOp micro = find(train::FunctionKind::micro);
   for (func::FuncOp function :
-       {get("micro") ? get("micro") : get("forward"), get("update")})
+       {micro ? micro : find(train::FunctionKind::forward),
+        find(train::FunctionKind::update)})
     if (function)
       roofline.add(function);
   roofline.print(count, os);

@@ -68,7 +68,7 @@ struct Head {
 
 struct ChunkLoss : exec::impl::ChunkLossBase<ChunkLoss> {
   using Base::Base;
-  void runOnOperation() override {
+  void runOnProgram() override {
     if (maxBytes <= 0)
       return;
     SmallVector<WorkOpInterface> losses;

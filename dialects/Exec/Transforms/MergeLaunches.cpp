@@ -160,11 +160,9 @@ private:
 
 struct MergeLaunches : exec::impl::MergeLaunchesBase<MergeLaunches> {
   using Base::Base;
-  void runOnOperation() override {
+  void runOnProgram() override {
     SymbolTable symbols(getOperation());
-    for (auto function : getOperation().getOps<func::FuncOp>()) {
-      if (function.isExternal())
-        continue;
+    for (func::FuncOp function : train::getFunctions(getOperation())) {
       Block &block = function.getBody().front();
       OpenGroups groups(symbols, maxHeldBytes);
       for (Operation &op :

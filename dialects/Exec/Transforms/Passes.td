@@ -3,9 +3,9 @@
 #ifndef EXEC_TRANSFORMS_PASSES_TD
 #define EXEC_TRANSFORMS_PASSES_TD
 
-include "mlir/Pass/PassBase.td"
+include "Train/IR/ProgramPass.td"
 
-def PlanMemory : Pass<"exec-plan-memory", "::mlir::ModuleOp"> {
+def PlanMemory : ProgramPass<"exec-plan-memory"> {
   let summary = "Give every temporary an offset in the arena";
   let description = [{
     A buffer lives from the first to the last op of its function that touches it or a view of it. One that begins in an
@@ -18,7 +18,7 @@ def PlanMemory : Pass<"exec-plan-memory", "::mlir::ModuleOp"> {
   }];
 }
 
-def PlanWorkspace : Pass<"exec-plan-workspace", "::mlir::ModuleOp"> {
+def PlanWorkspace : ProgramPass<"exec-plan-workspace"> {
   let summary = "Give the library calls of a program for GPUs their scratch";
   let description = [{
     cuDNN's deterministic `attention_backward` writes the gradients of all scores out (2 · batch · heads · seq · kv_seq bytes, and f32 sums of rows): each
@@ -36,7 +36,7 @@ def PlanWorkspace : Pass<"exec-plan-workspace", "::mlir::ModuleOp"> {
   ];
 }
 
-def ChunkLoss : Pass<"exec-chunk-loss", "::mlir::ModuleOp"> {
+def ChunkLoss : ProgramPass<"exec-chunk-loss"> {
   let summary = "Compute large logits, their loss and its gradients by chunks of rows";
   let description = [{
     Where the logits of a loss take more than `max-bytes`, the GEMM that makes them, the loss, and the GEMMs that read their gradient run
@@ -52,7 +52,7 @@ def ChunkLoss : Pass<"exec-chunk-loss", "::mlir::ModuleOp"> {
   ];
 }
 
-def MergeLaunches : Pass<"exec-merge-launches", "::mlir::ModuleOp"> {
+def MergeLaunches : ProgramPass<"exec-merge-launches"> {
   let summary = "Launch a kernel once for many parameters";
   let description = [{
     Launches of one kernel are put off until something else needs what they write, or writes what they read, and become one

@@ -31,12 +31,11 @@ struct Interval {
 
 struct PlanMemory : exec::impl::PlanMemoryBase<PlanMemory> {
   using Base::Base;
-  void runOnOperation() override {
+  void runOnProgram() override {
     SymbolTable symbols(getOperation());
     int64_t arena = 0;
-    for (auto function : getOperation().getOps<func::FuncOp>())
-      if (!function.isExternal())
-        arena = std::max(arena, plan(function, symbols));
+    for (func::FuncOp function : train::getFunctions(getOperation()))
+      arena = std::max(arena, plan(function, symbols));
     getOperation()->setAttr(kArenaAttr,
                             Builder(&getContext()).getI64IntegerAttr(arena));
   }

@@ -72,7 +72,7 @@ static std::string getCudnnObstacle(Op op, StringRef gpu) {
 namespace {
 struct PlanWorkspace : exec::impl::PlanWorkspaceBase<PlanWorkspace> {
   using Base::Base;
-  void runOnOperation() override {
+  void runOnProgram() override {
     int64_t shared = kLeast;
     getOperation().walk([&](WorkOpInterface op) {
       shared = std::max(shared, op.getSharedWorkspaceBytes());

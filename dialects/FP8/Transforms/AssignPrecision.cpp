@@ -86,9 +86,9 @@ private:
 class ProductCounts {
 public:
   explicit ProductCounts(ModuleOp module) {
-    for (StringRef name : {"micro", "forward"})
+    for (auto kind : {train::FunctionKind::micro, train::FunctionKind::forward})
       if (!counted)
-        counted = module.lookupSymbol<func::FuncOp>(name);
+        counted = train::findFunction(module, kind);
   }
 
   /// In FP8; or refused it; or in the format that the recipe asks for.
@@ -137,7 +137,7 @@ public:
       for (Operation *user : read->getUsers())
         ops.push_back(user->getName().getStringRef());
       if (train::getPhase(read) == train::Phase::update &&
-          read->getParentOfType<func::FuncOp>().getName() != "update")
+          !train::isInFunction(read, train::FunctionKind::update))
         accumulated.insert(read.getVariableAttr().getAttr());
     });
   }
@@ -469,7 +469,7 @@ LogicalResult Assigner::run() {
 namespace {
 struct AssignPrecision : fp8::impl::AssignPrecisionBase<AssignPrecision> {
   using Base::Base;
-  void runOnOperation() override {
+  void runOnProgram() override {
     FailureOr<Recipe> read = readRecipe(recipe, getOperation().getLoc());
     if (failed(read) || failed(Assigner(getOperation(), *read).run()))
       signalPassFailure();

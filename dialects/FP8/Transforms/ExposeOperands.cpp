@@ -121,20 +121,17 @@ LogicalResult Exposer::run() {
 namespace {
 struct ExposeOperands : fp8::impl::ExposeOperandsBase<ExposeOperands> {
   using Base::Base;
-  void runOnOperation() override {
+  void runOnProgram() override {
     ModuleOp module = getOperation();
-    auto micro = module.lookupSymbol<func::FuncOp>("micro");
-    if (!micro || !micro.getBody().hasOneBlock()) {
-      module.emitError("needs a function @micro of one block: run "
-                       "train-autodiff before fp8-expose-operands");
-      return signalPassFailure();
-    }
-    if (module.lookupSymbol("observe")) {
-      module.emitError("has a symbol @observe already: were operands exposed "
-                       "before?");
-      return signalPassFailure();
-    }
-    if (failed(Exposer(train::cloneForValues(micro, "observe")).run()))
+    FailureOr<func::FuncOp> micro =
+        train::requireFunction(module, train::FunctionKind::micro,
+                               "run train-autodiff before fp8-expose-operands");
+    if (failed(micro) ||
+        failed(train::verifyAbsent(module, train::FunctionKind::observe,
+                                   "were operands exposed before?")) ||
+        failed(
+            Exposer(train::cloneForValues(*micro, train::FunctionKind::observe))
+                .run()))
       signalPassFailure();
   }
 };

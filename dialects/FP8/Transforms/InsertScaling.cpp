@@ -388,8 +388,9 @@ static void describeUses(func::FuncOp observe, const CurrentUses &current) {
 static LogicalResult insertScaling(ModuleOp module) {
   ScaleSites sites(module);
   ValueRoles roles(module);
-  auto micro = module.lookupSymbol<func::FuncOp>("micro");
-  auto update = module.lookupSymbol<func::FuncOp>("update");
+  func::FuncOp micro = train::findFunction(module, train::FunctionKind::micro);
+  func::FuncOp update =
+      train::findFunction(module, train::FunctionKind::update);
   SmallPtrSet<Operation *, 2> done;
   StateUse otherUse = StateUse::None;
   CurrentUses current;
@@ -403,10 +404,15 @@ static LogicalResult insertScaling(ModuleOp module) {
   };
   if (micro && hasDelayedScaling(micro)) {
     if (!update)
-      return micro.emitError(
-          "delayed scaling needs a function @update, in which scales change");
+      return micro.emitError("delayed scaling needs a function with "
+                             "train.function = #train.function<update>, in "
+                             "which scales change");
+    if (failed(train::verifyAbsent(module, train::FunctionKind::calibrate,
+                                   "was scaling inserted before?")))
+      return failure();
     // Forward and backward pass for their statistics alone.
-    func::FuncOp calibrate = train::cloneForValues(micro, "calibrate");
+    func::FuncOp calibrate =
+        train::cloneForValues(micro, train::FunctionKind::calibrate);
     done = {micro, calibrate};
     if (failed(scale(micro, StateUse::Record)) ||
         failed(scale(calibrate, StateUse::Calibrate)))
@@ -426,7 +432,8 @@ static LogicalResult insertScaling(ModuleOp module) {
           current, [](auto &entry) { return !entry.first().ends_with("\nw"); }))
     module->setAttr(kCurrentUsesAttr,
                     Builder(module.getContext()).getI64IntegerAttr(count));
-  if (auto observe = module.lookupSymbol<func::FuncOp>("observe"))
+  if (func::FuncOp observe =
+          train::findFunction(module, train::FunctionKind::observe))
     describeUses(observe, current);
   return success();
 }
@@ -434,7 +441,7 @@ static LogicalResult insertScaling(ModuleOp module) {
 namespace {
 struct InsertScaling : fp8::impl::InsertScalingBase<InsertScaling> {
   using Base::Base;
-  void runOnOperation() override {
+  void runOnProgram() override {
     if (failed(insertScaling(getOperation())))
       signalPassFailure();
   }

@@ -58,7 +58,7 @@ private:
 } // namespace
 
 static bool isInUpdate(Operation *op) {
-  return op->getParentOfType<func::FuncOp>().getName() == "update";
+  return train::isInFunction(op, train::FunctionKind::update);
 }
 
 Value StateLowering::quantize(OpBuilder &builder, Operation *served,
@@ -154,7 +154,7 @@ void StateLowering::run() {
 namespace {
 struct LowerStates : fp8::impl::LowerStatesBase<LowerStates> {
   using Base::Base;
-  void runOnOperation() override {
+  void runOnProgram() override {
     DenseMap<StringAttr, SmallVector<train::ReadOp>> reads;
     DenseMap<StringAttr, SmallVector<train::AssignOp>> assigns;
     getOperation().walk([&](Operation *op) {

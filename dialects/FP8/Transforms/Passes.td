@@ -3,9 +3,10 @@
 #ifndef FP8_TRANSFORMS_PASSES_TD
 #define FP8_TRANSFORMS_PASSES_TD
 
+include "Train/IR/ProgramPass.td"
 include "mlir/Pass/PassBase.td"
 
-def ExposeOperands : Pass<"fp8-expose-operands", "::mlir::ModuleOp"> {
+def ExposeOperands : ProgramPass<"fp8-expose-operands"> {
   let summary = "Make @observe, which returns what the contractions of @micro read";
   let description = [{
     `@observe` takes what `@micro` takes, assigns no variable, and returns every operand of a contraction once,
@@ -18,7 +19,7 @@ def ExposeOperands : Pass<"fp8-expose-operands", "::mlir::ModuleOp"> {
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
 
-def AssignPrecision : Pass<"fp8-assign-precision", "::mlir::ModuleOp"> {
+def AssignPrecision : ProgramPass<"fp8-assign-precision"> {
   let summary = "Give every variable, value and contraction operand a format, by a recipe";
   let description = [{
     Evaluates the recipe's rules in order, later ones winning, and writes the decision on each op as the discardable
@@ -30,7 +31,7 @@ def AssignPrecision : Pass<"fp8-assign-precision", "::mlir::ModuleOp"> {
   ];
 }
 
-def LowerStates : Pass<"fp8-lower-states", "::mlir::ModuleOp"> {
+def LowerStates : ProgramPass<"fp8-lower-states"> {
   let summary = "Keep parameters, gradients and moments in scaled FP8 or f16, as the recipe says";
   let description = [{
     A variable whose `train.precision` says `scaled` becomes `!fp8.scaled<...>`: its readers dequantise it, what is assigned to it is
@@ -64,7 +65,7 @@ def PadProducts : Pass<"fp8-pad-products"> {
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
 
-def InsertScaling : Pass<"fp8-insert-scaling", "::mlir::ModuleOp"> {
+def InsertScaling : ProgramPass<"fp8-insert-scaling"> {
   let summary = "Quantise FP8 contraction operands and make the contractions fp8.matmul";
   let description = [{
     Each value that some contraction wants in FP8 is quantised once per format. With current scaling `fp8.amax` and

@@ -1,6 +1,7 @@
 //===- TrainDiscardable.cpp - Discardable attributes of the train dialect -===//
 
 #include "FP8/IR/DiscardableAttrs.h"
+#include "Train/IR/Functions.h"
 #include "Train/IR/Precision.h"
 
 using namespace mlir;
@@ -21,6 +22,7 @@ static constexpr KnownAttr kKnownAttrs[] = {
                                  "the symbol of a parameter"),
     knownI64(kIdsAttr, OnArgument),
     knownI64(kIgnoreIndexAttr, OnArgument),
+    knownAttr<FunctionKindAttr>(kFunctionAttr, OnFunction, "a #train.function"),
     knownAttr<InputAttr>(kLabelsAttr, OnFunction, "a #train.input"),
     knownAttr<StringAttr>(kFileNameAttr, OnVariable, "a string"),
     knownAttr<UnitAttr>(kTransposedAttr, OnVariable, "a unit"),
@@ -110,10 +112,40 @@ static LogicalResult verifyPrecision(Operation *op, DictionaryAttr precision) {
              << name << "' must be " << found->type << ", but is "
              << entry.getValue();
   }
+  FloatType storage = getFormat(precision, kStorageKey);
+  if (precision.contains(kScaledKey) && !isFP8(storage) &&
+      !isa_and_nonnull<Float16Type>(storage))
+    return op->emitOpError("has a precision that is scaled, whose 'storage' "
+                           "must be f8E4M3FN, f8E5M2 or f16");
   auto results = precision.getAs<ArrayAttr>(kResultKey);
   if (results && results.size() != op->getNumResults())
     return op->emitOpError("has a precision for ")
            << results.size() << " results, but has " << op->getNumResults();
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// The kind of a function
+//===----------------------------------------------------------------------===//
+
+static LogicalResult verifyFunction(FunctionOpInterface function,
+                                    Attribute kind) {
+  Region &body = function.getFunctionBody();
+  if (body.empty())
+    return function.emitOpError("is a program's function, ")
+           << kind << ", but has no body";
+  if (!body.hasOneBlock())
+    return function.emitOpError("is a program's function, ")
+           << kind << ", which has one block, not " << body.getBlocks().size();
+  for (Operation *other = function->getPrevNode(); other;
+       other = other->getPrevNode())
+    if (isa<FunctionOpInterface>(other) &&
+        other->getAttr(kFunctionAttr) == kind) {
+      InFlightDiagnostic diagnostic = function.emitOpError("is the second ")
+                                      << kind << " of the module";
+      diagnostic.attachNote(other->getLoc()) << "the first is here";
+      return diagnostic;
+    }
   return success();
 }
 
@@ -126,6 +158,8 @@ LogicalResult TrainDialect::verifyOperationAttribute(Operation *op,
   if (failed(verifyOperationAttr(op, attr, kKnownAttrs)))
     return failure();
   StringRef name = attr.getName();
+  if (name == kFunctionAttr)
+    return verifyFunction(cast<FunctionOpInterface>(op), attr.getValue());
   if (name == kPrecisionAttr)
     return verifyPrecision(op, cast<DictionaryAttr>(attr.getValue()));
   if (name != kResultNamesAttr && name != kSavedBytesAttr)

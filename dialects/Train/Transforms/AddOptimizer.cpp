@@ -47,7 +47,7 @@ struct UpdateBuilder : OpBuilder {
 struct AddOptimizer : train::impl::AddOptimizerBase<AddOptimizer> {
   using Base::Base;
 
-  void runOnOperation() override {
+  void runOnProgram() override {
     if (failed(addOptimizer()))
       signalPassFailure();
   }
@@ -173,8 +173,9 @@ static void storeGradients(func::FuncOp micro, ArrayRef<Trained> all,
 static func::FuncOp makeUpdate(Location loc, ArrayRef<Trained> all) {
   UpdateBuilder builder(loc.getContext());
   auto scalar = RankedTensorType::get({}, builder.getF32Type());
-  auto update = func::FuncOp::create(loc, "update",
-                                     builder.getFunctionType({}, {scalar}));
+  auto update =
+      func::FuncOp::create(loc, "", builder.getFunctionType({}, {scalar}));
+  setFunctionKind(update, FunctionKind::update);
   update.setResultAttr(0, kNameAttr, builder.getStringAttr("grad_norm"));
   builder.setInsertionPointToStart(update.addEntryBlock());
 
@@ -217,13 +218,13 @@ static func::FuncOp makeUpdate(Location loc, ArrayRef<Trained> all) {
 LogicalResult AddOptimizer::addOptimizer() {
   ModuleOp module = getOperation();
   SymbolTable symbols(module);
-  auto micro = symbols.lookup<func::FuncOp>("micro");
-  if (!micro || !micro.getBody().hasOneBlock())
-    return module.emitError("needs a function @micro of one block: run "
-                            "train-autodiff before train-add-optimizer");
-  if (symbols.lookup("update"))
-    return module.emitError("has a symbol @update already: was an optimizer "
-                            "added before?");
+  FailureOr<func::FuncOp> found =
+      requireFunction(module, FunctionKind::micro,
+                      "run train-autodiff before train-add-optimizer");
+  if (failed(found) || failed(verifyAbsent(module, FunctionKind::update,
+                                           "was an optimizer added before?")))
+    return failure();
+  func::FuncOp micro = *found;
   FailureOr<SmallVector<Trained>> all = findTrained(micro, symbols);
   if (failed(all) || failed(addState(*all, symbols)))
     return failure();

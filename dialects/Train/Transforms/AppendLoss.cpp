@@ -19,7 +19,7 @@ namespace {
 struct AppendLoss : train::impl::AppendLossBase<AppendLoss> {
   using Base::Base;
 
-  void runOnOperation() override {
+  void runOnProgram() override {
     if (failed(makeEval()))
       signalPassFailure();
   }
@@ -113,18 +113,18 @@ static Value addTargets(func::FuncOp eval, Value logits) {
 LogicalResult AppendLoss::makeEval() {
   ModuleOp module = getOperation();
   SymbolTable symbols(module);
-  auto forward = symbols.lookup<func::FuncOp>("forward");
-  if (!forward || !forward.getBody().hasOneBlock())
-    return module.emitError("needs a function @forward of one block");
-  if (symbols.lookup("eval"))
-    return module.emitError("has a symbol @eval already: was a loss appended "
-                            "before?");
+  FailureOr<func::FuncOp> found = requireFunction(
+      module, FunctionKind::forward, "mark the function of the model so");
+  if (failed(found) || failed(verifyAbsent(module, FunctionKind::eval,
+                                           "was a loss appended before?")))
+    return failure();
+  func::FuncOp forward = *found;
   FailureOr<unsigned> output = chooseOutput(forward);
   if (failed(output))
     return failure();
 
   func::FuncOp eval = forward.clone();
-  eval.setName("eval");
+  setFunctionKind(eval, FunctionKind::eval);
   symbols.insert(eval, std::next(Block::iterator(forward)));
   Operation *terminator = eval.getBody().front().getTerminator();
   Value result = terminator->getOperand(*output);

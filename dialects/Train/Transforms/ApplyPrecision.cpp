@@ -179,6 +179,6 @@ void Applier::run() {
 namespace {
 struct ApplyPrecision : train::impl::ApplyPrecisionBase<ApplyPrecision> {
   using Base::Base;
-  void runOnOperation() override { Applier(getOperation()).run(); }
+  void runOnProgram() override { Applier(getOperation()).run(); }
 };
 } // namespace

@@ -171,7 +171,7 @@ namespace {
 struct Autodiff : train::impl::AutodiffBase<Autodiff> {
   using Base::Base;
 
-  void runOnOperation() override {
+  void runOnProgram() override {
     if (failed(makeMicro()))
       signalPassFailure();
   }
@@ -179,22 +179,19 @@ struct Autodiff : train::impl::AutodiffBase<Autodiff> {
   LogicalResult makeMicro() {
     ModuleOp module = getOperation();
     SymbolTable symbols(module);
-    auto eval = symbols.lookup<func::FuncOp>("eval");
-    if (!eval || eval.isDeclaration())
-      return module.emitError(
-          "needs a function @eval that returns the loss: run "
-          "train-append-loss before train-autodiff");
-    if (symbols.lookup("micro"))
-      return module.emitError("has a symbol @micro already: was it "
-                              "differentiated before?");
+    FailureOr<func::FuncOp> found =
+        requireFunction(module, FunctionKind::eval,
+                        "run train-append-loss before train-autodiff");
+    if (failed(found) || failed(verifyAbsent(module, FunctionKind::micro,
+                                             "was it differentiated before?")))
+      return failure();
+    func::FuncOp eval = *found;
     auto scalar = RankedTensorType::get({}, Float32Type::get(&getContext()));
-    if (!eval.getBody().hasOneBlock() || eval.getNumResults() != 1 ||
-        eval.getResultTypes().front() != scalar)
-      return eval.emitOpError("must be one block that returns the loss, a ")
-             << scalar;
+    if (eval.getNumResults() != 1 || eval.getResultTypes().front() != scalar)
+      return eval.emitOpError("must return the loss, a ") << scalar;
 
     auto micro = eval.clone();
-    micro.setName("micro");
+    setFunctionKind(micro, FunctionKind::micro);
     symbols.insert(micro, std::next(Block::iterator(eval)));
 
     Differentiator differentiator(micro, symbols);

@@ -27,7 +27,7 @@ struct Bounds {
 
 struct BoundIds : train::impl::BoundIdsBase<BoundIds> {
   using Base::Base;
-  void runOnOperation() override;
+  void runOnProgram() override;
 };
 } // namespace
 
@@ -66,9 +66,9 @@ static Bounds getBounds(Value argument) {
   return bounds;
 }
 
-void BoundIds::runOnOperation() {
+void BoundIds::runOnProgram() {
   Builder builder(&getContext());
-  for (auto function : getOperation().getOps<func::FuncOp>())
+  for (func::FuncOp function : getFunctions(getOperation()))
     for (BlockArgument argument : function.getArguments()) {
       if (!getElementTypeOrSelf(argument.getType()).isInteger())
         continue;

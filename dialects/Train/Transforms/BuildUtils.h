@@ -4,8 +4,7 @@
 #ifndef TRAIN_TRANSFORMS_BUILDUTILS_H
 #define TRAIN_TRANSFORMS_BUILDUTILS_H
 
-#include "Train/IR/Train.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "Train/IR/Functions.h"
 
 namespace fp8c::train {
 
@@ -34,12 +33,12 @@ inline void eraseDeadOps(mlir::Block &block) {
       op.erase();
 }
 
-/// A copy of `function`, after it, that assigns no variable and returns
-/// nothing. What only served that is still there: see eraseDeadOps.
+/// A copy of `function`, after it and of another kind, that assigns no variable
+/// and returns nothing. What only served that is still there: see eraseDeadOps.
 inline mlir::func::FuncOp cloneForValues(mlir::func::FuncOp function,
-                                         llvm::StringRef name) {
+                                         FunctionKind kind) {
   auto clone = mlir::cast<mlir::func::FuncOp>(function->clone());
-  clone.setName(name);
+  setFunctionKind(clone, kind);
   clone.setFunctionType(mlir::FunctionType::get(
       function.getContext(), function.getArgumentTypes(), {}));
   clone.removeResAttrsAttr();

@@ -112,12 +112,10 @@ static void fitOperands(OpBuilder &builder, Operation *op) {
 namespace {
 struct FitKernels : train::impl::FitKernelsBase<FitKernels> {
   using Base::Base;
-  void runOnOperation() override {
+  void runOnProgram() override {
     Annotator annotator;
     OpBuilder builder(&getContext(), &annotator);
-    for (auto function : getOperation().getOps<func::FuncOp>()) {
-      if (function.isExternal())
-        continue;
+    for (func::FuncOp function : getFunctions(getOperation())) {
       for (Operation &op :
            llvm::make_early_inc_range(function.getBody().front())) {
         builder.setInsertionPoint(&op);

@@ -40,10 +40,9 @@ struct Group {
 
 struct FormFusions : train::impl::FormFusionsBase<FormFusions> {
   using Base::Base;
-  void runOnOperation() override {
-    for (auto function : getOperation().getOps<func::FuncOp>())
-      if (!function.isExternal())
-        fuse(function.getBody().front());
+  void runOnProgram() override {
+    for (func::FuncOp function : getFunctions(getOperation()))
+      fuse(function.getBody().front());
   }
 
   void fuse(Block &block);

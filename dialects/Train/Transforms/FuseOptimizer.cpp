@@ -232,20 +232,20 @@ void OptimizerFuser::readScalesBack(func::FuncOp init) {
 }
 
 void OptimizerFuser::run() {
-  auto update = symbols.lookup<func::FuncOp>("update");
+  func::FuncOp update = findFunction(module, FunctionKind::update);
   if (!update)
     return;
   findWrites(update);
   if (writes.empty())
     return;
   boundScales(update);
-  if (auto init = symbols.lookup<func::FuncOp>("init"))
+  if (func::FuncOp init = findFunction(module, FunctionKind::init))
     readScalesBack(init);
 }
 
 namespace {
 struct FuseOptimizer : train::impl::FuseOptimizerBase<FuseOptimizer> {
   using Base::Base;
-  void runOnOperation() override { OptimizerFuser(getOperation()).run(); }
+  void runOnProgram() override { OptimizerFuser(getOperation()).run(); }
 };
 } // namespace

@@ -51,7 +51,7 @@ struct ComputeWeight {
 class Materializer {
 public:
   explicit Materializer(ModuleOp module);
-  void run();
+  LogicalResult run();
 
 private:
   std::optional<Link> getLink(Operation *op);
@@ -245,20 +245,23 @@ void Materializer::build(
   }
 }
 
-void Materializer::run() {
-  auto init = symbols.lookup<func::FuncOp>("init");
-  auto update = symbols.lookup<func::FuncOp>("update");
-  SmallVector<func::FuncOp> functions(module.getOps<func::FuncOp>());
-  for (func::FuncOp function : functions)
+LogicalResult Materializer::run() {
+  func::FuncOp init = findFunction(module, FunctionKind::init);
+  func::FuncOp update = findFunction(module, FunctionKind::update);
+  for (func::FuncOp function : getFunctions(module))
     if (function != init && function != update)
       collect(function);
   if (weights.empty())
-    return;
+    return success();
 
   if (!init) {
+    if (failed(verifyAbsent(module, FunctionKind::init,
+                            "it has the name of a function to come")))
+      return failure();
     auto builder = OpBuilder::atBlockEnd(module.getBody());
-    init = func::FuncOp::create(builder, module.getLoc(), "init",
+    init = func::FuncOp::create(builder, module.getLoc(), "",
                                 builder.getFunctionType({}, {}));
+    setFunctionKind(init, FunctionKind::init);
     builder.setInsertionPointToStart(init.addEntryBlock());
     func::ReturnOp::create(builder, module.getLoc());
   }
@@ -286,12 +289,16 @@ void Materializer::run() {
   for (Operation *op : llvm::reverse(deadOps))
     if (isOpTriviallyDead(op))
       op->erase();
+  return success();
 }
 
 namespace {
 struct MaterializeComputeWeights
     : train::impl::MaterializeComputeWeightsBase<MaterializeComputeWeights> {
   using Base::Base;
-  void runOnOperation() override { Materializer(getOperation()).run(); }
+  void runOnProgram() override {
+    if (failed(Materializer(getOperation()).run()))
+      signalPassFailure();
+  }
 };
 } // namespace

@@ -25,7 +25,7 @@ namespace fp8c::train {
 namespace {
 struct PadVocabulary : train::impl::PadVocabularyBase<PadVocabulary> {
   using Base::Base;
-  void runOnOperation() override;
+  void runOnProgram() override;
 
 private:
   bool isHead(MatmulOp product, StringAttr weight);
@@ -243,7 +243,7 @@ void PadVocabulary::visit(CrossEntropyOp loss) {
     product.erase();
 }
 
-void PadVocabulary::runOnOperation() {
+void PadVocabulary::runOnProgram() {
   if (multiple <= 1)
     return;
   SmallVector<CrossEntropyOp> losses;

@@ -3,9 +3,9 @@
 #ifndef TRAIN_TRANSFORMS_PASSES_TD
 #define TRAIN_TRANSFORMS_PASSES_TD
 
-include "mlir/Pass/PassBase.td"
+include "Train/IR/ProgramPass.td"
 
-def AppendLoss : Pass<"train-append-loss", "::mlir::ModuleOp"> {
+def AppendLoss : ProgramPass<"train-append-loss"> {
   let summary = "Make @eval, the mean loss of @forward on targets";
   let description = [{
     If `@forward` returns logits, `@eval(tokens, targets) -> loss` is a copy of it with
@@ -23,7 +23,7 @@ def AppendLoss : Pass<"train-append-loss", "::mlir::ModuleOp"> {
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
 
-def BoundIds : Pass<"train-bound-ids", "::mlir::ModuleOp"> {
+def BoundIds : ProgramPass<"train-bound-ids"> {
   let summary = "Say on functions' arguments which ids they may hold";
   let description = [{
     Programs read a table's row for each id, and do not ask whether it has one. So whoever gives ids must know:
@@ -34,7 +34,7 @@ def BoundIds : Pass<"train-bound-ids", "::mlir::ModuleOp"> {
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
 
-def Autodiff : Pass<"train-autodiff", "::mlir::ModuleOp"> {
+def Autodiff : ProgramPass<"train-autodiff"> {
   let summary = "Make @micro: the loss of @eval and its gradients";
   let description = [{
     Reverse-mode differentiation by the ops' `DifferentiableOpInterface`. `@micro` takes what `@eval` takes
@@ -50,7 +50,7 @@ def Autodiff : Pass<"train-autodiff", "::mlir::ModuleOp"> {
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
 
-def AddOptimizer : Pass<"train-add-optimizer", "::mlir::ModuleOp"> {
+def AddOptimizer : ProgramPass<"train-add-optimizer"> {
   let summary = "Accumulate gradients in variables and make @update: clip and AdamW";
   let description = [{
     `@micro`'s gradients are added to variables of role `gradient`. `@update() -> grad_norm` computes the global norm, the
@@ -66,7 +66,7 @@ def AddOptimizer : Pass<"train-add-optimizer", "::mlir::ModuleOp"> {
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
 
-def Recompute : Pass<"train-recompute", "::mlir::ModuleOp"> {
+def Recompute : ProgramPass<"train-recompute"> {
   let summary = "Let backward compute values anew instead of keeping them";
   let description = [{
     In `@micro`, backward ops use clones of the chosen forward ops, which start from `train.barrier`s of the
@@ -88,7 +88,7 @@ def Recompute : Pass<"train-recompute", "::mlir::ModuleOp"> {
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
 
-def RoundBias : Pass<"train-round-bias", "::mlir::ModuleOp"> {
+def RoundBias : ProgramPass<"train-round-bias"> {
   let summary = "Round biases that a GEMM can add to the type of its result";
   let description = [{
     Where the sum of a contraction's result and a parameter must be in memory, because not all that reads it becomes part of kernels, the
@@ -97,7 +97,7 @@ def RoundBias : Pass<"train-round-bias", "::mlir::ModuleOp"> {
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
 
-def RepeatBias : Pass<"train-repeat-bias", "::mlir::ModuleOp"> {
+def RepeatBias : ProgramPass<"train-repeat-bias"> {
   let summary = "Let backward kernels add a bias again instead of reading the sum";
   let description = [{
     A contraction's result is in memory anyway. Where all that reads its sum with a bias becomes part of kernels, as GELU and
@@ -106,7 +106,7 @@ def RepeatBias : Pass<"train-repeat-bias", "::mlir::ModuleOp"> {
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
 
-def ApplyPrecision : Pass<"train-apply-precision", "::mlir::ModuleOp"> {
+def ApplyPrecision : ProgramPass<"train-apply-precision"> {
   let summary = "Give every value the float type that the assignment chose";
   let description = [{
     Reads the `train.precision` attributes of `fp8-assign-precision`. Values become f32, bf16 or f16 by a change of their type;
@@ -115,7 +115,7 @@ def ApplyPrecision : Pass<"train-apply-precision", "::mlir::ModuleOp"> {
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
 
-def PadVocabulary : Pass<"train-pad-vocabulary", "::mlir::ModuleOp"> {
+def PadVocabulary : ProgramPass<"train-pad-vocabulary"> {
   let summary = "Pad logits to a number of columns that products are fast with";
   let description = [{
     Where a product of a parameter in 16 bits or fewer makes the logits of a `train.cross_entropy`, the parameter's copy gets zeros up to a multiple of
@@ -130,7 +130,7 @@ def PadVocabulary : Pass<"train-pad-vocabulary", "::mlir::ModuleOp"> {
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
 
-def MaterializeComputeWeights : Pass<"train-materialize-compute-weights", "::mlir::ModuleOp"> {
+def MaterializeComputeWeights : ProgramPass<"train-materialize-compute-weights"> {
   let summary = "Write casts and quantisations of parameters once per update";
   let description = [{
     What a function computes from parameters alone (a bf16 cast, amax + scale + quantise) becomes a variable of role
@@ -140,7 +140,7 @@ def MaterializeComputeWeights : Pass<"train-materialize-compute-weights", "::mli
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
 
-def FitKernels : Pass<"train-fit-kernels", "::mlir::ModuleOp"> {
+def FitKernels : ProgramPass<"train-fit-kernels"> {
   let summary = "Give reductions and broadcasts the forms that kernels have";
   let description = [{
     Reductions become sums over the leading dimensions, or reductions of the last one that keep it with size 1: others are transposed
@@ -150,7 +150,7 @@ def FitKernels : Pass<"train-fit-kernels", "::mlir::ModuleOp"> {
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
 
-def FuseOptimizer : Pass<"train-fuse-optimizer", "::mlir::ModuleOp"> {
+def FuseOptimizer : ProgramPass<"train-fuse-optimizer"> {
   let summary = "Bound the scales of what the optimizer writes, so that one pass over its states suffices";
   let description = [{
     A scale that `@update` takes from the amax of what it writes (`fp8.compute_scale` with `bounded`) needs that value before it can
@@ -161,7 +161,7 @@ def FuseOptimizer : Pass<"train-fuse-optimizer", "::mlir::ModuleOp"> {
   let dependentDialects = ["::fp8c::fp8::FP8Dialect", "::fp8c::train::TrainDialect"];
 }
 
-def FormFusions : Pass<"train-form-fusions", "::mlir::ModuleOp"> {
+def FormFusions : ProgramPass<"train-form-fusions"> {
   let summary = "Group ops that become one kernel into train.fusion";
   let description = [{
     Element-wise ops and reductions over the last dimension join their producers, and what reads the same tensors, where one kernel takes no

@@ -306,14 +306,13 @@ namespace {
 struct Recompute : train::impl::RecomputeBase<Recompute> {
   using Base::Base;
 
-  void runOnOperation() override {
-    auto micro = getOperation().lookupSymbol<func::FuncOp>("micro");
-    if (!micro || !micro.getBody().hasOneBlock()) {
-      getOperation().emitError("needs a function @micro of one block: run "
-                               "train-autodiff before train-recompute");
+  void runOnProgram() override {
+    FailureOr<func::FuncOp> micro =
+        requireFunction(getOperation(), FunctionKind::micro,
+                        "run train-autodiff before train-recompute");
+    if (failed(micro))
       return signalPassFailure();
-    }
-    Recomputer recomputer(micro.getBody().front());
+    Recomputer recomputer(micro->getBody().front());
     for (StringRef value : values)
       if (failed(choose(recomputer, value)))
         return signalPassFailure();

@@ -26,12 +26,11 @@ static bool fuses(Operation *op) {
 namespace {
 struct RepeatBias : train::impl::RepeatBiasBase<RepeatBias> {
   using Base::Base;
-  void runOnOperation() override {
-    for (auto function : getOperation().getOps<func::FuncOp>())
-      if (!function.isExternal())
-        for (auto add : llvm::make_early_inc_range(function.getOps<AddOp>()))
-          if (isBiasOfContraction(add) && llvm::all_of(add->getUsers(), fuses))
-            repeat(add);
+  void runOnProgram() override {
+    for (func::FuncOp function : getFunctions(getOperation()))
+      for (auto add : llvm::make_early_inc_range(function.getOps<AddOp>()))
+        if (isBiasOfContraction(add) && llvm::all_of(add->getUsers(), fuses))
+          repeat(add);
   }
 
   void repeat(AddOp add) {

@@ -24,13 +24,12 @@ static bool needsMemory(Operation *op) {
 namespace {
 struct RoundBias : train::impl::RoundBiasBase<RoundBias> {
   using Base::Base;
-  void runOnOperation() override {
-    for (auto function : getOperation().getOps<func::FuncOp>())
-      if (!function.isExternal())
-        for (auto add : function.getOps<AddOp>())
-          if (isBiasOfContraction(add) &&
-              llvm::all_of(add->getUsers(), needsMemory))
-            round(add);
+  void runOnProgram() override {
+    for (func::FuncOp function : getFunctions(getOperation()))
+      for (auto add : function.getOps<AddOp>())
+        if (isBiasOfContraction(add) &&
+            llvm::all_of(add->getUsers(), needsMemory))
+          round(add);
   }
 
   void round(AddOp add) {

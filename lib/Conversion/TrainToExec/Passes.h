@@ -3,7 +3,7 @@
 #ifndef CONVERSION_TRAINTOEXEC_PASSES_H
 #define CONVERSION_TRAINTOEXEC_PASSES_H
 
-#include "mlir/Pass/Pass.h"
+#include "Train/IR/Functions.h"
 
 namespace fp8c {
 

@@ -3,9 +3,9 @@
 #ifndef CONVERSION_TRAINTOEXEC_PASSES_TD
 #define CONVERSION_TRAINTOEXEC_PASSES_TD
 
-include "mlir/Pass/PassBase.td"
+include "Train/IR/ProgramPass.td"
 
-def ConvertToExec : Pass<"convert-to-exec", "::mlir::ModuleOp"> {
+def ConvertToExec : ProgramPass<"convert-to-exec"> {
   let summary = "Turn tensors into buffers, fusions into kernels and contractions into library calls";
   let description = [{
     Every function keeps its name; its results become further arguments that it

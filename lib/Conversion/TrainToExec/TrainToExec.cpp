@@ -15,7 +15,13 @@ namespace {
 struct ConvertToExec : fp8c::impl::ConvertToExecBase<ConvertToExec> {
   using Base::Base;
 
-  void runOnOperation() override {
+  void runOnProgram() override {
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      if (!function.getBody().hasOneBlock()) {
+        function.emitOpError("has no body of one block, as the functions of a "
+                             "program have: define it, or leave it out");
+        return signalPassFailure();
+      }
     Variables variables(getOperation());
     KernelBuilder kernels(getOperation());
     LoweringTable table;

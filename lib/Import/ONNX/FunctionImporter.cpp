@@ -4,7 +4,6 @@
 
 #include "Import/ONNX/NodeImporter.h"
 #include "Import/ONNX/TensorData.h"
-#include "Train/IR/Train.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 using namespace mlir;
@@ -29,10 +28,11 @@ static void eraseUnused(Block &block) {
 }
 
 OwningOpRef<func::FuncOp>
-FunctionImporter::run(StringRef name, const GraphInputs &inputs,
+FunctionImporter::run(train::FunctionKind kind, const GraphInputs &inputs,
                       ArrayRef<const onnx::NodeProto *> nodes) {
   OwningOpRef<func::FuncOp> func = func::FuncOp::create(
-      builder.getUnknownLoc(), name, builder.getFunctionType({}, {}));
+      builder.getUnknownLoc(), "", builder.getFunctionType({}, {}));
+  train::setFunctionKind(*func, kind);
   addArguments(*func, inputs);
   NodeImporter(
       model, initializers, values, namer, builder,

@@ -6,7 +6,7 @@
 #include "Import/ONNX/GraphInputs.h"
 #include "Import/ONNX/Initializers.h"
 #include "Import/ONNX/ValueTable.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "Train/IR/Functions.h"
 
 namespace fp8c {
 
@@ -18,7 +18,7 @@ public:
   /// Builds the function, which belongs to no module yet, from nodes in the
   /// order of orderNodes(). Null, with errors added, where it cannot be built.
   mlir::OwningOpRef<mlir::func::FuncOp>
-  run(llvm::StringRef name, const GraphInputs &inputs,
+  run(train::FunctionKind kind, const GraphInputs &inputs,
       llvm::ArrayRef<const onnx::NodeProto *> nodes);
 
 private:

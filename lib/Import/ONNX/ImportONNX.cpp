@@ -106,7 +106,8 @@ OwningOpRef<ModuleOp> ModelImporter::run() {
     module->getOperation()->setAttr(
         train::kPadAttr, Builder(&context).getI64IntegerAttr(*options.pad));
   FunctionImporter importer(model, initializers, &context, errors);
-  OwningOpRef<func::FuncOp> forward = importer.run("forward", inputs, nodes);
+  OwningOpRef<func::FuncOp> forward =
+      importer.run(train::FunctionKind::forward, inputs, nodes);
   if (!forward)
     return {};
   markRoles(*forward, inputs, options);
@@ -158,7 +159,8 @@ void ModelImporter::addInfer(const std::string &logits) {
   FunctionImporter importer(inferModel, initializers, &context, inferErrors);
   std::vector<const onnx::NodeProto *> needed =
       orderNodes(inferModel.graph(), inferErrors);
-  if (OwningOpRef<func::FuncOp> infer = importer.run("infer", inputs, needed)) {
+  if (OwningOpRef<func::FuncOp> infer =
+          importer.run(train::FunctionKind::infer, inputs, needed)) {
     markRoles(*infer, inputs, one);
     module->push_back(infer.release());
     return;

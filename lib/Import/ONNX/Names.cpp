@@ -29,10 +29,7 @@ static bool belongsToNode(StringRef suffix) {
 }
 
 bool isOfFunction(StringRef name) {
-  static constexpr StringLiteral functions[] = {"forward",   "infer",  "init",
-                                                "calibrate", "micro",  "update",
-                                                "eval",      "observe"};
-  return llvm::is_contained(functions, name);
+  return train::symbolizeFunctionKind(name).has_value();
 }
 
 namespace {

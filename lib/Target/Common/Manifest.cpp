@@ -5,9 +5,9 @@
 #include "Exec/IR/Exec.h"
 #include "FP8/Transforms/ScaleSites.h"
 #include "FP8/Transforms/ValueRoles.h"
+#include "Train/IR/Functions.h"
 #include "core/Contract.h"
 #include "core/Hyper.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;
 using namespace fp8c;
@@ -253,7 +253,7 @@ Json fp8c::target::getManifest(ModuleOp module, StringRef target, StringRef gpu,
   for (auto function : module.getOps<func::FuncOp>()) {
     functions[function.getName().str()] = getFunction(function);
     lowerBound = std::max(lowerBound, number(function, exec::kLowerBoundAttr));
-    if (function.getName() == "forward")
+    if (train::getFunctionKind(function) == train::FunctionKind::forward)
       describeTokens(function, model);
   }
   if (int64_t count = number(module, train::kMicroBatchesAttr))

@@ -12,7 +12,7 @@ module attributes {train.model = "mlp"} {
   train.variable @"h.0/mlp/fc.weight.m" : tensor<64x128xf32> {init = #train.constant<0.0>, of = @"h.0/mlp/fc.weight", role = #train.role<moment1>}
   train.variable @"h.0/mlp/fc.weight.v" : tensor<64x128xf32> {init = #train.constant<0.0>, of = @"h.0/mlp/fc.weight", role = #train.role<moment2>}
 
-  func.func @eval(%tokens: tensor<4x16xi64>, %targets: tensor<4x16xi64>) -> tensor<f32> {
+  func.func @eval(%tokens: tensor<4x16xi64>, %targets: tensor<4x16xi64>) -> tensor<f32> attributes {train.function = #train.function<eval>} {
     %wte = train.read @wte {train.name = "wte", train.phase = #train.phase<fwd>} : tensor<256x64xf32>
     %fcw = train.read @"h.0/mlp/fc.weight" {train.name = "h.0/mlp/fc", train.phase = #train.phase<fwd>} : tensor<64x128xf32>
     %fcb = train.read @"h.0/mlp/fc.bias" {train.name = "h.0/mlp/fc", train.phase = #train.phase<fwd>} : tensor<128xf32>
@@ -28,7 +28,7 @@ module attributes {train.model = "mlp"} {
     return %loss : tensor<f32>
   }
 
-  func.func @micro(%tokens: tensor<4x16xi64>, %targets: tensor<4x16xi64>) -> (tensor<f32> {train.name = "loss"}) {
+  func.func @micro(%tokens: tensor<4x16xi64>, %targets: tensor<4x16xi64>) -> (tensor<f32> {train.name = "loss"}) attributes {train.function = #train.function<micro>} {
     %wte = train.read @wte {train.name = "wte", train.phase = #train.phase<fwd>} : tensor<256x64xf32>
     %fcw = train.read @"h.0/mlp/fc.weight" {train.name = "h.0/mlp/fc", train.phase = #train.phase<fwd>} : tensor<64x128xf32>
     %fcb = train.read @"h.0/mlp/fc.bias" {train.name = "h.0/mlp/fc", train.phase = #train.phase<fwd>} : tensor<128xf32>
@@ -72,7 +72,7 @@ module attributes {train.model = "mlp"} {
   }
 
   // Only one parameter is updated here: enough to see what passes do with it.
-  func.func @update() -> (tensor<f32> {train.name = "grad_norm"}) {
+  func.func @update() -> (tensor<f32> {train.name = "grad_norm"}) attributes {train.function = #train.function<update>} {
     %p = train.read @"h.0/mlp/fc.weight" {train.name = "h.0/mlp/fc.weight", train.phase = #train.phase<update>} : tensor<64x128xf32>
     %g = train.read @"h.0/mlp/fc.weight.grad" {train.name = "h.0/mlp/fc.weight", train.phase = #train.phase<update>} : tensor<64x128xf32>
     %m = train.read @"h.0/mlp/fc.weight.m" {train.name = "h.0/mlp/fc.weight", train.phase = #train.phase<update>} : tensor<64x128xf32>

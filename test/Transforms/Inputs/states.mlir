@@ -6,7 +6,7 @@ module {
   train.variable @w.m : tensor<32x16xf32> {init = #train.constant<0.0>, of = @w, train.precision = {storage = f8E4M3FN, scaled}, role = #train.role<moment1>}
   train.variable @w.v : tensor<32x16xf32> {init = #train.constant<0.0>, of = @w, train.precision = {storage = f8E4M3FN, scaled, sqrt, stochastic}, role = #train.role<moment2>}
 
-  func.func @micro(%x: tensor<64x32xbf16>, %dy: tensor<64x16xbf16>) -> tensor<64x16xbf16> {
+  func.func @micro(%x: tensor<64x32xbf16>, %dy: tensor<64x16xbf16>) -> tensor<64x16xbf16> attributes {train.function = #train.function<micro>} {
     %w = train.read @w {train.name = "fc", train.phase = #train.phase<fwd>} : tensor<32x16xf32>
     %c = train.cast %w {train.name = "fc", train.phase = #train.phase<fwd>} : tensor<32x16xf32> -> tensor<32x16xbf16>
     %y = train.matmul %x, %c {train.name = "fc", train.phase = #train.phase<fwd>} : tensor<64x32xbf16>, tensor<32x16xbf16> -> tensor<64x16xbf16>
@@ -16,7 +16,7 @@ module {
     return %y : tensor<64x16xbf16>
   }
 
-  func.func @update() -> tensor<f32> {
+  func.func @update() -> tensor<f32> attributes {train.function = #train.function<update>} {
     %g = train.read @w.grad {train.name = "w", train.phase = #train.phase<update>} : tensor<32x16xf32>
     %s = train.sum_squares %g {train.name = "w", train.phase = #train.phase<update>} : tensor<32x16xf32> -> tensor<f32>
     %clip = train.hyper "clip_norm"

@@ -21,7 +21,7 @@ OP = re.compile(
 )
 FUNCTION = re.compile(r'"func.func"\(\) <\{.*sym_name = "(\w+)"')
 VARIABLE = re.compile(r'"train.variable"\(\) <\{.*sym_name = "([^"]+)", type = tensor<([^>]*)>')
-ATTRIBUTE = re.compile(r'(\w+)(?: = (array<[^>]*>|dense<.*> : tensor<[^>]*>|@"[^"]*"|"[^"]*"|[^,]+))?')
+ATTRIBUTE = re.compile(r'([\w.]+)(?: = (array<[^>]*>|dense<.*> : tensor<[^>]*>|@"[^"]*"|"[^"]*"|[^,]+))?')
 
 
 def parse_shape(text):
@@ -40,8 +40,8 @@ def parse_attribute(text):
         return np.broadcast_to(np.array(eval(value)), parse_shape(kind))
     if text[0] in '@"':
         return text.strip('@"')
-    if text.startswith("#train<"):  # of an enumeration
-        return text.removesuffix(">").split(" ")[-1]
+    if text.startswith("#train"):  # of an enumeration
+        return re.split("[< ]", text.removesuffix(">"))[-1]
     return float(text.split(":")[0])
 
 

@@ -40,7 +40,7 @@ class Case:
         arguments = ", ".join(f"%{n}: tensor<{s}>" for n, (s, _) in self.arguments.items())
         axes = list(range(self.y.count("x")))
         return f"""{variables}
-        func.func @eval({arguments}) -> tensor<f32> {{
+        func.func @eval({arguments}) -> tensor<f32> attributes {{train.function = #train.function<eval>}} {{
           {reads}{self.body}
           %half = arith.constant dense<0.5> : tensor<f32>
           %square = train.mul %y, %y : tensor<{self.y}>, tensor<{self.y}> -> tensor<{self.y}>

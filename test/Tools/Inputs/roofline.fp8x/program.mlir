@@ -24,7 +24,7 @@ module attributes {train.model = "layer", fp8.recipe = "by hand", exec.variables
     }
   }
 
-  func.func @micro(%tokens: memref<8x1024xi64>) attributes {exec.inputs = 1 : i64} {
+  func.func @micro(%tokens: memref<8x1024xi64>) attributes {train.function = #train.function<micro>, exec.inputs = 1 : i64} {
     %w = exec.get @fc.e4m3 : memref<1024x4096xf8E4M3FN>
     %dw = exec.get @fc.grad : memref<1024x4096xf32>
     %b = exec.get @bias : memref<4096xf32>
@@ -49,7 +49,7 @@ module attributes {train.model = "layer", fp8.recipe = "by hand", exec.variables
       : memref<8192x1024xf8E4M3FN>, memref<8192x4096xf8E5M2>, memref<1024x4096xf32> scales memref<5xf32>, memref<5xf32>
     return
   }
-  func.func @update() attributes {exec.inputs = 0 : i64} {
+  func.func @update() attributes {train.function = #train.function<update>, exec.inputs = 0 : i64} {
     %w = exec.get @fc : memref<1024x4096xf32>
     %dw = exec.get @fc.grad : memref<1024x4096xf32>
     exec.launch @step over[1024, 4096] ins(%w, %dw : memref<1024x4096xf32>, memref<1024x4096xf32>) outs(%w : memref<1024x4096xf32>) {train.name = "fc", train.phase = #train.phase<update>}

@@ -1,0 +1,13 @@
+// No pass may skip what is behind the branch.
+module {
+train.variable @w : tensor<16x16xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+
+func.func @f(%x: tensor<16x16xf32>) -> tensor<16x16xf32> {
+  %w = train.read @w : tensor<16x16xf32>
+  "other.branch"()[^behind] : () -> ()
+^behind:
+  %y = train.matmul %x, %w {train.name = "fc", train.precision = {lhs = f8E4M3FN, lhs_scaling = "current", rhs = f8E4M3FN, rhs_scaling = "current"}}
+      : tensor<16x16xf32>, tensor<16x16xf32> -> tensor<16x16xf32>
+  return %y : tensor<16x16xf32>
+}
+}
