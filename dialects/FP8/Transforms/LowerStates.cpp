@@ -157,6 +157,8 @@ namespace {
 struct LowerStates : fp8::impl::LowerStatesBase<LowerStates> {
   using Base::Base;
   void runOnOperation() override {
+    if (failed(train::verifyPrecision(getOperation())))
+      return signalPassFailure();
     DenseMap<StringAttr, SmallVector<train::ReadOp>> reads;
     DenseMap<StringAttr, SmallVector<train::AssignOp>> assigns;
     getOperation().walk([&](Operation *op) {

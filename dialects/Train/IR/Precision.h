@@ -40,6 +40,11 @@ inline mlir::DictionaryAttr getPrecision(mlir::Operation *op) {
   return op->getAttrOfType<mlir::DictionaryAttr>(kPrecisionAttr);
 }
 
+/// Checks every decision in `root`: entries that somebody reads, of the form
+/// that they have. Passes that carry decisions out ask it first; what is wrong
+/// is an error at the op.
+mlir::LogicalResult verifyPrecision(mlir::Operation *root);
+
 /// The float type under a key; null if there is none.
 inline mlir::FloatType getFormat(mlir::DictionaryAttr precision,
                                  llvm::StringRef key) {

@@ -49,6 +49,9 @@ constexpr llvm::StringLiteral kPhaseForward = "fwd", kPhaseDgrad = "dgrad",
                               kPhaseWgrad = "wgrad", kPhaseUpdate = "update",
                               kPhaseRecompute = "recompute";
 
+/// Of a fusion: what reports and emitted source call each of its results.
+constexpr llvm::StringLiteral kResultNamesAttr = "result_names";
+
 /// Attributes of functions' arguments and results: the name outside the
 /// compiler, what it holds (#train.input, #train.output), and on a gradient the
 /// parameter that it belongs to.

@@ -182,6 +182,10 @@ void Applier::run() {
 namespace {
 struct ApplyPrecision : train::impl::ApplyPrecisionBase<ApplyPrecision> {
   using Base::Base;
-  void runOnOperation() override { Applier(getOperation()).run(); }
+  void runOnOperation() override {
+    if (failed(verifyPrecision(getOperation())))
+      return signalPassFailure();
+    Applier(getOperation()).run();
+  }
 };
 } // namespace

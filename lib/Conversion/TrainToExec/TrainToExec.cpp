@@ -381,7 +381,13 @@ LogicalResult FunctionLowering::lower(FusionOp op) {
       auto argument = dyn_cast<BlockArgument>(scale);
       if (!argument)
         return op.emitOpError("quantises with a scale that is computed inside");
-      pairs[result] = buffer(op.getInputs()[argument.getArgNumber()]);
+      Value pair = buffer(op.getInputs()[argument.getArgNumber()]);
+      if (pair.getType() != scalePairType(op.getContext()))
+        return op.emitOpError("quantises with a scale that has no inverse "
+                              "beside it; scales are made by "
+                              "fp8.compute_scale, fp8.current_scale, "
+                              "train.stored_scale and train.update_scales");
+      pairs[result] = pair;
     }
   }
   operands.append(outputs);
@@ -784,6 +790,12 @@ LogicalResult FunctionLowering::lowerRowByRow(CrossEntropyOp loss,
 }
 
 LogicalResult FunctionLowering::lower(func::ReturnOp op) {
+  for (Type type : op.getOperandTypes())
+    if (isa<fp8::ScaledType>(type))
+      return op.emitOpError("returns ")
+             << type
+             << ", whose scale has no place in a function's results: return it "
+                "dequantised";
   for (auto [source, target] : copiesAtExit) {
     if (auto constant = source.getDefiningOp<exec::ConstantOp>())
       if (auto splat = dyn_cast<SplatElementsAttr>(constant.getValue()))
@@ -833,6 +845,13 @@ bool FunctionLowering::mayStay(SliceOp slice) {
 }
 
 LogicalResult FunctionLowering::lower(Operation *op) {
+  for (Value operand : op->getOperands())
+    if (isa<fp8::ScaledType>(operand.getType()) && !scalePair(operand) &&
+        !isa<func::ReturnOp, fp8::MatmulOp, fp8::TransposeOp>(op))
+      return op->emitOpError("reads ")
+             << operand.getType()
+             << " without a scale: scaled tensors are variables or made by "
+                "fp8.quantize and fp8.quantize_tiles, no arguments";
   if (auto fusion = dyn_cast<FusionOp>(op))
     return lower(fusion);
   if (auto ret = dyn_cast<func::ReturnOp>(op))
