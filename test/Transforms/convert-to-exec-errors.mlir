@@ -33,3 +33,26 @@ func.func @no_axes(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
   %0 = train.reduce_sum %x axes [] : tensor<4x8xf32> -> tensor<4x8xf32>
   return %0 : tensor<4x8xf32>
 }
+
+// -----
+
+// expected-error @+1 {{takes 'f32', which no buffer holds}}
+func.func @scalar(%x: f32) {
+  return
+}
+
+// -----
+
+func.func @constant() {
+  // expected-error @+1 {{gives 'i32', which no buffer holds}}
+  %0 = arith.constant 1 : i32
+  return
+}
+
+// -----
+
+func.func @integers(%x: tensor<4x8xi64>) -> tensor<8xi64> {
+  // expected-error @+1 {{reduces integers along other dimensions than the last; run train-fit-kernels before convert-to-exec}}
+  %0 = train.reduce_sum %x axes [0] : tensor<4x8xi64> -> tensor<8xi64>
+  return %0 : tensor<8xi64>
+}

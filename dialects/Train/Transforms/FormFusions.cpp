@@ -128,6 +128,10 @@ static bool isElementwise(Skeleton skeleton) {
 /// written as halves of sectors, which costs more than a kernel of its own.
 constexpr int64_t kMostTransposedCodes = 6400;
 
+/// Far more than any model has in one kernel; expressions that compilers would
+/// not nest.
+constexpr size_t kMostOps = 256;
+
 /// Of two groups in one, with `more` copies to come.
 static bool fitsSharedMemory(const Group &group, const Group &other, int more) {
   int64_t copies = more + group.transposes + other.transposes,
@@ -211,6 +215,7 @@ void FusionFormer::join(Operation *op) {
   auto mayMerge = [&](Group *group, Group *own) {
     return group && group != own && isElementwise(group->skeleton) &&
            group->shape == own->shape &&
+           group->ops.size() + own->ops.size() <= kMostOps &&
            fitsSharedMemory(*group, *own, /*more=*/0) &&
            groups.isAwaitedBy(*group, *own) &&
            groups.isAwaitedBy(*own, *group) && groups.isWorthIt(*group, *own);

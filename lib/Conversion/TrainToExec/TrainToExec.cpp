@@ -40,6 +40,15 @@ static MemRefType bufferType(Type type) {
   return MemRefType::get(tensor.getShape(), tensor.getElementType());
 }
 
+/// Whether a value of this type has a buffer.
+static bool hasBuffer(Type type) {
+  if (isa<fp8::ScaledType, fp8::ScaleStateType, fp8::StatsType>(type))
+    return true;
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  return tensor && tensor.hasStaticShape() &&
+         tensor.getElementType().isIntOrFloat();
+}
+
 static MemRefType strided(MemRefType type, ArrayRef<int64_t> shape,
                           ArrayRef<int64_t> strides) {
   auto layout = StridedLayoutAttr::get(type.getContext(), 0, strides);
@@ -61,6 +70,7 @@ public:
   LogicalResult run();
 
 private:
+  LogicalResult verifyTypes();
   LogicalResult lower(Operation *op);
   LogicalResult lower(FusionOp op);
   LogicalResult lower(func::ReturnOp op);
@@ -1014,6 +1024,11 @@ LogicalResult FunctionLowering::lower(Operation *op) {
           number("count", indices.back()), number("width", data.back())});
   } else if (isa<ReduceSumOp, ReduceMaxOp>(op) && !isFloat(op->getOperand(0))) {
     ArrayRef<int64_t> shape = shapeOf(op->getOperand(0));
+    auto axes = op->getAttrOfType<DenseI64ArrayAttr>("axes");
+    if (axes.size() != 1 || axes[0] != static_cast<int64_t>(shape.size()) - 1)
+      return op->emitOpError("reduces integers along other dimensions than the "
+                             "last; run train-fit-kernels before "
+                             "convert-to-exec");
     call(isa<ReduceSumOp>(op) ? "sum_rows" : "max_rows",
          dense(op->getOperand(0)), destination(op->getResult(0)), op,
          {number("rows", count(shape.drop_back())),
@@ -1039,7 +1054,8 @@ LogicalResult FunctionLowering::lower(Operation *op) {
       inputs.push_back(dense(operand));
     call("clip_coefficient", inputs,
          {destination(clip.getCoefficient()), destination(clip.getNorm())}, op);
-  } else if (auto add = dyn_cast<AddOp>(op)) {
+  } else if (auto add = dyn_cast<AddOp>(op);
+             add && (done.contains(op) || getGradientSum(add))) {
     // What is left of sums with a gradient variable: the producer could not
     // accumulate.
     if (done.contains(op)) {
@@ -1103,7 +1119,21 @@ LogicalResult FunctionLowering::lower(Operation *op) {
   return success();
 }
 
+LogicalResult FunctionLowering::verifyTypes() {
+  for (BlockArgument argument : function.getBody().front().getArguments())
+    if (!hasBuffer(argument.getType()))
+      return function.emitOpError("takes ")
+             << argument.getType() << ", which no buffer holds";
+  for (Operation &op : function.getBody().front())
+    for (Type type : op.getResultTypes())
+      if (!hasBuffer(type))
+        return op.emitOpError("gives ") << type << ", which no buffer holds";
+  return success();
+}
+
 LogicalResult FunctionLowering::run() {
+  if (failed(verifyTypes()))
+    return failure();
   Block *source = &function.getBody().front();
   for (auto [index, op] : llvm::enumerate(*source)) {
     positions[&op] = index;
