@@ -15,10 +15,10 @@
 #include "Target/Common/SourcePrinter.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
-#include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/xxhash.h"
 
 #include <csignal>
 #include <fcntl.h>
@@ -38,7 +38,7 @@ static cl::opt<std::string> recipe("recipe", cl::init("fp8-delayed"));
 static cl::opt<std::string> targetName("target", cl::init("cpu"));
 static cl::opt<uint64_t> seed("seed", cl::init(1));
 static cl::opt<unsigned> first("first", cl::desc("The first mutant's number"));
-static cl::opt<unsigned> count("count", cl::init(100));
+static cl::opt<unsigned> mutants("count", cl::init(100));
 static cl::opt<unsigned> seconds("timeout", cl::init(10));
 static cl::opt<bool> print("print", cl::desc("Print the first mutant instead"));
 static cl::opt<std::string> folder("findings", cl::init("."),
@@ -57,18 +57,15 @@ struct Shared {
 /// Children start from a context each: it keeps all types that it has seen.
 constexpr unsigned kMutantsPerChild = 64;
 
+constexpr StringRef kStages[] = {"train", "grad", "fp8", "fusion", "exec"};
+
 static Stage getStage() {
-  return StringSwitch<Stage>(stageName)
-      .Case("train", Stage::train)
-      .Case("grad", Stage::grad)
-      .Case("fp8", Stage::fp8)
-      .Case("fusion", Stage::fusion)
-      .Default(Stage::exec);
+  return static_cast<Stage>(llvm::find(kStages, stageName) - kStages);
 }
 
 static std::string getMutant(StringRef text, unsigned number,
                              std::string &kind) {
-  return mutateIR(text, seed * 1000003 + number, kind);
+  return mutateIR(text, xxh3_64bits(text) ^ (seed * 1000003 + number), kind);
 }
 
 static Outcome runPasses(StringRef text, mlir::MLIRContext &context) {
@@ -148,10 +145,8 @@ static void report(StringRef text, unsigned number, int status,
     outs() << "\n  " << (*said)->getBuffer().rtrim().take_front(400);
   outs() << "\n  to repeat: fp8c-opt " << path;
   for (int stage = int(getStage()) + 1; stage <= int(Stage::exec); ++stage)
-    outs() << " '--fp8c-"
-           << ArrayRef<StringRef>{"train", "grad", "fp8", "fusion",
-                                  "exec"}[stage]
-           << "-pipeline=recipe=" << recipe << " target=" << targetName << "'";
+    outs() << " '--fp8c-" << kStages[stage] << "-pipeline=recipe=" << recipe
+           << " target=" << targetName << "'";
   outs() << "\n";
   outs().flush();
 }
@@ -164,6 +159,10 @@ int main(int argc, char **argv) {
     return 2;
   }
   StringRef text = (*buffer)->getBuffer();
+  if (!is_contained(kStages, stageName)) {
+    errs() << "fp8c-mutate-ir: no stage is called '" << stageName << "'\n";
+    return 2;
+  }
   if (print) {
     std::string kind;
     outs() << getMutant(text, first, kind);
@@ -174,7 +173,7 @@ int main(int argc, char **argv) {
                                             MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   sys::fs::create_directories(folder);
   std::string log = folder + "/log-" + std::to_string(getpid());
-  unsigned findings = 0, end = first + count;
+  unsigned findings = 0, end = first + mutants;
   for (unsigned next = first; next < end;) {
     unsigned until = std::min(end, next + kMutantsPerChild);
     shared->silent = 0;
@@ -194,7 +193,7 @@ int main(int argc, char **argv) {
     next = failed ? shared->current + 1 : until;
   }
   std::remove(log.c_str());
-  outs() << inputFile << ": " << count << " mutants, " << shared->refused
+  outs() << inputFile << ": " << mutants << " mutants, " << shared->refused
          << " refused, " << shared->accepted << " accepted, " << findings
          << " findings\n";
   return findings ? 1 : 0;
