@@ -13,33 +13,34 @@
 using namespace mlir;
 using namespace fp8c;
 
-void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options,
-                         Stage stage) {
+static void buildTrain(OpPassManager &passes, const PipelineOptions &) {
   passes.addPass(createCanonicalizerPass());
-  if (stage == Stage::train)
-    return;
+}
+
+static void buildGrad(OpPassManager &passes, const PipelineOptions &options) {
   if (!options.forwardOnly) {
     train::AppendLossOptions loss;
     loss.loss = options.loss;
     passes.addPass(train::createAppendLoss(loss));
   }
   passes.addPass(train::createBoundIds());
-  if (!options.forwardOnly) {
-    passes.addPass(train::createAutodiff());
-    train::AddOptimizerOptions optimizer;
-    optimizer.accumulate = !options.oneMicroBatch;
-    passes.addPass(train::createAddOptimizer(optimizer));
-    passes.addPass(createCSEPass());
-    if (options.exposeOperands)
-      passes.addPass(fp8::createExposeOperands());
-    if (!options.recompute.empty()) {
-      train::RecomputeOptions recompute;
-      llvm::append_range(recompute.values, options.recompute);
-      passes.addPass(train::createRecompute(recompute));
-    }
-  }
-  if (stage == Stage::grad)
+  if (options.forwardOnly)
     return;
+  passes.addPass(train::createAutodiff());
+  train::AddOptimizerOptions optimizer;
+  optimizer.accumulate = !options.oneMicroBatch;
+  passes.addPass(train::createAddOptimizer(optimizer));
+  passes.addPass(createCSEPass());
+  if (options.exposeOperands)
+    passes.addPass(fp8::createExposeOperands());
+  if (!options.recompute.empty()) {
+    train::RecomputeOptions recompute;
+    llvm::append_range(recompute.values, options.recompute);
+    passes.addPass(train::createRecompute(recompute));
+  }
+}
+
+static void buildFP8(OpPassManager &passes, const PipelineOptions &options) {
   fp8::AssignPrecisionOptions precision;
   precision.recipe = options.recipe;
   passes.addPass(fp8::createAssignPrecision(precision));
@@ -50,6 +51,9 @@ void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options,
   passes.addPass(fp8::createLowerStates());
   passes.addPass(fp8::createPadProducts());
   passes.addPass(fp8::createInsertScaling());
+#ifndef NDEBUG
+  passes.addPass(fp8::createCheckPrecision());
+#endif
   if (options.needsTN())
     passes.addPass(fp8::createChooseLayouts());
   if (options.target == "cuda")
@@ -58,15 +62,17 @@ void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options,
   passes.addPass(createCSEPass());
   passes.addPass(createCanonicalizerPass());
   passes.addPass(train::createFuseOptimizer());
-  if (stage == Stage::fp8)
-    return;
+}
+
+static void buildFusion(OpPassManager &passes, const PipelineOptions &options) {
   passes.addPass(train::createFitKernels());
   passes.addPass(train::createRepeatBias());
   train::FormFusionsOptions fusions;
   fusions.sumRows = options.getSumRows();
   passes.addPass(train::createFormFusions(fusions));
-  if (stage == Stage::fusion)
-    return;
+}
+
+static void buildExec(OpPassManager &passes, const PipelineOptions &options) {
   ConvertToExecOptions exec;
   // cuBLASLt multiplies every format; OpenBLAS needs f32 copies.
   exec.gemmWorkspace = options.target == "cpu";
@@ -85,13 +91,63 @@ void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options,
   passes.addPass(exec::createPlanMemory());
 }
 
+namespace {
+/// The passes that lead from the stage before to this one.
+struct StagePipeline {
+  StringLiteral name, summary;
+  void (*build)(OpPassManager &, const PipelineOptions &);
+};
+} // namespace
+
+/// In the order of Stage.
+static constexpr StagePipeline kStages[] = {
+    {"fp8c-train-pipeline", "An imported model, simplified", buildTrain},
+    {"fp8c-grad-pipeline", "Backward pass and optimizer", buildGrad},
+    {"fp8c-fp8-pipeline", "Formats, and FP8 scaling made explicit", buildFP8},
+    {"fp8c-fusion-pipeline", "Ops that become one kernel", buildFusion},
+    {"fp8c-exec-pipeline", "Library calls and kernels on planned buffers",
+     buildExec}};
+
+void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options,
+                         Stage stage, std::optional<Stage> from) {
+  int first = from ? static_cast<int>(*from) + 1 : 0;
+  for (int i = first; i <= static_cast<int>(stage); ++i)
+    kStages[i].build(passes, options);
+}
+
 void fp8c::registerDialects(DialectRegistry &registry) {
   registry.insert<exec::ExecDialect, fp8::FP8Dialect, train::TrainDialect,
                   arith::ArithDialect, func::FuncDialect, math::MathDialect,
                   memref::MemRefDialect>();
 }
 
+namespace {
+/// What a named pipeline can be told.
+struct NamedOptions : PassPipelineOptions<NamedOptions> {
+  Option<std::string> recipe{*this, "recipe", llvm::cl::init("fp8-delayed"),
+                             llvm::cl::desc("Built-in recipe, or its path")};
+  Option<std::string> target{*this, "target", llvm::cl::init("cpu"),
+                             llvm::cl::desc("cpu or cuda")};
+  Option<bool> forwardOnly{*this, "forward-only", llvm::cl::init(false),
+                           llvm::cl::desc("No loss, gradients, optimizer")};
+
+  PipelineOptions get() const {
+    PipelineOptions options;
+    options.recipe = recipe;
+    options.target = target;
+    options.forwardOnly = forwardOnly;
+    return options;
+  }
+};
+} // namespace
+
 void fp8c::registerPasses() {
+  for (const StagePipeline &stage : kStages)
+    PassPipelineRegistration<NamedOptions>(
+        stage.name, stage.summary,
+        [&stage](OpPassManager &passes, const NamedOptions &options) {
+          stage.build(passes, options.get());
+        });
   registerTransformsPasses();
   train::registerTrainPasses();
   fp8::registerFP8Passes();

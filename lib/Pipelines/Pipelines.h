@@ -68,14 +68,17 @@ struct PipelineOptions {
   }
 };
 
-/// Appends the passes that lead from an imported module to `stage`.
+/// Appends the passes that lead to `stage` from an imported module, or from the
+/// stage that it is at.
 void buildPipeline(mlir::OpPassManager &passes, const PipelineOptions &options,
-                   Stage stage);
+                   Stage stage, std::optional<Stage> from = {});
 
 /// Every dialect that appears on the way.
 void registerDialects(mlir::DialectRegistry &registry);
 
-/// Every pass of fp8c, and upstream's canonicalize, cse and the like.
+/// Every pass of fp8c, upstream's canonicalize, cse and the like, and for each
+/// stage the passes that lead to it from the one before:
+/// --fp8c-grad-pipeline="recipe=fp8-lm target=cuda".
 void registerPasses();
 
 } // namespace fp8c

@@ -213,3 +213,28 @@ func.func @quantize_tiles_middle(%x: tensor<16x128x2xf32>) {
   %q = fp8.quantize_tiles %x contracting [1] : tensor<16x128x2xf32> -> !fp8.scaled<16x128x2xf8E4M3FN, tile<[1, ?, 1]>>
   return
 }
+
+// -----
+
+func.func @half_contracting(%a: !fp8.scaled<16x32xf8E4M3FN>, %b: !fp8.scaled<32x16xf8E4M3FN>) {
+  // expected-error@+1 {{must say what it contracts of both operands or of neither}}
+  %0 = "fp8.matmul"(%a, %b) {lhs_contracting = array<i64: 1>} : (!fp8.scaled<16x32xf8E4M3FN>, !fp8.scaled<32x16xf8E4M3FN>) -> tensor<16x16xf32>
+  return
+}
+
+// -----
+
+func.func @dynamic_shape(%x: tensor<?x8xf32>) {
+  // expected-error@+1 {{must be statically shaped tensor}}
+  %a = fp8.amax %x : tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @scale_of_other_format(%x: tensor<16x16xf32>, %st: !fp8.scale_state<f8E5M2, 16>) {
+  %s = fp8.current_scale %st : !fp8.scale_state<f8E5M2, 16>
+  // expected-error@+1 {{makes '!fp8.scaled<16x16xf8E4M3FN>' with a scale for 'f8E5M2'}}
+  %q, %k = fp8.quantize %x, %s : tensor<16x16xf32> -> !fp8.scaled<16x16xf8E4M3FN>
+  return
+}

@@ -3,7 +3,7 @@
 // What is known, in its place.
 module attributes {train.model = "gpt2", train.micro_batches = 1 : i64, train.recompute = "norm,block:2", train.pad = 0 : i64} {
   train.variable @w : tensor<16x16xf32> {init = #train.constant<0.0>, role = #train.role<parameter>, train.file_name = "transformer.w", train.transposed, train.why = "x.yaml:3",
-      train.precision = {storage = f16, scaled, sqrt, stochastic, why = ""}}
+      train.precision = {storage = f16, scaled, stochastic, why = ""}}
   func.func @forward(%x: tensor<16x16xf32> {train.name = "x", train.input = #train.input<tokens>, train.ids = 7 : i64}) -> (tensor<16x16xf32> {train.name = "y", train.output = #train.output<logits>})
       attributes {train.function = #train.function<forward>, train.labels = #train.input<labels>} {
     %w = train.read @w {train.name = "h.0/mlp"} : tensor<16x16xf32>
@@ -96,48 +96,4 @@ func.func @f(%x: tensor<4xf32>) -> tensor<4xf32> {
   // expected-error @+1 {{has the attribute "train.saved_bytes", which stands on train.fusion only}}
   %z = train.gelu %x {train.saved_bytes = 8 : i64} : tensor<4xf32> -> tensor<4xf32>
   return %z : tensor<4xf32>
-}
-
-// -----
-
-// expected-error @+1 {{is neither a variable nor an op whose formats are chosen}}
-func.func @f() attributes {train.precision = {result = bf16}} {
-  return
-}
-
-// -----
-
-func.func @f(%x: tensor<16x16xf32>) -> tensor<16x16xf32> {
-  // expected-error @+1 {{has a precision with an unknown key 'lhs_scalign'}}
-  %0 = train.matmul %x, %x {train.precision = {lhs = f8E4M3FN, lhs_scalign = "delayed"}} : tensor<16x16xf32>, tensor<16x16xf32> -> tensor<16x16xf32>
-  return %0 : tensor<16x16xf32>
-}
-
-// -----
-
-func.func @f(%x: tensor<16x16xf32>) -> tensor<16x16xf32> {
-  // expected-error @+1 {{has a precision whose 'rhs_scaling' must be delayed, current or bounded, but is "delaid"}}
-  %0 = train.matmul %x, %x {train.precision = {rhs = f8E4M3FN, rhs_scaling = "delaid"}} : tensor<16x16xf32>, tensor<16x16xf32> -> tensor<16x16xf32>
-  return %0 : tensor<16x16xf32>
-}
-
-// -----
-
-func.func @f(%x: tensor<16x16xf32>) -> tensor<16x16xf32> {
-  // expected-error @+1 {{has a precision whose 'lhs_window' must be an integer above 0, but is 0 : i64}}
-  %0 = train.matmul %x, %x {train.precision = {lhs = f8E4M3FN, lhs_scaling = "delayed", lhs_window = 0 : i64}} : tensor<16x16xf32>, tensor<16x16xf32> -> tensor<16x16xf32>
-  return %0 : tensor<16x16xf32>
-}
-
-// -----
-
-// expected-error @+1 {{has a precision that is scaled, whose 'storage' must be f8E4M3FN, f8E5M2 or f16}}
-train.variable @w : tensor<16x16xf32> {init = #train.constant<0.0>, role = #train.role<parameter>, train.precision = {storage = bf16, scaled}}
-
-// -----
-
-func.func @f(%x: tensor<16x16xf32>) -> tensor<16x16xf32> {
-  // expected-error @+1 {{has a precision for 0 results, but has 1}}
-  %0 = train.matmul %x, %x {train.precision = {result = []}} : tensor<16x16xf32>, tensor<16x16xf32> -> tensor<16x16xf32>
-  return %0 : tensor<16x16xf32>
 }

@@ -596,3 +596,78 @@ func.func @update_scales(%h: tensor<f32>, %a: !fp8.stats) -> tensor<f32> {
     {decays = array<i1: true>, roots = array<i1: false>, variables = []} -> tensor<f32>
   return %scale : tensor<f32>
 }
+
+// -----
+
+// expected-error @+1 {{must be a tensor of f32, bf16, f16, i64, i32 or i1, or !fp8.scaled, !fp8.scale_state or !fp8.stats, but is 'f32'}}
+train.variable @scalar : f32 {init = #train.constant<0.0>, role = #train.role<parameter>}
+
+// -----
+
+// expected-error @+1 {{but is 'tensor<4xindex>'}}
+train.variable @index : tensor<4xindex> {init = #train.file<"x", offset = 0, size = 4>, role = #train.role<buffer>}
+
+// -----
+
+// expected-error @+1 {{starts with values of 'tensor<4xf32>', which must be f32 of its shape}}
+train.variable @state : !fp8.scale_state<f8E4M3FN, 4> {init = dense<1.0> : tensor<4xf32>, role = #train.role<scale>}
+
+// -----
+
+train.variable @w : tensor<4xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+func.func @assigned_twice(%a: tensor<4xf32>, %b: tensor<4xf32>) {
+  train.assign @w, %a : tensor<4xf32>
+  // expected-error @+1 {{gives @w a second value at exit of the function: assign the last one only}}
+  train.assign @w, %b : tensor<4xf32>
+  return
+}
+
+// -----
+
+train.variable @w : !fp8.scaled<4x8xf8E4M3FN> {init = #train.constant<0.0>, role = #train.role<parameter>}
+func.func @update_scales(%h: tensor<f32>, %a: !fp8.stats, %g: !fp8.scale_state<f8E4M3FN, 4>) -> tensor<f32> {
+  // expected-error@+1 {{needs gradients as scaled tensors or amaxes, but got '!fp8.scale_state<f8E4M3FN, 4>'}}
+  %bound, %key, %scale = train.update_scales(%h, %h, %h, %h, %h, %h, %h) amaxes(%a) gradients(%g : !fp8.scale_state<f8E4M3FN, 4>)
+    {decays = array<i1: true>, roots = array<i1: false>, variables = [@w]} -> tensor<f32>
+  return %scale : tensor<f32>
+}
+
+// -----
+
+func.func @softmax_of_scalar(%x: tensor<f32>) {
+  // expected-error @+1 {{'train.softmax' op needs an input of rank 1 or more}}
+  %0 = train.softmax %x : tensor<f32> -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @log_softmax_of_scalar(%x: tensor<f32>) {
+  // expected-error @+1 {{'train.log_softmax' op needs an input of rank 1 or more}}
+  %0 = train.log_softmax %x : tensor<f32> -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @softmax_vjp_of_scalar(%x: tensor<f32>) {
+  // expected-error @+1 {{'train.softmax_vjp' op needs an input of rank 1 or more}}
+  %0 = train.softmax_vjp %x, %x : tensor<f32>, tensor<f32> -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @slice_overflow(%x: tensor<8xf32>) {
+  // expected-error @+1 {{leaves dimension 0 of size 8}}
+  %0 = train.slice %x at [0] by [4611686018427387904] : tensor<8xf32> -> tensor<5xf32>
+  return
+}
+
+// -----
+
+func.func @concat_of_nothing() {
+  // expected-error @+1 {{needs at least one part}}
+  %0 = "train.concat"() {axis = 0 : i64} : () -> tensor<0xf32>
+  return
+}

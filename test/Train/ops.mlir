@@ -253,10 +253,10 @@ func.func @optimizer(%p: tensor<4x8xf32>, %s: tensor<f32>) {
 
 // CHECK-LABEL: @fusion
 func.func @fusion(%x: tensor<4x8xf32>, %b: tensor<8xf32>) -> tensor<4x8xf32> {
-  // CHECK: train.fusion map(%[[A:.*]] = %{{.*}} : tensor<4x8xf32>, %[[B:.*]] = %{{.*}} : tensor<8xf32>) -> tensor<4x8xf32> attributes {train.name = "fc"} {
+  // CHECK: train.fusion rows(%[[A:.*]] = %{{.*}} : tensor<4x8xf32>, %[[B:.*]] = %{{.*}} : tensor<8xf32>) -> tensor<4x8xf32> attributes {train.name = "fc"} {
   // CHECK:   train.add %[[A]], %[[B]]
   // CHECK:   train.yield %{{.*}} : tensor<4x8xf32>
-  %y = train.fusion map(%a = %x : tensor<4x8xf32>, %c = %b : tensor<8xf32>) -> tensor<4x8xf32> attributes {train.name = "fc"} {
+  %y = train.fusion rows(%a = %x : tensor<4x8xf32>, %c = %b : tensor<8xf32>) -> tensor<4x8xf32> attributes {train.name = "fc"} {
     %0 = train.add %a, %c : tensor<4x8xf32>, tensor<8xf32> -> tensor<4x8xf32>
     train.yield %0 : tensor<4x8xf32>
   }

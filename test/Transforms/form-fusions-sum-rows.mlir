@@ -4,9 +4,11 @@
 train.variable @bias.grad : tensor<16xf32> {init = #train.constant<0.0>, role = #train.role<gradient>}
 train.variable @norm.grad : tensor<16xf32> {init = #train.constant<0.0>, role = #train.role<gradient>}
 train.variable @twice.grad : tensor<16xf32> {init = #train.constant<0.0>, role = #train.role<gradient>}
+train.variable @kept : !fp8.scaled<4x25x16xf8E4M3FN> {init = #train.constant<0.0>, role = #train.role<buffer>}
 
 // A bias gradient joins the kernel that makes what it sums, which nobody else reads: it is not stored. The accumulation follows.
 // CHECK-LABEL: func.func @bias(
+// CHECK-NEXT: fp8.current_scale
 // CHECK-NEXT: %[[F:.*]]:2 = train.fusion rows(
 // CHECK-NEXT:   %[[DX:.*]] = train.gelu_vjp
 // CHECK-NEXT:   %[[Q:.*]], %{{.*}} = fp8.quantize %[[DX]]
@@ -22,14 +24,16 @@ train.variable @twice.grad : tensor<16xf32> {init = #train.constant<0.0>, role =
 // EXEC-LABEL: func.func @bias(
 // EXEC: exec.launch @gelu_vjp_quantize_partial_sum over[100, 16]
 // EXEC: exec.launch @reduce_sum over[4, 16]
-func.func @bias(%dy: tensor<4x25x16xbf16>, %x: tensor<4x25x16xbf16>, %s: tensor<f32>) -> !fp8.scaled<4x25x16xf8E4M3FN> {
+func.func @bias(%dy: tensor<4x25x16xbf16>, %x: tensor<4x25x16xbf16>, %state: !fp8.scale_state<f8E4M3FN, 16>) {
+  %s = fp8.current_scale %state : !fp8.scale_state<f8E4M3FN, 16>
   %dx = train.gelu_vjp %dy, %x : tensor<4x25x16xbf16>, tensor<4x25x16xbf16> -> tensor<4x25x16xbf16>
   %q, %k = fp8.quantize %dx, %s : tensor<4x25x16xbf16> -> !fp8.scaled<4x25x16xf8E4M3FN>
   %db = train.reduce_sum %dx axes [0, 1] {train.name = "bias", train.phase = #train.phase<wgrad>} : tensor<4x25x16xbf16> -> tensor<16xf32>
   %g = train.read @bias.grad accumulated : tensor<16xf32>
   %g1 = train.add %g, %db : tensor<16xf32>, tensor<16xf32> -> tensor<16xf32>
   train.assign @bias.grad, %g1 : tensor<16xf32>
-  return %q : !fp8.scaled<4x25x16xf8E4M3FN>
+  train.assign @kept, %q : !fp8.scaled<4x25x16xf8E4M3FN>
+  return
 }
 
 // The gradient of a norm's gain joins the kernel that reads the same.

@@ -59,7 +59,8 @@ def MergeLaunches : ProgramPass<"exec-merge-launches"> {
     `exec.launch_multi` there. In the phase `update`, kernels of the skeletons `map` and `sum` merge, and those of `rows` that are
     element-wise and store a transposed copy; so do calls of `compute_scale` and `advance_scale` with the same settings. In every phase,
     kernels that add up partial sums (`exec.partial_sum`) merge. What they read lives on until they run, gradients before
-    they are quantised above all: what is merged reads at most `max-held-bytes` of temporaries. Run it before `exec-plan-memory`.
+    they are quantised above all: what is merged reads at most `max-held-bytes` of temporaries. Run it before `exec-plan-memory`. Run again it merges
+    nothing, but what could not be merged is put off once more, past what has been merged by then.
   }];
   let options = [
     Option<"maxHeldBytes", "max-held-bytes", "int64_t", "int64_t(1) << 28", "Most temporaries that one launch reads in bytes">

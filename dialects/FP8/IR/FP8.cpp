@@ -259,10 +259,22 @@ LogicalResult ComputeScaleOp::verify() {
 
 LogicalResult AdvanceOp::verify() { return verifyMargin(*this, getMargin()); }
 
+/// The format that a scale was made for; null where that does not show.
+static FloatType getScaleFormat(Value scale) {
+  if (auto current = scale.getDefiningOp<CurrentScaleOp>())
+    return current.getState().getType().getStorage();
+  auto compute = scale.getDefiningOp<ComputeScaleOp>();
+  return compute ? compute.getFormat() : FloatType();
+}
+
 LogicalResult QuantizeOp::verify() {
   if (!getOutput().getType().isPerTensor())
     return emitOpError("one scale cannot make ")
            << getOutput().getType() << ", which has several";
+  if (FloatType format = getScaleFormat(getScale());
+      format && format != getOutput().getType().getStorage())
+    return emitOpError("makes ")
+           << getOutput().getType() << " with a scale for " << format;
   if (getKey() && !getStochasticAttr())
     return emitOpError("has a key, which only stochastic rounding uses");
   return verifySameShape(*this, getInput().getType(), getOutput().getType());
@@ -317,6 +329,18 @@ LogicalResult TransposeOp::verify() {
     return emitOpError("result type must be ")
            << expected << ", but is " << out;
   return success();
+}
+
+OpFoldResult TransposeOp::fold(FoldAdaptor) {
+  if (getInput().getType() == getType() &&
+      isIdentityPermutation(getPermutation()))
+    return getInput();
+  auto source = getInput().getDefiningOp<TransposeOp>();
+  if (!source)
+    return {};
+  setPermutation(applyPermutation(source.getPermutation(), getPermutation()));
+  getInputMutable().assign(source.getInput());
+  return getResult();
 }
 
 std::optional<std::string>
@@ -431,6 +455,9 @@ SmallVector<int64_t> MatmulOp::getRhsContractingDims() {
 
 LogicalResult MatmulOp::verify() {
   ScaledType lhs = getLhs().getType(), rhs = getRhs().getType();
+  if (getLhsContracting().has_value() != getRhsContracting().has_value())
+    return emitOpError(
+        "must say what it contracts of both operands or of neither");
   if (failed(verifyContraction(*this, lhs.getShape(), rhs.getShape(),
                                getShape(getOutput().getType()), /*batchRank=*/0,
                                getLhsContractingDims(),

@@ -8,7 +8,7 @@ include "FP8/IR/FP8Types.td"
 include "mlir/IR/BuiltinAttributes.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
-def FP8_Tensor : RankedTensorOf<[F32, BF16, F16]>;
+def FP8_Tensor : StaticShapeTensorOf<[F32, BF16, F16]>;
 /// A scalar f32 tensor: being buildable, it is never spelled out.
 def FP8_Scalar : Type<0DTensorOf<[F32]>.predicate, "scalar f32 tensor", "::mlir::RankedTensorType">,
                  BuildableType<"::mlir::RankedTensorType::get({}, $_builder.getF32Type())">;
@@ -150,6 +150,7 @@ def FP8_TransposeOp : FP8_Op<"transpose"> {
   let results = (outs FP8_ScaledType:$output);
   let assemblyFormat = "$input $permutation attr-dict `:` qualified(type($input)) `->` qualified(type($output))";
   let hasVerifier = 1;
+  let hasFolder = 1;
 }
 
 def FP8_MatmulOp : FP8_Op<"matmul", [DeclareOpInterfaceMethods<FP8ContractionOpInterface>]> {

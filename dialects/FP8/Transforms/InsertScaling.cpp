@@ -37,6 +37,21 @@ static bool wantsFP8(Operation *op) {
          train::isFP8(train::getFormat(precision, train::kRhsKey));
 }
 
+/// Does a contraction in wide formats have them, as train-apply-precision gives
+/// them?
+static bool isCarriedOut(FP8ContractionOpInterface op) {
+  DictionaryAttr precision = train::getPrecision(op);
+  auto is = [&](Value value, StringRef key) {
+    FloatType format = train::getFormat(precision, key);
+    return !format || getElementTypeOrSelf(value) == format;
+  };
+  return precision && is(op.getContractionLhs().get(), train::kLhsKey) &&
+         is(op.getContractionRhs().get(), train::kRhsKey) &&
+         llvm::all_of(op->getResults(), [&](Value result) {
+           return is(result, train::kResultKey);
+         });
+}
+
 static bool isForward(Operation *op) {
   return train::getPhase(op).value_or(train::Phase::fwd) == train::Phase::fwd;
 }
@@ -325,6 +340,10 @@ LogicalResult FunctionScaler::run() {
   for (const Contraction &contraction : contractions)
     if (failed(lower(contraction)))
       return failure();
+  function->walk([](FP8ContractionOpInterface op) {
+    if (isCarriedOut(op))
+      train::keepReason(op, train::getPrecision(op));
+  });
   return success();
 }
 

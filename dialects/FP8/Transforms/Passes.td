@@ -68,7 +68,8 @@ def PadProducts : Pass<"fp8-pad-products"> {
 def InsertScaling : ProgramPass<"fp8-insert-scaling"> {
   let summary = "Quantise FP8 contraction operands and make the contractions fp8.matmul";
   let description = [{
-    Each value that some contraction wants in FP8 is quantised once per format. With current scaling `fp8.amax` and
+    Each value that some contraction wants in FP8 is quantised once per format. A contraction in the wide formats that it was
+    given keeps of its `precision` the reason alone, as `why`. With current scaling `fp8.amax` and
     `fp8.compute_scale` stand before the quantisation; with delayed scaling the scale comes from a variable of
     type `!fp8.scale_state`, which records the statistics in `@micro`, advances in `@update`, and is seeded by `@calibrate`.
 
@@ -76,6 +77,15 @@ def InsertScaling : ProgramPass<"fp8-insert-scaling"> {
     contraction sums over: the forward pass and the weight gradient have tensors of their own, made from the same value.
   }];
   let dependentDialects = ["::fp8c::fp8::FP8Dialect", "::fp8c::train::TrainDialect"];
+}
+
+def CheckPrecision : ProgramPass<"fp8-check-precision"> {
+  let summary = "Find decisions on precision that no pass has carried out";
+  let description = [{
+    `train-apply-precision`, `fp8-lower-states` and `fp8-insert-scaling` carry out what `fp8-assign-precision` writes as `train.precision`, and
+    take it away; of contractions the reason remains, as `train.why`. An op that still has a precision behind them would be computed or stored in
+    another format than the recipe says: an error. Changes nothing. The pipelines run it in builds with assertions.
+  }];
 }
 
 def ChooseLayouts : Pass<"fp8-choose-layouts"> {

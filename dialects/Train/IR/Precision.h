@@ -37,6 +37,11 @@ inline mlir::DictionaryAttr getPrecision(mlir::Operation *op) {
   return op->getAttrOfType<mlir::DictionaryAttr>(kPrecisionAttr);
 }
 
+/// Checks a decision on `op`: entries that somebody reads, of the form that they
+/// have. What is wrong is an error at the op.
+mlir::LogicalResult verifyPrecision(mlir::Operation *op,
+                                    mlir::DictionaryAttr precision);
+
 /// The float type under a key; null if there is none.
 inline mlir::FloatType getFormat(mlir::DictionaryAttr precision,
                                  llvm::StringRef key) {

@@ -2,6 +2,7 @@
 
 #include "Train/IR/Train.h"
 
+#include "Train/IR/Precision.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -227,19 +228,36 @@ RankedTensorType train::withElementType(Type type, Type element) {
 // Variables
 //===----------------------------------------------------------------------===//
 
+/// Numbers of static shape, or what the fp8 dialect keeps from step to step.
+static bool isVariableType(Type type) {
+  if (isa<fp8::ScaledType, fp8::ScaleStateType, fp8::StatsType>(type))
+    return true;
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  if (!tensor || !tensor.hasStaticShape())
+    return false;
+  Type element = tensor.getElementType();
+  return isWide(element) || element.isInteger(64) || element.isInteger(32) ||
+         element.isInteger(1);
+}
+
 LogicalResult VariableOp::verify() {
   auto dense = dyn_cast<DenseElementsAttr>(getInit());
   if (!dense && !isa<NormalInitAttr, ConstantInitAttr, FileInitAttr>(getInit()))
     return emitOpError("init must be #train.normal, #train.constant or "
                        "#train.file, but is ")
            << getInit();
-  if (dense && (!dense.getElementType().isF32() ||
-                dense.getType().getShape() != fp8::getShape(getType())))
-    return emitOpError("starts with values of ")
-           << dense.getType() << ", which must be f32 of its shape";
   auto tensor = dyn_cast<ShapedType>(getType());
   if (tensor && !tensor.hasStaticShape())
     return emitOpError("must have a static shape, but is ") << tensor;
+  if (!isVariableType(getType()))
+    return emitOpError("must be a tensor of f32, bf16, f16, i64, i32 or i1, or "
+                       "!fp8.scaled, !fp8.scale_state or !fp8.stats, but is ")
+           << getType();
+  if (dense && (!dense.getElementType().isF32() ||
+                !isa<RankedTensorType, fp8::ScaledType>(getType()) ||
+                dense.getType().getShape() != fp8::getShape(getType())))
+    return emitOpError("starts with values of ")
+           << dense.getType() << ", which must be f32 of its shape";
   auto file = dyn_cast<FileInitAttr>(getInit());
   if (!file || !tensor)
     return success();
@@ -291,8 +309,21 @@ LogicalResult ReadOp::verifySymbolUses(SymbolTableCollection &symbols) {
                            symbols);
 }
 LogicalResult AssignOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  return verifyVariableUse(*this, getVariableAttr(), getValue().getType(),
-                           symbols);
+  if (failed(verifyVariableUse(*this, getVariableAttr(), getValue().getType(),
+                               symbols)))
+    return failure();
+  // The first of a block looks at all: once, however many there are.
+  for (Operation *op = (*this)->getPrevNode(); op; op = op->getPrevNode())
+    if (isa<AssignOp>(op))
+      return success();
+  DenseSet<Attribute> assigned;
+  for (auto assign : (*this)->getBlock()->getOps<AssignOp>())
+    if (!assigned.insert(assign.getVariableAttr()).second)
+      return assign.emitOpError("gives ")
+             << assign.getVariableAttr()
+             << " a second value at exit of the function: assign the last one "
+                "only";
+  return success();
 }
 
 LogicalResult StoredScaleOp::verifySymbolUses(SymbolTableCollection &symbols) {
@@ -328,8 +359,9 @@ LogicalResult UpdateScalesOp::verifySymbolUses(SymbolTableCollection &symbols) {
              << name << ", a " << stringifyRole(variable.getRole());
   }
   for (Value gradient : getGradients())
-    if (!isa<fp8::ScaledType, fp8::StatsType>(gradient.getType()) &&
-        !fp8::getShape(gradient.getType()).empty())
+    if (auto amax = dyn_cast<RankedTensorType>(gradient.getType());
+        !isa<fp8::ScaledType, fp8::StatsType>(gradient.getType()) &&
+        !(amax && amax.getRank() == 0 && amax.getElementType().isF32()))
       return emitOpError(
                  "needs gradients as scaled tensors or amaxes, but got ")
              << gradient.getType();
@@ -342,82 +374,5 @@ LogicalResult HyperOp::verify() {
       "clip_norm", "step",  "grad_scale", "seed"};
   if (!llvm::is_contained(known, getSymbol()))
     return emitOpError("knows no hyperparameter \"") << getSymbol() << "\"";
-  return success();
-}
-
-//===----------------------------------------------------------------------===//
-// Fusions
-//===----------------------------------------------------------------------===//
-
-// train.fusion rows(%a = %x : tensor<..>) -> tensor<..> attr-dict { ... }
-ParseResult FusionOp::parse(OpAsmParser &parser, OperationState &result) {
-  StringRef keyword;
-  SMLoc loc = parser.getCurrentLocation();
-  if (parser.parseKeyword(&keyword))
-    return failure();
-  auto skeleton = symbolizeSkeleton(keyword);
-  if (!skeleton)
-    return parser.emitError(loc,
-                            "expected a skeleton: map, rows, columns or sum");
-  result.getOrAddProperties<FusionOp::Properties>().skeleton =
-      SkeletonAttr::get(parser.getContext(), *skeleton);
-  SmallVector<OpAsmParser::Argument> arguments;
-  SmallVector<OpAsmParser::UnresolvedOperand> operands;
-  SmallVector<Type> types;
-  auto parseOne = [&]() -> ParseResult {
-    if (parser.parseArgument(arguments.emplace_back()) || parser.parseEqual() ||
-        parser.parseOperand(operands.emplace_back()) ||
-        parser.parseColonType(arguments.back().type))
-      return failure();
-    types.push_back(arguments.back().type);
-    return success();
-  };
-  SMLoc operandsLoc = parser.getCurrentLocation();
-  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Paren, parseOne) ||
-      parser.parseOptionalArrowTypeList(result.types) ||
-      parser.parseOptionalAttrDictWithKeyword(result.attributes) ||
-      parser.resolveOperands(operands, types, operandsLoc, result.operands))
-    return failure();
-  return parser.parseRegion(*result.addRegion(), arguments);
-}
-
-void FusionOp::print(OpAsmPrinter &printer) {
-  printer << ' ' << stringifySkeleton(getSkeleton()) << '(';
-  llvm::interleaveComma(llvm::zip(getBody().getArguments(), getInputs()),
-                        printer, [&](auto pair) {
-                          auto [argument, operand] = pair;
-                          printer << argument << " = " << operand << " : "
-                                  << operand.getType();
-                        });
-  printer << ')';
-  printer.printOptionalArrowTypeList(getResultTypes());
-  printer.printOptionalAttrDictWithKeyword(
-      (*this)->getDiscardableAttrDictionary().getValue());
-  printer << ' ';
-  printer.printRegion(getBody(), /*printEntryBlockArgs=*/false);
-}
-
-LogicalResult PartialSumOp::verify() {
-  ArrayRef<int64_t> in = fp8::getShape(getInput().getType()),
-                    out = fp8::getShape(getOutput().getType());
-  if (in.empty())
-    return emitOpError("needs rows to sum over, but got a scalar");
-  int64_t rows = ShapedType::getNumElements(in.drop_back());
-  int64_t expected[] = {
-      static_cast<int64_t>(llvm::divideCeil(rows, getBlockRows())), in.back()};
-  if (out != ArrayRef<int64_t>(expected))
-    return emitOpError("sums ")
-           << rows << " rows of " << in.back() << " by " << getBlockRows()
-           << ": the result must be " << expected[0] << "x" << expected[1];
-  return success();
-}
-
-LogicalResult FusionOp::verify() {
-  if (getBody().getArgumentTypes() != getInputs().getTypes())
-    return emitOpError("body arguments must have the types of the operands");
-  Block &block = getBody().front();
-  auto yield = block.empty() ? YieldOp() : dyn_cast<YieldOp>(block.back());
-  if (!yield || yield.getValues().getTypes() != getResultTypes())
-    return emitOpError("body must yield values of the result types");
   return success();
 }

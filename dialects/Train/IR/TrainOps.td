@@ -446,6 +446,7 @@ def Train_SoftmaxOp : Train_PureOp<"softmax", [Differentiable, Decomposable, Sam
   let arguments = (ins Train_Float:$input);
   let results = (outs Train_Float:$output);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($output)";
+  let hasVerifier = 1;
 }
 
 def Train_LogSoftmaxOp : Train_PureOp<"log_softmax", [Differentiable, Decomposable, SameOperandsAndResultShape]> {
@@ -458,6 +459,7 @@ def Train_LogSoftmaxOp : Train_PureOp<"log_softmax", [Differentiable, Decomposab
   let arguments = (ins Train_Float:$input);
   let results = (outs Train_Float:$output);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($output)";
+  let hasVerifier = 1;
 }
 
 def Train_SoftmaxVJPOp : Train_PureOp<"softmax_vjp", [Decomposable, SameOperandsAndResultShape]> {
@@ -466,6 +468,7 @@ def Train_SoftmaxVJPOp : Train_PureOp<"softmax_vjp", [Decomposable, SameOperands
   let arguments = (ins Train_Float:$cotangent, Train_Float:$softmax);
   let results = (outs Train_Float:$output);
   let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
+  let hasVerifier = 1;
 }
 
 //===----------------------------------------------------------------------===//
@@ -869,12 +872,24 @@ def Train_FusionOp : Train_PureOp<"fusion", [IsolatedFromAbove, SingleBlock], []
   let summary = "Ops that become one kernel";
   let description = [{
     The body is a tensor-level graph whose arguments are the operands and whose
-    `train.yield` gives the results. `skeleton` says how the kernel runs: `map` over elements, `rows` with reductions over
-    the last dimension (and partial ones over the leading dimensions), `columns` with reductions over the leading ones, `sum` over everything. Each value is rounded to its type inside the kernel as it would be outside: fusing never changes a bit.
+    `train.yield` gives the results, each computed inside and yielded once. Each value is rounded to its type inside the kernel as it would be
+    outside: fusing never changes a bit.
+
+    `skeleton` says how the kernel runs over its domain, the largest shape inside:
+
+    | skeleton | may hold | reads | yields |
+    |---|---|---|---|
+    | `map` | element-wise ops | whole tensors, scalars | whole tensors |
+    | `rows` | and reductions of the last dimension that keep it, `train.partial_sum`, `fp8.transpose` of what it quantises | and values per row or column | and one value per row |
+    | `columns` | element-wise ops and sums over leading dimensions | as `rows`, if the sums leave the last dimension alone | the sums |
+    | `sum` | element-wise ops and a `train.sum_squares` | whole tensors, scalars | that sum |
+
+    Besides element-wise ops of this dialect these are `fp8.quantize`, `fp8.dequantize`, `fp8.amax` and `fp8.clamp` with one scale per tensor.
+    The discardable attribute `result_names`, where there is one, has a string per result.
 
     Example:
     ```mlir
-    %y = train.fusion map(%a = %x : tensor<4x8xf32>, %b = %w : tensor<8xf32>) -> tensor<4x8xf32> {
+    %y = train.fusion rows(%a = %x : tensor<4x8xf32>, %b = %w : tensor<8xf32>) -> tensor<4x8xf32> {
       %0 = train.add %a, %b : tensor<4x8xf32>, tensor<8xf32> -> tensor<4x8xf32>
       %1 = train.gelu %0 {tanh} : tensor<4x8xf32> -> tensor<4x8xf32>
       train.yield %1 : tensor<4x8xf32>
@@ -886,6 +901,11 @@ def Train_FusionOp : Train_PureOp<"fusion", [IsolatedFromAbove, SingleBlock], []
   let regions = (region SizedRegion<1>:$body);
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
+  let hasRegionVerifier = 1;
+  let extraClassDeclaration = [{
+    /// What the kernel runs over: the largest shape of its values.
+    ::llvm::ArrayRef<int64_t> getDomain();
+  }];
 }
 
 def Train_PartialSumOp : Train_PureOp<"partial_sum", [], []> {

@@ -235,6 +235,16 @@ LogicalResult RMSNormParamsVJPOp::verify() {
   return verifyNorm(*this, {getCotangent()}, {getDweight()}, {getRstd()});
 }
 
+/// What goes over rows needs one.
+static LogicalResult verifySoftmax(Operation *op) {
+  if (shapeOf(op->getOperand(0)).empty())
+    return op->emitOpError("needs an input of rank 1 or more");
+  return success();
+}
+LogicalResult SoftmaxOp::verify() { return verifySoftmax(*this); }
+LogicalResult LogSoftmaxOp::verify() { return verifySoftmax(*this); }
+LogicalResult SoftmaxVJPOp::verify() { return verifySoftmax(*this); }
+
 //===----------------------------------------------------------------------===//
 // Contractions
 //===----------------------------------------------------------------------===//
@@ -379,7 +389,8 @@ static LogicalResult verifyBox(Operation *op, Shape whole, Shape box,
         "needs an offset and a stride per dimension and keeps the rank");
   for (size_t i = 0; i < whole.size(); ++i)
     if (offsets[i] < 0 || strides[i] < 1 ||
-        (box[i] > 0 && offsets[i] + (box[i] - 1) * strides[i] >= whole[i]))
+        (box[i] > 0 && (offsets[i] >= whole[i] ||
+                        box[i] - 1 > (whole[i] - 1 - offsets[i]) / strides[i])))
       return op->emitOpError("leaves dimension ")
              << i << " of size " << whole[i] << ": offset " << offsets[i]
              << ", " << box[i] << " elements, stride " << strides[i];
@@ -405,6 +416,8 @@ static LogicalResult verifyParts(Operation *op, Value of, ValueRange parts,
   if (axis < 0 || axis >= static_cast<int64_t>(whole.size()))
     return op->emitOpError("axis ")
            << axis << " is no dimension of a tensor of rank " << whole.size();
+  if (parts.empty())
+    return op->emitOpError("needs at least one part");
   int64_t sum = 0;
   for (Value part : parts) {
     if (failed(verifyOneKind(op, {of, part})))

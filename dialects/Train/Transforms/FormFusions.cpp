@@ -10,14 +10,14 @@
 //===----------------------------------------------------------------------===//
 
 #include "FP8/IR/FP8.h"
-#include "Train/IR/Train.h"
+#include "Train/IR/Precision.h"
+#include "Train/Transforms/FusionGroup.h"
 #include "Train/Transforms/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/SetVector.h"
-#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace fp8c;
@@ -29,35 +29,38 @@ namespace fp8c::train {
 } // namespace fp8c::train
 
 namespace {
-/// Ops that become one kernel, in program order.
-struct Group {
-  Skeleton skeleton;
-  SmallVector<int64_t> shape; // what the kernel runs over
-  SmallVector<Operation *> ops;
-  SmallVector<Operation *> columnSums =
-      {}; // of which the kernel makes partial sums
-};
+using Group = FusionGroup;
 
-struct FormFusions : train::impl::FormFusionsBase<FormFusions> {
-  using Base::Base;
-  void runOnProgram() override {
-    for (func::FuncOp function : getFunctions(getOperation()))
-      fuse(function.getBody().front());
-  }
+/// Forms the fusions of one function.
+class FusionFormer {
+public:
+  FusionFormer(Block &block, int64_t sumRows)
+      : block(block), sumRows(sumRows) {}
+  void run();
 
-  void fuse(Block &block);
+private:
+  void join(Operation *op);
   void joinQuantization(Operation *transpose);
   void joinColumnSum(Group &sum);
   bool mayMake(const Group &group, Operation *columnSum) const;
   void sumPartials(Operation *columnSum, Value result, Value partials,
                    unsigned place);
   void moveUsersAfter(Operation *op, unsigned place);
-  bool mayExtend(const Group &group, Operation *op, const Group &other) const;
-  void merge(Group *into, Group *from);
   void outline(Group &group);
 
+  Block &block;
+  int64_t sumRows;
   DenseMap<Operation *, unsigned> position;
-  DenseMap<Operation *, Group *> groupOf;
+  FusionGroups groups;
+  DenseMap<Value, Operation *> lastReader;
+};
+
+struct FormFusions : train::impl::FormFusionsBase<FormFusions> {
+  using Base::Base;
+  void runOnProgram() override {
+    for (func::FuncOp function : getFunctions(getOperation()))
+      FusionFormer(function.getBody().front(), sumRows).run();
+  }
 };
 } // namespace
 
@@ -93,7 +96,7 @@ classify(Operation *op) {
   if (isa<ReduceSumOp, ReduceMaxOp>(op) && isFloat(op->getOperand(0))) {
     ArrayRef<int64_t> axes = op->getAttrOfType<DenseI64ArrayAttr>("axes");
     int64_t rank = shape(op->getOperand(0)).size();
-    if (isa<ReduceSumOp>(op) &&
+    if (isa<ReduceSumOp>(op) && !axes.empty() &&
         axes.back() == static_cast<int64_t>(axes.size()) - 1)
       return {{Skeleton::columns, shape(op->getOperand(0))}};
     if (axes.size() == 1 && axes[0] == rank - 1)
@@ -119,128 +122,21 @@ static bool isElementwise(Skeleton skeleton) {
   return skeleton == Skeleton::map || skeleton == Skeleton::rows;
 }
 
-static bool reduces(Operation *op) {
-  return isa<DecomposableOpInterface, ReduceSumOp, ReduceMaxOp>(op) &&
-         !isa<AdamWOp, LayerNormApplyOp, RMSNormApplyOp>(op);
-}
-
 /// On GPUs the transposed copies of a kernel that reduces over rows gather in
 /// shared memory, which holds 32 rows of this many codes: fewer rows would be
 /// written as halves of sectors, which costs more than a kernel of its own.
 constexpr int64_t kMostTransposedCodes = 6400;
 
+/// Far more than any model has in one kernel; expressions that compilers would
+/// not nest.
+constexpr size_t kMostOps = 256;
+
 /// Of two groups in one, with `more` copies to come.
 static bool fitsSharedMemory(const Group &group, const Group &other, int more) {
-  int64_t copies = more, cols = group.shape.empty() ? 1 : group.shape.back();
-  bool reducing = false;
-  for (const Group *half : {&group, &other}) {
-    copies += llvm::count_if(
-        half->ops, [](Operation *op) { return isa<fp8::TransposeOp>(op); });
-    reducing |= llvm::any_of(half->ops, reduces);
-  }
-  return copies <= 1 || !reducing || copies * cols <= kMostTransposedCodes;
-}
-
-/// The value in memory: barriers keep apart what is computed from it.
-static Value behindBarriers(Value value) {
-  while (auto barrier = value.getDefiningOp<BarrierOp>())
-    value = barrier.getInput();
-  return value;
-}
-
-//===----------------------------------------------------------------------===//
-// What a kernel costs
-//===----------------------------------------------------------------------===//
-
-/// An H100 executes about as many f32 instructions in the time of a byte: 132
-/// multiprocessors of 128 at 1.7 GHz, by 3 TB/s.
-constexpr int64_t kInstructionsPerByte = 10;
-
-/// Instructions for an element in one pass, by and large.
-static int64_t getInstructions(Operation *op) {
-  return TypeSwitch<Operation *, int64_t>(op)
-      .Case<GeluVJPOp>([](auto) { return 45; })
-      .Case<PowOp, SinOp, CosOp>([](auto) { return 40; })
-      .Case<GeluOp, ErfOp>([](auto) { return 30; })
-      .Case<TanhOp, SigmoidOp>([](auto) { return 12; })
-      .Case<ExpOp, LogOp>([](auto) { return 8; })
-      .Default([](Operation *op) { return reduces(op) ? 10 : 1; });
-}
-
-/// Passes over a row that must be done before its results are known: of a mean
-/// and of what is about it.
-static int64_t getPasses(Operation *op) {
-  return !reduces(op) ? 0 : isa<DecomposableOpInterface>(op) ? 2 : 1;
-}
-
-static int64_t getBytes(Value value) {
-  Type element = getElementTypeOrSelf(value.getType());
-  if (auto scaled = dyn_cast<fp8::ScaledType>(value.getType()))
-    element = scaled.getStorage();
-  return element.isIntOrFloat()
-             ? ShapedType::getNumElements(fp8::getShape(value.getType())) *
-                   llvm::divideCeil(element.getIntOrFloatBitWidth(), 8)
-             : 0;
-}
-
-/// Bytes that one kernel of these ops moves: what it reads, each tensor once,
-/// and what others read of it.
-static int64_t getBytes(ArrayRef<Operation *> ops) {
-  SmallPtrSet<Value, 16> inputs;
-  int64_t bytes = 0;
-  for (Operation *op : ops) {
-    for (Value operand : op->getOperands()) {
-      operand = behindBarriers(operand);
-      if (!llvm::is_contained(ops, operand.getDefiningOp()) &&
-          inputs.insert(operand).second)
-        bytes += getBytes(operand);
-    }
-    for (Value result : op->getResults())
-      if (llvm::any_of(result.getUsers(), [&](Operation *user) {
-            return !llvm::is_contained(ops, user);
-          }))
-        bytes += getBytes(result);
-  }
-  return bytes;
-}
-
-/// The time of one kernel of these ops over `elements`, in instructions: it
-/// waits for its bytes or for arithmetic. What comes before a reduction over a
-/// row is computed anew in each pass.
-static int64_t getTime(ArrayRef<Operation *> ops, int64_t elements) {
-  int64_t instructions = 0, passes = 1;
-  for (Operation *op : ops) {
-    instructions += getInstructions(op);
-    passes += getPasses(op);
-  }
-  return std::max(getBytes(ops) * kInstructionsPerByte,
-                  instructions * passes * elements);
-}
-
-/// Does one kernel take no more time than two?
-static bool isWorthIt(const Group &a, const Group &b) {
-  SmallVector<Operation *> both(a.ops);
-  both.append(b.ops);
-  int64_t elements = ShapedType::getNumElements(a.shape);
-  return getTime(both, elements) <=
-         getTime(a.ops, elements) + getTime(b.ops, elements);
-}
-
-/// Does `other` read all the whole tensors that `group` reads?
-static bool readsAllOf(const Group &group, const Group &other) {
-  auto getInputs = [](const Group &of) {
-    SmallPtrSet<Value, 8> inputs;
-    for (Operation *op : of.ops)
-      for (Value operand : op->getOperands())
-        if (isa<RankedTensorType, fp8::ScaledType>(operand.getType()) &&
-            fp8::getShape(operand.getType()) == ArrayRef(of.shape) &&
-            !llvm::is_contained(of.ops, operand.getDefiningOp()))
-          inputs.insert(behindBarriers(operand));
-    return inputs;
-  };
-  SmallPtrSet<Value, 8> inputs = getInputs(other);
-  return llvm::all_of(getInputs(group),
-                      [&](Value input) { return inputs.contains(input); });
+  int64_t copies = more + group.transposes + other.transposes,
+          cols = group.shape.empty() ? 1 : group.shape.back();
+  return copies <= 1 || !(group.reducing || other.reducing) ||
+         copies * cols <= kMostTransposedCodes;
 }
 
 /// Added to a gradient, and x not element-wise: the producer of x accumulates
@@ -257,43 +153,18 @@ static bool isOnlyTerm(Operation *op) {
          isa<AssignOp>(*op->user_begin());
 }
 
-/// May `group` move down to `op`, where it merges with `other`?
-bool FormFusions::mayExtend(const Group &group, Operation *op,
-                            const Group &other) const {
-  for (Operation *member : group.ops)
-    for (Operation *user : member->getUsers())
-      // An assignment takes effect at the function's exit, wherever it stands.
-      if (isa<AssignOp>(user))
-        continue;
-      else if (const Group *owner = groupOf.lookup(user);
-               position.lookup(user) < position.lookup(op) && owner != &group &&
-               owner != &other)
-        return false;
-  return true;
-}
-
-void FormFusions::merge(Group *into, Group *from) {
-  for (Operation *op : from->ops)
-    groupOf[op] = into;
-  into->ops.append(from->ops);
-  llvm::sort(into->ops, [&](Operation *a, Operation *b) {
-    return position[a] < position[b];
-  });
-  if (from->skeleton == Skeleton::rows)
-    into->skeleton = Skeleton::rows;
-  from->ops.clear();
-}
-
 /// A transposed copy is a second store of the kernel that quantises, which must
 /// know rows and columns. On its own it is no kernel: it stays outside.
-void FormFusions::joinQuantization(Operation *transpose) {
-  Group *group = groupOf.lookup(transpose->getOperand(0).getDefiningOp());
-  if (!group || !isElementwise(group->skeleton) ||
-      !mayExtend(*group, transpose, *group))
+void FusionFormer::joinQuantization(Operation *transpose) {
+  Operation *quantize = transpose->getOperand(0).getDefiningOp();
+  Group *group = groups.lookup(quantize);
+  bool isCopied = llvm::any_of(quantize->getUsers(), [&](Operation *user) {
+    return isa<fp8::TransposeOp>(user) && groups.lookup(user);
+  });
+  if (!group || isCopied || !isElementwise(group->skeleton) ||
+      !groups.isAwaitedBy(*group, *group))
     return;
-  group->skeleton = Skeleton::rows;
-  group->ops.push_back(transpose);
-  groupOf[transpose] = group;
+  groups.merge(group, groups.add(transpose, Skeleton::rows, group->shape));
 }
 
 /// A sum of whole rows into one, as gradients of biases and norms are.
@@ -306,69 +177,74 @@ static bool isSumOverRows(Operation *op) {
              fp8::getShape(sum.getInput().getType()).take_back(1);
 }
 
-void FormFusions::fuse(Block &block) {
-  position.clear();
-  groupOf.clear();
+void FusionFormer::run() {
   for (auto [index, op] : llvm::enumerate(block))
     position[&op] = index;
 
-  SmallVector<std::unique_ptr<Group>> groups;
-  DenseMap<Value, Operation *> lastReader;
   for (Operation &op : block) {
-    if (isMatrixTranspose(&op))
-      joinQuantization(&op);
-    auto kind = classify(&op);
-    if (!kind || isAccumulation(&op))
-      continue;
-    auto [skeleton, shape] = *kind;
-    Group *own = groups
-                     .emplace_back(new Group{
-                         skeleton, SmallVector<int64_t>(shape), {&op}})
-                     .get();
-    groupOf[&op] = own;
-    if (!isElementwise(skeleton))
-      continue;
-    // Merging two groups at `op` needs both to be free to move there.
-    auto mayMerge = [&](Group *group) {
-      own = groupOf[&op];
-      return group && group != own && isElementwise(group->skeleton) &&
-             group->shape == own->shape &&
-             fitsSharedMemory(*group, *own, /*more=*/0) &&
-             mayExtend(*group, &op, *own) && mayExtend(*own, &op, *group) &&
-             isWorthIt(*group, *own);
-    };
-    for (Value operand : op.getOperands()) {
-      Operation *producer = operand.getDefiningOp();
-      if (Group *group = producer ? groupOf.lookup(producer) : nullptr;
-          mayMerge(group))
-        merge(group, own);
-    }
-    // So does what reads the same tensors once more.
-    for (Value operand : op.getOperands()) {
-      Operation *&reader = lastReader[behindBarriers(operand)];
-      if (Group *group = reader ? groupOf.lookup(reader) : nullptr;
-          mayMerge(group) && readsAllOf(*group, *own) &&
-          fitsSharedMemory(*group, *own, /*more=*/1))
-        merge(group, own);
-      reader = &op;
-    }
+    join(&op);
+    // An assignment takes effect at the function's exit, wherever it stands.
+    if (!isa<AssignOp>(op))
+      groups.noteUses(&op);
   }
+  SmallVector<Group *> all =
+      groups.getAll([&](Operation *op) { return position.lookup(op); });
   if (sumRows > 0)
-    for (auto &group : groups)
-      if (!group->ops.empty() && isSumOverRows(group->ops.front()))
+    for (Group *group : all)
+      if (isSumOverRows(group->ops.front()))
         joinColumnSum(*group);
-  for (auto &group : groups)
+  for (Group *group : all)
     if (!group->ops.empty())
       outline(*group);
 }
 
+/// Puts an op into a group, its own or those of its operands and of what else
+/// reads them.
+void FusionFormer::join(Operation *op) {
+  if (isMatrixTranspose(op))
+    joinQuantization(op);
+  auto kind = classify(op);
+  if (!kind || isAccumulation(op))
+    return;
+  auto [skeleton, shape] = *kind;
+  groups.add(op, skeleton, shape);
+  if (!isElementwise(skeleton))
+    return;
+  // Merging two groups at `op` needs both to be free to move there.
+  auto mayMerge = [&](Group *group, Group *own) {
+    return group && group != own && isElementwise(group->skeleton) &&
+           group->shape == own->shape &&
+           group->ops.size() + own->ops.size() <= kMostOps &&
+           fitsSharedMemory(*group, *own, /*more=*/0) &&
+           groups.isAwaitedBy(*group, *own) &&
+           groups.isAwaitedBy(*own, *group) && groups.isWorthIt(*group, *own);
+  };
+  auto groupOf = [&](Operation *other) {
+    return other ? groups.lookup(other) : nullptr;
+  };
+  for (Value operand : op->getOperands()) {
+    Group *group = groupOf(operand.getDefiningOp()), *own = groups.lookup(op);
+    if (mayMerge(group, own))
+      groups.merge(group, own);
+  }
+  // So does what reads the same tensors once more.
+  for (Value operand : op->getOperands()) {
+    Operation *&reader = lastReader[behindBarriers(operand)];
+    Group *group = groupOf(reader), *own = groups.lookup(op);
+    if (mayMerge(group, own) && readsAllOf(*group, *own) &&
+        fitsSharedMemory(*group, *own, /*more=*/1))
+      groups.merge(group, own);
+    reader = op;
+  }
+}
+
 /// May the kernel of `group` make partial sums for `columnSum`? What both read
 /// is there where the kernel runs, and nobody waits for the sum before.
-bool FormFusions::mayMake(const Group &group, Operation *columnSum) const {
+bool FusionFormer::mayMake(const Group &group, Operation *columnSum) const {
   unsigned runs = position.lookup(group.ops.back());
   for (Value operand : columnSum->getOperands()) {
     Operation *producer = operand.getDefiningOp();
-    const Group *owner = producer ? groupOf.lookup(producer) : nullptr;
+    const Group *owner = producer ? groups.lookup(producer) : nullptr;
     if (producer && owner != &group &&
         position.lookup(owner ? owner->ops.back() : producer) >= runs)
       return false;
@@ -380,7 +256,7 @@ bool FormFusions::mayMake(const Group &group, Operation *columnSum) const {
 }
 
 /// Lets a kernel that computes or reads what `sum` sums over do it by the way.
-void FormFusions::joinColumnSum(Group &sum) {
+void FusionFormer::joinColumnSum(Group &sum) {
   // GPU kernels that do so work on packs of eight columns.
   if (sum.shape.back() % 8)
     return;
@@ -392,20 +268,20 @@ void FormFusions::joinColumnSum(Group &sum) {
     // The kernel that makes the value comes first: it may not have to store it
     // then.
     if (Operation *producer = operand.getDefiningOp())
-      candidates.push_back(groupOf.lookup(producer));
+      candidates.push_back(groups.lookup(producer));
     SmallVector<Operation *> users(operand.getUsers());
     llvm::sort(users, [&](Operation *a, Operation *b) {
       return position.lookup(a) < position.lookup(b);
     });
     for (Operation *user : users)
-      candidates.push_back(groupOf.lookup(user));
+      candidates.push_back(groups.lookup(user));
   }
   for (Group *group : candidates)
     if (group && isElementwise(group->skeleton) && group->shape == sum.shape &&
         mayMake(*group, op)) {
       group->skeleton = Skeleton::rows;
       group->columnSums.push_back(op);
-      groupOf.erase(op);
+      groups.erase(op);
       sum.ops.clear();
       return;
     }
@@ -414,7 +290,7 @@ void FormFusions::joinColumnSum(Group &sum) {
 /// Assignments, and sums on their way to one, did not hold a group back: they
 /// follow `op`, which stands at `place`. (Asking the block for the order would
 /// number all of its ops again after every change.)
-void FormFusions::moveUsersAfter(Operation *op, unsigned place) {
+void FusionFormer::moveUsersAfter(Operation *op, unsigned place) {
   for (Operation *user : llvm::make_early_inc_range(op->getUsers()))
     if ((isa<AssignOp>(user) || isOnlyTerm(user)) &&
         position.lookup(user) < place) {
@@ -443,11 +319,10 @@ static std::string getResultName(Value value) {
 
 /// Names of the ops in a fusion, for reports: "h.0/mlp/fc.bias + h.0/mlp/gelu".
 static std::string joinNames(ArrayRef<Operation *> ops) {
-  SmallVector<StringRef> names;
+  llvm::SetVector<StringRef> names;
   for (Operation *op : ops)
-    if (StringRef name = getName(op);
-        !name.empty() && !llvm::is_contained(names, name))
-      names.push_back(name);
+    if (StringRef name = getName(op); !name.empty())
+      names.insert(name);
   return llvm::join(names, " + ");
 }
 
@@ -483,8 +358,8 @@ static SmallVector<Value> makePartialSums(Operation *columnSum,
 }
 
 /// The kernel that adds up the blocks, in order.
-void FormFusions::sumPartials(Operation *columnSum, Value result,
-                              Value partials, unsigned place) {
+void FusionFormer::sumPartials(Operation *columnSum, Value result,
+                               Value partials, unsigned place) {
   OpBuilder builder(columnSum->getContext());
   builder.setInsertionPointAfterValue(partials);
   auto fusion = FusionOp::create(builder, columnSum->getLoc(),
@@ -505,7 +380,13 @@ void FormFusions::sumPartials(Operation *columnSum, Value result,
   moveUsersAfter(fusion, place);
 }
 
-void FormFusions::outline(Group &group) {
+/// Kernels that clamp count what they clamp, whoever wants to know.
+static bool isAlwaysCounted(Value value) {
+  return isa<fp8::StatsType>(value.getType()) &&
+         isa_and_nonnull<fp8::ClampOp, AdamWOp>(value.getDefiningOp());
+}
+
+void FusionFormer::outline(Group &group) {
   Operation *last = group.ops.back();
   SmallVector<Operation *> all(group.ops);
   llvm::append_range(all, group.columnSums);
@@ -535,7 +416,8 @@ void FormFusions::outline(Group &group) {
   }
   for (Operation *op : group.ops)
     for (Value result : op->getResults())
-      if (llvm::any_of(result.getUsers(), [&](Operation *user) {
+      if (isAlwaysCounted(result) ||
+          llvm::any_of(result.getUsers(), [&](Operation *user) {
             return !members.contains(user);
           }))
         outputs.push_back(result);
@@ -602,7 +484,7 @@ void FormFusions::outline(Group &group) {
     sumPartials(cast<OpResult>(sum).getOwner(), sum, partials,
                 position.lookup(last));
   for (Operation *op : llvm::reverse(all)) {
-    groupOf.erase(op);
+    groups.erase(op);
     op->erase();
   }
 }

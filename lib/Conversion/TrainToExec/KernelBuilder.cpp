@@ -42,28 +42,6 @@ std::optional<Position> Position::get(ArrayRef<int64_t> value,
   return Position{Access::tile, count(value.drop_back())};
 }
 
-ArrayRef<int64_t> fp8c::getDomain(FusionOp fusion) {
-  ArrayRef<int64_t> domain;
-  int64_t most = -1;
-  auto consider = [&](TypeRange types) {
-    for (Type type : types) {
-      if (!isa<RankedTensorType, fp8::ScaledType>(type))
-        continue;
-      ArrayRef<int64_t> shape = fp8::getShape(type);
-      int64_t count = ShapedType::getNumElements(shape);
-      if (count > most || (count == most && shape.size() > domain.size())) {
-        most = count;
-        domain = shape;
-      }
-    }
-  };
-  for (Operation &op : fusion.getBody().front()) {
-    consider(op.getOperandTypes());
-    consider(op.getResultTypes());
-  }
-  return domain;
-}
-
 /// Replaces decomposable ops of a fusion's body by their graphs.
 static void decompose(Block &body) {
   for (Operation &op : llvm::make_early_inc_range(body)) {

@@ -23,7 +23,9 @@ struct Position {
 };
 
 /// What a fusion's kernel runs over: the largest shape among its values.
-llvm::ArrayRef<int64_t> getDomain(train::FusionOp fusion);
+inline llvm::ArrayRef<int64_t> getDomain(train::FusionOp fusion) {
+  return fusion.getDomain();
+}
 
 /// What happens to what stands where a result goes: it is overwritten, added
 /// to, or added to from the second micro-batch of a step on.

@@ -1,0 +1,10 @@
+// What was not carried out is not taken away.
+// RUN: fp8c-opt %s --fp8-insert-scaling --fp8-check-precision -verify-diagnostics
+
+func.func @forward(%x: tensor<8x8xf32>, %w: tensor<8x8xbf16>) -> tensor<8x8xf32> {
+  // expected-error @+1 {{still has the precision}}
+  %y = train.matmul %x, %w {train.precision = {lhs = bf16, result = f32, rhs = bf16}} : tensor<8x8xf32>, tensor<8x8xbf16> -> tensor<8x8xf32>
+  // expected-error @+1 {{still has the precision}}
+  %z = train.exp %y {train.precision = {result = bf16}} : tensor<8x8xf32> -> tensor<8x8xf32>
+  return %z : tensor<8x8xf32>
+}

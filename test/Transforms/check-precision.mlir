@@ -1,0 +1,15 @@
+// RUN: fp8c-opt %s --fp8-check-precision -verify-diagnostics -split-input-file
+// RUN: fp8c-opt %s --train-apply-precision --fp8-lower-states --fp8-insert-scaling --fp8-check-precision -split-input-file | FileCheck %s
+
+// The passes before take all of it away; of a product in bf16 the reason stays.
+// CHECK-NOT: precision
+// CHECK: train.variable @w : tensor<8x8xbf16> {{.*}}why = "w"
+// expected-error @+1 {{still has the precision {storage = bf16, why = "w"}, which no pass has carried out: run train-apply-precision, fp8-lower-states and fp8-insert-scaling before}}
+train.variable @w : tensor<8x8xf32> {init = #train.constant<0.0>, train.precision = {storage = bf16, why = "w"}, role = #train.role<parameter>}
+func.func @forward(%x: tensor<8x8xf32>) -> tensor<8x8xf32> {
+  %w = train.read @w : tensor<8x8xf32>
+  // CHECK: train.matmul {{.*}}{train.why = "y"}
+  // expected-error @+1 {{still has the precision}}
+  %y = train.matmul %x, %w {train.precision = {lhs = bf16, result = f32, rhs = bf16, train.why = "y"}} : tensor<8x8xf32>, tensor<8x8xf32> -> tensor<8x8xf32>
+  return %y : tensor<8x8xf32>
+}
