@@ -141,7 +141,7 @@ struct NamedOptions : PassPipelineOptions<NamedOptions> {
     options.target = target;
     options.forwardOnly = forwardOnly;
     options.exposeOperands = exposeOperands;
-    options.recompute = recompute;
+    options.recompute.assign(recompute.begin(), recompute.end());
     return options;
   }
 };
