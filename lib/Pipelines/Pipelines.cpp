@@ -130,12 +130,18 @@ struct NamedOptions : PassPipelineOptions<NamedOptions> {
                              llvm::cl::desc("cpu or cuda")};
   Option<bool> forwardOnly{*this, "forward-only", llvm::cl::init(false),
                            llvm::cl::desc("No loss, gradients, optimizer")};
+  Option<bool> exposeOperands{*this, "expose-operands", llvm::cl::init(false),
+                              llvm::cl::desc("Run fp8-expose-operands")};
+  ListOption<std::string> recompute{*this, "recompute",
+                                    llvm::cl::desc("See train-recompute")};
 
   PipelineOptions get() const {
     PipelineOptions options;
     options.recipe = recipe;
     options.target = target;
     options.forwardOnly = forwardOnly;
+    options.exposeOperands = exposeOperands;
+    options.recompute.assign(recompute.begin(), recompute.end());
     return options;
   }
 };

@@ -8,7 +8,7 @@ module attributes {train.model = "gpt2", train.micro_batches = 1 : i64, train.re
       attributes {train.function = #train.function<forward>, train.labels = #train.input<labels>} {
     %w = train.read @w {train.name = "h.0/mlp"} : tensor<16x16xf32>
     %y = train.matmul %x, %w {train.name = "h.0/mlp", train.phase = #train.phase<fwd>,
-        train.precision = {result = bf16, lhs = f8E4M3FN, lhs_scaling = "delayed", lhs_window = 4 : i64, lhs_margin = 1 : i64, lhs_pow2, lhs_granularity = "row", rhs = bf16, fast_accum, why = "x.yaml:9"}}
+        train.precision = {result = bf16, lhs = f8E4M3FN, lhs_scaling = "delayed", lhs_window = 4 : i64, lhs_margin = 1 : i64, lhs_pow2, rhs = f8E4M3FN, rhs_granularity = "row", fast_accum, why = "x.yaml:9"}}
         : tensor<16x16xf32>, tensor<16x16xf32> -> tensor<16x16xf32>
     %z = train.fusion map(%a = %y : tensor<16x16xf32>) -> tensor<16x16xf32> attributes {train.result_names = ["z"], train.saved_bytes = 2048 : i64} {
       %g = train.gelu %a : tensor<16x16xf32> -> tensor<16x16xf32>

@@ -162,9 +162,20 @@ func.func @columns_of_vector(%x: tensor<2x4x8xf32>, %y: tensor<8xf32>) {
 
 func.func @sum_of_rows(%x: tensor<16x16xf32>) {
   %0 = train.fusion sum(%a = %x : tensor<16x16xf32>) -> tensor<16x1xf32> {
+    // expected-error @+1 {{cannot stand in a train.fusion of skeleton sum: its kernel gives a train.sum_squares}}
     %1 = train.reduce_sum %a axes [1] {keepdims} : tensor<16x16xf32> -> tensor<16x1xf32>
-    // expected-error @+1 {{must yield one train.sum_squares: the skeleton is sum}}
     train.yield %1 : tensor<16x1xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @sum_of_nothing(%x: tensor<16x16xf32>) {
+  %0 = train.fusion sum(%a = %x : tensor<16x16xf32>) -> tensor<16x16xf32> {
+    %1 = train.exp %a : tensor<16x16xf32> -> tensor<16x16xf32>
+    // expected-error @+1 {{must yield one train.sum_squares: the skeleton is sum}}
+    train.yield %1 : tensor<16x16xf32>
   }
   return
 }
@@ -236,5 +247,39 @@ func.func @buffer(%x: memref<4xf32>) {
     %1 = arith.constant dense<1.0> : tensor<f32>
     "train.yield"(%1) : (tensor<f32>) -> ()
   }) : (memref<4xf32>) -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @state(%x: tensor<4x8xf32>, %s: !fp8.scale_state<f8E4M3FN, 4>) {
+  // expected-error @+1 {{takes tensors of static shape and scaled tensors, but one operand is '!fp8.scale_state<f8E4M3FN, 4>'}}
+  %0 = train.fusion map(%a = %s : !fp8.scale_state<f8E4M3FN, 4>) -> !fp8.scale_state<f8E4M3FN, 4> {
+    %1 = fp8.advance %a : !fp8.scale_state<f8E4M3FN, 4>
+    train.yield %1 : !fp8.scale_state<f8E4M3FN, 4>
+  }
+  return
+}
+
+// -----
+
+func.func @transposed_scalar(%x: tensor<f32>, %s: tensor<f32>) {
+  %0 = train.fusion rows(%a = %x : tensor<f32>, %b = %s : tensor<f32>) -> !fp8.scaled<f8E4M3FN> {
+    %q, %k = fp8.quantize %a, %b : tensor<f32> -> !fp8.scaled<f8E4M3FN>
+    // expected-error @+1 {{kernels over rows alone store what they quantise transposed, the last dimension first}}
+    %t = "fp8.transpose"(%q) {permutation = array<i64>} : (!fp8.scaled<f8E4M3FN>) -> !fp8.scaled<f8E4M3FN>
+    train.yield %t : !fp8.scaled<f8E4M3FN>
+  }
+  return
+}
+
+// -----
+
+func.func @read_in_kernel(%x: tensor<4x8xf32>) {
+  %0 = train.fusion map(%a = %x : tensor<4x8xf32>) -> tensor<f32> {
+    // expected-error @+1 {{it is neither element-wise nor a reduction}}
+    %1 = train.hyper "lr"
+    train.yield %1 : tensor<f32>
+  }
   return
 }

@@ -671,3 +671,19 @@ func.func @concat_of_nothing() {
   %0 = "train.concat"() {axis = 0 : i64} : () -> tensor<0xf32>
   return
 }
+
+// -----
+
+train.variable @w : tensor<4xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+// expected-error @+1 {{stands in no function: variables are read at entry of one and assigned at its exit}}
+%0 = train.read @w : tensor<4xf32>
+
+// -----
+
+// expected-error @+1 {{is 'tensor<4xf32>' of role scale; of role scale are !fp8.scale_state and !fp8.stats, and no other types}}
+train.variable @scale : tensor<4xf32> {init = #train.constant<0.0>, role = #train.role<scale>}
+
+// -----
+
+// expected-error @+1 {{is '!fp8.stats' of role buffer}}
+train.variable @stats : !fp8.stats {init = #train.constant<0.0>, role = #train.role<buffer>}

@@ -10,6 +10,6 @@ func.func @forward(%x: tensor<8x8xf32>) -> tensor<8x8xf32> {
   %w = train.read @w : tensor<8x8xf32>
   // CHECK: train.matmul {{.*}}{train.why = "y"}
   // expected-error @+1 {{still has the precision}}
-  %y = train.matmul %x, %w {train.precision = {lhs = bf16, result = f32, rhs = bf16, train.why = "y"}} : tensor<8x8xf32>, tensor<8x8xf32> -> tensor<8x8xf32>
+  %y = train.matmul %x, %w {train.precision = {lhs = bf16, result = f32, rhs = bf16, why = "y"}} : tensor<8x8xf32>, tensor<8x8xf32> -> tensor<8x8xf32>
   return %y : tensor<8x8xf32>
 }

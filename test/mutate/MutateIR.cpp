@@ -335,5 +335,11 @@ std::string Mutator::mutate(std::string &kind) {
 }
 
 std::string fp8c::mutateIR(StringRef text, uint64_t seed, std::string &kind) {
-  return Mutator(text, seed).mutate(kind);
+  std::string mutant = Mutator(text, seed).mutate(kind);
+  if (seed % 4)
+    return mutant;
+  std::string second;
+  mutant = Mutator(mutant, ~seed).mutate(second);
+  kind += ", " + second;
+  return mutant;
 }

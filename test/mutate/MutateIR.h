@@ -9,11 +9,11 @@
 
 namespace fp8c {
 
-/// The text with one small change that its author could have made by mistake:
-/// two operands or symbols swapped; a number, type, enumerator or flag changed;
-/// an op or an attribute dropped; an op written twice, or elsewhere. The same
-/// for the same seed. `kind` becomes the change's name. The change may be none,
-/// where the text has nothing to change so.
+/// The text with a small change, or two, that its author could have made by
+/// mistake: two operands or symbols swapped; a number, type, enumerator or flag
+/// changed; an op or an attribute dropped; an op written twice, or elsewhere.
+/// The same for the same seed. `kind` becomes the change's name. The change may
+/// be none, where the text has nothing to change so.
 std::string mutateIR(llvm::StringRef text, uint64_t seed, std::string &kind);
 
 } // namespace fp8c

@@ -383,25 +383,35 @@ static void advanceStates(func::FuncOp update, ScaleSites &sites) {
 }
 
 /// Tells the results of @observe how @micro quantises what they show.
-static void describeUses(func::FuncOp observe, const CurrentUses &current) {
+static LogicalResult describeUses(func::FuncOp observe,
+                                  const CurrentUses &current) {
   Builder builder(observe.getContext());
   for (unsigned i = 0; i < observe.getNumResults(); ++i) {
     auto uses = observe.getResultAttrOfType<ArrayAttr>(i, kOperandUsesAttr);
     if (!uses)
       continue;
     SmallVector<Attribute> described;
-    for (auto use : uses.getAsRange<DictionaryAttr>()) {
+    for (Attribute entry : uses) {
+      auto use = dyn_cast<DictionaryAttr>(entry);
       auto text = [&](StringRef key) {
-        return use.getAs<StringAttr>(key).getValue();
+        return use ? use.getAs<StringAttr>(key) : StringAttr();
       };
+      StringAttr op = text("op"), gemm = text("gemm"),
+                 operand = text("operand");
+      if (!op || !gemm || !operand)
+        return observe.emitOpError("result ")
+               << i << ": " << kOperandUsesAttr
+               << " must be dictionaries with the texts op, gemm and operand, "
+                  "but one is "
+               << entry;
       NamedAttrList entries(use);
-      if (Attribute how = current.lookup(
-              getUseKey(text("op"), text("gemm"), text("operand"))))
+      if (Attribute how = current.lookup(getUseKey(op, gemm, operand)))
         entries.set(kUseQuantisedKey, how);
       described.push_back(entries.getDictionary(observe.getContext()));
     }
     observe.setResultAttr(i, kOperandUsesAttr, builder.getArrayAttr(described));
   }
+  return success();
 }
 
 static LogicalResult insertScaling(ModuleOp module) {
@@ -451,10 +461,9 @@ static LogicalResult insertScaling(ModuleOp module) {
           current, [](auto &entry) { return !entry.first().ends_with("\nw"); }))
     module->setAttr(kCurrentUsesAttr,
                     Builder(module.getContext()).getI64IntegerAttr(count));
-  if (func::FuncOp observe =
-          train::findFunction(module, train::FunctionKind::observe))
-    describeUses(observe, current);
-  return success();
+  func::FuncOp observe =
+      train::findFunction(module, train::FunctionKind::observe);
+  return observe ? describeUses(observe, current) : success();
 }
 
 namespace {

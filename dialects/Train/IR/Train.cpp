@@ -253,6 +253,12 @@ LogicalResult VariableOp::verify() {
     return emitOpError("must be a tensor of f32, bf16, f16, i64, i32 or i1, or "
                        "!fp8.scaled, !fp8.scale_state or !fp8.stats, but is ")
            << getType();
+  if (isa<fp8::ScaleStateType, fp8::StatsType>(getType()) !=
+      (getRole() == Role::scale))
+    return emitOpError("is ")
+           << getType() << " of role " << stringifyRole(getRole())
+           << "; of role scale are !fp8.scale_state and !fp8.stats, and no "
+              "other types";
   if (dense && (!dense.getElementType().isF32() ||
                 !isa<RankedTensorType, fp8::ScaledType>(getType()) ||
                 dense.getType().getShape() != fp8::getShape(getType())))
@@ -301,6 +307,9 @@ static LogicalResult verifyVariableUse(Operation *op, FlatSymbolRefAttr symbol,
     return op->emitOpError("has type ")
            << type << ", but " << symbol << " is declared as "
            << variable.getType();
+  if (!op->getParentOfType<FunctionOpInterface>())
+    return op->emitOpError("stands in no function: variables are read at entry "
+                           "of one and assigned at its exit");
   return success();
 }
 

@@ -162,11 +162,10 @@ LogicalResult BodyVerifier::verifyScaling(Operation *op) {
     return misplaced(op, "only kernels over elements count and quantise");
   if (auto transpose = dyn_cast<fp8::TransposeOp>(op)) {
     auto quantize = transpose.getInput().getDefiningOp<fp8::QuantizeOp>();
-    Shape others = transpose.getPermutation().drop_front();
-    if (skeleton != Skeleton::rows || !quantize ||
-        llvm::any_of(llvm::enumerate(others), [](auto dim) {
-          return dim.value() != static_cast<int64_t>(dim.index());
-        }))
+    Shape dims = transpose.getPermutation();
+    int64_t rank = dims.size();
+    if (skeleton != Skeleton::rows || !quantize || dims.empty() ||
+        !llvm::equal(dims.drop_front(), llvm::seq<int64_t>(0, rank - 1)))
       return misplaced(op, "kernels over rows alone store what they quantise "
                            "transposed, the last dimension first");
     for (Operation *user : quantize.getOutput().getUsers())
@@ -303,8 +302,6 @@ LogicalResult BodyVerifier::verifyYield(YieldOp yield) {
     if (failed(verifyYielded(yield, value)))
       return failure();
   }
-  if (yielded.empty())
-    return yield.emitOpError("yields nothing: the kernel would be for nothing");
   for (Operation &op : *yield->getBlock())
     for (Value result : op.getResults())
       if (isa<fp8::StatsType>(result.getType()) &&
@@ -315,12 +312,13 @@ LogicalResult BodyVerifier::verifyYield(YieldOp yield) {
 
 LogicalResult BodyVerifier::verify() {
   Block &body = fusion.getBody().front();
-  if (failed(verifyYield(cast<YieldOp>(body.getTerminator()))))
-    return failure();
+  auto yield = cast<YieldOp>(body.getTerminator());
+  if (yield.getValues().empty())
+    return yield.emitOpError("yields nothing: the kernel would be for nothing");
   for (Operation &op : body.without_terminator())
     if (failed(verifyMember(&op)))
       return failure();
-  return success();
+  return verifyYield(yield);
 }
 
 LogicalResult FusionOp::verify() {

@@ -53,6 +53,7 @@ private:
   DenseMap<Operation *, unsigned> position;
   FusionGroups groups;
   DenseMap<Value, Operation *> lastReader;
+  llvm::SmallDenseSet<Operation *> assignedSums;
 };
 
 struct FormFusions : train::impl::FormFusionsBase<FormFusions> {
@@ -112,10 +113,9 @@ static bool isMatrixTranspose(Operation *op) {
   if (!transpose || !transpose.getInput().getDefiningOp<fp8::QuantizeOp>())
     return false;
   ArrayRef<int64_t> permutation = transpose.getPermutation();
-  for (auto [i, dim] : llvm::enumerate(permutation.drop_front()))
-    if (dim != static_cast<int64_t>(i))
-      return false;
-  return true;
+  int64_t rank = permutation.size();
+  return rank > 0 &&
+         llvm::equal(permutation.drop_front(), llvm::seq<int64_t>(0, rank - 1));
 }
 
 static bool isElementwise(Skeleton skeleton) {
@@ -139,6 +139,18 @@ static bool fitsSharedMemory(const Group &group, const Group &other, int more) {
          copies * cols <= kMostTransposedCodes;
 }
 
+/// Sums that end in a variable: few of all additions, and not each of a long
+/// chain has to be followed to its end to know.
+static llvm::SmallDenseSet<Operation *> findAssignedSums(Block &block) {
+  llvm::SmallDenseSet<Operation *> sums;
+  for (auto assign : block.getOps<AssignOp>()) {
+    auto add = assign.getValue().getDefiningOp<AddOp>();
+    while (add && sums.insert(add).second)
+      add = add.getLhs().getDefiningOp<AddOp>();
+  }
+  return sums;
+}
+
 /// Added to a gradient, and x not element-wise: the producer of x accumulates
 /// in place instead.
 static bool isAccumulation(Operation *op) {
@@ -149,8 +161,9 @@ static bool isAccumulation(Operation *op) {
 /// An accumulation of one term only: where there are several, they are added in
 /// program order.
 static bool isOnlyTerm(Operation *op) {
-  return isAccumulation(op) && op->getOperand(0).getDefiningOp<ReadOp>() &&
-         isa<AssignOp>(*op->user_begin());
+  return isa<AddOp>(op) && op->getOperand(0).getDefiningOp<ReadOp>() &&
+         !op->use_empty() && isa<AssignOp>(*op->user_begin()) &&
+         isAccumulation(op);
 }
 
 /// A transposed copy is a second store of the kernel that quantises, which must
@@ -180,6 +193,7 @@ static bool isSumOverRows(Operation *op) {
 void FusionFormer::run() {
   for (auto [index, op] : llvm::enumerate(block))
     position[&op] = index;
+  assignedSums = findAssignedSums(block);
 
   for (Operation &op : block) {
     join(&op);
@@ -204,7 +218,7 @@ void FusionFormer::join(Operation *op) {
   if (isMatrixTranspose(op))
     joinQuantization(op);
   auto kind = classify(op);
-  if (!kind || isAccumulation(op))
+  if (!kind || (assignedSums.contains(op) && isAccumulation(op)))
     return;
   auto [skeleton, shape] = *kind;
   groups.add(op, skeleton, shape);

@@ -54,10 +54,10 @@ def AddOptimizer : ProgramPass<"train-add-optimizer"> {
   let summary = "Accumulate gradients in variables and make @update: clip and AdamW";
   let description = [{
     `@micro`'s gradients are added to variables of role `gradient`. `@update() -> grad_norm` computes the global norm, the
-    clip coefficient, AdamW for every parameter (decay for those of two or more dimensions), and
-    clears the gradients. Gradients and moments are f32. Parameters without a gradient get no state.
+    clip coefficient and AdamW for every parameter (decay for those of two or more dimensions). Gradients and moments are f32. They are never
+    cleared: the first micro-batch of a step writes over them. Parameters without a gradient get no state.
 
-    With `accumulate=false` a step has one micro-batch: `@micro` assigns its gradients, nothing is cleared, and the module says
+    With `accumulate=false` a step has one micro-batch: `@micro` assigns its gradients, and the module says
     `train.micro_batches = 1`. Gradients then need no type in which sums survive.
   }];
   let options = [
@@ -170,7 +170,7 @@ def FormFusions : ProgramPass<"train-form-fusions"> {
     `fp8.transpose` joins the quantisation that it copies. With `sum-rows`,
     sums over the rows (gradients of biases and norms) join a kernel that computes or reads what they sum: it gives
     `train.partial_sum`s over blocks of that many rows, which a small kernel then adds up in order. Fusing changes no bit, but for
-    these sums, whose order it changes.
+    these sums, whose order it changes. A kernel has at most 256 ops.
   }];
   let options = [
     Option<"sumRows", "sum-rows", "int64_t", "0", "Rows of a block of partial sums over rows; 0: such sums are kernels of their own">
