@@ -72,8 +72,7 @@ bool exec::isScaleState(Type type) {
   return getFloats(type).value_or(0) >= getScaleStateWords(1);
 }
 bool exec::isStats(Type type) {
-  return type ==
-         MemRefType::get({3}, getStatsWordType(type.getContext()));
+  return type == MemRefType::get({3}, getStatsWordType(type.getContext()));
 }
 
 bool exec::isContiguous(MemRefType type) {
@@ -97,7 +96,8 @@ void exec::getEffects(Operation *op, SmallVectorImpl<Value> &reads,
   SmallVector<MemoryEffects::EffectInstance> instances;
   effects.getEffects(instances);
   for (const MemoryEffects::EffectInstance &instance : instances) {
-    if (Value buffer = instance.getValue(); buffer && buffer.getDefiningOp() != op) {
+    if (Value buffer = instance.getValue();
+        buffer && buffer.getDefiningOp() != op) {
       if (isa<MemoryEffects::Read>(instance.getEffect()))
         reads.push_back(buffer);
       else if (isa<MemoryEffects::Write>(instance.getEffect()))
@@ -122,8 +122,7 @@ LogicalResult ViewOp::verify() {
   MemRefType source = getSource().getType(), result = getType();
   int64_t width = llvm::divideCeil(result.getElementTypeBitWidth(), 8);
   int64_t offset = getOffset();
-  if (offset < 0 ||
-      offset * width + getByteSize(result) > getByteSize(source))
+  if (offset < 0 || offset * width + getByteSize(result) > getByteSize(source))
     return emitOpError("shows elements from ")
            << offset << " as " << result << ", which end past the "
            << getByteSize(source) << " bytes of " << source;

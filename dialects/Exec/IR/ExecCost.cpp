@@ -40,16 +40,15 @@ Cost GemmOp::getCost(const SymbolTable &) {
   Cost cost;
   cost.flops = 2.0 * getBatch() * getM() * getN() * getK();
   bool readsC = getAccumulate() && !getUnlessFirst();
-  cost.bytes = bytesOf(getA()) + bytesOf(getB()) +
-               bytesOf(getC()) * (readsC ? 2 : 1);
+  cost.bytes =
+      bytesOf(getA()) + bytesOf(getB()) + bytesOf(getC()) * (readsC ? 2 : 1);
   cost.unit = getUnit(typeOf(getA()).getElementType(),
                       typeOf(getB()).getElementType(), getFastAccum());
   cost.k = getK();
   return cost;
 }
 
-template <typename Op>
-static Cost getAttentionCost(Op op, double products) {
+template <typename Op> static Cost getAttentionCost(Op op, double products) {
   Cost cost = getMoveCost(op);
   cost.flops = products * 2 * typeOf(op.getQ()).getNumElements() *
                typeOf(op.getK()).getDimSize(1) * (op.getCausal() ? 0.5 : 1);
@@ -105,8 +104,8 @@ static double countArithmetic(KernelOp kernel, double rows, double cols) {
 
 Cost LaunchOp::getCost(const SymbolTable &kernels) {
   Cost cost = getMoveCost(*this);
-  cost.flops = countArithmetic(kernels.lookup<KernelOp>(getKernel()),
-                               getRows(), getCols());
+  cost.flops = countArithmetic(kernels.lookup<KernelOp>(getKernel()), getRows(),
+                               getCols());
   return cost;
 }
 

@@ -69,8 +69,9 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
   auto kernel =
       symbols.lookupNearestSymbolFrom<KernelOp>(*this, getKernelAttr());
   if (kernel.getInputs() != getInputs().size())
-    return emitOpError("gives ") << getInputs().size() << " inputs to a kernel of "
-                                 << kernel.getInputs();
+    return emitOpError("gives ")
+           << getInputs().size() << " inputs to a kernel of "
+           << kernel.getInputs();
   return success();
 }
 

@@ -160,9 +160,8 @@ LogicalResult GemmOp::verify() {
     return emitOpError("adds a bias of c's type with n = ")
            << n << " elements, but got " << bias.getType();
   if (Value workspace = getWorkspace();
-      workspace &&
-      getByteSize(typeOf(workspace)) <
-          getGemmWorkspaceBytes(getA(), getB(), getC()))
+      workspace && getByteSize(typeOf(workspace)) <
+                       getGemmWorkspaceBytes(getA(), getB(), getC()))
     return emitOpError("needs a workspace of ")
            << getGemmWorkspaceBytes(getA(), getB(), getC())
            << " bytes, but got " << workspace.getType();
@@ -204,12 +203,13 @@ LogicalResult AttentionBackwardOp::verify() {
   if (failed(verifyAttention(*this)) ||
       failed(expectDense(*this, {getDO(), getO()})) ||
       failed(expectTokens(*this, {getDQ(), getDK(), getDV()})) ||
-      failed(expectOneType(
-          *this, {getQ(), getDO(), getDQ(), getDK(), getDV()})))
+      failed(
+          expectOneType(*this, {getQ(), getDO(), getDQ(), getDK(), getDV()})))
     return failure();
-  for (auto [gradient, of, name] :
-       {std::tuple(getDO(), getO(), "d_o"), {getDQ(), getQ(), "d_q"},
-        {getDK(), getK(), "d_k"}, {getDV(), getV(), "d_v"}})
+  for (auto [gradient, of, name] : {std::tuple(getDO(), getO(), "d_o"),
+                                    {getDQ(), getQ(), "d_q"},
+                                    {getDK(), getK(), "d_k"},
+                                    {getDV(), getV(), "d_v"}})
     if (failed(expectShape(*this, gradient, name, typeOf(of).getShape())))
       return failure();
   int64_t batch = typeOf(getQ()).getDimSize(0), parts = getParts();
@@ -288,9 +288,8 @@ static LogicalResult verifyGather(Operation *op, Value wide, Value narrow,
       failed(expectShape(op, narrow, "what is gathered",
                          typeOf(indices).getShape())))
     return failure();
-  if (typeOf(wide).getRank() < 1 ||
-      typeOf(wide).getShape().drop_back() !=
-          typeOf(indices).getShape().drop_back())
+  if (typeOf(wide).getRank() < 1 || typeOf(wide).getShape().drop_back() !=
+                                        typeOf(indices).getShape().drop_back())
     return op->emitOpError("gathers along the last dimension, but ")
            << wide.getType() << " and " << indices.getType()
            << " differ in others";
@@ -392,8 +391,7 @@ bool CrossEntropyFusedOp::isRowByRow() { return true; }
 
 LogicalResult AccumulateOp::verify() {
   if (failed(expectDense(*this, {getSource(), getTarget()})) ||
-      failed(expectCount(*this, getSource(), "the source",
-                         count(getTarget()))))
+      failed(expectCount(*this, getSource(), "the source", count(getTarget()))))
     return failure();
   return verifyAccumulation(*this);
 }
@@ -425,8 +423,8 @@ LogicalResult QuantizeTilesOp::verify() {
       failed(expectCount(*this, getInput(), "the input", rows * cols)) ||
       failed(expectCount(*this, getCodes(), "codes", rows * cols)))
     return failure();
-  int64_t least = llvm::divideCeil(rows, tileRows) *
-                  llvm::divideCeil(cols, tileCols);
+  int64_t least =
+      llvm::divideCeil(rows, tileRows) * llvm::divideCeil(cols, tileCols);
   if (count(getScaleInv()) < least)
     return emitOpError("makes ")
            << least << " tiles, more than " << getScaleInv().getType()
@@ -455,7 +453,8 @@ LogicalResult UpdateScalesOp::verify() {
     return emitOpError("needs statistics, a gradient, a role, formats, decay "
                        "and root for each of ")
            << variables << " pairs";
-  for (auto [gradient, format] : llvm::zip(getGradients(), getGradientFormats()))
+  for (auto [gradient, format] :
+       llvm::zip(getGradients(), getGradientFormats()))
     if (isa<TypeAttr>(format) ? !isScalePair(gradient.getType())
                               : !isStats(gradient.getType()))
       return emitOpError("bounds a gradient by its scale, where it has a "

@@ -470,7 +470,7 @@ void ChunkLoss::visit(WorkOpInterface loss) {
   }
   if (!obstacle.empty()) {
     loss->emitRemark() << "all logits, " << bytes
-                      << " bytes, are in memory at once: " << obstacle;
+                       << " bytes, are in memory at once: " << obstacle;
     return;
   }
 

@@ -95,9 +95,9 @@ static Attribute getKey(Operation &op, const SymbolTable &symbols) {
     return {};
   // The type has a state's window.
   Builder builder(op.getContext());
-  return builder.getArrayAttr(
-      {op.getName().getIdentifier(), op.getPropertiesAsAttribute(),
-       TypeAttr::get(op.getOperand(0).getType())});
+  return builder.getArrayAttr({op.getName().getIdentifier(),
+                               op.getPropertiesAsAttribute(),
+                               TypeAttr::get(op.getOperand(0).getType())});
 }
 
 static void mergeLaunches(ArrayRef<Operation *> ops, OpBuilder &builder) {
@@ -122,7 +122,8 @@ static void mergeCalls(ArrayRef<Operation *> ops, OpBuilder &builder) {
   SmallVector<Value> first, second;
   for (Operation *op : ops) {
     auto compute = dyn_cast<ComputeScaleOp>(op);
-    llvm::append_range(first, compute ? compute.getAmaxes() : op->getOperands());
+    llvm::append_range(first,
+                       compute ? compute.getAmaxes() : op->getOperands());
     if (compute)
       llvm::append_range(second, compute.getPairs());
   }

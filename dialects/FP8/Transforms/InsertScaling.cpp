@@ -383,35 +383,23 @@ static void advanceStates(func::FuncOp update, ScaleSites &sites) {
 }
 
 /// Tells the results of @observe how @micro quantises what they show.
-static LogicalResult describeUses(func::FuncOp observe,
-                                  const CurrentUses &current) {
+static void describeUses(func::FuncOp observe, const CurrentUses &current) {
   Builder builder(observe.getContext());
   for (unsigned i = 0; i < observe.getNumResults(); ++i) {
     auto uses = observe.getResultAttrOfType<ArrayAttr>(i, kOperandUsesAttr);
     if (!uses)
       continue;
     SmallVector<Attribute> described;
-    for (Attribute entry : uses) {
-      auto use = dyn_cast<DictionaryAttr>(entry);
-      auto text = [&](StringRef key) {
-        return use ? use.getAs<StringAttr>(key) : StringAttr();
-      };
-      StringAttr op = text("op"), gemm = text("gemm"),
-                 operand = text("operand");
-      if (!op || !gemm || !operand)
-        return observe.emitOpError("result ")
-               << i << ": " << kOperandUsesAttr
-               << " must be dictionaries with the texts op, gemm and operand, "
-                  "but one is "
-               << entry;
+    for (auto use : uses.getAsRange<DictionaryAttr>()) {
       NamedAttrList entries(use);
-      if (Attribute how = current.lookup(getUseKey(op, gemm, operand)))
+      if (Attribute how = current.lookup(getUseKey(
+              use.getAs<StringAttr>("op"), use.getAs<StringAttr>("gemm"),
+              use.getAs<StringAttr>("operand"))))
         entries.set(kUseQuantisedKey, how);
       described.push_back(entries.getDictionary(observe.getContext()));
     }
     observe.setResultAttr(i, kOperandUsesAttr, builder.getArrayAttr(described));
   }
-  return success();
 }
 
 static LogicalResult insertScaling(ModuleOp module) {
@@ -461,9 +449,10 @@ static LogicalResult insertScaling(ModuleOp module) {
           current, [](auto &entry) { return !entry.first().ends_with("\nw"); }))
     module->setAttr(kCurrentUsesAttr,
                     Builder(module.getContext()).getI64IntegerAttr(count));
-  func::FuncOp observe =
-      train::findFunction(module, train::FunctionKind::observe);
-  return observe ? describeUses(observe, current) : success();
+  if (func::FuncOp observe =
+          train::findFunction(module, train::FunctionKind::observe))
+    describeUses(observe, current);
+  return success();
 }
 
 namespace {

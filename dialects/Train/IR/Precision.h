@@ -37,8 +37,8 @@ inline mlir::DictionaryAttr getPrecision(mlir::Operation *op) {
   return op->getAttrOfType<mlir::DictionaryAttr>(kPrecisionAttr);
 }
 
-/// Checks a decision on `op`: entries that somebody reads, of the form that they
-/// have. What is wrong is an error at the op.
+/// Checks a decision on `op`: entries that somebody reads, of the form that
+/// they have. What is wrong is an error at the op.
 mlir::LogicalResult verifyPrecision(mlir::Operation *op,
                                     mlir::DictionaryAttr precision);
 

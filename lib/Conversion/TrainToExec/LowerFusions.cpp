@@ -15,8 +15,7 @@ static Value getStatsTarget(FusionOp op, Value result,
   if (isa<fp8::StatsType>(result.getType()))
     for (Operation *user : result.getUsers())
       if (auto assign = dyn_cast<AssignOp>(user);
-          assign &&
-          function.isCleared(assign.getVariableAttr().getAttr())) {
+          assign && function.isCleared(assign.getVariableAttr().getAttr())) {
         function.setDone(assign);
         return function.getVariable(assign.getVariableAttr().getAttr());
       }
@@ -25,8 +24,9 @@ static Value getStatsTarget(FusionOp op, Value result,
                     : fp8::RecordOp();
   auto state = record ? record.getState().getDefiningOp<ReadOp>() : ReadOp();
   if (state)
-    return function.view(function.getVariable(state.getVariableAttr().getAttr()),
-                         words, exec::kScaleStateStatsWord);
+    return function.view(
+        function.getVariable(state.getVariableAttr().getAttr()), words,
+        exec::kScaleStateStatsWord);
   Value target = function.alloc(words, op);
   exec::FillOp::create(function.builder, op.getLoc(), target,
                        function.builder.getF32FloatAttr(0));
@@ -77,10 +77,10 @@ static LogicalResult lower(FusionOp op, FunctionLowering &function) {
   for (Value input : op.getInputs()) {
     inputs.push_back(function.dense(input));
     if (isa<fp8::ScaledType>(input.getType()))
-      inputs.push_back(function.view(
-          function.scalePair(input),
-          MemRefType::get({1}, function.builder.getF32Type()),
-          exec::kScaleInverseWord));
+      inputs.push_back(
+          function.view(function.scalePair(input),
+                        MemRefType::get({1}, function.builder.getF32Type()),
+                        exec::kScaleInverseWord));
   }
   auto yield = cast<train::YieldOp>(op.getBody().front().getTerminator());
   for (auto [value, result] : llvm::zip(yield.getValues(), op.getResults())) {

@@ -10,7 +10,7 @@ using namespace fp8c::train;
 /// make both: nobody else reads the statistics, and the loss's own cotangent
 /// does not depend on the loss.
 static CrossEntropyVJPOp getFusableVJP(CrossEntropyOp loss,
-                                      const FunctionLowering &function) {
+                                       const FunctionLowering &function) {
   if (!loss.getLse().hasOneUse() || !loss.getInvCount().hasOneUse())
     return {};
   auto vjp = dyn_cast<CrossEntropyVJPOp>(*loss.getLse().user_begin());
@@ -61,8 +61,7 @@ static LogicalResult lowerRowByRow(CrossEntropyOp loss, CrossEntropyVJPOp vjp,
   OpBuilder &builder = function.builder;
   Value logits = function.dense(loss.getLogits()),
         labels = function.dense(loss.getLabels());
-  Value count =
-      function.alloc(MemRefType::get({}, builder.getI64Type()), loss);
+  Value count = function.alloc(MemRefType::get({}, builder.getI64Type()), loss);
   Value rowLosses =
       function.alloc(MemRefType::get(shapeOf(loss.getLogits()).drop_back(),
                                      builder.getF32Type()),
@@ -143,10 +142,10 @@ static LogicalResult lower(AddOp op, FunctionLowering &function) {
   Value target = function.buffer(op.getLhs());
   if (!function.isDone(op)) {
     Accumulation accumulation = getAccumulation(op);
-    function.create<exec::AccumulateOp>(
-        op, function.dense(op.getRhs()), target,
-        accumulation != Accumulation::Never,
-        accumulation == Accumulation::UnlessFirst);
+    function.create<exec::AccumulateOp>(op, function.dense(op.getRhs()), target,
+                                        accumulation != Accumulation::Never,
+                                        accumulation ==
+                                            Accumulation::UnlessFirst);
   }
   function.setBuffer(op.getOutput(), target);
   return success();

@@ -44,7 +44,8 @@ static LogicalResult lower(RotaryOp op, FunctionLowering &function) {
 }
 
 static LogicalResult lower(EmbeddingOp op, FunctionLowering &function) {
-  Value table = function.dense(op.getTable()), ids = function.dense(op.getIds());
+  Value table = function.dense(op.getTable()),
+        ids = function.dense(op.getIds());
   function.create<exec::EmbeddingOp>(op, table, ids, function.destination(op));
   return success();
 }

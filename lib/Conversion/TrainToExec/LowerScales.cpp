@@ -96,8 +96,9 @@ static LogicalResult lowerAdvance(fp8::AdvanceOp op,
                                   FunctionLowering &function) {
   Value state = function.buffer(op.getState());
   function.create<exec::AdvanceScaleOp>(
-      op, ValueRange(state), TypeAttr::get(op.getState().getType().getStorage()),
-      op.getMarginAttr(), op.getPow2Attr());
+      op, ValueRange(state),
+      TypeAttr::get(op.getState().getType().getStorage()), op.getMarginAttr(),
+      op.getPow2Attr());
   function.setBuffer(op, state);
   return success();
 }

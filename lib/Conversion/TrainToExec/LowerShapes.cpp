@@ -114,9 +114,8 @@ static bool mayStay(SliceOp slice, const FunctionLowering &function) {
   auto isZero = [](int64_t offset) { return offset == 0; };
   auto isOne = [](int64_t stride) { return stride == 1; };
   auto read = whole.getDefiningOp<ReadOp>();
-  bool isWeight =
-      read && function.getRole(read.getVariableAttr().getAttr()) ==
-                  Role::compute_weight;
+  bool isWeight = read && function.getRole(read.getVariableAttr().getAttr()) ==
+                              Role::compute_weight;
   bool isProduct =
       whole.hasOneUse() &&
       isa_and_nonnull<MatmulOp, fp8::MatmulOp>(whole.getDefiningOp());
@@ -137,8 +136,7 @@ static LogicalResult lower(SliceOp op, FunctionLowering &function) {
     return success();
   }
   Value box = function.destination(op);
-  Value inside =
-      getBox(whole, box, op.getOffsets(), op.getStrides(), function);
+  Value inside = getBox(whole, box, op.getOffsets(), op.getStrides(), function);
   exec::CopyOp::create(function.builder, op->getLoc(), inside, box);
   return success();
 }
@@ -147,8 +145,7 @@ static LogicalResult lower(PlaceOp op, FunctionLowering &function) {
   Value whole = function.destination(op), box = function.buffer(op.getInput());
   exec::FillOp::create(function.builder, op->getLoc(), whole,
                        function.builder.getF32FloatAttr(0));
-  Value inside =
-      getBox(whole, box, op.getOffsets(), op.getStrides(), function);
+  Value inside = getBox(whole, box, op.getOffsets(), op.getStrides(), function);
   exec::CopyOp::create(function.builder, op->getLoc(), box, inside);
   return success();
 }

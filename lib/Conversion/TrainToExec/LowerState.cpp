@@ -42,18 +42,18 @@ static LogicalResult lower(AssignOp op, FunctionLowering &function) {
 static LogicalResult lower(HyperOp op, FunctionLowering &function) {
   if (function.isDone(op))
     return success();
-  function.setBuffer(
-      op, exec::HyperOp::create(function.builder, op->getLoc(),
-                                getBufferType(op.getType()), op.getSymbol()));
+  function.setBuffer(op, exec::HyperOp::create(function.builder, op->getLoc(),
+                                               getBufferType(op.getType()),
+                                               op.getSymbol()));
   return success();
 }
 
 static LogicalResult lowerConstant(arith::ConstantOp op,
                                    FunctionLowering &function) {
-  function.setBuffer(op, exec::ConstantOp::create(
-                             function.builder, op->getLoc(),
-                             getBufferType(op.getType()),
-                             cast<ElementsAttr>(op.getValue())));
+  function.setBuffer(
+      op, exec::ConstantOp::create(function.builder, op->getLoc(),
+                                   getBufferType(op.getType()),
+                                   cast<ElementsAttr>(op.getValue())));
   return success();
 }
 

@@ -49,9 +49,9 @@ exec::VariableOp Variables::create(VariableOp variable, StringRef name,
                                    MemRefType type, Role role, Attribute init,
                                    FlatSymbolRefAttr of) {
   OpBuilder builder(variable);
-  auto lowered = exec::VariableOp::create(
-      builder, variable.getLoc(), name, type, offset, role, init, of,
-      /*scale=*/FlatSymbolRefAttr());
+  auto lowered = exec::VariableOp::create(builder, variable.getLoc(), name,
+                                          type, offset, role, init, of,
+                                          /*scale=*/FlatSymbolRefAttr());
   for (StringRef key : {kWhyAttr, kFileNameAttr, kTransposedAttr})
     if (Attribute kept = variable->getDiscardableAttr(key);
         kept && role == variable.getRole())

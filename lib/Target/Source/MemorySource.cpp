@@ -83,8 +83,7 @@ static LogicalResult print(ConstantOp op, SourceWriter &writer) {
 }
 
 void attachMemorySource(MLIRContext &context) {
-  attachSource<GetOp, AllocOp, ViewOp, HyperOp, ConstantOp>(
-      context);
+  attachSource<GetOp, AllocOp, ViewOp, HyperOp, ConstantOp>(context);
 }
 
 } // namespace fp8c::target

@@ -58,8 +58,7 @@ static LogicalResult print(RecordStatsOp op, SourceWriter &writer) {
 
 static LogicalResult print(AdvanceScaleOp op, SourceWriter &writer) {
   ValueRange states = op.getStates();
-  int64_t window =
-      typeOf(states.front()).getDimSize(0) - getScaleStateWords(0);
+  int64_t window = typeOf(states.front()).getDimSize(0) - getScaleStateWords(0);
   writer.comment(op, withCount("advance_scale", states.size()));
   writer.os << "  {\n    ScaleState *const states[] = "
             << getTable(states.size(),
@@ -117,11 +116,13 @@ static LogicalResult print(UpdateScalesOp op, SourceWriter &writer) {
      << ";\n    update_scales(" << writer.first << "updates, " << count
      << ", cleared, " << cleared.size() << ",\n                  {";
   bool comma = false;
-  for (auto [name, value] :
-       {std::pair("coefficient", op.getCoefficient()), {"lr", op.getLr()},
-        {"beta1", op.getBeta1()}, {"beta2", op.getBeta2()},
-        {"weight_decay", op.getWeightDecay()}, {"step", op.getStep()},
-        {"seed", op.getSeed()}})
+  for (auto [name, value] : {std::pair("coefficient", op.getCoefficient()),
+                             {"lr", op.getLr()},
+                             {"beta1", op.getBeta1()},
+                             {"beta2", op.getBeta2()},
+                             {"weight_decay", op.getWeightDecay()},
+                             {"step", op.getStep()},
+                             {"seed", op.getSeed()}})
     os << (std::exchange(comma, true) ? ", ." : ".") << name << " = "
        << writer.use(value);
   os << "}, " << writer.list({op.getBound(), op.getKey()}) << ");\n  }\n";
@@ -129,8 +130,8 @@ static LogicalResult print(UpdateScalesOp op, SourceWriter &writer) {
 }
 
 void attachScaleSource(MLIRContext &context) {
-  attachSource<ComputeScaleOp, QuantizeTilesOp, RecordStatsOp,
-               AdvanceScaleOp, UpdateScalesOp>(context);
+  attachSource<ComputeScaleOp, QuantizeTilesOp, RecordStatsOp, AdvanceScaleOp,
+               UpdateScalesOp>(context);
 }
 
 } // namespace fp8c::target

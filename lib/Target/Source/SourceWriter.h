@@ -34,9 +34,7 @@ public:
   std::string unique(llvm::StringRef name) { return scope.unique(name); }
 
   /// A pointer expression for a buffer.
-  std::string use(mlir::Value value) const {
-    return expressions.lookup(value);
-  }
+  std::string use(mlir::Value value) const { return expressions.lookup(value); }
   /// The same for buffers, with commas.
   std::string list(mlir::ValueRange values) const;
 
@@ -65,9 +63,7 @@ inline llvm::StringRef flag(bool value) { return value ? "true" : "false"; }
 
 /// An argument that says whether to add to what is there.
 inline llvm::StringRef getAccumulate(bool accumulate, bool unlessFirst) {
-  return !accumulate   ? "false"
-         : unlessFirst ? "call->accumulate != 0"
-                       : "true";
+  return !accumulate ? "false" : unlessFirst ? "call->accumulate != 0" : "true";
 }
 
 /// Text of an array of `count` entries, one a line.

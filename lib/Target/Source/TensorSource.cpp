@@ -117,8 +117,8 @@ static LogicalResult print(AttentionBackwardOp op, SourceWriter &writer) {
                             op.getLse(), op.getDO(), op.getDQ(), op.getDK(),
                             op.getDV()});
   if (Value workspace = op.getWorkspace())
-    writer.os << ", " << writer.use(workspace)
-              << ", /*workspace_bytes=*/" << getByteSize(typeOf(workspace));
+    writer.os << ", " << writer.use(workspace) << ", /*workspace_bytes=*/"
+              << getByteSize(typeOf(workspace));
   writer.os << ");\n";
   return success();
 }
@@ -126,16 +126,16 @@ static LogicalResult print(AttentionBackwardOp op, SourceWriter &writer) {
 static LogicalResult print(RotaryOp op, SourceWriter &writer) {
   ArrayRef<int64_t> shape = typeOf(op.getX()).getShape();
   writer.call(
-      op, ",\n         {.batch = " + Twine(shape[0]) +
-              ", .seq = " + Twine(shape[1]) + ", .heads = " +
-              Twine(op.getHeads()) + ", .head_dim = " +
-              Twine(shape[2] / int64_t(op.getHeads())) + ", .rotary_dim = " +
-              Twine(op.getRotaryDim()) + ", .interleaved = " +
-              flag(op.getInterleaved()) + ", .inverse = " +
-              flag(op.getInverse()) + ", .x_stride = " +
-              Twine(getTokenStride(op.getX())) + ", .y_stride = " +
-              Twine(getTokenStride(op.getY())) + ", .batched_angles = " +
-              flag(typeOf(op.getCos()).getRank() == 3) + "}");
+      op,
+      ",\n         {.batch = " + Twine(shape[0]) +
+          ", .seq = " + Twine(shape[1]) + ", .heads = " + Twine(op.getHeads()) +
+          ", .head_dim = " + Twine(shape[2] / int64_t(op.getHeads())) +
+          ", .rotary_dim = " + Twine(op.getRotaryDim()) + ", .interleaved = " +
+          flag(op.getInterleaved()) + ", .inverse = " + flag(op.getInverse()) +
+          ", .x_stride = " + Twine(getTokenStride(op.getX())) +
+          ", .y_stride = " + Twine(getTokenStride(op.getY())) +
+          ", .batched_angles = " + flag(typeOf(op.getCos()).getRank() == 3) +
+          "}");
   return success();
 }
 
@@ -224,10 +224,9 @@ static LogicalResult print(FillOp op, SourceWriter &writer) {
 }
 
 void attachTensorSource(MLIRContext &context) {
-  attachSource<GemmOp, AttentionOp, AttentionBackwardOp, RotaryOp,
-               EmbeddingOp, EmbeddingBackwardOp, GatherElementsOp,
-               GatherElementsBackwardOp, SumRowsOp, MaxRowsOp, CopyOp, FillOp>(
-      context);
+  attachSource<GemmOp, AttentionOp, AttentionBackwardOp, RotaryOp, EmbeddingOp,
+               EmbeddingBackwardOp, GatherElementsOp, GatherElementsBackwardOp,
+               SumRowsOp, MaxRowsOp, CopyOp, FillOp>(context);
 }
 
 } // namespace fp8c::target

@@ -9,10 +9,9 @@ using namespace fp8c::exec;
 namespace fp8c::target {
 
 static LogicalResult print(CountLabelsOp op, SourceWriter &writer) {
-  writer.call(op, ", /*rows=*/" +
-                      Twine(typeOf(op.getLabels()).getNumElements()) +
-                      ", /*ignore_index=*/" +
-                      Twine(int64_t(op.getIgnoreIndex())));
+  writer.call(op,
+              ", /*rows=*/" + Twine(typeOf(op.getLabels()).getNumElements()) +
+                  ", /*ignore_index=*/" + Twine(int64_t(op.getIgnoreIndex())));
   return success();
 }
 
@@ -22,7 +21,8 @@ static LogicalResult print(MeanLossOp op, SourceWriter &writer) {
   return success();
 }
 
-template <typename Op> static void printCrossEntropy(Op op, SourceWriter &writer) {
+template <typename Op>
+static void printCrossEntropy(Op op, SourceWriter &writer) {
   ArrayRef<int64_t> shape = typeOf(op.getLogits()).getShape();
   int64_t width = shape.back(), classes = op.getClasses().value_or(width);
   std::string number = std::to_string(classes);
