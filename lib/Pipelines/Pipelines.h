@@ -4,6 +4,7 @@
 #define PIPELINES_PIPELINES_H
 
 #include "mlir/IR/DialectRegistry.h"
+#include "llvm/ADT/StringSwitch.h"
 #include "mlir/Pass/PassManager.h"
 #include <optional>
 #include <string>
@@ -67,6 +68,17 @@ struct PipelineOptions {
     return maxLogits.value_or(target == "cuda" ? int64_t(1) << 30 : 0);
   }
 };
+
+/// The stage of a name, as `fp8c compile --emit` takes it.
+inline std::optional<Stage> symbolizeStage(llvm::StringRef name) {
+  return llvm::StringSwitch<std::optional<Stage>>(name)
+      .Case("train", Stage::train)
+      .Case("grad", Stage::grad)
+      .Case("fp8", Stage::fp8)
+      .Case("fusion", Stage::fusion)
+      .Case("exec", Stage::exec)
+      .Default(std::nullopt);
+}
 
 /// Appends the passes that lead to `stage` from an imported module, or from the
 /// stage that it is at.

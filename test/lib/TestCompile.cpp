@@ -35,7 +35,7 @@ struct TestCompile : PassWrapper<TestCompile, OperationPass<ModuleOp>> {
     options.target = target;
     options.gpu = "sm_90";
     OpPassManager passes(ModuleOp::getOperationName());
-    buildPipeline(passes, options, Stage::exec);
+    buildPipeline(passes, options, Stage::exec, symbolizeStage(from));
     auto folder =
         target::OutputFolder::make(output, [&] { return module.emitError(); });
     if (!folder || failed(runPipeline(passes, module)) ||
@@ -51,6 +51,9 @@ struct TestCompile : PassWrapper<TestCompile, OperationPass<ModuleOp>> {
   Option<std::string> target{*this, "target", llvm::cl::init("cpu")};
   Option<std::string> recipe{*this, "recipe", llvm::cl::init("f32")};
   Option<bool> forwardOnly{*this, "forward-only", llvm::cl::init(false)};
+  Option<std::string> from{*this, "from",
+                           llvm::cl::desc("The stage that the module is at; "
+                                          "without it, as imported")};
 };
 } // namespace
 

@@ -1,6 +1,7 @@
 //===- fp8c-test-opt.cpp - fp8c-opt with the test dialect -----------------===//
 
 #include "Pipelines/Pipelines.h"
+#include "Target/Source/SourcePrinter.h"
 #include "TestCompile.h"
 #include "TestDialect.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
@@ -8,6 +9,7 @@
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   fp8c::registerDialects(registry);
+  fp8c::target::registerSourceModels(registry);
   registry.insert<test::TestDialect>();
   fp8c::registerPasses();
   test::registerTestCompile();

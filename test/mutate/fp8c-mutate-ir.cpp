@@ -101,6 +101,7 @@ static void runMutants(StringRef text, unsigned begin, unsigned end,
   setrlimit(RLIMIT_AS, &memory);
   mlir::DialectRegistry registry;
   registerDialects(registry);
+  target::registerSourceModels(registry);
   mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
   context.loadAllAvailableDialects();
   for (unsigned i = begin; i < end; ++i) {

@@ -163,12 +163,7 @@ static int compile(const CompileArguments &args) {
                        args.batch, import)))
     return 1;
 
-  Stage stage = llvm::StringSwitch<Stage>(args.emit)
-                    .Case("train", Stage::train)
-                    .Case("grad", Stage::grad)
-                    .Case("fp8", Stage::fp8)
-                    .Case("fusion", Stage::fusion)
-                    .Default(Stage::exec);
+  Stage stage = symbolizeStage(args.emit).value_or(Stage::exec);
   PassManager passes(&context);
   buildPipeline(passes, options, stage);
   if (failed(passes.run(*module)))

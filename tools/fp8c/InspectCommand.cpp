@@ -58,16 +58,17 @@ static void printVariables(ModuleOp module, llvm::raw_ostream &os) {
   // What has one role and format for one reason is one line.
   std::map<std::tuple<train::Role, std::string, std::string>, Class> classes;
   StateBytes states;
+  SymbolTable symbols(module);
   for (auto variable : module.getOps<exec::VariableOp>()) {
     MemRefType type = variable.getBufferType();
-    auto has = [&](StringRef suffix) {
-      return module.lookupSymbol((variable.getSymName() + suffix).str());
-    };
-    Class &entry = classes[{variable.getRole(),
-                            getText(type) + (has(".scale")       ? " scaled"
-                                             : has(".scale_inv") ? " tiled"
-                                                                 : ""),
-                            getReason(variable)}];
+    std::string format = getText(type);
+    if (FlatSymbolRefAttr scale = variable.getScaleAttr())
+      format +=
+          exec::isScalePair(
+              symbols.lookup<exec::VariableOp>(scale.getAttr()).getBufferType())
+              ? " scaled"
+              : " tiled";
+    Class &entry = classes[{variable.getRole(), format, getReason(variable)}];
     if (++entry.count == 1)
       entry.example = runtime::printable(variable.getSymName());
     entry.elements += type.getNumElements();

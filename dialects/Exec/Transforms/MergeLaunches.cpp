@@ -218,11 +218,13 @@ bool OpenGroups::addsUpPartialSums(LaunchOp launch) const {
          });
 }
 
-/// Bytes of the temporaries that are read, but for those that `held` reads too.
+/// Bytes of the temporaries that live on for an op that is put off: those that
+/// it only reads, but for those that `held` reads too.
 static int64_t getTemporaryBytes(const Effects &effects, const Effects &held) {
   int64_t bytes = 0;
   for (Value buffer : effects.reads)
-    if (buffer.getDefiningOp<AllocOp>() && !held.reads.contains(buffer))
+    if (buffer.getDefiningOp<AllocOp>() && !effects.writes.contains(buffer) &&
+        !held.reads.contains(buffer))
       bytes += getByteSize(cast<MemRefType>(buffer.getType()));
   return bytes;
 }

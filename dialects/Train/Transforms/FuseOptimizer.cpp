@@ -74,9 +74,21 @@ static AssignOp getAssign(Value value) {
   return {};
 }
 
+/// The parameter that an update reads, as it is stored; empty if it is none.
+static StringRef getParameter(AdamWOp update) {
+  Operation *op = update.getParameter().getDefiningOp();
+  while (op && !isa<ReadOp>(op) && op->getNumOperands() == 1)
+    op = op->getOperand(0).getDefiningOp();
+  auto read = dyn_cast_or_null<ReadOp>(op);
+  return read ? read.getVariable() : StringRef();
+}
+
 void OptimizerFuser::findWrites(func::FuncOp update) {
   llvm::StringMap<AdamWOp> updates;
-  update.walk([&](AdamWOp op) { updates[getName(op)] = op; });
+  update.walk([&](AdamWOp op) {
+    if (StringRef parameter = getParameter(op); !parameter.empty())
+      updates[parameter] = op;
+  });
   update.walk([&](fp8::QuantizeOp quantize) {
     AssignOp assign = getBoundableScale(quantize)
                           ? getAssign(quantize.getOutput())
@@ -131,7 +143,7 @@ VariableOp OptimizerFuser::declareStats(VariableOp of, StringRef suffix,
 /// The update with its quotient limited to `bound`.
 AdamWOp OptimizerFuser::limit(AdamWOp update, Value bound) {
   OpBuilder builder(update);
-  VariableOp parameter = symbols.lookup<VariableOp>(getName(update));
+  VariableOp parameter = symbols.lookup<VariableOp>(getParameter(update));
   VariableOp clamps = declareStats(parameter, "clamps", /*isAmax=*/false);
   auto limited = AdamWOp::create(
       builder, update.getLoc(), update.getNewParameter().getType(),
