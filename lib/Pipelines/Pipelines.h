@@ -4,8 +4,8 @@
 #define PIPELINES_PIPELINES_H
 
 #include "mlir/IR/DialectRegistry.h"
-#include "llvm/ADT/StringSwitch.h"
 #include "mlir/Pass/PassManager.h"
+#include "llvm/ADT/StringSwitch.h"
 #include <optional>
 #include <string>
 
