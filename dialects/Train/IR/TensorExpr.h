@@ -22,6 +22,7 @@ public:
   TensorExpr operator*(TensorExpr o) const { return binary<MulOp>(o); }
   TensorExpr operator/(TensorExpr o) const { return binary<DivOp>(o); }
   TensorExpr operator*(float c) const { return *this * constant(c); }
+  TensorExpr operator+(float c) const { return *this + constant(c); }
   TensorExpr operator-() const { return unary<NegOp>(); }
   friend TensorExpr operator-(float c, TensorExpr x) {
     return x.constant(c) - x;
@@ -34,6 +35,9 @@ public:
   TensorExpr relu() const { return unary<ReluOp>(); }
   TensorExpr step() const { return unary<StepOp>(); }
   TensorExpr sign() const { return unary<SignOp>(); }
+  TensorExpr sqrt() const { return unary<SqrtOp>(); }
+  TensorExpr rsqrt() const { return unary<RsqrtOp>(); }
+  TensorExpr cast() const { return unary<CastOp>(); }
   TensorExpr sin() const { return unary<SinOp>(); }
   TensorExpr cos() const { return unary<CosOp>(); }
   /// Of booleans: a condition.
@@ -50,6 +54,19 @@ public:
                                  otherwise.value));
   }
 
+  /// Over the last dimension, which stays with size 1.
+  TensorExpr rowSum() const { return reduceRows<ReduceSumOp>(); }
+  TensorExpr rowMax() const { return reduceRows<ReduceMaxOp>(); }
+  TensorExpr rowMean() const {
+    return rowSum() * (1.0f / static_cast<float>(getType().getShape().back()));
+  }
+  /// Over all dimensions but the last.
+  TensorExpr columnSum() const {
+    auto axes = llvm::to_vector(llvm::seq<int64_t>(0, getType().getRank() - 1));
+    return with(ReduceSumOp::create(*builder, loc, value, axes,
+                                    /*keepdims=*/false));
+  }
+
   TensorExpr constant(float c) const {
     return with(scalarConstant(*builder, loc, c));
   }
@@ -62,6 +79,14 @@ public:
 
 private:
   TensorExpr with(mlir::Value v) const { return {*builder, loc, v}; }
+  mlir::RankedTensorType getType() const {
+    return mlir::cast<mlir::RankedTensorType>(value.getType());
+  }
+  template <typename Op> TensorExpr reduceRows() const {
+    return with(Op::create(*builder, loc, value,
+                           llvm::ArrayRef<int64_t>{getType().getRank() - 1},
+                           /*keepdims=*/true));
+  }
   template <typename Op> TensorExpr unary() const {
     auto type = withElementType(value.getType(), builder->getF32Type());
     return with(Op::create(*builder, loc, type, value));
