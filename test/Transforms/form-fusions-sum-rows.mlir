@@ -22,7 +22,7 @@ train.variable @twice.grad : tensor<16xf32> {init = #train.constant<0.0>, role =
 // EXEC-LABEL: func.func @bias(
 // EXEC: exec.launch @gelu_vjp_quantize_partial_sum over[100, 16]
 // EXEC: exec.launch @reduce_sum over[4, 16]
-func.func @bias(%dy: tensor<4x25x16xbf16>, %x: tensor<4x25x16xbf16>, %s: tensor<f32>) -> !fp8.scaled<4x25x16xf8E4M3FN> {
+func.func @bias(%dy: tensor<4x25x16xbf16>, %x: tensor<4x25x16xbf16>, %s: !fp8.scale<f8E4M3FN>) -> !fp8.scaled<4x25x16xf8E4M3FN> {
   %dx = train.gelu_vjp %dy, %x : tensor<4x25x16xbf16>, tensor<4x25x16xbf16> -> tensor<4x25x16xbf16>
   %q, %k = fp8.quantize %dx, %s : tensor<4x25x16xbf16> -> !fp8.scaled<4x25x16xf8E4M3FN>
   %db = train.reduce_sum %dx axes [0, 1] {train.name = "bias", train.phase = #train.phase<wgrad>} : tensor<4x25x16xbf16> -> tensor<16xf32>

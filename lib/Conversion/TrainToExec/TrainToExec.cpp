@@ -34,6 +34,8 @@ static MemRefType bufferType(Type type) {
   if (auto state = dyn_cast<fp8::ScaleStateType>(type))
     return MemRefType::get({exec::getScaleStateWords(state.getWindow())},
                            Float32Type::get(context));
+  if (isa<fp8::ScaleType>(type))
+    return scalePairType(context);
   if (isa<fp8::StatsType>(type))
     return MemRefType::get({3}, exec::getStatsWordType(context));
   auto tensor = cast<RankedTensorType>(type);
@@ -1044,7 +1046,8 @@ LogicalResult FunctionLowering::lower(Operation *op) {
     buffers[scale] = target;
     SmallVector<NamedAttribute> attrs = {
         number("margin", scale.getMargin()),
-        builder.getNamedAttr("format", scale.getFormatAttr())};
+        builder.getNamedAttr(
+            "format", TypeAttr::get(scale.getScale().getType().getStorage()))};
     if (scale.getPow2())
       attrs.push_back(builder.getNamedAttr("pow2", builder.getUnitAttr()));
     if (scale.getPoison())
