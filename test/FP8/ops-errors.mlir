@@ -32,7 +32,7 @@ func.func private @state_storage(!fp8.scale_state<f32, 16>)
 
 func.func @scale_format(%a: tensor<f32>) {
   // expected-error@+1 {{the storage must be f8E4M3FN, f8E5M2 or f16, but is 'bf16'}}
-  %s = fp8.compute_scale %a {format = bf16}
+  %s = fp8.compute_scale %a : !fp8.scale<bf16>
   return
 }
 
@@ -40,7 +40,7 @@ func.func @scale_format(%a: tensor<f32>) {
 
 func.func @scale_margin(%a: tensor<f32>) {
   // expected-error@+1 {{margin must not be negative}}
-  %s = fp8.compute_scale %a {format = f8E4M3FN, margin = -1}
+  %s = fp8.compute_scale %a {margin = -1} : !fp8.scale<f8E4M3FN>
   return
 }
 
@@ -54,7 +54,7 @@ func.func @advance_margin(%st: !fp8.scale_state<f8E4M3FN, 16>) {
 
 // -----
 
-func.func @quantize_shape(%x: tensor<4x8xf32>, %s: tensor<f32>) {
+func.func @quantize_shape(%x: tensor<4x8xf32>, %s: !fp8.scale<f8E4M3FN>) {
   // expected-error@+1 {{expects operand and result of one shape}}
   %q, %k = fp8.quantize %x, %s : tensor<4x8xf32> -> !fp8.scaled<8x4xf8E4M3FN>
   return
@@ -62,9 +62,28 @@ func.func @quantize_shape(%x: tensor<4x8xf32>, %s: tensor<f32>) {
 
 // -----
 
-func.func @quantize_tile(%x: tensor<4x8xf32>, %s: tensor<f32>) {
+func.func @quantize_tile(%x: tensor<4x8xf32>, %s: !fp8.scale<f8E4M3FN>) {
   // expected-error@+1 {{one scale cannot make '!fp8.scaled<4x8xf8E4M3FN, tile<[1, ?]>>', which has several}}
   %q, %k = fp8.quantize %x, %s : tensor<4x8xf32> -> !fp8.scaled<4x8xf8E4M3FN, tile<[1, ?]>>
+  return
+}
+
+// -----
+
+// A scale says what it was made for.
+// expected-note@below {{prior use here}}
+func.func @scale_of_another_format(%x: tensor<4x8xf32>, %s: !fp8.scale<f8E5M2>) {
+  // expected-error@+1 {{use of value '%s' expects different type than prior uses: '!fp8.scale<f8E4M3FN>' vs '!fp8.scale<f8E5M2>'}}
+  %q, %k = fp8.quantize %x, %s : tensor<4x8xf32> -> !fp8.scaled<4x8xf8E4M3FN>
+  return
+}
+
+// -----
+
+// expected-note@below {{prior use here}}
+func.func @scale_without_inverse(%x: tensor<4x8xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{use of value '%s' expects different type than prior uses: '!fp8.scale<f8E4M3FN>' vs 'tensor<f32>'}}
+  %q, %k = fp8.quantize %x, %s : tensor<4x8xf32> -> !fp8.scaled<4x8xf8E4M3FN>
   return
 }
 
@@ -152,9 +171,9 @@ func.func @state_types(%st: !fp8.scale_state<f8E4M3FN, 16>, %x: tensor<4xi32>) {
 
 // -----
 
-func.func @key(%x: tensor<4xf32>, %s: tensor<f32>) -> !fp8.scaled<4xf8E4M3FN> {
+func.func @key(%x: tensor<4xf32>, %s: !fp8.scale<f8E4M3FN>, %key: tensor<f32>) -> !fp8.scaled<4xf8E4M3FN> {
   // expected-error@+1 {{has a key, which only stochastic rounding uses}}
-  %q, %k = fp8.quantize %x, %s key %s : tensor<4xf32> -> !fp8.scaled<4xf8E4M3FN>
+  %q, %k = fp8.quantize %x, %s key %key : tensor<4xf32> -> !fp8.scaled<4xf8E4M3FN>
   return %q : !fp8.scaled<4xf8E4M3FN>
 }
 

@@ -8,9 +8,10 @@
 // CHECK-SAME: !fp8.scaled<8xf16>
 // CHECK-SAME: !fp8.scale_state<f8E5M2, 16>
 // CHECK-SAME: !fp8.stats
+// CHECK-SAME: !fp8.scale<f16>
 func.func @types(%a: !fp8.scaled<4x8xf8E4M3FN>, %b: !fp8.scaled<4x8xf8E5M2, tile<[1, ?]>>,
                  %c: !fp8.scaled<256x256xf8E4M3FN, tile<[128, 128]>>, %d: !fp8.scaled<8xf16>,
-                 %e: !fp8.scale_state<f8E5M2, 16>, %f: !fp8.stats) {
+                 %e: !fp8.scale_state<f8E5M2, 16>, %f: !fp8.stats, %g: !fp8.scale<f16>) {
   return
 }
 
@@ -18,8 +19,8 @@ func.func @types(%a: !fp8.scaled<4x8xf8E4M3FN>, %b: !fp8.scaled<4x8xf8E5M2, tile
 func.func @current(%x: tensor<4x8xbf16>) -> tensor<4x8xf32> {
   // CHECK: %[[A:.*]] = fp8.amax %{{.*}} : tensor<4x8xbf16>
   %a = fp8.amax %x : tensor<4x8xbf16>
-  // CHECK: %[[S:.*]] = fp8.compute_scale %[[A]] {format = f8E4M3FN, margin = 1 : i64, pow2}
-  %s = fp8.compute_scale %a {format = f8E4M3FN, margin = 1, pow2}
+  // CHECK: %[[S:.*]] = fp8.compute_scale %[[A]] {margin = 1 : i64, pow2} : !fp8.scale<f8E4M3FN>
+  %s = fp8.compute_scale %a {margin = 1, pow2} : !fp8.scale<f8E4M3FN>
   // CHECK: %[[Q:.*]], %{{.*}} = fp8.quantize %{{.*}}, %[[S]] : tensor<4x8xbf16> -> !fp8.scaled<4x8xf8E4M3FN>
   %q, %k = fp8.quantize %x, %s : tensor<4x8xbf16> -> !fp8.scaled<4x8xf8E4M3FN>
   // CHECK: fp8.dequantize %[[Q]] : !fp8.scaled<4x8xf8E4M3FN> -> tensor<4x8xf32>
@@ -78,10 +79,10 @@ func.func @tiles(%x: !fp8.scaled<16x32xf8E4M3FN, tile<[1, ?]>>, %w: !fp8.scaled<
 }
 
 // CHECK-LABEL: func.func @stochastic(
-func.func @stochastic(%x: tensor<4x8xf32>, %s: tensor<f32>) -> (!fp8.scaled<4x8xf16>, tensor<4x8xf32>) {
+func.func @stochastic(%x: tensor<4x8xf32>, %s: !fp8.scale<f16>, %n: tensor<f32>) -> (!fp8.scaled<4x8xf16>, tensor<4x8xf32>) {
   // CHECK: fp8.quantize %{{.*}}, %{{.*}} key %{{.*}} {stochastic = 2 : i64} : tensor<4x8xf32> -> !fp8.scaled<4x8xf16>
-  %q, %k = fp8.quantize %x, %s key %s {stochastic = 2} : tensor<4x8xf32> -> !fp8.scaled<4x8xf16>
+  %q, %k = fp8.quantize %x, %s key %n {stochastic = 2} : tensor<4x8xf32> -> !fp8.scaled<4x8xf16>
   // CHECK: fp8.clamp %{{.*}}, %{{.*}} : tensor<4x8xf32>
-  %y, %n = fp8.clamp %x, %s : tensor<4x8xf32>
+  %y, %stats = fp8.clamp %x, %n : tensor<4x8xf32>
   return %q, %y : !fp8.scaled<4x8xf16>, tensor<4x8xf32>
 }

@@ -572,29 +572,48 @@ func.func @fusion(%x: tensor<8xf32>) {
 // -----
 
 train.variable @plain : tensor<4xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
-func.func @stored_scale() -> tensor<f32> {
+func.func @stored_scale() -> !fp8.scale<f8E4M3FN> {
   // expected-error@+1 {{refers to @plain, which is no train.variable of scaled type}}
-  %0 = train.stored_scale @plain
-  return %0 : tensor<f32>
+  %0 = train.stored_scale @plain : !fp8.scale<f8E4M3FN>
+  return %0 : !fp8.scale<f8E4M3FN>
+}
+
+// -----
+
+train.variable @m : !fp8.scaled<4xf8E4M3FN> {init = #train.constant<0.0>, role = #train.role<moment1>}
+func.func @stored_scale() -> !fp8.scale<f16> {
+  // expected-error@+1 {{gives '!fp8.scale<f16>' for @m, a '!fp8.scaled<4xf8E4M3FN>'}}
+  %0 = train.stored_scale @m : !fp8.scale<f16>
+  return %0 : !fp8.scale<f16>
+}
+
+// -----
+
+train.variable @m : !fp8.scaled<4xf8E4M3FN> {init = #train.constant<0.0>, role = #train.role<moment1>}
+func.func @update_scales(%h: tensor<f32>, %a: !fp8.stats) -> !fp8.scale<f16> {
+  // expected-error@+1 {{gives '!fp8.scale<f16>' for @m, a '!fp8.scaled<4xf8E4M3FN>'}}
+  %bound, %key, %scale = train.update_scales(%h, %h, %h, %h, %h, %h, %h) amaxes(%a) gradients(%h : tensor<f32>)
+    {decays = array<i1: true>, roots = array<i1: false>, variables = [@m]} -> !fp8.scale<f16>
+  return %scale : !fp8.scale<f16>
 }
 
 // -----
 
 train.variable @g : !fp8.scaled<4xf8E4M3FN> {init = #train.constant<0.0>, role = #train.role<gradient>}
-func.func @update_scales(%h: tensor<f32>, %a: !fp8.stats) -> tensor<f32> {
+func.func @update_scales(%h: tensor<f32>, %a: !fp8.stats) -> !fp8.scale<f8E4M3FN> {
   // expected-error@+1 {{has no bound for @g, a gradient}}
   %bound, %key, %scale = train.update_scales(%h, %h, %h, %h, %h, %h, %h) amaxes(%a) gradients(%h : tensor<f32>)
-    {decays = array<i1: true>, roots = array<i1: false>, variables = [@g]} -> tensor<f32>
-  return %scale : tensor<f32>
+    {decays = array<i1: true>, roots = array<i1: false>, variables = [@g]} -> !fp8.scale<f8E4M3FN>
+  return %scale : !fp8.scale<f8E4M3FN>
 }
 
 // -----
 
-func.func @update_scales(%h: tensor<f32>, %a: !fp8.stats) -> tensor<f32> {
+func.func @update_scales(%h: tensor<f32>, %a: !fp8.stats) -> !fp8.scale<f8E4M3FN> {
   // expected-error@+1 {{gives 1 scales and needs as many variables, amaxes, gradients, decays and roots}}
   %bound, %key, %scale = train.update_scales(%h, %h, %h, %h, %h, %h, %h) amaxes(%a) gradients(%h : tensor<f32>)
-    {decays = array<i1: true>, roots = array<i1: false>, variables = []} -> tensor<f32>
-  return %scale : tensor<f32>
+    {decays = array<i1: true>, roots = array<i1: false>, variables = []} -> !fp8.scale<f8E4M3FN>
+  return %scale : !fp8.scale<f8E4M3FN>
 }
 
 // -----

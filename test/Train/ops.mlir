@@ -266,11 +266,11 @@ func.func @fusion(%x: tensor<4x8xf32>, %b: tensor<8xf32>) -> tensor<4x8xf32> {
 // CHECK-LABEL: func.func @bounded_update(
 train.variable @scaled : !fp8.scaled<4x8xf8E4M3FN> {init = #train.constant<0.0>, role = #train.role<parameter>}
 func.func @bounded_update(%g: !fp8.scaled<4x8xf8E4M3FN>, %h: tensor<f32>, %a: !fp8.stats, %x: tensor<4x8xf32>) -> tensor<4x8xf32> {
-  // CHECK: train.stored_scale @scaled
-  %s = train.stored_scale @scaled
-  // CHECK: %[[BOUND:.*]], %{{.*}}, %{{.*}} = train.update_scales(%{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}) amaxes(%{{.*}}) gradients(%{{.*}} : !fp8.scaled<4x8xf8E4M3FN>) {decays = array<i1: true>, roots = array<i1: false>, variables = [@scaled]} -> tensor<f32>
+  // CHECK: train.stored_scale @scaled : !fp8.scale<f8E4M3FN>
+  %s = train.stored_scale @scaled : !fp8.scale<f8E4M3FN>
+  // CHECK: %[[BOUND:.*]], %{{.*}}, %{{.*}} = train.update_scales(%{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}) amaxes(%{{.*}}) gradients(%{{.*}} : !fp8.scaled<4x8xf8E4M3FN>) {decays = array<i1: true>, roots = array<i1: false>, variables = [@scaled]} -> !fp8.scale<f8E4M3FN>
   %bound, %key, %scale = train.update_scales(%h, %h, %h, %h, %h, %h, %h) amaxes(%a) gradients(%g : !fp8.scaled<4x8xf8E4M3FN>)
-    {decays = array<i1: true>, roots = array<i1: false>, variables = [@scaled]} -> tensor<f32>
+    {decays = array<i1: true>, roots = array<i1: false>, variables = [@scaled]} -> !fp8.scale<f8E4M3FN>
   // CHECK: train.adamw {{.*}}, bound %[[BOUND]]) : {{.*}}, !fp8.stats
   %p, %m, %v, %clamps = train.adamw %x, %x, %x, %x(%h, %h, %h, %h, %h, %h, %h, bound %bound)
     : tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>,

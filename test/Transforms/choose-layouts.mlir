@@ -22,7 +22,7 @@ func.func @linear(%x: !fp8.scaled<2x16x32xf8E4M3FN>, %w: !fp8.scaled<32x64xf8E4M
 
 // One transpose serves all users. It stands right after the value and is called after what makes it.
 // CHECK-LABEL: func.func @shared(
-func.func @shared(%x: tensor<16x32xbf16>, %s: tensor<f32>, %a: !fp8.scaled<16x48xf8E4M3FN>, %b: !fp8.scaled<16x64xf8E4M3FN>)
+func.func @shared(%x: tensor<16x32xbf16>, %s: !fp8.scale<f8E4M3FN>, %a: !fp8.scaled<16x48xf8E4M3FN>, %b: !fp8.scaled<16x64xf8E4M3FN>)
     -> (tensor<32x48xf32>, tensor<32x64xf32>) {
   // CHECK: %[[Q:.*]], %{{.*}} = fp8.quantize
   // CHECK-NEXT: %[[QT:.*]] = fp8.transpose %[[Q]] [1, 0] {train.name = "x", train.phase = #train.phase<fwd>}

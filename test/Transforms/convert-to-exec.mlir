@@ -24,7 +24,7 @@ train.variable @b.grad : tensor<32xf32> {init = #train.constant<0.0>, of = @w, r
 func.func @init(%given: !fp8.scale_state<f8E4M3FN, 4>) attributes {train.function = #train.function<init>} {
   %w = train.read @w : tensor<16x32xf32>
   %amax = fp8.amax %w : tensor<16x32xf32>
-  %scale = fp8.compute_scale %amax {format = f8E4M3FN}
+  %scale = fp8.compute_scale %amax : !fp8.scale<f8E4M3FN>
   %q, %k = fp8.quantize %w, %scale : tensor<16x32xf32> -> !fp8.scaled<16x32xf8E4M3FN>
   %t = fp8.transpose %q [1, 0] : !fp8.scaled<16x32xf8E4M3FN> -> !fp8.scaled<32x16xf8E4M3FN>
   train.assign @w.e4m3, %q : !fp8.scaled<16x32xf8E4M3FN>
@@ -144,6 +144,18 @@ func.func @bias(%dy: tensor<8x32xf32>) {
   %g1 = train.add %g, %0 : tensor<32xf32>, tensor<32xf32> -> tensor<32xf32>
   train.assign @b.grad, %g1 : tensor<32xf32>
   return
+}
+
+// A function that takes a scale takes its inverse with it.
+// CHECK-LABEL: func.func @given_scale(
+// CHECK-SAME: %[[S:[^:]*]]: memref<5xf32>
+// CHECK: exec.launch @quantize over[16, 16] (%arg0, %[[S]],
+// CHECK: exec.gemm {{.*}} scales %[[S]], %[[S]]
+func.func @given_scale(%x: tensor<16x16xf32>, %w: tensor<16x16xf32>, %s: !fp8.scale<f8E4M3FN>) -> tensor<16x16xf32> {
+  %q, %k = fp8.quantize %x, %s : tensor<16x16xf32> -> !fp8.scaled<16x16xf8E4M3FN>
+  %p, %l = fp8.quantize %w, %s : tensor<16x16xf32> -> !fp8.scaled<16x16xf8E4M3FN>
+  %y = fp8.matmul %q, %p : !fp8.scaled<16x16xf8E4M3FN>, !fp8.scaled<16x16xf8E4M3FN> -> tensor<16x16xf32>
+  return %y : tensor<16x16xf32>
 }
 
 // The kernel stores one code twice.

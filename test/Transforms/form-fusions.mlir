@@ -9,7 +9,7 @@
 // CHECK-NEXT:   train.yield %[[Q]], %[[K]], %[[T]]
 // CHECK-NEXT: }
 // CHECK-NEXT: return
-func.func @transposed_copy(%x: tensor<2x16x32xbf16>, %s: tensor<f32>)
+func.func @transposed_copy(%x: tensor<2x16x32xbf16>, %s: !fp8.scale<f8E4M3FN>)
     -> (!fp8.scaled<2x16x32xf8E4M3FN>, !fp8.stats, !fp8.scaled<32x2x16xf8E4M3FN>) {
   %g = train.gelu %x {train.name = "gelu", train.phase = #train.phase<fwd>} : tensor<2x16x32xbf16> -> tensor<2x16x32xbf16>
   %q, %k = fp8.quantize %g, %s {train.name = "fc", train.phase = #train.phase<fwd>} : tensor<2x16x32xbf16> -> !fp8.scaled<2x16x32xf8E4M3FN>
@@ -23,7 +23,7 @@ func.func @transposed_copy(%x: tensor<2x16x32xbf16>, %s: tensor<f32>)
 // CHECK-NEXT:   %[[Q:.*]], %{{.*}} = fp8.quantize
 // CHECK-NEXT:   %[[T:.*]] = fp8.transpose %[[Q]] [1, 0]
 // CHECK-NEXT:   train.yield %[[T]] :
-func.func @only_transposed(%x: tensor<16x32xbf16>, %s: tensor<f32>) -> !fp8.scaled<32x16xf8E4M3FN> {
+func.func @only_transposed(%x: tensor<16x32xbf16>, %s: !fp8.scale<f8E4M3FN>) -> !fp8.scaled<32x16xf8E4M3FN> {
   %q, %k = fp8.quantize %x, %s : tensor<16x32xbf16> -> !fp8.scaled<16x32xf8E4M3FN>
   %t = fp8.transpose %q [1, 0] : !fp8.scaled<16x32xf8E4M3FN> -> !fp8.scaled<32x16xf8E4M3FN>
   return %t : !fp8.scaled<32x16xf8E4M3FN>
@@ -35,7 +35,7 @@ func.func @only_transposed(%x: tensor<16x32xbf16>, %s: tensor<f32>) -> !fp8.scal
 // CHECK: }
 // CHECK: fp8.transpose %{{.*}} [0, 2, 1]
 // CHECK: fp8.transpose %arg2 [1, 0]
-func.func @outside(%x: tensor<2x16x32xbf16>, %s: tensor<f32>, %given: !fp8.scaled<16x32xf8E4M3FN>)
+func.func @outside(%x: tensor<2x16x32xbf16>, %s: !fp8.scale<f8E4M3FN>, %given: !fp8.scaled<16x32xf8E4M3FN>)
     -> (!fp8.scaled<2x32x16xf8E4M3FN>, !fp8.scaled<32x16xf8E4M3FN>) {
   %q, %k = fp8.quantize %x, %s : tensor<2x16x32xbf16> -> !fp8.scaled<2x16x32xf8E4M3FN>
   %0 = fp8.transpose %q [0, 2, 1] : !fp8.scaled<2x16x32xf8E4M3FN> -> !fp8.scaled<2x32x16xf8E4M3FN>
@@ -47,8 +47,8 @@ func.func @outside(%x: tensor<2x16x32xbf16>, %s: tensor<f32>, %given: !fp8.scale
 // one input of the kernel, and brings a transposed copy of its own.
 
 // CHECK-LABEL: func.func @siblings
-// CHECK-SAME: %[[X:.*]]: tensor<32x16xbf16>, %[[DY:.*]]: tensor<32x16xbf16>, %[[SCALE:.*]]: tensor<f32>
-func.func @siblings(%x: tensor<32x16xbf16>, %dy: tensor<32x16xbf16>, %scale: tensor<f32>) -> (!fp8.scaled<16x32xf8E4M3FN>, tensor<32x16xbf16>) {
+// CHECK-SAME: %[[X:.*]]: tensor<32x16xbf16>, %[[DY:.*]]: tensor<32x16xbf16>, %[[SCALE:.*]]: !fp8.scale<f8E4M3FN>
+func.func @siblings(%x: tensor<32x16xbf16>, %dy: tensor<32x16xbf16>, %scale: !fp8.scale<f8E4M3FN>) -> (!fp8.scaled<16x32xf8E4M3FN>, tensor<32x16xbf16>) {
   // CHECK: %[[F:.*]]:2 = train.fusion rows(%[[A:.*]] = %[[X]] : tensor<32x16xbf16>, %{{.*}} = %[[SCALE]] : {{.*}}, %[[B:.*]] = %[[DY]] : tensor<32x16xbf16>)
   // CHECK-NEXT: train.gelu %[[A]]
   // CHECK-NEXT: fp8.quantize

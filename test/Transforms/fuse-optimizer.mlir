@@ -13,7 +13,7 @@
 // CHECK-DAG: %[[VA:.*]] = train.read @w.v.amax
 // CHECK-DAG: %[[MA:.*]] = train.read @w.m.amax
 // CHECK-DAG: %[[PA:.*]] = train.read @w.amax
-// CHECK: %[[BOUND:.*]], %[[KEY:.*]], %[[S:.*]]:3 = train.update_scales(%coefficient, {{.*}}) amaxes(%[[VA]], %[[MA]], %[[PA]]) gradients(%[[G]], %[[G]], %[[PA]] : {{.*}}) {decays = array<i1: true, true, true>, roots = array<i1: true, false, false>, train.phase = #train.phase<update>, variables = [@w.v, @w.m, @w]} -> tensor<f32>, tensor<f32>, tensor<f32>
+// CHECK: %[[BOUND:.*]], %[[KEY:.*]], %[[S:.*]]:3 = train.update_scales(%coefficient, {{.*}}) amaxes(%[[VA]], %[[MA]], %[[PA]]) gradients(%[[G]], %[[G]], %[[PA]] : {{.*}}) {decays = array<i1: true, true, true>, roots = array<i1: true, false, false>, train.phase = #train.phase<update>, variables = [@w.v, @w.m, @w]} -> !fp8.scale<f8E4M3FN>, !fp8.scale<f8E4M3FN>, !fp8.scale<f16>
 // CHECK-NEXT: %{{.*}}, %{{.*}}, %{{.*}}, %[[CLAMPS:.*]] = train.adamw {{.*}}, bound %[[BOUND]]) {decay, train.name = "w", train.phase = #train.phase<update>}
 // CHECK-NEXT: train.assign @w.clamps, %[[CLAMPS]]
 // CHECK-NOT: fp8.amax
@@ -37,7 +37,7 @@ train.variable @p.v : tensor<8x8xf32> {init = #train.constant<0.0>, of = @p, rol
 // WEIGHT-LABEL: func.func @update(
 // WEIGHT-NOT: fp8.amax
 // WEIGHT: %[[A:.*]] = train.read @p.e4m3.amax
-// WEIGHT: train.update_scales{{.*}} amaxes(%[[A]]) gradients(%[[A]] : !fp8.stats) {{.*}}variables = [@p.e4m3]} -> tensor<f32>
+// WEIGHT: train.update_scales{{.*}} amaxes(%[[A]]) gradients(%[[A]] : !fp8.stats) {{.*}}variables = [@p.e4m3]} -> !fp8.scale<f8E4M3FN>
 // WEIGHT-NOT: fp8.compute_scale
 // WEIGHT: train.assign @p.e4m3.amax
 func.func @update(%g: tensor<8x8xf32>, %h: tensor<f32>) attributes {train.function = #train.function<update>} {
@@ -49,18 +49,18 @@ func.func @update(%g: tensor<8x8xf32>, %h: tensor<f32>) attributes {train.functi
       tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32> -> tensor<8x8xf32>, tensor<8x8xf32>, tensor<8x8xf32>
   train.assign @p, %p1 : tensor<8x8xf32>
   %a = fp8.amax %p1 : tensor<8x8xf32>
-  %s = fp8.compute_scale %a {bounded, format = f8E4M3FN, pow2}
+  %s = fp8.compute_scale %a {bounded, pow2} : !fp8.scale<f8E4M3FN>
   %q, %k = fp8.quantize %p1, %s : tensor<8x8xf32> -> !fp8.scaled<8x8xf8E4M3FN>
   train.assign @p.e4m3, %q : !fp8.scaled<8x8xf8E4M3FN>
   return
 }
 // WEIGHT-LABEL: func.func @init(
-// WEIGHT: %[[S:.*]] = train.stored_scale @p.e4m3
+// WEIGHT: %[[S:.*]] = train.stored_scale @p.e4m3 {{.*}}: !fp8.scale<f8E4M3FN>
 // WEIGHT-NEXT: fp8.quantize %{{.*}}, %[[S]]
 func.func @init() attributes {train.function = #train.function<init>} {
   %p = train.read @p : tensor<8x8xf32>
   %a = fp8.amax %p : tensor<8x8xf32>
-  %s = fp8.compute_scale %a {bounded, format = f8E4M3FN, pow2}
+  %s = fp8.compute_scale %a {bounded, pow2} : !fp8.scale<f8E4M3FN>
   %q, %k = fp8.quantize %p, %s : tensor<8x8xf32> -> !fp8.scaled<8x8xf8E4M3FN>
   train.assign @p.e4m3, %q : !fp8.scaled<8x8xf8E4M3FN>
   return

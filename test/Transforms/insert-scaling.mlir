@@ -38,7 +38,7 @@ module {
     // The weight is quantised from f32, with a scale of its own amax.
     // CHECK: %[[WEIGHT:.*]] = train.read @fc.weight : tensor<32x64xf32>
     // CHECK: %[[AMAX:.*]] = fp8.amax %[[WEIGHT]] {train.name = "fc", train.phase = #train.phase<fwd>} : tensor<32x64xf32>
-    // CHECK: %[[W_SCALE:.*]] = fp8.compute_scale %[[AMAX]] {format = f8E4M3FN, pow2, train.name = "fc", train.phase = #train.phase<fwd>}
+    // CHECK: %[[W_SCALE:.*]] = fp8.compute_scale %[[AMAX]] {pow2, train.name = "fc", train.phase = #train.phase<fwd>} : !fp8.scale<f8E4M3FN>
     // CHECK: %[[W:.*]], %{{.*}} = fp8.quantize %[[WEIGHT]], %[[W_SCALE]] {train.name = "fc", train.phase = #train.phase<fwd>} : tensor<32x64xf32> -> !fp8.scaled<32x64xf8E4M3FN>
     %w = train.read @fc.weight : tensor<32x64xf32>
     // CHECK: fp8.matmul %[[X]], %[[W]] {fast_accum, train.name = "fc", train.phase = #train.phase<fwd>} : !fp8.scaled<16x32xf8E4M3FN>, !fp8.scaled<32x64xf8E4M3FN> -> tensor<16x64xbf16>
@@ -69,11 +69,11 @@ module {
   // CHECK-LABEL: func.func @calibrate(%arg0: tensor<16x32xbf16>, %arg1: tensor<16x64xbf16>) attributes {train.function = #train.function<calibrate>} {
   // CHECK: %[[X_STATE:.*]] = train.read @fc.x.scale
   // CHECK: fp8.amax %arg0
-  // CHECK: fp8.compute_scale %{{.*}} {format = f8E4M3FN, pow2, {{.*}}}
+  // CHECK: fp8.compute_scale %{{.*}} {pow2, {{.*}}} : !fp8.scale<f8E4M3FN>
   // CHECK: %{{.*}}, %[[X_STATS:.*]] = fp8.quantize %arg0
   // CHECK: fp8.matmul {{.*}} train.phase = #train.phase<fwd>
   // CHECK: %[[DY_STATE:.*]] = train.read @fc.dy.scale
-  // CHECK: fp8.compute_scale %{{.*}} {format = f8E5M2, margin = 1 : i64
+  // CHECK: fp8.compute_scale %{{.*}} {margin = 1 : i64
   // CHECK: %{{.*}}, %[[DY_STATS:.*]] = fp8.quantize
   // CHECK-NOT: fp8.matmul
   // CHECK-NOT: train.assign @fc.weight.grad

@@ -13,7 +13,7 @@
 // A gradient is quantised from what the product gives; infinities in it poison the scale.
 // CHECK: %[[DW:.*]] = train.matmul {{.*}} train.phase = #train.phase<wgrad>
 // CHECK-NEXT: %[[A:.*]] = fp8.amax %[[DW]]
-// CHECK-NEXT: %[[S:.*]] = fp8.compute_scale %[[A]] {format = f8E4M3FN, poison, pow2, train.name = "w", train.phase = #train.phase<update>}
+// CHECK-NEXT: %[[S:.*]] = fp8.compute_scale %[[A]] {poison, pow2, train.name = "w", train.phase = #train.phase<update>} : !fp8.scale<f8E4M3FN>
 // CHECK-NEXT: %[[Q:.*]], %{{.*}} = fp8.quantize %[[DW]], %[[S]]
 // CHECK-NEXT: train.assign @w.grad, %[[Q]]
 
@@ -29,7 +29,7 @@
 // CHECK: train.adamw %{{.*}}, %[[GD]], %{{.*}}, %[[V]](
 // CHECK-NEXT: %[[ROOT:.*]] = train.sqrt %new_moment2
 // CHECK-NEXT: %[[RA:.*]] = fp8.amax %[[ROOT]]
-// CHECK-NEXT: %[[RS:.*]] = fp8.compute_scale %[[RA]] {bounded, format = f8E4M3FN, pow2, train.name = "w", train.phase = #train.phase<update>}
+// CHECK-NEXT: %[[RS:.*]] = fp8.compute_scale %[[RA]] {bounded, pow2, train.name = "w", train.phase = #train.phase<update>} : !fp8.scale<f8E4M3FN>
 // CHECK-NEXT: fp8.quantize %[[ROOT]], %[[RS]] {stochastic = 3 : i64, train.name = "w", train.phase = #train.phase<update>}
 
 // A sum over micro-batches stays f32. It is quantised where it is read when it is complete.
@@ -48,7 +48,7 @@ func.func @micro(%g: tensor<8xf32>) attributes {train.function = #train.function
 // SUM-LABEL: func.func @update(
 // SUM-NEXT: %[[G:.*]] = train.read @p.grad : tensor<8xf32>
 // SUM-NEXT: %[[A:.*]] = fp8.amax %[[G]]
-// SUM-NEXT: %[[S:.*]] = fp8.compute_scale %[[A]] {format = f8E4M3FN, poison, pow2}
+// SUM-NEXT: %[[S:.*]] = fp8.compute_scale %[[A]] {poison, pow2} : !fp8.scale<f8E4M3FN>
 // SUM-NEXT: %[[Q:.*]], %{{.*}} = fp8.quantize %[[G]], %[[S]]
 // SUM-NEXT: %[[D:.*]] = fp8.dequantize %[[Q]]
 // SUM-NEXT: train.sum_squares %[[Q]]

@@ -26,7 +26,7 @@ func.func @eval() -> (tensor<32x64xbf16>, tensor<64x32xbf16>, !fp8.scaled<32x64x
   %0 = train.cast %w {train.name = "a"} : tensor<32x64xf32> -> tensor<32x64xbf16>
   %1 = train.transpose %0 [1, 0] {train.name = "b"} : tensor<32x64xbf16> -> tensor<64x32xbf16>
   %amax = fp8.amax %w : tensor<32x64xf32>
-  %scale = fp8.compute_scale %amax {format = f8E4M3FN, pow2}
+  %scale = fp8.compute_scale %amax {pow2} : !fp8.scale<f8E4M3FN>
   %2, %stats = fp8.quantize %w, %scale {train.name = "c"} : tensor<32x64xf32> -> !fp8.scaled<32x64xf8E4M3FN>
   %t = fp8.transpose %2 [1, 0] {train.name = "d"} : !fp8.scaled<32x64xf8E4M3FN> -> !fp8.scaled<64x32xf8E4M3FN>
   %f = train.read @frozen : tensor<8xf32>
@@ -36,13 +36,13 @@ func.func @eval() -> (tensor<32x64xbf16>, tensor<64x32xbf16>, !fp8.scaled<32x64x
 
 // What has another name but the same structure is the same.
 // CHECK-LABEL: func.func @micro(
-func.func @micro(%x: tensor<8xf32>, %s: tensor<f32>)
+func.func @micro(%x: tensor<8xf32>, %s: !fp8.scale<f8E4M3FN>)
     -> (!fp8.scaled<32x64xf8E4M3FN>, tensor<64x32xf32>, tensor<8xbf16>, tensor<32x64xf32>, !fp8.scaled<32x64xf8E4M3FN>) attributes {train.function = #train.function<micro>} {
   // CHECK-NEXT: %[[W:.*]] = train.read @w : tensor<32x64xf32>
   // CHECK-NEXT: %[[FP8:.*]] = train.read @w.e4m3 {train.name = "other"} : !fp8.scaled<32x64xf8E4M3FN>
   %w = train.read @w : tensor<32x64xf32>
   %amax = fp8.amax %w : tensor<32x64xf32>
-  %scale = fp8.compute_scale %amax {format = f8E4M3FN, pow2}
+  %scale = fp8.compute_scale %amax {pow2} : !fp8.scale<f8E4M3FN>
   %0, %stats = fp8.quantize %w, %scale {train.name = "other"} : tensor<32x64xf32> -> !fp8.scaled<32x64xf8E4M3FN>
   // A parameter in its own format is not worth a copy.
   // CHECK-NEXT: %[[T:.*]] = train.transpose %[[W]] [1, 0]
@@ -69,7 +69,7 @@ func.func @update(%new: tensor<32x64xf32>) attributes {train.function = #train.f
   // CHECK-NEXT: %[[TRANSPOSE:.*]] = train.transpose %[[CAST]] [1, 0] {train.name = "w", train.phase = #train.phase<update>}
   // CHECK-NEXT: train.assign @w.bf16.2, %[[TRANSPOSE]]
   // CHECK-NEXT: %[[AMAX:.*]] = fp8.amax %arg0
-  // CHECK-NEXT: %[[SCALE:.*]] = fp8.compute_scale %[[AMAX]] {format = f8E4M3FN, pow2, train.name = "w", train.phase = #train.phase<update>}
+  // CHECK-NEXT: %[[SCALE:.*]] = fp8.compute_scale %[[AMAX]] {pow2, train.name = "w", train.phase = #train.phase<update>} : !fp8.scale<f8E4M3FN>
   // CHECK-NEXT: %[[FP8:.*]], %{{.*}} = fp8.quantize %arg0, %[[SCALE]]
   // CHECK-NEXT: train.assign @w.e4m3, %[[FP8]]
   // CHECK-NEXT: %[[FP8T:.*]] = fp8.transpose %[[FP8]] [1, 0]

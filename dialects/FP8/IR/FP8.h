@@ -60,7 +60,7 @@ constexpr llvm::StringLiteral kProductsAttr = "fp8.products",
 /// (65504).
 double maxFinite(mlir::FloatType format);
 
-/// Shape of a ranked tensor or of a scaled tensor.
+/// Shape of a ranked tensor or of a scaled tensor; of a scale that of a scalar.
 llvm::ArrayRef<int64_t> getShape(mlir::Type type);
 
 /// Which elements of a contraction's operand share a scale: all of them, those

@@ -38,35 +38,40 @@ def FP8_ComputeScaleOp : FP8_Op<"compute_scale"> {
     everything that it quantises, if the tensor has values that are not finite: of a gradient they must not
     be lost in saturation. `bounded` says that a bound on the values would do as well as their amax.
 
-    Example: `%s = fp8.compute_scale %a {format = f8E4M3FN}`
+    Example: `%s = fp8.compute_scale %a {pow2} : !fp8.scale<f8E4M3FN>`
   }];
-  let arguments = (ins FP8_Scalar:$amax, TypeAttrOf<AnyFloat>:$format,
+  let arguments = (ins FP8_Scalar:$amax,
                        DefaultValuedAttr<I64Attr, "0">:$margin, UnitAttr:$pow2,
                        UnitAttr:$poison, UnitAttr:$bounded);
-  let results = (outs FP8_Scalar:$scale);
+  let results = (outs FP8_ScaleType:$scale);
   let builders = [OpBuilder<(ins "::mlir::Value":$amax, "::mlir::FloatType":$format,
                                  CArg<"int64_t", "0">:$margin, CArg<"bool", "false">:$pow2,
                                  CArg<"bool", "false">:$poison, CArg<"bool", "false">:$bounded)>];
   let hasVerifier = 1;
-  let assemblyFormat = "$amax attr-dict";
+  let assemblyFormat = "$amax attr-dict `:` qualified(type($scale))";
 }
 
-def FP8_CurrentScaleOp : FP8_Op<"current_scale"> {
+/// The scale of a value's format.
+class ScaleOf<string value, string type>
+    : TypesMatchWith<"the scale was made for the format of " # value, value, "scale",
+                     "ScaleType::get(::llvm::cast<" # type # ">($_self).getStorage())">;
+
+def FP8_CurrentScaleOp : FP8_Op<"current_scale", [ScaleOf<"state", "ScaleStateType">]> {
   let summary = "Delayed scaling: the scale that a site's history calls for";
   let description = [{
     Example: `%s = fp8.current_scale %st : !fp8.scale_state<f8E4M3FN, 16>`
   }];
   let arguments = (ins FP8_ScaleStateType:$state);
-  let results = (outs FP8_Scalar:$scale);
+  let results = (outs FP8_ScaleType:$scale);
   let builders = [OpBuilder<(ins "::mlir::Value":$state)>];
   let assemblyFormat = "$state attr-dict `:` qualified(type($state))";
 }
 
-def FP8_QuantizeOp : FP8_Op<"quantize"> {
+def FP8_QuantizeOp : FP8_Op<"quantize", [ScaleOf<"output", "ScaledType">]> {
   let summary = "Scale, round to nearest even, saturate";
   let description = [{
     `data = saturate(round(x * scale))`; NaN stays NaN. The result has the
-    input's shape. The statistics are of the input before scaling: its amax, how
+    input's shape and the scale's format. The statistics are of the input before scaling: its amax, how
     many values saturated, how many were infinite or NaN.
 
     With `stochastic` a value is rounded up with the probability of its distance from the value below: added to the remainder is
@@ -78,7 +83,7 @@ def FP8_QuantizeOp : FP8_Op<"quantize"> {
     %q, %k = fp8.quantize %x, %s : tensor<128x768xbf16> -> !fp8.scaled<128x768xf8E4M3FN>
     ```
   }];
-  let arguments = (ins FP8_Tensor:$input, FP8_Scalar:$scale, Optional<FP8_Scalar>:$key,
+  let arguments = (ins FP8_Tensor:$input, FP8_ScaleType:$scale, Optional<FP8_Scalar>:$key,
                        OptionalAttr<I64Attr>:$stochastic);
   let results = (outs FP8_ScaledType:$output, FP8_StatsType:$stats);
   let builders = [OpBuilder<(ins "::mlir::Value":$input, "::mlir::Value":$scale, "::mlir::FloatType":$format)>];

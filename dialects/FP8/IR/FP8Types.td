@@ -42,6 +42,25 @@ def FP8_ScaledType : FP8_Type<"Scaled", "scaled"> {
   }];
 }
 
+def FP8_ScaleType : FP8_Type<"Scale", "scale"> {
+  let summary = "A scale that was made for a format, and its inverse";
+  let description = [{
+    Syntax: `!fp8.scale<` storage `>`
+
+    Two f32 numbers, of which the second is 1 over the first. What it was made
+    for is part of its type: the scale of an amax for `f8E5M2` would saturate
+    most of what it quantises to `f8E4M3FN`.
+
+    Example: `!fp8.scale<f8E4M3FN>`.
+  }];
+  let parameters = (ins "::mlir::FloatType":$storage);
+  let builders = [TypeBuilderWithInferredContext<(ins "::mlir::FloatType":$storage), [{
+    return $_get(storage.getContext(), storage);
+  }]>];
+  let assemblyFormat = "`<` $storage `>`";
+  let genVerifyDecl = 1;
+}
+
 def FP8_ScaleStateType : FP8_Type<"ScaleState", "scale_state"> {
   let summary = "What delayed scaling remembers about one quantisation site";
   let description = [{

@@ -335,14 +335,27 @@ LogicalResult AssignOp::verifySymbolUses(SymbolTableCollection &symbols) {
   return success();
 }
 
-LogicalResult StoredScaleOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  auto variable =
-      symbols.lookupNearestSymbolFrom<VariableOp>(*this, getVariableAttr());
-  if (!variable || !isa<fp8::ScaledType>(variable.getType()))
-    return emitOpError("refers to ")
-           << getVariableAttr()
-           << ", which is no train.variable of scaled type";
+/// A scale that is stored beside a variable of scaled type.
+static LogicalResult verifyScaleOf(Operation *op, Attribute name,
+                                   fp8::ScaleType scale,
+                                   SymbolTableCollection &symbols) {
+  auto symbol = dyn_cast<FlatSymbolRefAttr>(name);
+  auto variable = symbol
+                      ? symbols.lookupNearestSymbolFrom<VariableOp>(op, symbol)
+                      : VariableOp();
+  auto type = variable ? dyn_cast<fp8::ScaledType>(variable.getType())
+                       : fp8::ScaledType();
+  if (!type)
+    return op->emitOpError("refers to ")
+           << name << ", which is no train.variable of scaled type";
+  if (type.getStorage() != scale.getStorage())
+    return op->emitOpError("gives ")
+           << scale << " for " << name << ", a " << type;
   return success();
+}
+
+LogicalResult StoredScaleOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  return verifyScaleOf(*this, getVariableAttr(), getScale().getType(), symbols);
 }
 
 LogicalResult UpdateScalesOp::verifySymbolUses(SymbolTableCollection &symbols) {
@@ -353,14 +366,12 @@ LogicalResult UpdateScalesOp::verifySymbolUses(SymbolTableCollection &symbols) {
     return emitOpError("gives ") << count
                                  << " scales and needs as many variables, "
                                     "amaxes, gradients, decays and roots";
-  for (Attribute name : getVariables()) {
-    auto symbol = dyn_cast<FlatSymbolRefAttr>(name);
-    auto variable =
-        symbol ? symbols.lookupNearestSymbolFrom<VariableOp>(*this, symbol)
-               : VariableOp();
-    if (!variable || !isa<fp8::ScaledType>(variable.getType()))
-      return emitOpError("refers to ")
-             << name << ", which is no train.variable of scaled type";
+  for (auto [name, scale] : llvm::zip(getVariables(), getScales())) {
+    if (failed(verifyScaleOf(*this, name, cast<fp8::ScaleType>(scale.getType()),
+                             symbols)))
+      return failure();
+    auto variable = symbols.lookupNearestSymbolFrom<VariableOp>(
+        *this, cast<FlatSymbolRefAttr>(name));
     if (!llvm::is_contained({Role::parameter, Role::compute_weight,
                              Role::moment1, Role::moment2},
                             variable.getRole()))

@@ -19,6 +19,11 @@ def Train_Dialect : Dialect {
     Parameters and optimizer states are `train.variable` symbols. `train.read` is
     the value at entry of the function, `train.assign` takes effect at its exit.
 
+    A function of a program says what it is with `train.function`: `#train.function<micro>` is what
+    these pages call `@micro`, whatever its name. It is one block, and the only one of its kind
+    in the module; the kinds are `forward`, `infer`, `eval`, `micro`, `update`, `init`,
+    `calibrate` and `observe`.
+
     Any op, of this dialect or another, may carry two discardable attributes that
     recipes and reports match on: `train.name`, the path of the ONNX node it stems
     from (`"h.0/mlp/fc"`), and `train.phase`, one of `#train.phase<fwd>`, `dgrad`,

@@ -330,9 +330,10 @@ LogicalResult FusionOp::verify() {
     return emitOpError("body must yield values of the result types");
   for (Type type : getInputs().getTypes()) {
     auto tensor = dyn_cast<RankedTensorType>(type);
-    if (!isa<fp8::ScaledType>(type) && !(tensor && tensor.hasStaticShape()))
-      return emitOpError("takes tensors of static shape and scaled tensors, "
-                         "but one operand is ")
+    if (!isa<fp8::ScaledType, fp8::ScaleType>(type) &&
+        !(tensor && tensor.hasStaticShape()))
+      return emitOpError("takes tensors of static shape, scaled tensors and "
+                         "scales, but one operand is ")
              << type;
   }
   return success();

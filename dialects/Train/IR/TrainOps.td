@@ -842,14 +842,14 @@ def Train_UpdateScalesOp : Train_Op<"update_scales", [Pure, AttrSizedOperandSegm
     ```mlir
     %bound, %key, %s:2 = train.update_scales (%c, %lr, %beta1, %beta2, %weight_decay, %step, %seed)
       amaxes (%pa, %ma) gradients (%g, %g : !fp8.scaled<4x8xf8E4M3FN>, !fp8.scaled<4x8xf8E4M3FN>)
-      {variables = [@w, @w.m], decays = array<i1: true, false>, roots = array<i1: false, false>} -> tensor<f32>, tensor<f32>
+      {variables = [@w, @w.m], decays = array<i1: true, false>, roots = array<i1: false, false>} -> !fp8.scale<f16>, !fp8.scale<f8E4M3FN>
     ```
   }];
   let arguments = (ins Train_Scalar:$coefficient, Train_Scalar:$lr, Train_Scalar:$beta1, Train_Scalar:$beta2,
                        Train_Scalar:$weight_decay, Train_Scalar:$step, Train_Scalar:$seed,
                        Variadic<FP8_StatsType>:$amaxes, Variadic<AnyType>:$gradients,
                        ArrayAttr:$variables, DenseBoolArrayAttr:$decays, DenseBoolArrayAttr:$roots);
-  let results = (outs Train_Scalar:$bound, Train_Scalar:$key, Variadic<Train_Scalar>:$scales);
+  let results = (outs Train_Scalar:$bound, Train_Scalar:$key, Variadic<FP8_ScaleType>:$scales);
   let assemblyFormat = [{
     `(` $coefficient `,` $lr `,` $beta1 `,` $beta2 `,` $weight_decay `,` $step `,` $seed `)`
     `amaxes` `(` $amaxes `)` `gradients` `(` $gradients `:` type($gradients) `)` attr-dict `->` type($scales)
@@ -858,10 +858,10 @@ def Train_UpdateScalesOp : Train_Op<"update_scales", [Pure, AttrSizedOperandSegm
 
 def Train_StoredScaleOp : Train_PureOp<"stored_scale", [DeclareOpInterfaceMethods<SymbolUserOpInterface>], []> {
   let summary = "The scale that a scaled variable was last quantised with";
-  let description = "Example: `%s = train.stored_scale @\"h.0/mlp/fc.weight.e4m3\"`";
+  let description = "Example: `%s = train.stored_scale @\"h.0/mlp/fc.weight.e4m3\" : !fp8.scale<f8E4M3FN>`";
   let arguments = (ins FlatSymbolRefAttr:$variable);
-  let results = (outs Train_Scalar:$scale);
-  let assemblyFormat = "$variable attr-dict";
+  let results = (outs FP8_ScaleType:$scale);
+  let assemblyFormat = "$variable attr-dict `:` qualified(type($scale))";
 }
 
 //===----------------------------------------------------------------------===//

@@ -168,6 +168,7 @@ void OptimizerFuser::boundScales(func::FuncOp update) {
   SmallVector<Attribute> variables;
   SmallVector<bool> decays, roots;
   SmallVector<VariableOp> stats;
+  SmallVector<Type> scaleTypes;
   AdamWOp first = *update.getOps<AdamWOp>().begin();
   OpBuilder builder(first);
   for (BoundedWrite &write : writes) {
@@ -184,6 +185,7 @@ void OptimizerFuser::boundScales(func::FuncOp update) {
                                  : Value(read));
     variables.push_back(
         FlatSymbolRefAttr::get(write.variable.getSymNameAttr()));
+    scaleTypes.push_back(write.quantize.getScale().getType());
     decays.push_back(write.update.getDecay());
     roots.push_back(write.variable.getRole() == Role::moment2 &&
                     write.quantize.getInput().getDefiningOp<SqrtOp>());
@@ -191,11 +193,10 @@ void OptimizerFuser::boundScales(func::FuncOp update) {
   auto seed = HyperOp::create(builder, first.getLoc(), "seed");
   auto scales = UpdateScalesOp::create(
       builder, first.getLoc(), first.getCoefficient().getType(),
-      first.getCoefficient().getType(),
-      SmallVector<Type>(writes.size(), first.getCoefficient().getType()),
-      first.getCoefficient(), first.getLr(), first.getBeta1(), first.getBeta2(),
-      first.getWeightDecay(), first.getStep(), seed, amaxes, gradients,
-      builder.getArrayAttr(variables), builder.getDenseBoolArrayAttr(decays),
+      first.getCoefficient().getType(), scaleTypes, first.getCoefficient(),
+      first.getLr(), first.getBeta1(), first.getBeta2(), first.getWeightDecay(),
+      first.getStep(), seed, amaxes, gradients, builder.getArrayAttr(variables),
+      builder.getDenseBoolArrayAttr(decays),
       builder.getDenseBoolArrayAttr(roots));
   setPhase(scales, Phase::update);
 
@@ -232,8 +233,9 @@ void OptimizerFuser::readScalesBack(func::FuncOp init) {
     if (!assign || !bounded.contains(assign.getVariable()))
       continue;
     OpBuilder builder(quantize);
-    auto stored =
-        StoredScaleOp::create(builder, quantize.getLoc(), assign.getVariable());
+    auto stored = StoredScaleOp::create(builder, quantize.getLoc(),
+                                        quantize.getScale().getType(),
+                                        assign.getVariable());
     stored->setDiscardableAttrs(quantize->getDiscardableAttrDictionary());
     Operation *amax = old.getAmax().getDefiningOp();
     quantize.getScaleMutable().set(stored);

@@ -48,6 +48,8 @@ static int64_t getBytes(Value value) {
   Type element = getElementTypeOrSelf(value.getType());
   if (auto scaled = dyn_cast<fp8::ScaledType>(value.getType()))
     element = scaled.getStorage();
+  else if (isa<fp8::ScaleType>(element))
+    element = Float32Type::get(value.getContext()); // of the two it needs one
   return element.isIntOrFloat()
              ? ShapedType::getNumElements(fp8::getShape(value.getType())) *
                    llvm::divideCeil(element.getIntOrFloatBitWidth(), 8)

@@ -13,6 +13,8 @@ MemRefType fp8c::getBufferType(Type type) {
   if (auto state = dyn_cast<fp8::ScaleStateType>(type))
     return MemRefType::get({exec::getScaleStateWords(state.getWindow())},
                            Float32Type::get(context));
+  if (isa<fp8::ScaleType>(type))
+    return getScalePairType(context);
   if (isa<fp8::StatsType>(type))
     return MemRefType::get({3}, exec::getStatsWordType(context));
   auto tensor = cast<RankedTensorType>(type);
@@ -25,7 +27,8 @@ MemRefType fp8c::getScalePairType(MLIRContext *context) {
 
 /// Whether a value of this type has a buffer.
 static bool hasBuffer(Type type) {
-  if (isa<fp8::ScaledType, fp8::ScaleStateType, fp8::StatsType>(type))
+  if (isa<fp8::ScaledType, fp8::ScaleType, fp8::ScaleStateType,
+          fp8::StatsType>(type))
     return true;
   auto tensor = dyn_cast<RankedTensorType>(type);
   return tensor && tensor.hasStaticShape() &&

@@ -394,6 +394,8 @@ LogicalResult BodyBuilder::build() {
                       isa_and_nonnull<fp8::ClampOp>(value.getDefiningOp())
                           ? name
                           : "stats");
+    if (isa<fp8::ScaleType>(type))
+      return argument(Float32Type::get(type.getContext()), name);
     return argument(getElementTypeOrSelf(type), name);
   };
   for (auto [inside, outside] :

@@ -77,8 +77,8 @@ static LogicalResult lowerCompute(fp8::ComputeScaleOp op,
   function.setBuffer(op, target);
   function.create<exec::ComputeScaleOp>(
       op, ValueRange(function.buffer(op.getAmax())), ValueRange(target),
-      op.getFormatAttr(), op.getMarginAttr(), op.getPow2Attr(),
-      op.getPoisonAttr());
+      TypeAttr::get(op.getScale().getType().getStorage()), op.getMarginAttr(),
+      op.getPow2Attr(), op.getPoisonAttr());
   return success();
 }
 
