@@ -35,7 +35,7 @@ func.func @nothing(%x: !fp8.scaled<4x8xf8E4M3FN>) -> !fp8.scaled<4x8xf8E4M3FN> {
 // What is rounded comes back rounded.
 // CHECK-LABEL: func.func @not_exact(
 // CHECK:         fp8.dequantize
-func.func @not_exact(%x: tensor<4x8xf32>, %s: tensor<f32>) -> tensor<4x8xf32> {
+func.func @not_exact(%x: tensor<4x8xf32>, %s: !fp8.scale<f8E4M3FN>) -> tensor<4x8xf32> {
   %q, %k = fp8.quantize %x, %s : tensor<4x8xf32> -> !fp8.scaled<4x8xf8E4M3FN>
   %0 = fp8.dequantize %q : !fp8.scaled<4x8xf8E4M3FN> -> tensor<4x8xf32>
   return %0 : tensor<4x8xf32>

@@ -248,12 +248,3 @@ func.func @dynamic_shape(%x: tensor<?x8xf32>) {
   %a = fp8.amax %x : tensor<?x8xf32>
   return
 }
-
-// -----
-
-func.func @scale_of_other_format(%x: tensor<16x16xf32>, %st: !fp8.scale_state<f8E5M2, 16>) {
-  %s = fp8.current_scale %st : !fp8.scale_state<f8E5M2, 16>
-  // expected-error@+1 {{makes '!fp8.scaled<16x16xf8E4M3FN>' with a scale for 'f8E5M2'}}
-  %q, %k = fp8.quantize %x, %s : tensor<16x16xf32> -> !fp8.scaled<16x16xf8E4M3FN>
-  return
-}

@@ -182,8 +182,8 @@ func.func @sum_of_nothing(%x: tensor<16x16xf32>) {
 
 // -----
 
-func.func @quantized_columns(%x: tensor<16x16xf32>, %s: tensor<f32>) {
-  %0 = train.fusion columns(%a = %x : tensor<16x16xf32>, %b = %s : tensor<f32>) -> tensor<16xf32> {
+func.func @quantized_columns(%x: tensor<16x16xf32>, %s: !fp8.scale<f8E4M3FN>) {
+  %0 = train.fusion columns(%a = %x : tensor<16x16xf32>, %b = %s : !fp8.scale<f8E4M3FN>) -> tensor<16xf32> {
     // expected-error @+1 {{only kernels over elements count and quantise}}
     %q, %k = fp8.quantize %a, %b : tensor<16x16xf32> -> !fp8.scaled<16x16xf8E4M3FN>
     %1 = train.reduce_sum %a axes [0] : tensor<16x16xf32> -> tensor<16xf32>
@@ -194,8 +194,8 @@ func.func @quantized_columns(%x: tensor<16x16xf32>, %s: tensor<f32>) {
 
 // -----
 
-func.func @two_copies(%x: tensor<4x8xf32>, %s: tensor<f32>) {
-  %0:2 = train.fusion rows(%a = %x : tensor<4x8xf32>, %b = %s : tensor<f32>) -> (!fp8.scaled<8x4xf8E4M3FN>, !fp8.scaled<8x4xf8E4M3FN>) {
+func.func @two_copies(%x: tensor<4x8xf32>, %s: !fp8.scale<f8E4M3FN>) {
+  %0:2 = train.fusion rows(%a = %x : tensor<4x8xf32>, %b = %s : !fp8.scale<f8E4M3FN>) -> (!fp8.scaled<8x4xf8E4M3FN>, !fp8.scaled<8x4xf8E4M3FN>) {
     %q, %k = fp8.quantize %a, %b : tensor<4x8xf32> -> !fp8.scaled<4x8xf8E4M3FN>
     // expected-error @+1 {{the quantisation has another transposed copy}}
     %t = fp8.transpose %q [1, 0] : !fp8.scaled<4x8xf8E4M3FN> -> !fp8.scaled<8x4xf8E4M3FN>
@@ -241,7 +241,7 @@ func.func @names(%x: tensor<4x8xf32>) {
 // -----
 
 func.func @buffer(%x: memref<4xf32>) {
-  // expected-error @+1 {{takes tensors of static shape and scaled tensors, but one operand is 'memref<4xf32>'}}
+  // expected-error @+1 {{takes tensors of static shape, scaled tensors and scales, but one operand is 'memref<4xf32>'}}
   %0 = "train.fusion"(%x) <{skeleton = #train.skeleton<map>}> ({
   ^bb0(%a: memref<4xf32>):
     %1 = arith.constant dense<1.0> : tensor<f32>
@@ -253,7 +253,7 @@ func.func @buffer(%x: memref<4xf32>) {
 // -----
 
 func.func @state(%x: tensor<4x8xf32>, %s: !fp8.scale_state<f8E4M3FN, 4>) {
-  // expected-error @+1 {{takes tensors of static shape and scaled tensors, but one operand is '!fp8.scale_state<f8E4M3FN, 4>'}}
+  // expected-error @+1 {{takes tensors of static shape, scaled tensors and scales, but one operand is '!fp8.scale_state<f8E4M3FN, 4>'}}
   %0 = train.fusion map(%a = %s : !fp8.scale_state<f8E4M3FN, 4>) -> !fp8.scale_state<f8E4M3FN, 4> {
     %1 = fp8.advance %a : !fp8.scale_state<f8E4M3FN, 4>
     train.yield %1 : !fp8.scale_state<f8E4M3FN, 4>
@@ -263,8 +263,8 @@ func.func @state(%x: tensor<4x8xf32>, %s: !fp8.scale_state<f8E4M3FN, 4>) {
 
 // -----
 
-func.func @transposed_scalar(%x: tensor<f32>, %s: tensor<f32>) {
-  %0 = train.fusion rows(%a = %x : tensor<f32>, %b = %s : tensor<f32>) -> !fp8.scaled<f8E4M3FN> {
+func.func @transposed_scalar(%x: tensor<f32>, %s: !fp8.scale<f8E4M3FN>) {
+  %0 = train.fusion rows(%a = %x : tensor<f32>, %b = %s : !fp8.scale<f8E4M3FN>) -> !fp8.scaled<f8E4M3FN> {
     %q, %k = fp8.quantize %a, %b : tensor<f32> -> !fp8.scaled<f8E4M3FN>
     // expected-error @+1 {{kernels over rows alone store what they quantise transposed, the last dimension first}}
     %t = "fp8.transpose"(%q) {permutation = array<i64>} : (!fp8.scaled<f8E4M3FN>) -> !fp8.scaled<f8E4M3FN>

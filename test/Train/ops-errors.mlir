@@ -644,11 +644,11 @@ func.func @assigned_twice(%a: tensor<4xf32>, %b: tensor<4xf32>) {
 // -----
 
 train.variable @w : !fp8.scaled<4x8xf8E4M3FN> {init = #train.constant<0.0>, role = #train.role<parameter>}
-func.func @update_scales(%h: tensor<f32>, %a: !fp8.stats, %g: !fp8.scale_state<f8E4M3FN, 4>) -> tensor<f32> {
+func.func @update_scales(%h: tensor<f32>, %a: !fp8.stats, %g: !fp8.scale_state<f8E4M3FN, 4>) -> !fp8.scale<f8E4M3FN> {
   // expected-error@+1 {{needs gradients as scaled tensors or amaxes, but got '!fp8.scale_state<f8E4M3FN, 4>'}}
   %bound, %key, %scale = train.update_scales(%h, %h, %h, %h, %h, %h, %h) amaxes(%a) gradients(%g : !fp8.scale_state<f8E4M3FN, 4>)
-    {decays = array<i1: true>, roots = array<i1: false>, variables = [@w]} -> tensor<f32>
-  return %scale : tensor<f32>
+    {decays = array<i1: true>, roots = array<i1: false>, variables = [@w]} -> !fp8.scale<f8E4M3FN>
+  return %scale : !fp8.scale<f8E4M3FN>
 }
 
 // -----

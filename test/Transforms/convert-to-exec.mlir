@@ -149,7 +149,7 @@ func.func @bias(%dy: tensor<8x32xf32>) {
 // A function that takes a scale takes its inverse with it.
 // CHECK-LABEL: func.func @given_scale(
 // CHECK-SAME: %[[S:[^:]*]]: memref<5xf32>
-// CHECK: exec.launch @quantize over[16, 16] (%arg0, %[[S]],
+// CHECK: exec.launch @quantize over[16, 16] ins(%arg0, %[[S]] :
 // CHECK: exec.gemm {{.*}} scales %[[S]], %[[S]]
 func.func @given_scale(%x: tensor<16x16xf32>, %w: tensor<16x16xf32>, %s: !fp8.scale<f8E4M3FN>) -> tensor<16x16xf32> {
   %q, %k = fp8.quantize %x, %s : tensor<16x16xf32> -> !fp8.scaled<16x16xf8E4M3FN>

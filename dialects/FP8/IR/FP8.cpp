@@ -265,22 +265,10 @@ LogicalResult ComputeScaleOp::verify() {
 
 LogicalResult AdvanceOp::verify() { return verifyMargin(*this, getMargin()); }
 
-/// The format that a scale was made for; null where that does not show.
-static FloatType getScaleFormat(Value scale) {
-  if (auto current = scale.getDefiningOp<CurrentScaleOp>())
-    return current.getState().getType().getStorage();
-  auto compute = scale.getDefiningOp<ComputeScaleOp>();
-  return compute ? compute.getFormat() : FloatType();
-}
-
 LogicalResult QuantizeOp::verify() {
   if (!getOutput().getType().isPerTensor())
     return emitOpError("one scale cannot make ")
            << getOutput().getType() << ", which has several";
-  if (FloatType format = getScaleFormat(getScale());
-      format && format != getOutput().getType().getStorage())
-    return emitOpError("makes ")
-           << getOutput().getType() << " with a scale for " << format;
   if (getKey() && !getStochasticAttr())
     return emitOpError("has a key, which only stochastic rounding uses");
   return verifySameShape(*this, getInput().getType(), getOutput().getType());

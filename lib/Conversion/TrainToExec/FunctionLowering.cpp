@@ -27,8 +27,8 @@ MemRefType fp8c::getScalePairType(MLIRContext *context) {
 
 /// Whether a value of this type has a buffer.
 static bool hasBuffer(Type type) {
-  if (isa<fp8::ScaledType, fp8::ScaleType, fp8::ScaleStateType,
-          fp8::StatsType>(type))
+  if (isa<fp8::ScaledType, fp8::ScaleType, fp8::ScaleStateType, fp8::StatsType>(
+          type))
     return true;
   auto tensor = dyn_cast<RankedTensorType>(type);
   return tensor && tensor.hasStaticShape() &&
