@@ -17,7 +17,7 @@ def write_chain(path, length, with_bias):
     lines = [
         f"train.variable @w : {tensor} {{init = #train.constant<0.5>, role = #train.role<parameter>}}",
         "train.variable @b : tensor<64xf32> {init = #train.constant<0.5>, role = #train.role<parameter>}",
-        f"func.func @forward(%x: {tensor}) -> (tensor<f32> {{train.output = #train.output<loss>}}) {{",
+        f"func.func @forward(%x: {tensor}) -> (tensor<f32> {{train.output = #train.output<loss>}}) attributes {{train.function = #train.function<forward>}} {{",
         f"  %w = train.read @w : {tensor}",
         "  %b = train.read @b : tensor<64xf32>",
         f"  %x0 = train.matmul %x, %w : {tensor}, {tensor} -> {tensor}",

@@ -8,10 +8,8 @@ import pytest
 
 from support import BIN, ROOT
 
-NOT_VERIFIED = pytest.mark.xfail(reason="exec.call takes any attributes and buffers", strict=False)
 
-
-@pytest.mark.parametrize("stage", ("train", "grad", "fp8", "fusion", pytest.param("exec", marks=NOT_VERIFIED)))
+@pytest.mark.parametrize("stage", ("train", "grad", "fp8", "fusion", "exec"))
 def test_mutants_are_refused_or_compiled(tmp_path, stage):
     done = subprocess.run(
         [ROOT / "scripts/mutate-ir", "100", "1", stage],

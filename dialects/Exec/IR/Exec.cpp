@@ -106,6 +106,30 @@ void exec::getEffects(Operation *op, SmallVectorImpl<Value> &reads,
   }
 }
 
+LogicalResult exec::VariableOp::verify() {
+  if (!isa<train::ConstantInitAttr, train::NormalInitAttr, train::FileInitAttr,
+           DenseElementsAttr>(getInit()))
+    return emitOpError("init must be a #train.constant, #train.normal or "
+                       "#train.file, or dense elements, but is ")
+           << getInit();
+  if (static_cast<int64_t>(getOffset()) < 0 || getOffset() % kAlignment != 0)
+    return emitOpError("offset must be a multiple of ")
+           << kAlignment << " bytes, but is " << getOffset();
+  return success();
+}
+
+LogicalResult
+exec::VariableOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  if (!getScaleAttr())
+    return success();
+  auto scale =
+      symbols.lookupNearestSymbolFrom<VariableOp>(*this, getScaleAttr());
+  if (!scale || !scale.getBufferType().getElementType().isF32())
+    return emitOpError("has its scale in ")
+           << getScaleAttr() << ", which is no exec.variable of f32";
+  return success();
+}
+
 LogicalResult GetOp::verifySymbolUses(SymbolTableCollection &symbols) {
   auto variable =
       symbols.lookupNearestSymbolFrom<VariableOp>(*this, getVariableAttr());

@@ -132,7 +132,29 @@ void KernelOp::print(OpAsmPrinter &printer) {
                       /*printBlockTerminators=*/false);
 }
 
+/// Is it an op that a kernel consists of?
+static bool isOfKernel(Operation *op) {
+  return isa<arith::ArithDialect, math::MathDialect>(op->getDialect()) ||
+         isa<LoadOp, StoreOp, QuantizeOp, ClampOp, AmaxOp, PartialSumOp, EachOp,
+             ReduceOp, ColumnSumOp, TotalOp, YieldOp>(op);
+}
+
 LogicalResult KernelOp::verify() {
+  WalkResult members = getBody().walk([](Operation *op) {
+    if (isOfKernel(op))
+      return WalkResult::advance();
+    op->emitOpError("stands in an exec.kernel, which computes with arith and "
+                    "math and touches memory by exec.load, exec.store and "
+                    "their like alone");
+    return WalkResult::interrupt();
+  });
+  if (members.wasInterrupted())
+    return failure();
+  for (BlockArgument argument : getBody().getArguments())
+    if (!isa<UnrankedMemRefType>(argument.getType()))
+      return emitOpError("takes ")
+             << argument.getType()
+             << ", but a kernel serves buffers of all shapes: memref<*x...>";
   if (getArgNames().size() != getBody().getNumArguments())
     return emitOpError("needs one name per argument");
   if (static_cast<int64_t>(getInputs()) < 0 ||

@@ -284,7 +284,6 @@ int64_t EmbeddingBackwardOp::getSharedWorkspaceBytes() {
 static LogicalResult verifyGather(Operation *op, Value wide, Value narrow,
                                   Value indices) {
   if (failed(expectDense(op, {wide, narrow, indices})) ||
-      failed(expectOneType(op, {wide, narrow})) ||
       failed(expectShape(op, narrow, "what is gathered",
                          typeOf(indices).getShape())))
     return failure();

@@ -112,7 +112,7 @@ def Exec_RotaryOp : Exec_LibraryOp<"rotary", ["mayOverwrite"]> {
 def Exec_EmbeddingOp : Exec_LibraryOp<"embedding", ["getCost"]> {
   let summary = "Rows of a table by their ids";
   let description = [{
-    `table` [rows, width], `ids` of any shape, `output` ids' shape x width, of the table's type.
+    `table` [rows, width], `ids` of any shape, `output` ids' shape x width, of any float type.
 
     Example: `exec.embedding %wte, %tokens into %0 : memref<512x128xf32>, memref<4x64xi64>, memref<4x64x128xf32>`
   }];

@@ -19,7 +19,7 @@ class Exec_Op<string mnemonic, list<Trait> traits = []> : Op<Exec_Dialect, mnemo
 // Memory
 //===----------------------------------------------------------------------===//
 
-def Exec_VariableOp : Exec_Op<"variable", [Symbol]> {
+def Exec_VariableOp : Exec_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "A buffer of the variables block";
   let description = [{
     `offset` in bytes. What is not per element (the scale pair of an FP8
@@ -31,6 +31,7 @@ def Exec_VariableOp : Exec_Op<"variable", [Symbol]> {
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<Exec_Buffer>:$type, I64Attr:$offset,
                        Train_RoleAttr:$role, AnyAttr:$init, OptionalAttr<FlatSymbolRefAttr>:$of, OptionalAttr<FlatSymbolRefAttr>:$scale);
   let assemblyFormat = "$sym_name `:` $type `at` $offset attr-dict";
+  let hasVerifier = 1;
   let extraClassDeclaration = [{
     ::mlir::MemRefType getBufferType() { return ::llvm::cast<::mlir::MemRefType>(getType()); }
   }];

@@ -90,12 +90,11 @@ static Json getInit(exec::VariableOp variable, const ScaledVariables &scaled,
   if (isa<IntegerType>(variable.getBufferType().getElementType()))
     return of ? Json{{"kind", "amax"}, {"of", of->str()}}
               : Json{{"kind", "constant"}, {"value", 0}};
-  if (of) {
-    exec::VariableOp stored = scaled.lookup(variable.getSymNameAttr());
+  if (exec::VariableOp stored =
+          of ? scaled.lookup(variable.getSymNameAttr()) : exec::VariableOp())
     return {{"kind", "scale"},
             {"of", of->str()},
             {"format", getTypeName(stored.getBufferType().getElementType())}};
-  }
   // A scale state starts with scale and inverse 1 and no history.
   return {{"kind", "values"}, {"values", {1, 0, 0, 0, 1}}};
 }

@@ -82,6 +82,15 @@ static void printSignature(func::FuncOp function, SourceWriter &writer) {
   }
 }
 
+/// Is the function one that convert-to-exec has made?
+static bool isLowered(func::FuncOp function) {
+  auto inputs = function->getAttrOfType<IntegerAttr>(kInputsAttr);
+  return inputs && inputs.getInt() >= 0 &&
+         inputs.getInt() <= function.getNumArguments() &&
+         llvm::all_of(function.getArgumentTypes(), isBuffer) &&
+         function.getBody().hasOneBlock();
+}
+
 static LogicalResult printFunction(func::FuncOp function,
                                    SourceWriter &writer) {
   writer.os << "\n";
@@ -121,6 +130,9 @@ static void printPrelude(ModuleOp module, Target target, raw_ostream &os) {
 LogicalResult fp8c::target::printSource(ModuleOp module, Target target,
                                         raw_ostream &os) {
   SymbolTable symbols(module);
+  for (auto function : module.getOps<func::FuncOp>())
+    if (!isLowered(function))
+      return function.emitOpError("cannot be emitted: run convert-to-exec");
   printPrelude(module, target, os);
   for (auto kernel : module.getOps<KernelOp>()) {
     os << "\n";
