@@ -130,8 +130,9 @@ private:
 class Assigner {
 public:
   Assigner(ModuleOp module, const Recipe &recipe)
-      : module(module), recipe(recipe), evaluator(recipe, countLayers(module)),
-        roles(module), parts(module), products(module) {
+      : module(module), symbols(module), recipe(recipe),
+        evaluator(recipe, countLayers(module)), roles(module), parts(module),
+        products(module) {
     module.walk([&](train::ReadOp read) {
       SmallVector<StringRef> &ops = usedBy[read.getVariableAttr().getAttr()];
       for (Operation *user : read->getUsers())
@@ -160,6 +161,7 @@ private:
   void noteCounted(Operation *op);
 
   ModuleOp module;
+  SymbolTable symbols;
   const Recipe &recipe;
   RecipeEvaluator evaluator;
   ValueRoles roles;
@@ -374,8 +376,7 @@ LogicalResult Assigner::assignOperands(FP8ContractionOpInterface op,
 /// and bf16 would not tell apart positions above 256.
 void Assigner::noteCounted(Operation *op) {
   auto isTable = [&](train::ReadOp read) {
-    auto variable =
-        module.lookupSymbol<train::VariableOp>(read.getVariableAttr());
+    auto variable = symbols.lookup<train::VariableOp>(read.getVariable());
     return variable &&
            llvm::is_contained({train::Role::buffer, train::Role::frozen},
                               variable.getRole());
