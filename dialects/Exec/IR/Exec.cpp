@@ -96,13 +96,13 @@ void exec::getEffects(Operation *op, SmallVectorImpl<Value> &reads,
   SmallVector<MemoryEffects::EffectInstance> instances;
   effects.getEffects(instances);
   for (const MemoryEffects::EffectInstance &instance : instances) {
-    if (Value buffer = instance.getValue();
-        buffer && buffer.getDefiningOp() != op) {
-      if (isa<MemoryEffects::Read>(instance.getEffect()))
-        reads.push_back(buffer);
-      else if (isa<MemoryEffects::Write>(instance.getEffect()))
-        writes.push_back(buffer);
-    }
+    Value buffer = instance.getValue();
+    if (!buffer)
+      continue;
+    if (isa<MemoryEffects::Read>(instance.getEffect()))
+      reads.push_back(buffer);
+    else if (isa<MemoryEffects::Write>(instance.getEffect()))
+      writes.push_back(buffer);
   }
 }
 

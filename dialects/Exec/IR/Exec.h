@@ -19,6 +19,11 @@
 
 namespace fp8c::exec {
 
+/// The type of a buffer.
+inline mlir::MemRefType typeOf(mlir::Value buffer) {
+  return llvm::cast<mlir::MemRefType>(buffer.getType());
+}
+
 /// A memref of floats or integers whose shape and strides are known.
 bool isBuffer(mlir::Type type);
 /// Buffers with a meaning: a scale and its inverse (kScalePairWords), a

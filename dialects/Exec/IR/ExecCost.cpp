@@ -1,14 +1,11 @@
 //===- ExecCost.cpp - What ops cost ---------------------------------------===//
 
 #include "Exec/IR/Exec.h"
+#include "Train/IR/Precision.h"
 
 using namespace mlir;
 using namespace fp8c;
 using namespace fp8c::exec;
-
-static MemRefType typeOf(Value buffer) {
-  return cast<MemRefType>(buffer.getType());
-}
 
 /// Bytes of the elements of a buffer, those of a repeated dimension once.
 static double bytesOf(Value buffer) {
@@ -28,10 +25,7 @@ Cost exec::getMoveCost(Operation *op) {
 }
 
 static Unit getUnit(Type a, Type b, bool fast) {
-  auto isFP8 = [](Type type) {
-    return isa<Float8E4M3FNType, Float8E5M2Type>(type);
-  };
-  if (isFP8(a) && isFP8(b))
+  if (train::isFP8(a) && train::isFP8(b))
     return fast ? Unit::fp8Fast : Unit::fp8Slow;
   return a.isF32() || b.isF32() ? Unit::f32 : Unit::bf16;
 }

@@ -43,9 +43,10 @@ LogicalResult QuantizeOp::verify() {
   return success();
 }
 
-static LogicalResult verifyLaunch(Operation *op, FlatSymbolRefAttr name,
-                                  ValueRange buffers,
-                                  SymbolTableCollection &symbols) {
+/// The kernel of a launch, which must take the buffers.
+static FailureOr<KernelOp> verifyLaunch(Operation *op, FlatSymbolRefAttr name,
+                                        ValueRange buffers,
+                                        SymbolTableCollection &symbols) {
   auto kernel = symbols.lookupNearestSymbolFrom<KernelOp>(op, name);
   if (!kernel)
     return op->emitOpError("refers to ") << name << ", which is no exec.kernel";
@@ -60,18 +61,18 @@ static LogicalResult verifyLaunch(Operation *op, FlatSymbolRefAttr name,
       return op->emitOpError("passes ")
              << buffer.getType() << " where the kernel takes "
              << argument.getType();
-  return success();
+  return kernel;
 }
 
 LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  if (failed(verifyLaunch(*this, getKernelAttr(), getOperands(), symbols)))
+  FailureOr<KernelOp> kernel =
+      verifyLaunch(*this, getKernelAttr(), getOperands(), symbols);
+  if (failed(kernel))
     return failure();
-  auto kernel =
-      symbols.lookupNearestSymbolFrom<KernelOp>(*this, getKernelAttr());
-  if (kernel.getInputs() != getInputs().size())
+  if (kernel->getInputs() != getInputs().size())
     return emitOpError("gives ")
            << getInputs().size() << " inputs to a kernel of "
-           << kernel.getInputs();
+           << kernel->getInputs();
   return success();
 }
 

@@ -6,19 +6,14 @@
 //===----------------------------------------------------------------------===//
 
 #include "Exec/IR/Exec.h"
+#include "Train/IR/Precision.h"
 
 using namespace mlir;
 using namespace fp8c;
 using namespace fp8c::exec;
 
-static MemRefType typeOf(Value buffer) {
-  return cast<MemRefType>(buffer.getType());
-}
 static Type elementOf(Value buffer) { return typeOf(buffer).getElementType(); }
 static int64_t count(Value buffer) { return typeOf(buffer).getNumElements(); }
-static bool isFP8(Type type) {
-  return isa<Float8E4M3FNType, Float8E5M2Type>(type);
-}
 
 static LogicalResult expectCount(Operation *op, Value buffer, StringRef what,
                                  int64_t elements) {
@@ -78,7 +73,7 @@ template <typename Op> static LogicalResult verifyAccumulation(Op op) {
 }
 
 static LogicalResult verifyFormat(Operation *op, Type format) {
-  if (isFP8(format) || format.isF16())
+  if (train::isFP8(format) || format.isF16())
     return success();
   return op->emitOpError("makes scales for ")
          << format << "; there are f8E4M3FN, f8E5M2 and f16";
@@ -142,8 +137,8 @@ LogicalResult GemmOp::verify() {
     return emitOpError("buffers do not hold ")
            << batch << " matrices of m = " << m << ", n = " << n
            << ", k = " << k;
-  if (isFP8(elementOf(getA())) != static_cast<bool>(getScaleA()) ||
-      isFP8(elementOf(getB())) != static_cast<bool>(getScaleB()))
+  if (train::isFP8(elementOf(getA())) != static_cast<bool>(getScaleA()) ||
+      train::isFP8(elementOf(getB())) != static_cast<bool>(getScaleB()))
     return emitOpError("FP8 operands need scales, and only they");
   for (Value buffer : {getA(), getB(), getC()})
     if (!isa<FloatType>(elementOf(buffer)))
@@ -179,20 +174,12 @@ template <typename Op> static LogicalResult verifyAttention(Op op) {
       failed(expectDense(op, op.getLse())))
     return failure();
   int64_t heads = op.getHeads(), kvHeads = op.getKvHeads();
-  ArrayRef<int64_t> query = typeOf(q).getShape(), key = typeOf(k).getShape(),
-                    value = typeOf(v).getShape();
-  if (heads < 1 || kvHeads < 1 || heads % kvHeads)
-    return op.emitOpError() << heads << " query heads are no multiple of "
-                            << kvHeads << " key heads";
-  if (query[2] % heads || key[2] % kvHeads || value[2] % kvHeads ||
-      query[2] / heads != key[2] / kvHeads)
-    return op.emitOpError("query and key heads differ in width: ")
-           << q.getType() << " in " << heads << " heads, " << k.getType()
-           << " in " << kvHeads;
-  if (key[0] != query[0] || value[0] != query[0] || key[1] != value[1])
-    return op.emitOpError("batch or number of tokens differ between q, k, v");
-  if (failed(expectShape(op, op.getO(), "o",
-                         {query[0], query[1], value[2] / kvHeads * heads})))
+  if (failed(train::verifyHeads(op, q, k, v, heads, kvHeads)))
+    return failure();
+  ArrayRef<int64_t> query = typeOf(q).getShape();
+  if (failed(expectShape(
+          op, op.getO(), "o",
+          {query[0], query[1], typeOf(v).getDimSize(2) / kvHeads * heads})))
     return failure();
   return expectCount(op, op.getLse(), "lse", query[0] * heads * query[1]);
 }
@@ -230,15 +217,7 @@ LogicalResult RotaryOp::verify() {
   if (heads < 1 || x[2] % heads || dim < 2 || dim % 2 || dim > x[2] / heads)
     return emitOpError("turns an even rotary_dim within a head, but got ")
            << dim << " of " << getX().getType() << " in " << heads << " heads";
-  for (Value table : {getCos(), getSin()}) {
-    ArrayRef<int64_t> shape = typeOf(table).getShape();
-    if ((shape.size() != 2 && (shape.size() != 3 || shape[0] != x[0])) ||
-        shape[shape.size() - 2] != x[1] || shape.back() != dim / 2)
-      return emitOpError("cos and sin must be [tokens, rotary_dim/2], with or "
-                         "without batch, but got ")
-             << table.getType();
-  }
-  return success();
+  return train::verifyAngles(*this, getX(), {getCos(), getSin()}, dim);
 }
 
 bool RotaryOp::mayOverwrite(OpOperand &input, OpOperand &output,
@@ -430,8 +409,6 @@ LogicalResult QuantizeTilesOp::verify() {
            << " has inverse scales for";
   return success();
 }
-
-LogicalResult RecordStatsOp::verify() { return success(); }
 
 LogicalResult AdvanceScaleOp::verify() {
   if (getStates().empty())

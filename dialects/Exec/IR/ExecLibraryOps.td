@@ -283,6 +283,7 @@ def Exec_RecordStatsOp : Exec_LibraryOp<"record_stats"> {
   let summary = "Add one quantisation's statistics to a site's state";
   let arguments = (ins Exec_In<Exec_StatsBuffer>:$stats, Exec_InOut<Exec_ScaleState>:$state);
   let assemblyFormat = "$stats `into` $state attr-dict `:` type(operands)";
+  let hasVerifier = 0; // the types say it all
 }
 
 def Exec_AdvanceScaleOp : Exec_LibraryOp<"advance_scale"> {

@@ -32,10 +32,6 @@ namespace fp8c::exec {
 /// tiles, and FP8 wants multiples of 16.
 static constexpr int64_t kRowMultiple = 128, kFP8RowMultiple = 16;
 
-static MemRefType typeOf(Value buffer) {
-  return cast<MemRefType>(buffer.getType());
-}
-
 namespace {
 /// The dimension of a buffer that is cut.
 enum class Cut { Rows, Columns };
@@ -255,8 +251,6 @@ static std::string gather(Head &head) {
   DenseSet<Value> reads, writes, readsAfter, writesAfter;
   SmallVector<Operation *> after;
   for (Operation *op = head.producer; op; op = op->getNextNode()) {
-    if (isa<AllocOp, ViewOp, GetOp, HyperOp, ConstantOp>(op))
-      continue;
     SmallVector<Value> read, written;
     getEffects(op, read, written);
     for (SmallVector<Value> *values : {&read, &written})

@@ -335,10 +335,10 @@ LogicalResult AssignOp::verifySymbolUses(SymbolTableCollection &symbols) {
   return success();
 }
 
-/// A scale that is stored beside a variable of scaled type.
-static LogicalResult verifyScaleOf(Operation *op, Attribute name,
-                                   fp8::ScaleType scale,
-                                   SymbolTableCollection &symbols) {
+/// The variable of scaled type that a scale is stored beside.
+static FailureOr<VariableOp> verifyScaleOf(Operation *op, Attribute name,
+                                           fp8::ScaleType scale,
+                                           SymbolTableCollection &symbols) {
   auto symbol = dyn_cast<FlatSymbolRefAttr>(name);
   auto variable = symbol
                       ? symbols.lookupNearestSymbolFrom<VariableOp>(op, symbol)
@@ -351,11 +351,12 @@ static LogicalResult verifyScaleOf(Operation *op, Attribute name,
   if (type.getStorage() != scale.getStorage())
     return op->emitOpError("gives ")
            << scale << " for " << name << ", a " << type;
-  return success();
+  return variable;
 }
 
 LogicalResult StoredScaleOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  return verifyScaleOf(*this, getVariableAttr(), getScale().getType(), symbols);
+  return success(succeeded(
+      verifyScaleOf(*this, getVariableAttr(), getScale().getType(), symbols)));
 }
 
 LogicalResult UpdateScalesOp::verifySymbolUses(SymbolTableCollection &symbols) {
@@ -367,16 +368,15 @@ LogicalResult UpdateScalesOp::verifySymbolUses(SymbolTableCollection &symbols) {
                                  << " scales and needs as many variables, "
                                     "amaxes, gradients, decays and roots";
   for (auto [name, scale] : llvm::zip(getVariables(), getScales())) {
-    if (failed(verifyScaleOf(*this, name, cast<fp8::ScaleType>(scale.getType()),
-                             symbols)))
+    FailureOr<VariableOp> variable = verifyScaleOf(
+        *this, name, cast<fp8::ScaleType>(scale.getType()), symbols);
+    if (failed(variable))
       return failure();
-    auto variable = symbols.lookupNearestSymbolFrom<VariableOp>(
-        *this, cast<FlatSymbolRefAttr>(name));
     if (!llvm::is_contained({Role::parameter, Role::compute_weight,
                              Role::moment1, Role::moment2},
-                            variable.getRole()))
+                            variable->getRole()))
       return emitOpError("has no bound for ")
-             << name << ", a " << stringifyRole(variable.getRole());
+             << name << ", a " << stringifyRole(variable->getRole());
   }
   for (Value gradient : getGradients())
     if (auto amax = dyn_cast<RankedTensorType>(gradient.getType());

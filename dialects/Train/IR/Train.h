@@ -42,6 +42,16 @@ mlir::LogicalResult verifyOneKind(mlir::Operation *op, mlir::ValueRange values);
 /// verifyBroadcast, and that operands and result are of one kind.
 mlir::LogicalResult verifyElementwise(mlir::Operation *op);
 
+/// Of tensors or buffers. Checks that queries [batch, tokens, heads * dim],
+/// keys and values [batch, keys, kvHeads * dim] go together; all are of rank 3.
+mlir::LogicalResult verifyHeads(mlir::Operation *op, mlir::Value query,
+                                mlir::Value key, mlir::Value value,
+                                int64_t heads, int64_t kvHeads);
+/// Checks that tables of cosines and sines fit what they rotate, [batch,
+/// tokens, heads * dim].
+mlir::LogicalResult verifyAngles(mlir::Operation *op, mlir::Value rotated,
+                                 mlir::ValueRange tables, int64_t rotaryDim);
+
 /// What recipes and reports match on. On an op `train.name` is the path of the
 /// ONNX node that it stems from, on an argument or a result of a function the
 /// name outside the compiler.

@@ -447,23 +447,32 @@ LogicalResult ConcatOp::verify() {
 // Attention, embedding, loss
 //===----------------------------------------------------------------------===//
 
+LogicalResult train::verifyHeads(Operation *op, Value query, Value key,
+                                 Value value, int64_t heads, int64_t kvHeads) {
+  Shape q = shapeOf(query), k = shapeOf(key), v = shapeOf(value);
+  if (heads < 1 || kvHeads < 1 || heads % kvHeads)
+    return op->emitOpError() << heads << " query heads are no multiple of "
+                             << kvHeads << " key heads";
+  if (q[2] % heads || k[2] % kvHeads || v[2] % kvHeads ||
+      q[2] / heads != k[2] / kvHeads)
+    return op->emitOpError("query and key heads differ in width: ")
+           << query.getType() << " in " << heads << " heads, " << key.getType()
+           << " in " << kvHeads;
+  if (k[0] != q[0] || v[0] != q[0] || k[1] != v[1])
+    return op->emitOpError(
+        "batch or number of tokens differ between the operands");
+  return success();
+}
+
 template <typename Op> static LogicalResult verifyAttention(Op op) {
   Shape q = shapeOf(op.getQuery()), k = shapeOf(op.getKey()),
         v = shapeOf(op.getValue());
   int64_t heads = op.getHeads(), kvHeads = op.getKvHeads();
   if (q.size() != 3 || k.size() != 3 || v.size() != 3)
     return op.emitOpError("expects operands [batch, tokens, heads * dim]");
-  if (heads < 1 || kvHeads < 1 || heads % kvHeads)
-    return op.emitOpError() << heads << " query heads are no multiple of "
-                            << kvHeads << " key heads";
-  if (q[2] % heads || k[2] % kvHeads || v[2] % kvHeads ||
-      q[2] / heads != k[2] / kvHeads)
-    return op.emitOpError("query and key heads differ in width: ")
-           << op.getQuery().getType() << " in " << heads << " heads, "
-           << op.getKey().getType() << " in " << kvHeads;
-  if (k[0] != q[0] || v[0] != q[0] || k[1] != v[1])
-    return op.emitOpError(
-        "batch or number of tokens differ between the operands");
+  if (failed(verifyHeads(op, op.getQuery(), op.getKey(), op.getValue(), heads,
+                         kvHeads)))
+    return failure();
   if (failed(expectShape(op, op.getOutput(), "output",
                          {q[0], q[1], v[2] / kvHeads * heads})))
     return failure();
@@ -481,6 +490,20 @@ LogicalResult AttentionVJPOp::verify() {
   return expectShape(*this, getDvalue(), "dvalue", shapeOf(getValue()));
 }
 
+LogicalResult train::verifyAngles(Operation *op, Value rotated,
+                                  ValueRange tables, int64_t rotaryDim) {
+  Shape x = shapeOf(rotated);
+  for (Value table : tables) {
+    Shape shape = shapeOf(table);
+    if ((shape.size() != 2 && (shape.size() != 3 || shape[0] != x[0])) ||
+        shape[shape.size() - 2] != x[1] || shape.back() != rotaryDim / 2)
+      return op->emitOpError("cos and sin must be [tokens, rotary_dim/2], with "
+                             "or without batch, but got ")
+             << table.getType();
+  }
+  return success();
+}
+
 LogicalResult RotaryOp::verify() {
   Shape x = shapeOf(getInput());
   int64_t heads = getHeads(), dim = getRotaryDim();
@@ -488,14 +511,8 @@ LogicalResult RotaryOp::verify() {
       dim > x[2] / heads)
     return emitOpError("expects [batch, tokens, heads * dim] and an even "
                        "rotary_dim within a head");
-  for (Value table : {getCos(), getSin()}) {
-    Shape shape = shapeOf(table);
-    if ((shape.size() != 2 && (shape.size() != 3 || shape[0] != x[0])) ||
-        shape[shape.size() - 2] != x[1] || shape.back() != dim / 2)
-      return emitOpError("cos and sin must be [tokens, rotary_dim/2], with or "
-                         "without batch, but got ")
-             << table.getType();
-  }
+  if (failed(verifyAngles(*this, getInput(), {getCos(), getSin()}, dim)))
+    return failure();
   return expectShape(*this, getOutput(), "result", x);
 }
 

@@ -107,7 +107,7 @@ Value FunctionLowering::dense(Value value) {
 /// when they compute it, if they read it at the position they write.
 static bool isElementwiseIn(Operation *op, Value operand) {
   auto fusion = dyn_cast<FusionOp>(op);
-  if (!fusion || fp8::getShape(operand.getType()) != getDomain(fusion))
+  if (!fusion || fp8::getShape(operand.getType()) != fusion.getDomain())
     return false;
   // A kernel over rows that reduces nothing, as one that also stores a
   // transposed copy, goes over each element once too.

@@ -514,7 +514,7 @@ std::string KernelBuilder::uniqueName(FusionOp fusion) {
 
 FailureOr<exec::KernelOp>
 KernelBuilder::getKernel(FusionOp fusion, ArrayRef<Accumulation> accumulate) {
-  ArrayRef<int64_t> domain = getDomain(fusion);
+  ArrayRef<int64_t> domain = fusion.getDomain();
   exec::KernelOp &kernel = kernels[structuralKey(fusion, domain, accumulate)];
   if (kernel)
     return kernel;

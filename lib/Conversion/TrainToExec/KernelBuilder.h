@@ -22,11 +22,6 @@ struct Position {
                                      llvm::ArrayRef<int64_t> domain);
 };
 
-/// What a fusion's kernel runs over: the largest shape among its values.
-inline llvm::ArrayRef<int64_t> getDomain(train::FusionOp fusion) {
-  return fusion.getDomain();
-}
-
 /// What happens to what stands where a result goes: it is overwritten, added
 /// to, or added to from the second micro-batch of a step on.
 enum class Accumulation { Never, Always, UnlessFirst };

@@ -51,7 +51,7 @@ static LogicalResult setScalePair(FusionOp op, Value result, Operation *source,
 
 /// The matrix that the kernel runs over.
 static std::pair<int64_t, int64_t> getMatrix(FusionOp op) {
-  ArrayRef<int64_t> domain = getDomain(op);
+  ArrayRef<int64_t> domain = op.getDomain();
   if (op.getSkeleton() == Skeleton::columns) {
     // Rows are what is summed over: all leading dimensions of the reduction.
     int64_t kept =

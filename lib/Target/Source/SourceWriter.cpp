@@ -6,6 +6,7 @@
 
 using namespace mlir;
 using namespace fp8c;
+using namespace fp8c::exec;
 using namespace fp8c::target;
 
 SourceWriter::SourceWriter(bool isCUDA, const SymbolTable &symbols,

@@ -54,10 +54,6 @@ private:
   Scope scope;
 };
 
-inline mlir::MemRefType typeOf(mlir::Value buffer) {
-  return llvm::cast<mlir::MemRefType>(buffer.getType());
-}
-
 /// "true" or "false".
 inline llvm::StringRef flag(bool value) { return value ? "true" : "false"; }
 

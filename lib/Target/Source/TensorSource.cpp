@@ -156,36 +156,34 @@ static LogicalResult print(EmbeddingBackwardOp op, SourceWriter &writer) {
 }
 
 /// Rows of `indices`, their length, and the length of what they point into.
-static void printGather(Operation *op, Value indices, Value wide,
-                        SourceWriter &writer) {
+static LogicalResult printGather(Operation *op, Value indices, Value wide,
+                                 SourceWriter &writer) {
   ArrayRef<int64_t> shape = typeOf(indices).getShape();
   writer.call(op, ", /*rows=*/" +
                       Twine(ShapedType::getNumElements(shape.drop_back())) +
                       ", /*count=*/" + Twine(shape.back()) + ", /*width=*/" +
                       Twine(typeOf(wide).getShape().back()));
+  return success();
 }
 static LogicalResult print(GatherElementsOp op, SourceWriter &writer) {
-  printGather(op, op.getIndices(), op.getSource(), writer);
-  return success();
+  return printGather(op, op.getIndices(), op.getSource(), writer);
 }
 static LogicalResult print(GatherElementsBackwardOp op, SourceWriter &writer) {
-  printGather(op, op.getIndices(), op.getTarget(), writer);
-  return success();
+  return printGather(op, op.getIndices(), op.getTarget(), writer);
 }
 
-static void printReduceRows(Operation *op, SourceWriter &writer) {
+static LogicalResult printReduceRows(Operation *op, SourceWriter &writer) {
   ArrayRef<int64_t> shape = typeOf(op->getOperand(0)).getShape();
   writer.call(op, ", /*rows=*/" +
                       Twine(ShapedType::getNumElements(shape.drop_back())) +
                       ", /*cols=*/" + Twine(shape.back()));
+  return success();
 }
 static LogicalResult print(SumRowsOp op, SourceWriter &writer) {
-  printReduceRows(op, writer);
-  return success();
+  return printReduceRows(op, writer);
 }
 static LogicalResult print(MaxRowsOp op, SourceWriter &writer) {
-  printReduceRows(op, writer);
-  return success();
+  return printReduceRows(op, writer);
 }
 
 static LogicalResult print(CopyOp op, SourceWriter &writer) {

@@ -22,7 +22,7 @@ static LogicalResult print(MeanLossOp op, SourceWriter &writer) {
 }
 
 template <typename Op>
-static void printCrossEntropy(Op op, SourceWriter &writer) {
+static LogicalResult printCrossEntropy(Op op, SourceWriter &writer) {
   ArrayRef<int64_t> shape = typeOf(op.getLogits()).getShape();
   int64_t width = shape.back(), classes = op.getClasses().value_or(width);
   std::string number = std::to_string(classes);
@@ -32,22 +32,19 @@ static void printCrossEntropy(Op op, SourceWriter &writer) {
                       Twine(ShapedType::getNumElements(shape.drop_back())) +
                       ", /*classes=*/" + number + ", /*ignore_index=*/" +
                       Twine(int64_t(op.getIgnoreIndex())));
+  return success();
 }
 static LogicalResult print(CrossEntropyOp op, SourceWriter &writer) {
-  printCrossEntropy(op, writer);
-  return success();
+  return printCrossEntropy(op, writer);
 }
 static LogicalResult print(CrossEntropyBackwardOp op, SourceWriter &writer) {
-  printCrossEntropy(op, writer);
-  return success();
+  return printCrossEntropy(op, writer);
 }
 static LogicalResult print(CrossEntropyRowsOp op, SourceWriter &writer) {
-  printCrossEntropy(op, writer);
-  return success();
+  return printCrossEntropy(op, writer);
 }
 static LogicalResult print(CrossEntropyFusedOp op, SourceWriter &writer) {
-  printCrossEntropy(op, writer);
-  return success();
+  return printCrossEntropy(op, writer);
 }
 
 static LogicalResult print(AccumulateOp op, SourceWriter &writer) {
