@@ -29,8 +29,8 @@ namespace fp8c::exec {
 } // namespace fp8c::exec
 
 /// Rows of a chunk are a multiple of this where there are enough: GEMMs work on
-/// tiles, and FP8 wants multiples of 16.
-static constexpr int64_t kRowMultiple = 128, kFP8RowMultiple = 16;
+/// tiles.
+static constexpr int64_t kRowMultiple = 128;
 
 static MemRefType typeOf(Value buffer) {
   return cast<MemRefType>(buffer.getType());
@@ -69,7 +69,10 @@ struct Head {
 struct ChunkLoss : exec::impl::ChunkLossBase<ChunkLoss> {
   using Base::Base;
   void runOnProgram() override {
-    if (maxBytes <= 0)
+    const TargetTraits &target = getTarget(getOperation());
+    mostBytes = overrule(target.maxLogitsBytes, maxBytes);
+    fp8Rows = target.fp8Multiple;
+    if (mostBytes == 0)
       return;
     SmallVector<WorkOpInterface> losses;
     getOperation()->walk([&](WorkOpInterface op) {
@@ -81,6 +84,9 @@ struct ChunkLoss : exec::impl::ChunkLossBase<ChunkLoss> {
   }
 
   void visit(WorkOpInterface loss);
+
+  /// Of a logits buffer, and what rows of FP8 products are multiples of.
+  int64_t mostBytes = 0, fp8Rows = 1;
 };
 } // namespace
 
@@ -455,7 +461,7 @@ void ChunkLoss::visit(WorkOpInterface loss) {
   Value logits = loss->getOperand(0);
   head.logits = getRoot(logits).getDefiningOp<AllocOp>();
   int64_t bytes = getByteSize(typeOf(logits));
-  if (bytes <= maxBytes)
+  if (bytes <= mostBytes)
     return;
   head.classes = typeOf(logits).getShape().back();
   head.rows = typeOf(logits).getNumElements() / head.classes;
@@ -475,9 +481,9 @@ void ChunkLoss::visit(WorkOpInterface loss) {
   }
 
   // As few chunks as fit, all but the last of one size.
-  int64_t most = std::max<int64_t>(maxBytes / (bytes / head.rows), 1);
+  int64_t most = std::max<int64_t>(mostBytes / (bytes / head.rows), 1);
   bool isFP8 = head.cuts.size() > 1 || head.producer.getScaleA();
-  int64_t least = isFP8 ? kFP8RowMultiple : 1;
+  int64_t least = isFP8 ? fp8Rows : 1;
   most = std::max(most, least);
   int64_t multiple = most >= kRowMultiple ? kRowMultiple : least;
   most = most / multiple * multiple;
