@@ -6,6 +6,7 @@
 #include "Target/CPU/BuildCPU.h"
 #include "Target/CUDA/BuildCUDA.h"
 #include "Target/Common/OutputFolder.h"
+#include "Target/Source/SourcePrinter.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassManager.h"
 
