@@ -46,7 +46,7 @@ static void buildFP8(OpPassManager &passes, const PipelineOptions &options) {
   passes.addPass(fp8::createAssignPrecision(precision));
   passes.addPass(train::createApplyPrecision());
   train::PadVocabularyOptions vocabulary;
-  vocabulary.multiple = options.getPadVocabulary();
+  vocabulary.multiple = options.padVocabulary.value_or(vocabulary.multiple);
   passes.addPass(train::createPadVocabulary(vocabulary));
   passes.addPass(fp8::createLowerStates());
   passes.addPass(fp8::createPadProducts());
@@ -54,10 +54,11 @@ static void buildFP8(OpPassManager &passes, const PipelineOptions &options) {
 #ifndef NDEBUG
   passes.addPass(fp8::createCheckPrecision());
 #endif
-  if (options.needsTN())
-    passes.addPass(fp8::createChooseLayouts());
-  if (options.target == "cuda")
-    passes.addPass(train::createRoundBias());
+  fp8::ChooseLayoutsOptions layouts;
+  if (options.fp8TN)
+    layouts.tn = *options.fp8TN ? Override::yes : Override::no;
+  passes.addPass(fp8::createChooseLayouts(layouts));
+  passes.addPass(train::createRoundBias());
   passes.addPass(train::createMaterializeComputeWeights());
   passes.addPass(createCSEPass());
   passes.addPass(createCanonicalizerPass());
@@ -68,26 +69,19 @@ static void buildFusion(OpPassManager &passes, const PipelineOptions &options) {
   passes.addPass(train::createFitKernels());
   passes.addPass(train::createRepeatBias());
   train::FormFusionsOptions fusions;
-  fusions.sumRows = options.getSumRows();
+  fusions.sumRows = options.sumRows.value_or(fusions.sumRows);
   passes.addPass(train::createFormFusions(fusions));
 }
 
 static void buildExec(OpPassManager &passes, const PipelineOptions &options) {
-  ConvertToExecOptions exec;
-  // cuBLASLt multiplies every format; OpenBLAS needs f32 copies.
-  exec.gemmWorkspace = options.target == "cpu";
-  exec.gemmBias = options.target == "cuda";
-  passes.addPass(createConvertToExec(exec));
+  passes.addPass(createConvertToExec());
   exec::ChunkLossOptions chunks;
-  chunks.maxBytes = options.getMaxLogits();
+  chunks.maxBytes = options.maxLogits.value_or(chunks.maxBytes);
   passes.addPass(exec::createChunkLoss(chunks));
   passes.addPass(exec::createMergeLaunches());
-  if (options.target == "cuda") {
-    exec::PlanWorkspaceOptions workspace;
-    workspace.maxScratchBytes = options.maxScratch;
-    workspace.gpu = options.gpu;
-    passes.addPass(exec::createPlanWorkspace(workspace));
-  }
+  exec::PlanWorkspaceOptions workspace;
+  workspace.maxScratchBytes = options.maxScratch;
+  passes.addPass(exec::createPlanWorkspace(workspace));
   passes.addPass(exec::createPlanMemory());
 }
 
@@ -108,8 +102,31 @@ static constexpr StagePipeline kStages[] = {
     {"fp8c-exec-pipeline", "Library calls and kernels on planned buffers",
      buildExec}};
 
+std::vector<std::string>
+PipelineOptions::getDefaultRecompute(MLIRContext *context) const {
+  auto attr = exec::TargetAttr::getFor(
+      [&] { return emitError(UnknownLoc::get(context)); }, context, target,
+      gpu);
+  std::vector<std::string> values;
+  if (attr)
+    for (StringRef value : llvm::split(attr.getTraits().recompute, ","))
+      if (!value.empty())
+        values.push_back(value.str());
+  return values;
+}
+
+static void setTarget(OpPassManager &passes, const PipelineOptions &options) {
+  if (options.target.empty())
+    return;
+  exec::SetTargetOptions target;
+  target.target = options.target;
+  target.gpu = options.gpu;
+  passes.addPass(exec::createSetTarget(target));
+}
+
 void fp8c::buildPipeline(OpPassManager &passes, const PipelineOptions &options,
                          Stage stage, std::optional<Stage> from) {
+  setTarget(passes, options);
   int first = from ? static_cast<int>(*from) + 1 : 0;
   for (int i = first; i <= static_cast<int>(stage); ++i)
     kStages[i].build(passes, options);
@@ -126,8 +143,11 @@ namespace {
 struct NamedOptions : PassPipelineOptions<NamedOptions> {
   Option<std::string> recipe{*this, "recipe", llvm::cl::init("fp8-delayed"),
                              llvm::cl::desc("Built-in recipe, or its path")};
-  Option<std::string> target{*this, "target", llvm::cl::init("cpu"),
-                             llvm::cl::desc("cpu or cuda")};
+  Option<std::string> target{*this, "target", llvm::cl::init(""),
+                             llvm::cl::desc("cpu or cuda; by default what "
+                                            "the module says")};
+  Option<std::string> gpu{*this, "gpu", llvm::cl::init("sm_90"),
+                          llvm::cl::desc("The GPU of target cuda")};
   Option<bool> forwardOnly{*this, "forward-only", llvm::cl::init(false),
                            llvm::cl::desc("No loss, gradients, optimizer")};
   Option<bool> exposeOperands{*this, "expose-operands", llvm::cl::init(false),
@@ -139,6 +159,7 @@ struct NamedOptions : PassPipelineOptions<NamedOptions> {
     PipelineOptions options;
     options.recipe = recipe;
     options.target = target;
+    options.gpu = gpu;
     options.forwardOnly = forwardOnly;
     options.exposeOperands = exposeOperands;
     options.recompute.assign(recompute.begin(), recompute.end());
@@ -152,6 +173,7 @@ void fp8c::registerPasses() {
     PassPipelineRegistration<NamedOptions>(
         stage.name, stage.summary,
         [&stage](OpPassManager &passes, const NamedOptions &options) {
+          setTarget(passes, options.get());
           stage.build(passes, options.get());
         });
   registerTransformsPasses();

@@ -21,7 +21,7 @@ enum class Stage {
 };
 
 struct PipelineOptions {
-  /// cpu or cuda.
+  /// cpu or cuda; empty: what the module says. See exec-set-target.
   std::string target = "cpu";
   /// The GPU of target cuda, as nvcc calls it.
   std::string gpu = "sm_90";
@@ -37,36 +37,21 @@ struct PipelineOptions {
   bool oneMicroBatch = false;
   /// Run fp8-expose-operands.
   bool exposeOperands = false;
-  /// Run fp8-choose-layouts; by default where the target needs it.
+  // Where these are not set the target decides.
+
+  /// See fp8-choose-layouts.
   std::optional<bool> fp8TN = {};
-  /// See train-form-fusions; by default 32 on cuda, 0 on cpu.
+  /// See train-form-fusions.
   std::optional<int64_t> sumRows = {};
-  /// See train-pad-vocabulary; by default 128 on cuda, 1 on cpu.
+  /// See train-pad-vocabulary.
   std::optional<int64_t> padVocabulary = {};
-  /// See exec-chunk-loss; by default 1 GiB on cuda, no limit on cpu.
+  /// See exec-chunk-loss.
   std::optional<int64_t> maxLogits = {};
   /// See exec-plan-workspace; 0: no limit.
   int64_t maxScratch = 0;
 
-  /// What to compute anew if nobody says. On GPUs norms and activations cost
-  /// next to nothing: kernels that wait for memory compute them by the way.
-  std::vector<std::string> getDefaultRecompute() const {
-    if (target == "cuda")
-      return {"norm", "gelu"};
-    return {};
-  }
-  bool needsTN() const { return fp8TN.value_or(target == "cuda"); }
-  int64_t getSumRows() const {
-    return sumRows.value_or(target == "cuda" ? 32 : 0);
-  }
-  /// 50257 becomes 50304: FP8 products need multiples of 16, and 128 is what
-  /// tiles of tensor cores are wide. The CPU widens to f32 anyway.
-  int64_t getPadVocabulary() const {
-    return padVocabulary.value_or(target == "cuda" ? 128 : 1);
-  }
-  int64_t getMaxLogits() const {
-    return maxLogits.value_or(target == "cuda" ? int64_t(1) << 30 : 0);
-  }
+  /// What to compute anew if nobody says: see the target's traits.
+  std::vector<std::string> getDefaultRecompute(mlir::MLIRContext *) const;
 };
 
 /// The stage of a name, as `fp8c compile --emit` takes it.
@@ -80,8 +65,8 @@ inline std::optional<Stage> symbolizeStage(llvm::StringRef name) {
       .Default(std::nullopt);
 }
 
-/// Appends the passes that lead to `stage` from an imported module, or from the
-/// stage that it is at.
+/// Appends the passes that give a module its target and lead it to `stage` from
+/// an imported one, or from the stage that it is at.
 void buildPipeline(mlir::OpPassManager &passes, const PipelineOptions &options,
                    Stage stage, std::optional<Stage> from = {});
 
@@ -90,7 +75,8 @@ void registerDialects(mlir::DialectRegistry &registry);
 
 /// Every pass of fp8c, upstream's canonicalize, cse and the like, and for each
 /// stage the passes that lead to it from the one before:
-/// --fp8c-grad-pipeline="recipe=fp8-lm target=cuda".
+/// --fp8c-fp8-pipeline="recipe=fp8-lm target=cuda". Without a target the module
+/// keeps its own.
 void registerPasses();
 
 } // namespace fp8c

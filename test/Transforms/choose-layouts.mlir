@@ -1,4 +1,4 @@
-// RUN: fp8c-opt %s --fp8-choose-layouts | FileCheck %s
+// RUN: fp8c-opt %s --fp8-choose-layouts=tn=true | FileCheck %s
 
 // The three products of a linear layer. The forward one needs the weight transposed, the weight gradient both operands.
 // CHECK-LABEL: func.func @linear(

@@ -1,5 +1,5 @@
 // Quantisation with a scale per tile, on its way into GEMMs that read both operands along the contracted dimension.
-// RUN: fp8c-opt %s -split-input-file --fp8-choose-layouts --train-materialize-compute-weights --cse --convert-to-exec=gemm-workspace=false -verify-diagnostics | FileCheck %s
+// RUN: fp8c-opt %s -split-input-file --fp8-choose-layouts=tn=true --train-materialize-compute-weights --cse --convert-to-exec=gemm-workspace=false -verify-diagnostics | FileCheck %s
 
 // Inverse scales stand with what they are for. Rows of those of square tiles are padded to multiples of 4.
 // CHECK: exec.variable @w : memref<384x256xf32>

@@ -1,5 +1,5 @@
-// RUN: fp8c-opt %s -split-input-file --exec-plan-workspace | FileCheck %s
-// RUN: fp8c-opt %s -split-input-file --exec-plan-workspace="max-scratch-bytes=110000000" | FileCheck %s --check-prefix=PARTS
+// RUN: fp8c-opt %s -split-input-file --exec-plan-workspace=gpu=sm_90 | FileCheck %s
+// RUN: fp8c-opt %s -split-input-file --exec-plan-workspace="max-scratch-bytes=110000000 gpu=sm_90" | FileCheck %s --check-prefix=PARTS
 // RUN: fp8c-opt %s -split-input-file --exec-plan-workspace="gpu=sm_89" 2>&1 | FileCheck %s --check-prefix=SM89
 
 // Whatever the program calls, the runtime has 32 MiB for cuBLASLt.

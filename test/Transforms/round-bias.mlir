@@ -1,5 +1,5 @@
-// RUN: fp8c-opt --train-round-bias %s | FileCheck %s
-// RUN: fp8c-opt --train-round-bias --train-materialize-compute-weights --train-form-fusions --convert-to-exec=gemm-bias %s | FileCheck %s --check-prefix=EXEC
+// RUN: fp8c-opt --exec-set-target=target=cuda --train-round-bias %s | FileCheck %s
+// RUN: fp8c-opt --exec-set-target=target=cuda --train-round-bias --train-materialize-compute-weights --train-form-fusions --convert-to-exec %s | FileCheck %s --check-prefix=EXEC
 
 // EXEC: exec.variable @b.bf16 : memref<32xbf16>
 train.variable @b : tensor<32xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}

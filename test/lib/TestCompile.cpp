@@ -6,6 +6,7 @@
 #include "Target/CPU/BuildCPU.h"
 #include "Target/CUDA/BuildCUDA.h"
 #include "Target/Common/OutputFolder.h"
+#include "Target/Source/SourcePrinter.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassManager.h"
 
@@ -33,15 +34,14 @@ struct TestCompile : PassWrapper<TestCompile, OperationPass<ModuleOp>> {
     options.recipe = recipe;
     options.forwardOnly = forwardOnly;
     options.target = target;
-    options.gpu = "sm_90";
     OpPassManager passes(ModuleOp::getOperationName());
     buildPipeline(passes, options, Stage::exec, symbolizeStage(from));
     auto folder =
         target::OutputFolder::make(output, [&] { return module.emitError(); });
     if (!folder || failed(runPipeline(passes, module)) ||
-        failed(target == "cuda"
+        failed(target::isForCUDA(module)
                    ? target::buildCUDA(module, *folder,
-                                       {FP8C_RUNTIME_SOURCE, "nvcc", "sm_90"})
+                                       {FP8C_RUNTIME_SOURCE, "nvcc"})
                    : target::buildCPU(module, *folder,
                                       {FP8C_RUNTIME_SOURCE, "c++", "0"})))
       signalPassFailure();

@@ -81,14 +81,13 @@ static Outcome runPasses(StringRef text, mlir::MLIRContext &context) {
   PipelineOptions options;
   options.recipe = recipe;
   options.target = targetName;
-  options.recompute = options.getDefaultRecompute();
+  options.recompute = options.getDefaultRecompute(&context);
   mlir::PassManager passes(&context);
   buildPipeline(passes, options, Stage::exec, getStage());
   if (mlir::failed(passes.run(*module)))
     return refused();
   raw_null_ostream nowhere;
-  if (mlir::failed(
-          target::printSource(*module, target::getTarget(targetName), nowhere)))
+  if (mlir::failed(target::printSource(*module, nowhere)))
     return refused();
   return Outcome::Accepted;
 }

@@ -64,9 +64,9 @@ static std::string getRuntimeInclude() {
 
 static LogicalResult build(ModuleOp module, target::OutputFolder &folder,
                            const CompileArguments &args) {
-  if (args.target == "cuda")
-    return target::buildCUDA(
-        module, folder, {getRuntimeInclude(), args.cudaCompiler, args.gpu});
+  if (target::isForCUDA(module))
+    return target::buildCUDA(module, folder,
+                             {getRuntimeInclude(), args.cudaCompiler});
   return target::buildCPU(
       module, folder, {getRuntimeInclude(), args.hostCompiler, args.hostOpt});
 }
@@ -157,7 +157,7 @@ static int compile(const CompileArguments &args) {
   options.maxScratch = args.maxScratch;
   options.sumRows = args.sumRows;
   if (!args.saysRecompute && !args.memoryLimit)
-    options.recompute = options.getDefaultRecompute();
+    options.recompute = options.getDefaultRecompute(&context);
   if (args.memoryLimit &&
       failed(fitMemory(*module, options, !args.saysRecompute, args.memoryLimit,
                        args.batch, import)))
@@ -173,8 +173,7 @@ static int compile(const CompileArguments &args) {
     return 1;
 
   if (args.emit == "source")
-    return failed(target::printSource(*module, target::getTarget(args.target),
-                                      llvm::outs()));
+    return failed(target::printSource(*module, llvm::outs()));
   if (!args.emit.empty()) {
     module->print(llvm::outs());
     return 0;

@@ -3,6 +3,7 @@
 #include "Exec/IR/Exec.h"
 
 #include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace fp8c;
@@ -12,10 +13,17 @@ using namespace fp8c::exec;
 #include "Exec/IR/ExecEnums.cpp.inc"
 #include "Exec/IR/ExecInterfaces.cpp.inc"
 
+#define GET_ATTRDEF_CLASSES
+#include "Exec/IR/ExecAttrs.cpp.inc"
+
 #define GET_OP_CLASSES
 #include "Exec/IR/ExecOps.cpp.inc"
 
 void ExecDialect::initialize() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "Exec/IR/ExecAttrs.cpp.inc"
+      >();
   addOperations<
 #define GET_OP_LIST
 #include "Exec/IR/ExecOps.cpp.inc"

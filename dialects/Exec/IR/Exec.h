@@ -4,6 +4,7 @@
 #define EXEC_IR_EXEC_H
 
 #include "Exec/IR/Cost.h"
+#include "Target/IR/Target.h"
 #include "Train/IR/Train.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -13,6 +14,9 @@
 #include "Exec/IR/ExecDialect.h.inc"
 #include "Exec/IR/ExecEnums.h.inc"
 #include "Exec/IR/ExecInterfaces.h.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "Exec/IR/ExecAttrs.h.inc"
 
 #define GET_OP_CLASSES
 #include "Exec/IR/ExecOps.h.inc"

@@ -29,8 +29,8 @@ namespace fp8c::exec {
 } // namespace fp8c::exec
 
 /// Rows of a chunk are a multiple of this where there are enough: GEMMs work on
-/// tiles, and FP8 wants multiples of 16.
-static constexpr int64_t kRowMultiple = 128, kFP8RowMultiple = 16;
+/// tiles.
+static constexpr int64_t kRowMultiple = 128;
 
 namespace {
 /// The dimension of a buffer that is cut.
@@ -65,7 +65,10 @@ struct Head {
 struct ChunkLoss : exec::impl::ChunkLossBase<ChunkLoss> {
   using Base::Base;
   void runOnProgram() override {
-    if (maxBytes <= 0)
+    const TargetTraits &target = getTarget(getOperation());
+    mostBytes = overrule(target.maxLogitsBytes, maxBytes);
+    fp8Rows = target.fp8Multiple;
+    if (mostBytes == 0)
       return;
     SmallVector<WorkOpInterface> losses;
     getOperation()->walk([&](WorkOpInterface op) {
@@ -77,6 +80,9 @@ struct ChunkLoss : exec::impl::ChunkLossBase<ChunkLoss> {
   }
 
   void visit(WorkOpInterface loss);
+
+  /// Of a logits buffer, and what rows of FP8 products are multiples of.
+  int64_t mostBytes = 0, fp8Rows = 1;
 };
 } // namespace
 
@@ -449,7 +455,7 @@ void ChunkLoss::visit(WorkOpInterface loss) {
   Value logits = loss->getOperand(0);
   head.logits = getRoot(logits).getDefiningOp<AllocOp>();
   int64_t bytes = getByteSize(typeOf(logits));
-  if (bytes <= maxBytes)
+  if (bytes <= mostBytes)
     return;
   head.classes = typeOf(logits).getShape().back();
   head.rows = typeOf(logits).getNumElements() / head.classes;
@@ -469,9 +475,9 @@ void ChunkLoss::visit(WorkOpInterface loss) {
   }
 
   // As few chunks as fit, all but the last of one size.
-  int64_t most = std::max<int64_t>(maxBytes / (bytes / head.rows), 1);
+  int64_t most = std::max<int64_t>(mostBytes / (bytes / head.rows), 1);
   bool isFP8 = head.cuts.size() > 1 || head.producer.getScaleA();
-  int64_t least = isFP8 ? kFP8RowMultiple : 1;
+  int64_t least = isFP8 ? fp8Rows : 1;
   most = std::max(most, least);
   int64_t multiple = most >= kRowMultiple ? kRowMultiple : least;
   most = most / multiple * multiple;

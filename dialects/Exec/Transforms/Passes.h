@@ -4,6 +4,7 @@
 #ifndef EXEC_TRANSFORMS_PASSES_H
 #define EXEC_TRANSFORMS_PASSES_H
 
+#include "Target/IR/Target.h"
 #include "Train/IR/Functions.h"
 
 namespace fp8c::exec {

@@ -5,6 +5,19 @@
 
 include "Train/IR/ProgramPass.td"
 
+def SetTarget : ProgramPass<"exec-set-target"> {
+  let summary = "Say on the module which machine it is compiled for";
+  let description = [{
+    The module's attribute `exec.target`, which the passes behind ask, becomes `#exec.target<cpu>` or `#exec.target<cuda, sm_90>`. Pipelines run
+    it first, where they are given a target.
+  }];
+  let options = [
+    Option<"target", "target", "std::string", "\"cpu\"", "cpu or cuda">,
+    Option<"gpu", "gpu", "std::string", "\"sm_90\"", "The GPU of target cuda, as nvcc calls it">
+  ];
+  let dependentDialects = ["::fp8c::exec::ExecDialect"];
+}
+
 def PlanMemory : ProgramPass<"exec-plan-memory"> {
   let summary = "Give every temporary an offset in the arena";
   let description = [{
@@ -19,20 +32,21 @@ def PlanMemory : ProgramPass<"exec-plan-memory"> {
 }
 
 def PlanWorkspace : ProgramPass<"exec-plan-workspace"> {
-  let summary = "Give the library calls of a program for GPUs their scratch";
+  let summary = "Give library calls their scratch, where the target's take any";
   let description = [{
     cuDNN's deterministic `attention_backward` writes the gradients of all scores out (2 · batch · heads · seq · kv_seq bytes, and f32 sums of rows): each
     such call gets one more output, a buffer of bytes. `exec-plan-memory`, which comes later, places it where the arena has room at that time.
-    A warning tells of the first attention in 16 bits that cuDNN has nothing for on `gpu`: plain kernels do it.
+    A warning tells of the first attention in 16 bits that cuDNN has nothing for on the target: plain kernels do it.
     Where it would take more than `max-scratch-bytes` the call is done for `parts` of the batch, one after the other, which gives the same bits.
     All other calls share one workspace outside the arena, as large as the largest asks for. The module's `exec.workspace_bytes`
     is that size as far as it is known beforehand: what the runtime has for cuBLASLt (32 MiB), the sort and the partial sums of
     `embedding_backward`. The runtime asks the libraries themselves on the first call of a function, and what finds its scratch too small
-    takes the shared workspace, enlarged; `fp8c-run train` tells what was planned and what was taken.
+    takes the shared workspace, enlarged; `fp8c-run train` tells what was planned and what was taken. Library calls of a target without such a workspace
+    take none: nothing is done.
   }];
   let options = [
     Option<"maxScratchBytes", "max-scratch-bytes", "int64_t", "0", "Most scratch of a call in bytes, as far as parts of its batch allow; 0: no limit">,
-    Option<"gpu", "gpu", "std::string", "\"sm_90\"", "The GPU, as nvcc calls it">
+    Option<"gpu", "gpu", "std::string", "\"\"", "The GPU, as nvcc calls it; by default that of the module's target">
   ];
 }
 
@@ -48,7 +62,7 @@ def ChunkLoss : ProgramPass<"exec-chunk-loss"> {
     A remark says so where the ops around a loss are not of this form. Run it before `exec-plan-memory`.
   }];
   let options = [
-    Option<"maxBytes", "max-bytes", "int64_t", "int64_t(1) << 30", "Largest logits buffer in bytes; 0: never chunk">
+    Option<"maxBytes", "max-bytes", "int64_t", "-1", "Largest logits buffer in bytes; 0: never chunk; -1: as the target says">
   ];
 }
 

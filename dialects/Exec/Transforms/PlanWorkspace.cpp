@@ -14,10 +14,6 @@ namespace fp8c::exec {
 #include "Exec/Transforms/Passes.h.inc"
 } // namespace fp8c::exec
 
-/// What the runtime always has for cuBLASLt: `min_workspace_bytes` in
-/// runtime/kernels/cuda/stream.h.
-static constexpr int64_t kLeast = int64_t(32) << 20;
-
 template <typename Op> static int64_t getHeadDim(Op op) {
   return op.getQ().getType().getDimSize(2) / int64_t(op.getHeads());
 }
@@ -53,12 +49,11 @@ static int64_t getAttentionParts(AttentionBackwardOp op, int64_t most) {
 /// the runtime asks it (runtime/cuda/Attention.cpp). All other attention has
 /// kernels of its own, without scratch. f32 is not asked of cuDNN.
 template <typename Op>
-static std::string getCudnnObstacle(Op op, StringRef gpu) {
+static std::string getCudnnObstacle(Op op, const TargetTraits &target) {
   constexpr bool backward = std::is_same_v<Op, AttentionBackwardOp>;
   int64_t headDim = getHeadDim(op);
-  // cuDNN's support matrix: on Hopper both directions up to 256, elsewhere the
-  // backward pass up to 128.
-  int64_t widest = gpu.starts_with("sm_90") || !backward ? 256 : 128;
+  int64_t widest =
+      backward ? target.attentionBackwardWidth : target.attentionForwardWidth;
   if (headDim % 8 != 0)
     return llvm::formatv("heads of {0} are no multiple of 8", headDim);
   if (headDim > widest)
@@ -73,7 +68,17 @@ namespace {
 struct PlanWorkspace : exec::impl::PlanWorkspaceBase<PlanWorkspace> {
   using Base::Base;
   void runOnProgram() override {
-    int64_t shared = kLeast;
+    target = &getTarget(getOperation());
+    if (!gpu.empty()) {
+      auto attr = TargetAttr::getFor([&] { return getOperation().emitError(); },
+                                     &getContext(), "cuda", gpu);
+      if (!attr)
+        return signalPassFailure();
+      target = &attr.getTraits();
+    }
+    int64_t shared = target->leastWorkspaceBytes;
+    if (!shared)
+      return;
     getOperation().walk([&](WorkOpInterface op) {
       shared = std::max(shared, op.getSharedWorkspaceBytes());
     });
@@ -95,10 +100,10 @@ private:
     Type element = op.getQ().getType().getElementType();
     if (!element.isBF16() && !element.isF16())
       return false;
-    std::string obstacle = getCudnnObstacle(op, gpu);
+    std::string obstacle = getCudnnObstacle(op, *target);
     if (!obstacle.empty() && !std::exchange(told, true))
       emitWarning(op.getLoc())
-          << "cuDNN has no attention for this shape on " << gpu << " ("
+          << "cuDNN has no attention for this shape on " << target->name << " ("
           << obstacle << "): plain kernels do it, slowly";
     return obstacle.empty();
   }
@@ -117,6 +122,7 @@ private:
     op.getWorkspaceMutable().assign(scratch);
   }
 
+  const TargetTraits *target = nullptr;
   bool told = false;
 };
 } // namespace

@@ -25,7 +25,8 @@ namespace {
 struct ChooseLayouts : fp8::impl::ChooseLayoutsBase<ChooseLayouts> {
   using Base::Base;
   void runOnOperation() override {
-    getOperation()->walk([&](MatmulOp matmul) { bringIntoTN(matmul); });
+    if (overrule(getTarget(getOperation()).fp8TN, tn))
+      getOperation()->walk([&](MatmulOp matmul) { bringIntoTN(matmul); });
   }
 
   void bringIntoTN(MatmulOp matmul);

@@ -2,6 +2,7 @@
 
 #include "FP8/Transforms/Eligibility.h"
 
+#include "Target/IR/Target.h"
 #include "Train/IR/Precision.h"
 #include "Train/IR/Train.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -9,9 +10,6 @@
 using namespace mlir;
 using namespace fp8c;
 using namespace fp8c::fp8;
-
-/// FP8 tensor cores and cuBLASLt want sizes that are multiples of 16.
-static constexpr int64_t kFP8Multiple = 16;
 
 static bool isStaticFloatTensor(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
@@ -58,15 +56,16 @@ std::optional<GemmDims> fp8::getPaddedDims(FP8ContractionOpInterface op,
   if (!isa<train::MatmulOp>(op) || op.getContractionBatchRank() != 0)
     return std::nullopt;
   GemmDims dims = getGemmDims(op);
+  int64_t fp8Multiple = getTarget(op).fp8Multiple;
   bool isPadded = false;
   auto pad = [&](int64_t &size, int64_t multiple) {
-    isPadded |= size % kFP8Multiple != 0;
-    if (size % kFP8Multiple)
+    isPadded |= size % fp8Multiple != 0;
+    if (size % fp8Multiple)
       size = llvm::alignTo(size, multiple);
   };
-  pad(dims.m, kFP8Multiple);
-  pad(dims.n, kFP8Multiple);
-  pad(dims.k, isBlock(lhs) || isBlock(rhs) ? kBlockSize : kFP8Multiple);
+  pad(dims.m, fp8Multiple);
+  pad(dims.n, fp8Multiple);
+  pad(dims.k, isBlock(lhs) || isBlock(rhs) ? kBlockSize : fp8Multiple);
   return isPadded ? std::optional(dims) : std::nullopt;
 }
 
@@ -88,15 +87,16 @@ std::optional<std::string> fp8::getFP8Obstacle(FP8ContractionOpInterface op,
                           op.getRhsContractingDims()))
     return "its operands are no matrices with respect to the dimensions it "
            "contracts";
+  int64_t fp8Multiple = getTarget(op).fp8Multiple;
   std::optional<GemmDims> padded;
   if (pads)
     padded = getPaddedDims(op, lhs, rhs);
   GemmDims dims = padded ? *padded : getGemmDims(op);
   for (auto [name, size] :
        {std::pair("m", dims.m), {"n", dims.n}, {"k", dims.k}})
-    if (size % kFP8Multiple)
+    if (size % fp8Multiple)
       return llvm::formatv("{0} = {1} is no multiple of {2}", name, size,
-                           kFP8Multiple)
+                           fp8Multiple)
           .str();
   if ((isBlock(lhs) || isBlock(rhs)) && dims.k % kBlockSize)
     return llvm::formatv(

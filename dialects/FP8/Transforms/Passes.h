@@ -4,6 +4,7 @@
 #ifndef FP8_TRANSFORMS_PASSES_H
 #define FP8_TRANSFORMS_PASSES_H
 
+#include "Target/IR/Target.h"
 #include "Train/IR/Functions.h"
 
 namespace fp8c::fp8 {

@@ -3,6 +3,7 @@
 #ifndef FP8_TRANSFORMS_PASSES_TD
 #define FP8_TRANSFORMS_PASSES_TD
 
+include "Target/IR/TargetOptions.td"
 include "Train/IR/ProgramPass.td"
 include "mlir/Pass/PassBase.td"
 
@@ -89,13 +90,15 @@ def CheckPrecision : ProgramPass<"fp8-check-precision"> {
 }
 
 def ChooseLayouts : Pass<"fp8-choose-layouts"> {
-  let summary = "Bring FP8 contractions into the one layout that tensor cores know";
+  let summary = "Bring FP8 contractions into the layout that the target takes";
   let description = [{
     On NVIDIA's GPUs from compute capability 8.9 on, both operands of an FP8 product have their contracted dimensions
     last ("TN"). `fp8.transpose` makes what does not, once per value and right after it: of an activation `x` of shape
     [B, T, C], the weight gradient's contraction over [0, 1] becomes one over [1, 2] of `x` transposed by [2, 0, 1].
-    Run it before `train-materialize-compute-weights`, which turns the transposes of weights into variables.
+    Run it before `train-materialize-compute-weights`, which turns the transposes of weights into variables. Where the target takes every
+    layout, nothing is done.
   }];
+  let options = [TargetOverride<"tn", "tn", "Whether FP8 products have to be TN">];
   let dependentDialects = ["::fp8c::fp8::FP8Dialect"];
 }
 

@@ -34,8 +34,9 @@ using Group = FusionGroup;
 /// Forms the fusions of one function.
 class FusionFormer {
 public:
-  FusionFormer(Block &block, int64_t sumRows)
-      : block(block), sumRows(sumRows) {}
+  FusionFormer(Block &block, int64_t sumRows, const TargetTraits &target)
+      : block(block), sumRows(sumRows), target(target),
+        groups(target.instructionsPerByte) {}
   void run();
 
 private:
@@ -47,9 +48,11 @@ private:
                    unsigned place);
   void moveUsersAfter(Operation *op, unsigned place);
   void outline(Group &group);
+  bool fitsSharedMemory(const Group &group, const Group &other, int more) const;
 
   Block &block;
   int64_t sumRows;
+  const TargetTraits &target;
   DenseMap<Operation *, unsigned> position;
   FusionGroups groups;
   DenseMap<Value, Operation *> lastReader;
@@ -59,8 +62,11 @@ private:
 struct FormFusions : train::impl::FormFusionsBase<FormFusions> {
   using Base::Base;
   void runOnProgram() override {
+    const TargetTraits &target = getTarget(getOperation());
     for (func::FuncOp function : getFunctions(getOperation()))
-      FusionFormer(function.getBody().front(), sumRows).run();
+      FusionFormer(function.getBody().front(),
+                   overrule(target.sumRows, sumRows), target)
+          .run();
   }
 };
 } // namespace
@@ -122,21 +128,18 @@ static bool isElementwise(Skeleton skeleton) {
   return skeleton == Skeleton::map || skeleton == Skeleton::rows;
 }
 
-/// On GPUs the transposed copies of a kernel that reduces over rows gather in
-/// shared memory, which holds 32 rows of this many codes: fewer rows would be
-/// written as halves of sectors, which costs more than a kernel of its own.
-constexpr int64_t kMostTransposedCodes = 6400;
-
 /// Far more than any model has in one kernel; expressions that compilers would
 /// not nest.
 constexpr size_t kMostOps = 256;
 
-/// Of two groups in one, with `more` copies to come.
-static bool fitsSharedMemory(const Group &group, const Group &other, int more) {
+/// On GPUs the transposed copies of a kernel that reduces over rows gather in
+/// shared memory. Of two groups in one, with `more` copies to come.
+bool FusionFormer::fitsSharedMemory(const Group &group, const Group &other,
+                                    int more) const {
   int64_t copies = more + group.transposes + other.transposes,
           cols = group.shape.empty() ? 1 : group.shape.back();
   return copies <= 1 || !(group.reducing || other.reducing) ||
-         copies * cols <= kMostTransposedCodes;
+         copies * cols <= target.transposedCodes;
 }
 
 /// Sums that end in a variable: few of all additions, and not each of a long

@@ -23,10 +23,6 @@ bool train::reduces(Operation *op) {
 // What a kernel costs
 //===----------------------------------------------------------------------===//
 
-/// An H100 executes about as many f32 instructions in the time of a byte: 132
-/// multiprocessors of 128 at 1.7 GHz, by 3 TB/s.
-constexpr int64_t kInstructionsPerByte = 10;
-
 /// Instructions for an element in one pass, by and large.
 static int64_t getInstructions(Operation *op) {
   return TypeSwitch<Operation *, int64_t>(op)
@@ -130,9 +126,9 @@ int64_t FusionGroups::getSavedBytes(const FusionGroup &a,
 /// The time of one kernel over `elements`, in instructions: it waits for its
 /// bytes or for arithmetic. What comes before a reduction over a row is
 /// computed anew in each pass.
-static int64_t getTime(int64_t bytes, int64_t instructions, int64_t passes,
-                       int64_t elements) {
-  return std::max(bytes * kInstructionsPerByte,
+int64_t FusionGroups::getTime(int64_t bytes, int64_t instructions,
+                              int64_t passes, int64_t elements) const {
+  return std::max(bytes * instructionsPerByte,
                   instructions * (1 + passes) * elements);
 }
 

@@ -55,6 +55,9 @@ struct FusionGroup {
 /// Which group each op is in.
 class FusionGroups {
 public:
+  /// f32 instructions that cost as much time as a byte.
+  explicit FusionGroups(int64_t instructionsPerByte)
+      : instructionsPerByte(instructionsPerByte) {}
   FusionGroup *add(mlir::Operation *op, Skeleton skeleton,
                    llvm::ArrayRef<int64_t> shape);
   /// Null if the op is in none.
@@ -75,8 +78,11 @@ public:
 
 private:
   int64_t getSavedBytes(const FusionGroup &a, const FusionGroup &b) const;
+  int64_t getTime(int64_t bytes, int64_t instructions, int64_t passes,
+                  int64_t elements) const;
   static FusionGroup *find(FusionGroup *group);
 
+  int64_t instructionsPerByte;
   std::vector<std::unique_ptr<FusionGroup>> groups;
   llvm::DenseMap<mlir::Operation *, FusionGroup *> groupOf;
 };

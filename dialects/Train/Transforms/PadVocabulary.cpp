@@ -36,9 +36,8 @@ private:
   void widenUsers(Value old, Value wide, int64_t classes);
   void widenGradient(MatmulOp product, Value old, Value wide, int64_t classes);
 
-  int64_t widthOf(int64_t classes) {
-    return llvm::alignTo(classes, int64_t(multiple));
-  }
+  int64_t widthOf(int64_t classes) { return llvm::alignTo(classes, width); }
+  int64_t width = 1;
   /// Parameters whose products are padded.
   DenseSet<StringAttr> weights;
   /// By value and dimension.
@@ -92,7 +91,7 @@ bool PadVocabulary::isHead(MatmulOp product, StringAttr weight) {
   return weight && product.getBatch() == 0 && rhs.getRank() == 2 &&
          product.getRhsContractingDims().size() == 1 &&
          element.getIntOrFloatBitWidth() <= 16 &&
-         product.getType().getShape().back() % multiple != 0;
+         product.getType().getShape().back() % width != 0;
 }
 
 /// `value` with zeros at the end of a dimension.
@@ -244,7 +243,9 @@ void PadVocabulary::visit(CrossEntropyOp loss) {
 }
 
 void PadVocabulary::runOnProgram() {
-  if (multiple <= 1)
+  width = multiple > 0 ? int64_t(multiple)
+                       : getTarget(getOperation()).vocabularyMultiple;
+  if (width <= 1)
     return;
   SmallVector<CrossEntropyOp> losses;
   getOperation().walk([&](CrossEntropyOp loss) { losses.push_back(loss); });

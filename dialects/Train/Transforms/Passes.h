@@ -4,6 +4,7 @@
 #ifndef TRAIN_TRANSFORMS_PASSES_H
 #define TRAIN_TRANSFORMS_PASSES_H
 
+#include "Target/IR/Target.h"
 #include "Train/IR/Functions.h"
 
 namespace fp8c::train {

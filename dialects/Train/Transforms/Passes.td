@@ -92,7 +92,7 @@ def RoundBias : ProgramPass<"train-round-bias"> {
   let summary = "Round biases that a GEMM can add to the type of its result";
   let description = [{
     Where the sum of a contraction's result and a parameter must be in memory, because not all that reads it becomes part of kernels, the
-    GEMM can add the parameter, if it has the result's type: it is cast. `train-materialize-compute-weights` makes the cast a variable.
+    GEMM of a target whose library does so can add the parameter, if it has the result's type: it is cast. `train-materialize-compute-weights` makes the cast a variable.
   }];
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
@@ -125,7 +125,7 @@ def PadVocabulary : ProgramPass<"train-pad-vocabulary"> {
     The parameter itself, its gradient and moments, and what functions return keep the size that they have.
   }];
   let options = [
-    Option<"multiple", "multiple", "int64_t", "128", "Columns are a multiple of this; 1: as many as classes">
+    Option<"multiple", "multiple", "int64_t", "0", "Columns are a multiple of this; 1: as many as classes; 0: as the target says">
   ];
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
@@ -166,14 +166,14 @@ def FormFusions : ProgramPass<"train-form-fusions"> {
   let description = [{
     Element-wise ops and reductions over the last dimension join their producers, and what reads the same tensors, where one kernel takes no
     more time than two. The time is the larger of two: of the bytes that a kernel moves, each tensor once, and of its instructions, which it spends again in each
-    pass over a row that its reductions need (10 of them in the time of a byte, as on an H100). `train.saved_bytes` on a `train.fusion` is what its ops would move besides, as kernels of their own.
+    pass over a row that its reductions need (as many of them in the time of a byte as the target says). `train.saved_bytes` on a `train.fusion` is what its ops would move besides, as kernels of their own.
     `fp8.transpose` joins the quantisation that it copies. With `sum-rows`,
     sums over the rows (gradients of biases and norms) join a kernel that computes or reads what they sum: it gives
     `train.partial_sum`s over blocks of that many rows, which a small kernel then adds up in order. Fusing changes no bit, but for
     these sums, whose order it changes. A kernel has at most 256 ops.
   }];
   let options = [
-    Option<"sumRows", "sum-rows", "int64_t", "0", "Rows of a block of partial sums over rows; 0: such sums are kernels of their own">
+    Option<"sumRows", "sum-rows", "int64_t", "-1", "Rows of a block of partial sums over rows; 0: such sums are kernels of their own; -1: as the target says">
   ];
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }

@@ -25,6 +25,8 @@ namespace {
 struct RoundBias : train::impl::RoundBiasBase<RoundBias> {
   using Base::Base;
   void runOnProgram() override {
+    if (getTarget(getOperation()).gemmBias != GemmBias::ofResultType)
+      return;
     for (func::FuncOp function : getFunctions(getOperation()))
       for (auto add : function.getOps<AddOp>())
         if (isBiasOfContraction(add) &&

@@ -3,6 +3,7 @@
 #ifndef CONVERSION_TRAINTOEXEC_PASSES_H
 #define CONVERSION_TRAINTOEXEC_PASSES_H
 
+#include "Target/IR/Target.h"
 #include "Train/IR/Functions.h"
 
 namespace fp8c {

@@ -3,6 +3,7 @@
 #ifndef CONVERSION_TRAINTOEXEC_PASSES_TD
 #define CONVERSION_TRAINTOEXEC_PASSES_TD
 
+include "Target/IR/TargetOptions.td"
 include "Train/IR/ProgramPass.td"
 
 def ConvertToExec : ProgramPass<"convert-to-exec"> {
@@ -14,9 +15,9 @@ def ConvertToExec : ProgramPass<"convert-to-exec"> {
     producer; parts of a split and of a concat are views of the whole where their users can stride.
   }];
   let options = [
-    Option<"gemmWorkspace", "gemm-workspace", "bool", "true",
+    TargetOverride<"gemmWorkspace", "gemm-workspace",
            "Give GEMMs f32 copies of operands and results in other formats, for targets whose library multiplies f32 only">,
-    Option<"gemmBias", "gemm-bias", "bool", "false",
+    TargetOverride<"gemmBias", "gemm-bias",
            "Let GEMMs add a vector of the result's type where nothing else is done to the result, for targets whose library can">
   ];
   let dependentDialects = ["::fp8c::exec::ExecDialect"];

@@ -22,14 +22,17 @@ struct ConvertToExec : fp8c::impl::ConvertToExecBase<ConvertToExec> {
                              "program have: define it, or leave it out");
         return signalPassFailure();
       }
+    const TargetTraits &target = getTarget(getOperation());
+    LibraryFeatures features{
+        overrule(target.multipliesF32Only, gemmWorkspace),
+        overrule(target.gemmBias == GemmBias::ofResultType, gemmBias)};
     Variables variables(getOperation());
     KernelBuilder kernels(getOperation());
     LoweringTable table;
     for (auto function :
          llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
       if (!function->hasAttr(exec::kInputsAttr) && // else it is lowered
-          failed(FunctionLowering(function, kernels, variables, table,
-                                  {gemmWorkspace, gemmBias})
+          failed(FunctionLowering(function, kernels, variables, table, features)
                      .run()))
         return signalPassFailure();
   }

@@ -47,6 +47,5 @@ LogicalResult fp8c::target::buildCPU(ModuleOp module, OutputFolder &folder,
                              rpath};
     return runCompiler(module, folder, arguments);
   };
-  return buildProgram(module, folder,
-                      {Target::cpu, /*gpu=*/"", "step.cpp", compile});
+  return buildProgram(module, folder, {"step.cpp", compile});
 }

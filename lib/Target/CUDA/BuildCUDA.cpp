@@ -12,19 +12,11 @@ using namespace mlir;
 using namespace fp8c;
 using namespace fp8c::target;
 
-/// "sm_90" is compute capability 900 in the table.
-static int getCapability(StringRef architecture) {
-  int number = 0;
-  if (architecture.consume_front("sm_"))
-    (void)architecture.getAsInteger(10, number);
-  return number * 10;
-}
-
 /// Every kernel's whole rows must fit into the GPU's shared memory. Others
 /// choose a size that does.
-static LogicalResult checkSharedMemory(ModuleOp module,
-                                       StringRef architecture) {
-  int64_t available = launch_shared_bytes(getCapability(architecture));
+static LogicalResult checkSharedMemory(ModuleOp module) {
+  const TargetTraits &target = getTarget(module);
+  int64_t available = target.sharedMemoryBytes - declared_shared_bytes;
   SymbolTable symbols(module);
   WalkResult result = module.walk([&](exec::LaunchOp launch) {
     auto kernel = symbols.lookup<exec::KernelOp>(launch.getKernel());
@@ -39,7 +31,7 @@ static LogicalResult checkSharedMemory(ModuleOp module,
     diag << "the kernel @" << launch.getKernel() << " works on whole rows of "
          << launch.getCols() << " elements, which take "
          << llvm::divideCeil(bytes, 1024) << " KiB of shared memory; "
-         << architecture << " has " << available / 1024 << " KiB for it";
+         << target.name << " has " << available / 1024 << " KiB for it";
     diag.attachNote() << "compile for another GPU with --gpu, or with a recipe "
                          "that keeps fewer FP8 copies, as bf16, and with "
                          "--sum-rows 0";
@@ -50,7 +42,7 @@ static LogicalResult checkSharedMemory(ModuleOp module,
 
 LogicalResult fp8c::target::buildCUDA(ModuleOp module, OutputFolder &folder,
                                       const CUDABuildOptions &options) {
-  if (failed(checkSharedMemory(module, options.architecture)))
+  if (failed(checkSharedMemory(module)))
     return failure();
   auto compile = [&](StringRef source, StringRef library) -> LogicalResult {
     std::optional<std::string> compiler = findCompiler(options.compiler);
@@ -64,7 +56,7 @@ LogicalResult fp8c::target::buildCUDA(ModuleOp module, OutputFolder &folder,
                 "folder on PATH, or name "
              << "nvcc with --cuda-compiler; no GPU is needed to compile";
     std::string include = "-I" + options.includeDir,
-                arch = "-arch=" + options.architecture;
+                arch = "-arch=" + getTargetAttr(module).getArchitecture().str();
     // No contraction, as on the CPU: only fma() fuses, so that both targets
     // round alike. Host code is only launches: without -O it compiles in a
     // fraction of the time, device code is optimised all the same.
@@ -86,6 +78,5 @@ LogicalResult fp8c::target::buildCUDA(ModuleOp module, OutputFolder &folder,
                              library};
     return runCompiler(module, folder, arguments);
   };
-  return buildProgram(module, folder,
-                      {Target::cuda, options.architecture, "step.cu", compile});
+  return buildProgram(module, folder, {"step.cu", compile});
 }

@@ -11,13 +11,12 @@ class OutputFolder;
 
 struct CUDABuildOptions {
   std::string includeDir; ///< of the runtime: kernels/ and core/ are below it
-  std::string compiler = "nvcc";      ///< CUDA compiler, 12.8 or newer
-  std::string architecture = "sm_90"; ///< real architecture, sm_89 or newer
+  std::string compiler = "nvcc"; ///< CUDA compiler, 12.8 or newer
 };
 
-/// Writes a program into `folder`, with step.cu; see buildProgram. Needs no
-/// GPU. The program calls the runtime's CUDA library (GEMMs, attention), which
-/// fp8c-run loads before it.
+/// Writes a program into `folder`, with step.cu, for the architecture that is
+/// the module's target; see buildProgram. Needs no GPU. The program calls the
+/// runtime's CUDA library (GEMMs, attention), which fp8c-run loads before it.
 mlir::LogicalResult buildCUDA(mlir::ModuleOp module, OutputFolder &folder,
                               const CUDABuildOptions &options);
 

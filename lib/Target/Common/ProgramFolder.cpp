@@ -121,9 +121,9 @@ static LogicalResult describeFile(ModuleOp module, OutputFolder &folder,
 LogicalResult fp8c::target::buildProgram(ModuleOp module, OutputFolder &folder,
                                          const ProgramBuilder &builder) {
   InitialData data;
+  exec::TargetAttr target = getTargetAttr(module);
   Json manifest =
-      getManifest(module, builder.target == Target::cuda ? "cuda" : "cpu",
-                  builder.gpu, data);
+      getManifest(module, target.getBackend(), target.getArchitecture(), data);
   auto write = [&](StringRef name,
                    llvm::function_ref<LogicalResult(raw_ostream &)> print) {
     return writeFile(module, folder.file(name), print);
@@ -133,9 +133,7 @@ LogicalResult fp8c::target::buildProgram(ModuleOp module, OutputFolder &folder,
   if (!data.ranges.empty())
     names.push_back("initial.bin");
   if (failed(write(builder.sourceName,
-                   [&](raw_ostream &os) {
-                     return printSource(module, builder.target, os);
-                   })) ||
+                   [&](raw_ostream &os) { return printSource(module, os); })) ||
       failed(write("program.mlir",
                    [&](raw_ostream &os) {
                      module.print(os);

@@ -12,8 +12,6 @@ namespace fp8c::target {
 
 /// What a target adds to a program folder.
 struct ProgramBuilder {
-  Target target;
-  llvm::StringRef gpu;        ///< architecture, as "sm_90"; empty on the CPU
   llvm::StringRef sourceName; ///< of the emitted source in the folder
   /// Builds `library` from `source`; both are names in the folder.
   llvm::function_ref<mlir::LogicalResult(llvm::StringRef source,

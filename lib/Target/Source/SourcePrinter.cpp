@@ -106,12 +106,11 @@ static LogicalResult printFunction(func::FuncOp function,
   return success();
 }
 
-static void printPrelude(ModuleOp module, Target target, raw_ostream &os) {
+static void printPrelude(ModuleOp module, bool isCUDA, raw_ostream &os) {
   auto text = [&](StringRef name, StringRef otherwise) {
     auto attr = module->getAttrOfType<StringAttr>(name);
     return runtime::commentText(attr ? attr.getValue() : otherwise);
   };
-  bool isCUDA = target == Target::cuda;
   os << "// " << text(train::kModelAttr, "model") << " with recipe "
      << text(fp8::kRecipeAttr, "f32") << ", emitted by fp8c for "
      << (isCUDA ? "CUDA" : "the CPU") << ".\n"
@@ -127,23 +126,31 @@ static void printPrelude(ModuleOp module, Target target, raw_ostream &os) {
   os << " };\n}\n";
 }
 
-LogicalResult fp8c::target::printSource(ModuleOp module, Target target,
-                                        raw_ostream &os) {
+TargetAttr fp8c::target::getTargetAttr(ModuleOp module) {
+  auto attr = module->getAttrOfType<TargetAttr>(kTargetAttr);
+  return attr ? attr : TargetAttr::get(module.getContext(), "cpu", "");
+}
+bool fp8c::target::isForCUDA(ModuleOp module) {
+  return getTargetAttr(module).getBackend() == "cuda";
+}
+
+LogicalResult fp8c::target::printSource(ModuleOp module, raw_ostream &os) {
+  bool isCUDA = isForCUDA(module);
   SymbolTable symbols(module);
   for (auto function : module.getOps<func::FuncOp>())
     if (!isLowered(function))
       return function.emitOpError("cannot be emitted: run convert-to-exec");
-  printPrelude(module, target, os);
+  printPrelude(module, isCUDA, os);
   for (auto kernel : module.getOps<KernelOp>()) {
     os << "\n";
-    printKernel(kernel, target == Target::cuda, os);
+    printKernel(kernel, isCUDA, os);
   }
   ConstantNames constants;
   module.walk([&](ConstantOp constant) {
     auto [entry, isNew] = constants.try_emplace(
         constant.getValue(), "constant_" + std::to_string(constants.size()));
     if (isNew)
-      printConstant(constant, target == Target::cuda, entry->second, os);
+      printConstant(constant, isCUDA, entry->second, os);
   });
   os << "\n} // namespace\n\nextern \"C\" int fp8c_program_abi() { return "
         "FP8C_PROGRAM_ABI; }\n\n"
@@ -152,8 +159,7 @@ LogicalResult fp8c::target::printSource(ModuleOp module, Target target,
      << getContract(module) << ")\";\n}\n";
   for (auto function : module.getOps<func::FuncOp>())
     if (failed(printScope(os, [&](Scope names, raw_ostream &os) {
-          SourceWriter writer(target == Target::cuda, symbols, constants,
-                              std::move(names), os);
+          SourceWriter writer(isCUDA, symbols, constants, std::move(names), os);
           return printFunction(function, writer);
         })))
       return failure();
