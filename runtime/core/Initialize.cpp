@@ -153,12 +153,14 @@ private:
 VariableSetter::VariableSetter(Instance &instance, uint64_t seed,
                                const SafetensorsReader *given)
     : instance(instance), seed(seed), given(given) {
-  for (const Variable &variable : instance.manifest().variables)
-    if (!variable.init.of.empty()) {
+  const Manifest &manifest = instance.manifest();
+  for (const Variable &variable : manifest.variables) {
+    if (!variable.init.of.empty())
       amaxes[variable.init.of] = 0;
-      if (variable.name == variable.init.of + ".scale")
-        scales[variable.init.of] = &variable;
-    }
+    const Variable *scale = manifest.findVariable(variable.scale);
+    if (scale && scale->init.of == variable.name)
+      scales[variable.name] = scale;
+  }
 }
 
 /// Whether it is a parameter in f32, and stored in another type.

@@ -192,6 +192,7 @@ Variable parseVariable(const JsonField &field, uint64_t blockBytes) {
     throw field.at("offset").error("is not aligned to the dtype");
   variable.role = parseRole(field.at("role"));
   variable.of = field.string("of", "");
+  variable.scale = field.string("scale", "");
   if (field.has("init")) {
     JsonField init = field.at("init");
     variable.init = parseInitializer(init);
@@ -224,6 +225,10 @@ void checkVariables(const Manifest &manifest, const JsonField &root) {
     if (!variable.of.empty() && !names.count(variable.of))
       throw root.error("variable \"" + variable.name + "\" belongs to \"" +
                        variable.of + "\", which does not exist");
+  for (const Variable &variable : manifest.variables)
+    if (!variable.scale.empty() && !names.count(variable.scale))
+      throw root.error("variable \"" + variable.name + "\" is scaled by \"" +
+                       variable.scale + "\", which does not exist");
   for (const Variable &variable : manifest.variables)
     if (!variable.init.of.empty() && !names.count(variable.init.of))
       throw root.error("variable \"" + variable.name + "\" starts from \"" +

@@ -75,7 +75,8 @@ struct ScaleSite {
 struct Variable : TensorSpec {
   uint64_t offset = 0; ///< bytes from the start of the block
   Role role = Role::Parameter;
-  std::string of; ///< the parameter it belongs to; may be empty
+  std::string of;    ///< the parameter it belongs to; may be empty
+  std::string scale; ///< what holds its scale, or those of tiles; may be empty
   Initializer init;
   std::optional<ScaleSite> site; ///< whose state it is
 };

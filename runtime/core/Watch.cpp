@@ -88,24 +88,27 @@ Watch::Watch(Instance &theInstance, WatchOptions theOptions)
       operands.emplace(instance, "observe");
     tensors.push_back(std::move(tensor));
   };
+  // Those that share a scale show one of them.
+  std::map<std::string, const Variable *> scaled;
+  for (const Variable &variable : instance.manifest().variables)
+    if (!variable.scale.empty())
+      scaled.emplace(variable.scale, &variable);
   for (const Variable &variable : instance.manifest().variables) {
-    std::string name = withoutSuffix(variable.name, ".scale_inv");
-    bool ofTiles = !name.empty();
-    if (!ofTiles && variable.role != Role::Scale)
-      continue;
-    if (!ofTiles)
-      name = withoutSuffix(variable.name, ".scale");
     if (!withoutSuffix(variable.name, ".clamps").empty())
       clamps.push_back(&variable);
-    Tensor tensor = {name,
-                     instance.manifest().findVariable(name),
-                     ofTiles ? nullptr : &variable,
-                     -1,
-                     {}};
-    if (name.empty() || (!tensor.codes && !variable.site))
+    auto found = scaled.find(variable.name);
+    if (found == scaled.end() && !variable.site)
       continue;
+    bool ofTiles = variable.role != Role::Scale;
+    Tensor tensor = {{}, nullptr, ofTiles ? nullptr : &variable, -1, {}};
+    if (found != scaled.end()) {
+      tensor.codes = found->second;
+      tensor.name = tensor.codes->name;
+    } else {
+      tensor.name = withoutSuffix(variable.name, ".scale");
+    }
     if (variable.site && instance.program().has("observe"))
-      tensor.output = findOutput(name);
+      tensor.output = findOutput(tensor.name);
     if (variable.site)
       tensor.how.format = variable.site->format;
     add(tensor);

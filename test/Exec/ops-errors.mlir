@@ -41,8 +41,8 @@ func.func @f(%x: memref<4x8xf8E4M3FN>, %w: memref<8x6xf8E4M3FN>, %y: memref<4x6x
 // -----
 
 func.func @f(%x: memref<4x8xf8E4M3FN>, %w: memref<8x6xf8E4M3FN>, %y: memref<4x6xf32>, %s: memref<5xf32>) {
-  // expected-error @+1 {{granularity must be row, 1x128 or 128x128, but is column}}
-  exec.gemm %x, %w into %y scales %s, %s {m = 4, n = 6, k = 8, granularity_a = "column"} : memref<4x8xf8E4M3FN>, memref<8x6xf8E4M3FN>, memref<4x6xf32> scales memref<5xf32>, memref<5xf32>
+  // expected-error @+1 {{granularity must be row, 1x128 or 128x128, but is tensor}}
+  exec.gemm %x, %w into %y scales %s, %s {m = 4, n = 6, k = 8, granularity_a = #fp8.granularity<tensor>} : memref<4x8xf8E4M3FN>, memref<8x6xf8E4M3FN>, memref<4x6xf32> scales memref<5xf32>, memref<5xf32>
   return
 }
 
@@ -50,7 +50,7 @@ func.func @f(%x: memref<4x8xf8E4M3FN>, %w: memref<8x6xf8E4M3FN>, %y: memref<4x6x
 
 func.func @f(%x: memref<4x8xf8E4M3FN>, %w: memref<8x6xf8E4M3FN>, %y: memref<4x6xf32>, %s: memref<3xf32>, %t: memref<6xf32>) {
   // expected-error @+1 {{needs the inverse scales of 4 tiles, but got 'memref<3xf32>'}}
-  exec.gemm %x, %w into %y scales %s, %t {m = 4, n = 6, k = 8, granularity_a = "row", granularity_b = "row"} : memref<4x8xf8E4M3FN>, memref<8x6xf8E4M3FN>, memref<4x6xf32> scales memref<3xf32>, memref<6xf32>
+  exec.gemm %x, %w into %y scales %s, %t {m = 4, n = 6, k = 8, granularity_a = #fp8.granularity<row>, granularity_b = #fp8.granularity<row>} : memref<4x8xf8E4M3FN>, memref<8x6xf8E4M3FN>, memref<4x6xf32> scales memref<3xf32>, memref<6xf32>
   return
 }
 

@@ -46,8 +46,8 @@ func.func @products(%x: memref<32x128xf8E4M3FN>, %w: memref<128x64xf8E4M3FN>, %y
                     %b: memref<64xbf16>, %copies: memref<14336xf32>) {
   // CHECK: exec.gemm %{{.*}}, %{{.*}} into %{{.*}} scales %{{.*}}, %{{.*}} {accumulate, fast_accum, k = 128 : i64, m = 32 : i64, n = 64 : i64, unless_first} : memref<32x128xf8E4M3FN>, memref<128x64xf8E4M3FN>, memref<32x64xbf16> scales memref<5xf32>, memref<5xf32>
   exec.gemm %x, %w into %y scales %s, %s {m = 32, n = 64, k = 128, fast_accum, accumulate, unless_first} : memref<32x128xf8E4M3FN>, memref<128x64xf8E4M3FN>, memref<32x64xbf16> scales memref<5xf32>, memref<5xf32>
-  // CHECK: exec.gemm {{.*}} {granularity_a = "row", granularity_b = "128x128", {{.*}}}
-  exec.gemm %x, %w into %y scales %rows, %blocks {m = 32, n = 64, k = 128, granularity_a = "row", granularity_b = "128x128"} : memref<32x128xf8E4M3FN>, memref<128x64xf8E4M3FN>, memref<32x64xbf16> scales memref<32xf32>, memref<4xf32>
+  // CHECK: exec.gemm {{.*}} {granularity_a = #fp8.granularity<row>, granularity_b = #fp8.granularity<"128x128">, {{.*}}}
+  exec.gemm %x, %w into %y scales %rows, %blocks {m = 32, n = 64, k = 128, granularity_a = #fp8.granularity<row>, granularity_b = #fp8.granularity<"128x128">} : memref<32x128xf8E4M3FN>, memref<128x64xf8E4M3FN>, memref<32x64xbf16> scales memref<32xf32>, memref<4xf32>
   // CHECK: exec.gemm %{{.*}}, %{{.*}} into %{{.*}} workspace %{{.*}} bias %{{.*}} {k = 128 : i64, m = 32 : i64, n = 64 : i64}
   exec.gemm %f, %g into %y workspace %copies bias %b {m = 32, n = 64, k = 128} : memref<32x128xbf16>, memref<128x64xbf16>, memref<32x64xbf16> workspace memref<14336xf32> bias memref<64xbf16>
   return

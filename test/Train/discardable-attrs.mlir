@@ -3,12 +3,12 @@
 // What is known, in its place.
 module attributes {train.model = "gpt2", train.micro_batches = 1 : i64, train.recompute = "norm,block:2", train.pad = 0 : i64} {
   train.variable @w : tensor<16x16xf32> {init = #train.constant<0.0>, role = #train.role<parameter>, train.file_name = "transformer.w", train.transposed, train.why = "x.yaml:3",
-      train.precision = {storage = f16, scaled, stochastic, why = ""}}
+      train.precision = #train.precision<storage = <f16, scaled = true, stochastic = true>>}
   func.func @forward(%x: tensor<16x16xf32> {train.name = "x", train.input = #train.input<tokens>, train.ids = 7 : i64}) -> (tensor<16x16xf32> {train.name = "y", train.output = #train.output<logits>})
       attributes {train.function = #train.function<forward>, train.labels = #train.input<labels>} {
     %w = train.read @w {train.name = "h.0/mlp"} : tensor<16x16xf32>
     %y = train.matmul %x, %w {train.name = "h.0/mlp", train.phase = #train.phase<fwd>,
-        train.precision = {result = bf16, lhs = f8E4M3FN, lhs_scaling = "delayed", lhs_window = 4 : i64, lhs_margin = 1 : i64, lhs_pow2, rhs = f8E4M3FN, rhs_granularity = "row", fast_accum, why = "x.yaml:9"}}
+        train.precision = #train.precision<result = bf16, lhs = <f8E4M3FN, scaling = delayed, window = 4, margin = 1, pow2 = true>, rhs = <f8E4M3FN, granularity = row>, fast_accum = true, why = "x.yaml:9">}
         : tensor<16x16xf32>, tensor<16x16xf32> -> tensor<16x16xf32>
     %z = train.fusion map(%a = %y : tensor<16x16xf32>) -> tensor<16x16xf32> attributes {train.result_names = ["z"], train.saved_bytes = 2048 : i64} {
       %g = train.gelu %a : tensor<16x16xf32> -> tensor<16x16xf32>

@@ -10,8 +10,8 @@
 // BF16: module attributes {fp8.recipe = "bf16"}
 // CURRENT: module attributes {fp8.products = {asked = {}, fp8 = 3 : i64, refused = {}}, fp8.recipe = "fp8-current"}
 module {
-  // CHECK: train.variable @fc.weight {{.*}} train.precision = {storage = f32, why = "fp8-delayed.yaml:{{[0-9]+}}"}
-  // BF16: train.variable @fc.weight {{.*}} train.precision = {storage = f32, why = "bf16.yaml:{{[0-9]+}}"}
+  // CHECK: train.variable @fc.weight {{.*}} train.precision = #train.precision<storage = <f32>, why = "fp8-delayed.yaml:{{[0-9]+}}">
+  // BF16: train.variable @fc.weight {{.*}} train.precision = #train.precision<storage = <f32>, why = "bf16.yaml:{{[0-9]+}}">
   train.variable @fc.weight : tensor<32x64xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
   train.variable @fc.weight.grad : tensor<32x64xf32> {init = #train.constant<0.0>, of = @fc.weight, role = #train.role<gradient>}
   train.variable @fc.bias.grad : tensor<64xf32> {init = #train.constant<0.0>, role = #train.role<gradient>}
@@ -26,39 +26,39 @@ module {
   func.func @micro(%x: tensor<2x16x32xf32>, %dy: tensor<2x16x64xf32>) -> tensor<2x16x32xf32> attributes {train.function = #train.function<micro>} {
     %w = train.read @fc.weight : tensor<32x64xf32>
     // CHECK: train.layer_norm
-    // CHECK-SAME: train.precision = {result = [bf16, f32, f32], why = "fp8-delayed.yaml:[[#RESULT:]] (result)"}
+    // CHECK-SAME: train.precision = #train.precision<result = [bf16, f32, f32], why = "fp8-delayed.yaml:[[#RESULT:]] (result)">
     // F32: train.layer_norm
-    // F32-SAME: train.precision = {result = f32, why = "f32.yaml:{{[0-9]+}} (result)"}
+    // F32-SAME: train.precision = #train.precision<result = f32, why = "f32.yaml:{{[0-9]+}} (result)">
     %one = arith.constant dense<1.0> : tensor<32xf32>
     %h, %mean, %rstd = train.layer_norm %x, %one, %one {epsilon = 1.0e-5 : f32, train.name = "ln", train.phase = #train.phase<fwd>}
       : tensor<2x16x32xf32>, tensor<32xf32>, tensor<32xf32> -> tensor<2x16x32xf32>, tensor<2x16x1xf32>, tensor<2x16x1xf32>
     // Forward: both sides E4M3; the weight is scaled by a bound.
     // CHECK: train.matmul
-    // CHECK-SAME: train.precision = {fast_accum, lhs = f8E4M3FN, lhs_pow2, lhs_scaling = "delayed", lhs_window = 16 : i64, result = bf16, rhs = f8E4M3FN, rhs_pow2, rhs_scaling = "bounded", why = "fp8-delayed.yaml:[[#FWD:]] (lhs), fp8-delayed.yaml:{{[0-9]+}} (rhs), fp8-delayed.yaml:[[#RESULT]] (result)"}
+    // CHECK-SAME: train.precision = #train.precision<result = bf16, lhs = <f8E4M3FN, scaling = delayed, window = 16, pow2 = true>, rhs = <f8E4M3FN, scaling = bounded, pow2 = true>, fast_accum = true, why = "fp8-delayed.yaml:[[#FWD:]] (lhs), fp8-delayed.yaml:{{[0-9]+}} (rhs), fp8-delayed.yaml:[[#RESULT]] (result)">
     // F32: train.matmul
-    // F32-SAME: train.precision = {lhs = f32, result = f32, rhs = f32, why = {{.*}}}
+    // F32-SAME: train.precision = #train.precision<result = f32, lhs = <f32>, rhs = <f32>, why = {{.*}}>
     // BF16: train.matmul
-    // BF16-SAME: train.precision = {lhs = bf16, result = bf16, rhs = bf16, why = {{.*}}}
+    // BF16-SAME: train.precision = #train.precision<result = bf16, lhs = <bf16>, rhs = <bf16>, why = {{.*}}>
     // CURRENT: train.matmul
-    // CURRENT-SAME: train.precision = {fast_accum, lhs = f8E4M3FN, lhs_pow2, lhs_scaling = "current", result = bf16, rhs = f8E4M3FN, rhs_pow2, rhs_scaling = "current", why = {{.*}}}
+    // CURRENT-SAME: train.precision = #train.precision<result = bf16, lhs = <f8E4M3FN, pow2 = true>, rhs = <f8E4M3FN, pow2 = true>, fast_accum = true, why = {{.*}}>
     %y = train.matmul %h, %w {train.name = "fc", train.phase = #train.phase<fwd>} : tensor<2x16x32xf32>, tensor<32x64xf32> -> tensor<2x16x64xf32>
     // A cotangent is what a backward op computes.
     %g = train.relu %dy {train.name = "act", train.phase = #train.phase<dgrad>} : tensor<2x16x64xf32> -> tensor<2x16x64xf32>
     %g2 = train.reshape %g {train.name = "act", train.phase = #train.phase<dgrad>} : tensor<2x16x64xf32> -> tensor<32x64xf32>
     // CHECK: train.matmul
-    // CHECK-SAME: train.precision = {lhs = f8E5M2, lhs_pow2, lhs_scaling = "delayed", lhs_window = 16 : i64, result = bf16, rhs = f8E4M3FN, rhs_pow2, rhs_scaling = "bounded", why = "fp8-delayed.yaml:[[#GRAD:]] (lhs), fp8-delayed.yaml:[[#BWD:]] (rhs),
+    // CHECK-SAME: train.precision = #train.precision<result = bf16, lhs = <f8E5M2, scaling = delayed, window = 16, pow2 = true>, rhs = <f8E4M3FN, scaling = bounded, pow2 = true>, why = "fp8-delayed.yaml:[[#GRAD:]] (lhs), fp8-delayed.yaml:[[#BWD:]] (rhs),
     %dh = train.matmul %g2, %w contracting [1] x [1] {train.name = "fc", train.phase = #train.phase<dgrad>} : tensor<32x64xf32>, tensor<32x64xf32> -> tensor<32x32xf32>
     // The weight's gradient is as wide as its accumulator.
     // CHECK: train.matmul
-    // CHECK-SAME: train.precision = {lhs = f8E4M3FN, {{.*}}, result = f32, rhs = f8E5M2, rhs_pow2, rhs_scaling = "delayed", rhs_window = 16 : i64, why = "fp8-delayed.yaml:[[#BWD]] (lhs), fp8-delayed.yaml:[[#GRAD]] (rhs), storage of fc.weight.grad"}
+    // CHECK-SAME: train.precision = #train.precision<result = f32, lhs = <f8E4M3FN, {{[^>]*}}>, rhs = <f8E5M2, scaling = delayed, window = 16, pow2 = true>, why = "fp8-delayed.yaml:[[#BWD]] (lhs), fp8-delayed.yaml:[[#GRAD]] (rhs), storage of fc.weight.grad">
     // BF16: train.matmul
     // BF16: train.matmul
-    // BF16-SAME: train.precision = {lhs = bf16, result = f32, rhs = bf16, why = {{.*}}}
+    // BF16-SAME: train.precision = #train.precision<result = f32, lhs = <bf16>, rhs = <bf16>, why = {{.*}}>
     %dw = train.matmul %h, %g contracting [0, 1] x [0, 1] {train.name = "fc", train.phase = #train.phase<wgrad>} : tensor<2x16x32xf32>, tensor<2x16x64xf32> -> tensor<32x64xf32>
-    // CHECK: train.reduce_sum {{.*}} train.precision = {result = f32, why = "storage of fc.bias.grad"}
+    // CHECK: train.reduce_sum {{.*}} train.precision = #train.precision<result = f32, why = "storage of fc.bias.grad">
     %db = train.reduce_sum %g axes [0, 1] {train.name = "fc", train.phase = #train.phase<wgrad>} : tensor<2x16x64xf32> -> tensor<64xf32>
     %dw0 = train.read @fc.weight.grad {train.phase = #train.phase<update>} : tensor<32x64xf32>
-    // CHECK: train.add {{.*}} train.precision = {result = f32, why = "storage of fc.weight.grad"}
+    // CHECK: train.add {{.*}} train.precision = #train.precision<result = f32, why = "storage of fc.weight.grad">
     %dw1 = train.add %dw0, %dw {train.phase = #train.phase<update>} : tensor<32x64xf32>, tensor<32x64xf32> -> tensor<32x64xf32>
     train.assign @fc.weight.grad, %dw1 : tensor<32x64xf32>
     train.assign @fc.bias.grad, %db : tensor<64xf32>
@@ -81,18 +81,18 @@ module {
 func.func @forward(%x: tensor<16x40xf32>, %w: tensor<40x16xf32>, %q: tensor<4x16x32xf32>, %k: tensor<4x16x32xf32>,
                    %e: tensor<17x16xf32>, %labels: tensor<16xi64>) -> (tensor<17x16xf32>, tensor<f32>) attributes {train.function = #train.function<forward>} {
   // CHECK: train.matmul
-  // CHECK-SAME: lhs = f8E4M3FN
+  // CHECK-SAME: lhs = <f8E4M3FN
   %y = train.matmul %x, %w {train.name = "h.0/fc"} : tensor<16x40xf32>, tensor<40x16xf32> -> tensor<16x16xf32>
   // expected-remark-re@+3 {{stays in bf16: it has batch dimensions (fp8-delayed.yaml:{{[0-9]+}} asks for f8E4M3FN)}}
   // CHECK: train.matmul
-  // CHECK-SAME: train.precision = {lhs = bf16, result = bf16, rhs = bf16, why = "stays in bf16: it has batch dimensions (fp8-delayed.yaml:{{[0-9]+}} asks for f8E4M3FN), fp8-delayed.yaml:{{[0-9]+}} (lhs),
+  // CHECK-SAME: train.precision = #train.precision<result = bf16, lhs = <bf16>, rhs = <bf16>, why = "stays in bf16: it has batch dimensions (fp8-delayed.yaml:{{[0-9]+}} asks for f8E4M3FN), fp8-delayed.yaml:{{[0-9]+}} (lhs),
   %scores = train.matmul %q, %k contracting [2] x [2] {batch = 1, train.name = "h.0/scores"} : tensor<4x16x32xf32>, tensor<4x16x32xf32> -> tensor<4x16x16xf32>
   // CHECK: train.matmul
-  // CHECK-SAME: lhs = f8E4M3FN
+  // CHECK-SAME: lhs = <f8E4M3FN
   %z = train.matmul %e, %y {train.name = "h.0/proj"} : tensor<17x16xf32>, tensor<16x16xf32> -> tensor<17x16xf32>
   // The recipe itself wants the LM head in bf16, whatever it is called: no remark.
   // CHECK: train.matmul {{.*}}train.name = "node_linear_8"
-  // CHECK-SAME: train.precision = {lhs = bf16, result = bf16, rhs = bf16, why = "fp8-delayed.yaml:
+  // CHECK-SAME: train.precision = #train.precision<result = bf16, lhs = <bf16>, rhs = <bf16>, why = "fp8-delayed.yaml:
   %l = train.matmul %y, %y {train.name = "node_linear_8"} : tensor<16x16xf32>, tensor<16x16xf32> -> tensor<16x16xf32>
   %capped = train.tanh %l {train.name = "cap"} : tensor<16x16xf32> -> tensor<16x16xf32>
   %loss, %lse, %inv = train.cross_entropy %capped, %labels : tensor<16x16xf32>, tensor<16xi64> -> tensor<f32>, tensor<16xf32>, tensor<f32>

@@ -21,17 +21,17 @@ func.func @forward(%x: tensor<2x128x384xbf16>, %dy: tensor<2x128x256xbf16>) -> (
   // CHECK-DAG: %[[XS:.*]] = exec.alloc {train.name = "x.scale_inv"} : memref<768xf32>
   // CHECK: exec.quantize_tiles %arg0 into %[[X]], %[[XS]] {cols = 384 : i64, pow2, rows = 256 : i64, tile_cols = 128 : i64, tile_rows = 1 : i64, train.name = "x"} : memref<2x128x384xbf16>, memref<2x128x384xf8E4M3FN>, memref<768xf32>
   %xq = fp8.quantize_tiles %x contracting [2] {train.name = "x", pow2} : tensor<2x128x384xbf16> -> !fp8.scaled<2x128x384xf8E4M3FN, tile<[1, 1, 128]>>
-  // CHECK: exec.gemm %[[X]], %[[WT]] into %{{.*}} scales %[[XS]], %[[WTS]] {granularity_a = "1x128", granularity_b = "128x128", k = 384 : i64, m = 256 : i64, n = 256 : i64, transpose_b}
+  // CHECK: exec.gemm %[[X]], %[[WT]] into %{{.*}} scales %[[XS]], %[[WTS]] {granularity_a = #fp8.granularity<"1x128">, granularity_b = #fp8.granularity<"128x128">, k = 384 : i64, m = 256 : i64, n = 256 : i64, transpose_b}
   %y = fp8.matmul %xq, %wq : !fp8.scaled<2x128x384xf8E4M3FN, tile<[1, 1, 128]>>, !fp8.scaled<384x256xf8E4M3FN, tile<[128, 128]>> -> tensor<2x128x256xbf16>
   // CHECK: exec.quantize_tiles %arg1
-  // CHECK: exec.gemm %{{.*}}, %[[W]] into %{{.*}} scales %{{.*}}, %[[WS]] {granularity_a = "1x128", granularity_b = "128x128", k = 256 : i64, m = 256 : i64, n = 384 : i64, transpose_b}
+  // CHECK: exec.gemm %{{.*}}, %[[W]] into %{{.*}} scales %{{.*}}, %[[WS]] {granularity_a = #fp8.granularity<"1x128">, granularity_b = #fp8.granularity<"128x128">, k = 256 : i64, m = 256 : i64, n = 384 : i64, transpose_b}
   %dyq = fp8.quantize_tiles %dy contracting [2] {pow2} : tensor<2x128x256xbf16> -> !fp8.scaled<2x128x256xf8E4M3FN, tile<[1, 1, 128]>>
   %dx = fp8.matmul %dyq, %wq contracting [2] x [1] : !fp8.scaled<2x128x256xf8E4M3FN, tile<[1, 1, 128]>>, !fp8.scaled<384x256xf8E4M3FN, tile<[128, 128]>> -> tensor<2x128x384xbf16>
   // Only the transposed copies are stored.
   // CHECK: exec.quantize_tiles %arg0 into %[[XT:.*]], %[[XTS:.*]] {cols = 384 : i64, rows = 256 : i64, tile_cols = 1 : i64, tile_rows = 128 : i64, transposed} : {{.*}}, memref<384x2x128xf8E4M3FN>, memref<768xf32>
   // CHECK: exec.quantize_tiles %arg1 into %[[DYT:.*]], %[[DYTS:.*]] {{{.*}} transposed} : {{.*}}, memref<256x2x128xf8E4M3FN>, memref<512xf32>
   // CHECK-NOT: quantize_tiles
-  // CHECK: exec.gemm %[[XT]], %[[DYT]] into %{{.*}} scales %[[XTS]], %[[DYTS]] {granularity_a = "1x128", granularity_b = "1x128", k = 256 : i64, m = 384 : i64, n = 256 : i64, transpose_b}
+  // CHECK: exec.gemm %[[XT]], %[[DYT]] into %{{.*}} scales %[[XTS]], %[[DYTS]] {granularity_a = #fp8.granularity<"1x128">, granularity_b = #fp8.granularity<"1x128">, k = 256 : i64, m = 384 : i64, n = 256 : i64, transpose_b}
   %xt = fp8.quantize_tiles %x contracting [0, 1] : tensor<2x128x384xbf16> -> !fp8.scaled<2x128x384xf8E4M3FN, tile<[1, 128, 1]>>
   %dyt = fp8.quantize_tiles %dy contracting [0, 1] : tensor<2x128x256xbf16> -> !fp8.scaled<2x128x256xf8E4M3FN, tile<[1, 128, 1]>>
   %dw = fp8.matmul %xt, %dyt contracting [0, 1] x [0, 1] : !fp8.scaled<2x128x384xf8E4M3FN, tile<[1, 128, 1]>>, !fp8.scaled<2x128x256xf8E4M3FN, tile<[1, 128, 1]>> -> tensor<384x256xf32>
@@ -57,7 +57,7 @@ func.func @forward(%x: tensor<2x128x384xbf16>, %dy: tensor<2x128x256xbf16>) -> (
 func.func @rows(%x: tensor<16x32xbf16>, %y: tensor<32x48xbf16>) -> tensor<16x48xf32> {
   // CHECK-DAG: exec.quantize_tiles %arg0 into %[[X:.*]], %[[XS:.*]] {cols = 32 : i64, rows = 16 : i64, tile_cols = 32 : i64, tile_rows = 1 : i64} : {{.*}}, memref<16x32xf8E4M3FN>, memref<16xf32>
   // CHECK-DAG: exec.quantize_tiles %arg1 into %[[Y:.*]], %[[YS:.*]] {cols = 48 : i64, rows = 32 : i64, tile_cols = 1 : i64, tile_rows = 32 : i64, transposed} : {{.*}}, memref<48x32xf8E5M2>, memref<48xf32>
-  // CHECK: exec.gemm %[[X]], %[[Y]] into %{{.*}} scales %[[XS]], %[[YS]] {granularity_a = "row", granularity_b = "row"
+  // CHECK: exec.gemm %[[X]], %[[Y]] into %{{.*}} scales %[[XS]], %[[YS]] {granularity_a = #fp8.granularity<row>, granularity_b = #fp8.granularity<row>
   %xq = fp8.quantize_tiles %x contracting [1] : tensor<16x32xbf16> -> !fp8.scaled<16x32xf8E4M3FN, tile<[1, ?]>>
   %yq = fp8.quantize_tiles %y contracting [0] : tensor<32x48xbf16> -> !fp8.scaled<32x48xf8E5M2, tile<[?, 1]>>
   %z = fp8.matmul %xq, %yq : !fp8.scaled<16x32xf8E4M3FN, tile<[1, ?]>>, !fp8.scaled<32x48xf8E5M2, tile<[?, 1]>> -> tensor<16x48xf32>

@@ -1,10 +1,8 @@
 // Scales finer than one per tensor. A value is quantised once for each dimension that a product sums over.
 // RUN: fp8c-opt %s -split-input-file --fp8-insert-scaling -verify-diagnostics | FileCheck %s
 
-#fwd = {fast_accum, lhs = f8E4M3FN, lhs_granularity = "row", lhs_pow2, lhs_scaling = "current",
-        rhs = f8E4M3FN, rhs_granularity = "row", rhs_pow2, rhs_scaling = "current", why = ""}
-#bwd = {lhs = f8E4M3FN, lhs_granularity = "row", lhs_margin = 1 : i64, lhs_scaling = "current",
-        rhs = f8E4M3FN, rhs_granularity = "row", rhs_pow2, rhs_scaling = "current", why = ""}
+#fwd = #train.precision<lhs = <f8E4M3FN, pow2 = true, granularity = row>, rhs = <f8E4M3FN, pow2 = true, granularity = row>, fast_accum = true>
+#bwd = #train.precision<lhs = <f8E4M3FN, margin = 1, granularity = row>, rhs = <f8E4M3FN, pow2 = true, granularity = row>>
 
 // CHECK-LABEL: func.func @rows(
 func.func @rows(%x: tensor<2x16x32xbf16>, %w: tensor<32x64xf32>, %dy: tensor<2x16x64xbf16>)
@@ -28,10 +26,8 @@ func.func @rows(%x: tensor<2x16x32xbf16>, %w: tensor<32x64xf32>, %dy: tensor<2x1
 
 // Square tiles serve both products of a weight. Blocks of 128 tokens are cut out of [4, 64].
 
-#fwd = {lhs = f8E4M3FN, lhs_granularity = "1x128", lhs_pow2, lhs_scaling = "current",
-        rhs = f8E4M3FN, rhs_granularity = "128x128", rhs_pow2, rhs_scaling = "current", why = ""}
-#wgrad = {lhs = f8E4M3FN, lhs_granularity = "1x128", lhs_pow2, lhs_scaling = "current",
-          rhs = f8E4M3FN, rhs_granularity = "1x128", rhs_pow2, rhs_scaling = "current", why = ""}
+#fwd = #train.precision<lhs = <f8E4M3FN, pow2 = true, granularity = "1x128">, rhs = <f8E4M3FN, pow2 = true, granularity = "128x128">>
+#wgrad = #train.precision<lhs = <f8E4M3FN, pow2 = true, granularity = "1x128">, rhs = <f8E4M3FN, pow2 = true, granularity = "1x128">>
 
 // CHECK-LABEL: func.func @blocks(
 func.func @blocks(%x: tensor<4x64x128xbf16>, %w: tensor<128x256xf32>, %dy: tensor<4x64x256xbf16>)
@@ -55,7 +51,7 @@ func.func @blocks(%x: tensor<4x64x128xbf16>, %w: tensor<128x256xf32>, %dy: tenso
 
 // What a recipe's reader would not let through.
 
-#square = {lhs = f8E4M3FN, lhs_granularity = "128x128", lhs_scaling = "current", rhs = f8E4M3FN, rhs_granularity = "128x128", rhs_scaling = "current", why = ""}
+#square = #train.precision<lhs = <f8E4M3FN, granularity = "128x128">, rhs = <f8E4M3FN, granularity = "128x128">>
 
 func.func @conflict(%x: tensor<128x128xbf16>, %w: tensor<128x128xbf16>) -> tensor<128x128xbf16> {
   // expected-error@+1 {{cannot be done in FP8: both operands would have 128x128 blocks; keep one '1x128'}}
@@ -65,7 +61,7 @@ func.func @conflict(%x: tensor<128x128xbf16>, %w: tensor<128x128xbf16>) -> tenso
 
 // -----
 
-#blocks = {lhs = f8E4M3FN, lhs_granularity = "1x128", lhs_scaling = "current", rhs = f8E4M3FN, rhs_granularity = "1x128", rhs_scaling = "current", why = ""}
+#blocks = #train.precision<lhs = <f8E4M3FN, granularity = "1x128">, rhs = <f8E4M3FN, granularity = "1x128">>
 
 func.func @obstacle(%x: tensor<128x64xbf16>, %w: tensor<64x128xbf16>) -> tensor<128x128xbf16> {
   // expected-error@+1 {{cannot be done in FP8: k = 64 is no multiple of the 128 elements of a block}}

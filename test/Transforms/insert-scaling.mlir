@@ -2,12 +2,9 @@
 
 // Delayed scaling of a linear layer, through all functions of a program.
 
-#fwd = {fast_accum, lhs = f8E4M3FN, lhs_pow2, lhs_scaling = "delayed", lhs_window = 16 : i64,
-        result = bf16, rhs = f8E4M3FN, rhs_pow2, rhs_scaling = "current", why = ""}
-#dgrad = {lhs = f8E5M2, lhs_margin = 1 : i64, lhs_scaling = "delayed", lhs_window = 4 : i64,
-          result = bf16, rhs = f8E4M3FN, rhs_pow2, rhs_scaling = "current", why = ""}
-#wgrad = {lhs = f8E4M3FN, lhs_pow2, lhs_scaling = "delayed", lhs_window = 16 : i64,
-          result = f32, rhs = f8E5M2, rhs_margin = 1 : i64, rhs_scaling = "delayed", rhs_window = 4 : i64, why = ""}
+#fwd = #train.precision<result = bf16, lhs = <f8E4M3FN, scaling = delayed, window = 16, pow2 = true>, rhs = <f8E4M3FN, pow2 = true>, fast_accum = true>
+#dgrad = #train.precision<result = bf16, lhs = <f8E5M2, scaling = delayed, window = 4, margin = 1>, rhs = <f8E4M3FN, pow2 = true>>
+#wgrad = #train.precision<result = f32, lhs = <f8E4M3FN, scaling = delayed, window = 16, pow2 = true>, rhs = <f8E5M2, scaling = delayed, window = 4, margin = 1>>
 
 module {
   train.variable @fc.weight : tensor<32x64xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
@@ -101,8 +98,8 @@ module {
 // One value, several consumers: one quantisation, called after the first of them. A value
 // that backward computes anew is quantised with the forward pass's scale, and is not counted twice.
 
-#fwd = {lhs = f8E4M3FN, lhs_scaling = "delayed", rhs = f8E4M3FN, rhs_scaling = "current", why = ""}
-#wgrad = {lhs = f8E4M3FN, lhs_scaling = "delayed", rhs = f8E5M2, rhs_scaling = "current", why = ""}
+#fwd = #train.precision<lhs = <f8E4M3FN, scaling = delayed, window = 16>, rhs = <f8E4M3FN>>
+#wgrad = #train.precision<lhs = <f8E4M3FN, scaling = delayed, window = 16>, rhs = <f8E5M2>>
 
 module {
   train.variable @q.weight : tensor<32x32xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
@@ -143,7 +140,7 @@ module {
 
 // A function without state to keep statistics in scales currently, and says so once.
 
-#fp8 = {lhs = f8E4M3FN, lhs_scaling = "delayed", rhs = f8E4M3FN, rhs_scaling = "delayed", why = ""}
+#fp8 = #train.precision<lhs = <f8E4M3FN, scaling = delayed, window = 16>, rhs = <f8E4M3FN, scaling = delayed, window = 16>>
 
 // CHECK-LABEL: func.func @inference(
 // expected-remark @+1 {{scales are current, not delayed: no @micro records statistics}}
@@ -163,7 +160,7 @@ func.func @inference(%x: tensor<16x32xf32>, %w: tensor<32x32xf32>) -> tensor<16x
 
 // States need names to be told apart.
 
-#fp8 = {lhs = f8E4M3FN, lhs_scaling = "delayed", rhs = f8E4M3FN, rhs_scaling = "current", why = ""}
+#fp8 = #train.precision<lhs = <f8E4M3FN, scaling = delayed, window = 16>, rhs = <f8E4M3FN>>
 
 module {
   train.variable @w : tensor<32x32xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
@@ -186,7 +183,7 @@ module {
 
 // -----
 
-#fp8 = {lhs = f8E4M3FN, lhs_scaling = "delayed", rhs = f8E4M3FN, rhs_scaling = "current", why = ""}
+#fp8 = #train.precision<lhs = <f8E4M3FN, scaling = delayed, window = 16>, rhs = <f8E4M3FN>>
 
 // expected-error @+1 {{delayed scaling needs a function with train.function = #train.function<update>, in which scales change}}
 func.func @micro(%x: tensor<16x32xf32>, %w: tensor<32x32xf32>) -> tensor<16x32xf32> attributes {train.function = #train.function<micro>} {
@@ -199,7 +196,7 @@ func.func @micro(%x: tensor<16x32xf32>, %w: tensor<32x32xf32>) -> tensor<16x32xf
 // A hand-written decision may ask too much.
 func.func @ineligible(%x: tensor<16x40xf32>, %w: tensor<40x32xf32>) -> tensor<16x32xf32> {
   // expected-error @+1 {{cannot be done in FP8: k = 40 is no multiple of 16}}
-  %0 = train.matmul %x, %w {train.precision = {lhs = f8E4M3FN, lhs_scaling = "current", rhs = f8E4M3FN, rhs_scaling = "current"}}
+  %0 = train.matmul %x, %w {train.precision = #train.precision<lhs = <f8E4M3FN>, rhs = <f8E4M3FN>>}
     : tensor<16x40xf32>, tensor<40x32xf32> -> tensor<16x32xf32>
   return %0 : tensor<16x32xf32>
 }
@@ -208,7 +205,7 @@ func.func @ineligible(%x: tensor<16x40xf32>, %w: tensor<40x32xf32>) -> tensor<16
 
 // A product that backward does again has the name of forward's and its scale, and counts nothing.
 
-#fwd = {lhs = f8E4M3FN, lhs_scaling = "delayed", rhs = f8E4M3FN, rhs_scaling = "current", why = ""}
+#fwd = #train.precision<lhs = <f8E4M3FN, scaling = delayed, window = 16>, rhs = <f8E4M3FN>>
 
 module {
   train.variable @w : tensor<32x32xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}

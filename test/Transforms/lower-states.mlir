@@ -34,7 +34,7 @@
 
 // A sum over micro-batches stays f32. It is quantised where it is read when it is complete.
 // SUM: train.variable @p.grad : tensor<8xf32> {init = #train.constant<0.000000e+00>, role = #train.role<gradient>}
-train.variable @p.grad : tensor<8xf32> {init = #train.constant<0.0>, train.precision = {storage = f8E4M3FN, scaled}, role = #train.role<gradient>}
+train.variable @p.grad : tensor<8xf32> {init = #train.constant<0.0>, train.precision = #train.precision<storage = <f8E4M3FN, scaled = true>>, role = #train.role<gradient>}
 // SUM-LABEL: func.func @micro(
 // SUM-NEXT: train.read @p.grad
 // SUM-NEXT: train.add

@@ -3,7 +3,7 @@
 
 // 3 x 33 tokens: rows of zeros behind them, whatever is contracted, once for both products that read the activation.
 
-#e4m3 = {lhs = f8E4M3FN, lhs_scaling = "current", rhs = f8E4M3FN, rhs_scaling = "current"}
+#e4m3 = #train.precision<lhs = <f8E4M3FN>, rhs = <f8E4M3FN>>
 
 // CHECK-LABEL: func.func @tokens(
 // CHECK-SAME: %[[X:.*]]: tensor<3x33x128xbf16>, %[[W:.*]]: tensor<128x64xf32>, %[[DY:.*]]: tensor<3x33x64xbf16>
@@ -33,7 +33,7 @@ func.func @tokens(%x: tensor<3x33x128xbf16>, %w: tensor<128x64xf32>, %dy: tensor
 
 // Every size, of operands in either layout.
 
-#e4m3 = {lhs = f8E4M3FN, lhs_scaling = "current", rhs = f8E4M3FN, rhs_scaling = "current"}
+#e4m3 = #train.precision<lhs = <f8E4M3FN>, rhs = <f8E4M3FN>>
 
 // CHECK-LABEL: func.func @all(
 // A vector is a matrix of one row.
@@ -54,8 +54,8 @@ func.func @all(%a: tensor<20x7xbf16>, %b: tensor<33x20xbf16>, %v: tensor<20xbf16
 
 // In blocks a contracted size becomes whole blocks, of rows that cross sequences.
 
-#blocks = {lhs = f8E4M3FN, lhs_scaling = "current", lhs_granularity = "1x128", rhs = f8E4M3FN, rhs_scaling = "current", rhs_granularity = "1x128"}
-#rows = {lhs = f8E4M3FN, lhs_scaling = "current", lhs_granularity = "row", rhs = f8E4M3FN, rhs_scaling = "current", rhs_granularity = "row"}
+#blocks = #train.precision<lhs = <f8E4M3FN, granularity = "1x128">, rhs = <f8E4M3FN, granularity = "1x128">>
+#rows = #train.precision<lhs = <f8E4M3FN, granularity = row>, rhs = <f8E4M3FN, granularity = row>>
 
 // CHECK-LABEL: func.func @tiles(
 // CHECK: train.matmul {{.*}} : tensor<256x128xbf16>, tensor<256x64xbf16> -> tensor<128x64xf32>
@@ -74,13 +74,13 @@ func.func @tiles(%x: tensor<5x33x128xbf16>, %dy: tensor<5x33x64xbf16>) -> (tenso
 
 // What is not wanted in FP8, and what has sizes that fit, stays as it is.
 
-#e4m3 = {lhs = f8E4M3FN, lhs_scaling = "current", rhs = f8E4M3FN, rhs_scaling = "current"}
+#e4m3 = #train.precision<lhs = <f8E4M3FN>, rhs = <f8E4M3FN>>
 
 // CHECK-LABEL: func.func @others(
 // CHECK-NOT: train.place
 // CHECK: return
 func.func @others(%a: tensor<7x20xbf16>, %b: tensor<20x33xbf16>, %c: tensor<2x8x16xbf16>, %d: tensor<16x48xbf16>) -> (tensor<7x33xbf16>, tensor<2x8x48xbf16>) {
-  %0 = train.matmul %a, %b {train.precision = {lhs = bf16, rhs = bf16}} : tensor<7x20xbf16>, tensor<20x33xbf16> -> tensor<7x33xbf16>
+  %0 = train.matmul %a, %b {train.precision = #train.precision<lhs = <bf16>, rhs = <bf16>>} : tensor<7x20xbf16>, tensor<20x33xbf16> -> tensor<7x33xbf16>
   %1 = train.matmul %c, %d {train.precision = #e4m3} : tensor<2x8x16xbf16>, tensor<16x48xbf16> -> tensor<2x8x48xbf16>
   return %0, %1 : tensor<7x33xbf16>, tensor<2x8x48xbf16>
 }

@@ -83,7 +83,7 @@ func.func @infer(%x: tensor<1x4x8xbf16>) -> tensor<1x4x33xbf16> attributes {trai
   // CHECK: %[[L:.*]] = train.matmul {{.*}} -> tensor<1x4x48xbf16>
   // CHECK: %[[Y:.*]] = train.slice %[[L]] at [0, 0, 0] by [1, 1, 1] : tensor<1x4x48xbf16> -> tensor<1x4x33xbf16>
   // CHECK: return %[[Y]]
-  %l = train.matmul %x, %w {train.precision = {lhs = f8E4M3FN, rhs = f8E4M3FN}} : tensor<1x4x8xbf16>, tensor<8x33xbf16> -> tensor<1x4x33xbf16>
+  %l = train.matmul %x, %w {train.precision = #train.precision<lhs = <f8E4M3FN>, rhs = <f8E4M3FN>>} : tensor<1x4x8xbf16>, tensor<8x33xbf16> -> tensor<1x4x33xbf16>
   return %l : tensor<1x4x33xbf16>
 }
 

@@ -6,7 +6,7 @@
 // CHECK-LABEL: func.func @forward(
 func.func @forward(%x: tensor<16x32xf32>, %w: tensor<64x32xf32>, %v: tensor<64x48xf32>, %b: tensor<48xf32>)
     -> (tensor<16x48xf32>, tensor<16x48xf32>) attributes {train.function = #train.function<forward>} {
-  // ASSIGN: test.matmul {{.*}}train.precision = {fast_accum, lhs = f8E4M3FN, lhs_pow2, lhs_scaling = "current", rhs = f8E4M3FN, rhs_pow2, rhs_scaling = "current", why =
+  // ASSIGN: test.matmul {{.*}}train.precision = #train.precision<lhs = <f8E4M3FN, pow2 = true>, rhs = <f8E4M3FN, pow2 = true>, fast_accum = true
   // CHECK-DAG: %[[X:.*]], %{{.*}} = fp8.quantize %arg0
   // CHECK-DAG: %[[W:.*]], %{{.*}} = fp8.quantize %arg1
   // CHECK: fp8.matmul %[[X]], %[[W]] contracting [1] x [1] {fast_accum, train.name = "a", train.why = "{{.*}}"} : !fp8.scaled<16x32xf8E4M3FN>, !fp8.scaled<64x32xf8E4M3FN> -> tensor<16x64xf32>

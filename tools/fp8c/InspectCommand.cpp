@@ -36,8 +36,11 @@ static std::string getText(Type type) {
 
 /// "f8E4M3FN/1x128"; the granularity is left out where a scale is of the
 /// tensor.
-static std::string getText(Type type, std::optional<StringRef> granularity) {
-  return getText(type) + (granularity ? "/" + granularity->str() : "");
+static std::string getText(Type type,
+                           std::optional<fp8::Granularity> granularity) {
+  return getText(type) +
+         (granularity ? "/" + fp8::stringifyGranularity(*granularity).str()
+                      : "");
 }
 
 static std::string getPhaseText(Operation *op) {

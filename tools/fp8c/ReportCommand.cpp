@@ -53,10 +53,9 @@ static OrderedJson describe(const std::string &path) {
   for (const Variable &variable : manifest.variables) {
     bytes[nameOf(variable.role)] += variable.bytes();
     std::string format = nameOf(variable.type);
-    if (manifest.findVariable(variable.name + ".scale"))
-      format += " with scale";
-    else if (manifest.findVariable(variable.name + ".scale_inv"))
-      format += " with scales of tiles";
+    if (const Variable *scale = manifest.findVariable(variable.scale))
+      format +=
+          scale->role == Role::Scale ? " with scale" : " with scales of tiles";
     auto &[count, elements] = formats[{nameOf(variable.role), format}];
     ++count;
     elements += variable.elements();

@@ -92,19 +92,19 @@ int64_t exec::getGemmWorkspaceBytes(Value a, Value b, Value c) {
 }
 
 /// Checks the scales of one operand of a product.
-static LogicalResult verifyOperandScale(GemmOp op, Value scale,
-                                        std::optional<StringRef> word) {
-  if (!word) {
+static LogicalResult
+verifyOperandScale(GemmOp op, Value scale,
+                   std::optional<fp8::Granularity> granularity) {
+  if (!granularity) {
     if (scale && !isScalePair(scale.getType()))
       return op.emitOpError("takes a scale and its inverse, memref<5xf32>, for "
                             "an FP8 operand without a granularity, but got ")
              << scale.getType();
     return success();
   }
-  auto granularity = fp8::symbolizeGranularity(*word);
-  if (!granularity || *granularity == fp8::Granularity::Tensor)
-    return op.emitOpError("granularity must be row, 1x128 or 128x128, but is ")
-           << *word;
+  if (*granularity == fp8::Granularity::Tensor)
+    return op.emitOpError("granularity must be row, 1x128 or 128x128, but is "
+                          "tensor");
   if (!scale || op.getBatch() != 1)
     return op.emitOpError(
         "only FP8 operands have a granularity, without batch");
@@ -112,13 +112,12 @@ static LogicalResult verifyOperandScale(GemmOp op, Value scale,
 }
 
 /// The inverses of an operand's tiles; `rows` are along what is not contracted.
-static LogicalResult verifyTileScales(GemmOp op, Value scale,
-                                      std::optional<StringRef> word,
-                                      int64_t rows) {
-  if (!word)
+static LogicalResult
+verifyTileScales(GemmOp op, Value scale,
+                 std::optional<fp8::Granularity> granularity, int64_t rows) {
+  if (!granularity)
     return success();
   int64_t blocks = llvm::divideCeil<int64_t>(op.getK(), fp8::kBlockSize);
-  auto granularity = *fp8::symbolizeGranularity(*word);
   int64_t least =
       granularity == fp8::Granularity::Row ? rows
       : granularity == fp8::Granularity::Block1x128

@@ -11,6 +11,7 @@
 include "Exec/IR/ExecDialect.td"
 include "Exec/IR/ExecInterfaces.td"
 include "Exec/IR/ExecTypes.td"
+include "FP8/IR/FP8Attrs.td"
 include "Train/IR/TrainAttrs.td"
 include "mlir/IR/BuiltinAttributes.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
@@ -47,7 +48,7 @@ def Exec_GemmOp : Exec_LibraryOp<"gemm", ["getCost"], [AttrSizedOperandSegments]
                        Exec_In<Optional<Exec_F32Buffer>>:$scale_a, Exec_In<Optional<Exec_F32Buffer>>:$scale_b,
                        Exec_InOut<Optional<Exec_F32Buffer>>:$workspace, Exec_In<Optional<Exec_FloatBuffer>>:$bias, I64Attr:$m, I64Attr:$n, I64Attr:$k, DefaultValuedAttr<I64Attr, "1">:$batch,
                        UnitAttr:$transpose_a, UnitAttr:$transpose_b, UnitAttr:$fast_accum,
-                       OptionalAttr<StrAttr>:$granularity_a, OptionalAttr<StrAttr>:$granularity_b), Exec_Accumulation);
+                       OptionalAttr<FP8_GranularityAttr>:$granularity_a, OptionalAttr<FP8_GranularityAttr>:$granularity_b), Exec_Accumulation);
   let assemblyFormat = [{
     $a `,` $b `into` $c (`scales` $scale_a^ `,` $scale_b)? (`workspace` $workspace^)? (`bias` $bias^)? attr-dict
     `:` type($a) `,` type($b) `,` type($c) (`scales` type($scale_a)^ `,` type($scale_b))? (`workspace` type($workspace)^)?

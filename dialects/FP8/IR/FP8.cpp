@@ -12,16 +12,28 @@ using namespace fp8c;
 using namespace fp8c::fp8;
 
 #include "FP8/IR/FP8Dialect.cpp.inc"
+#include "FP8/IR/FP8Enums.cpp.inc"
 #include "FP8/IR/FP8Interfaces.cpp.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "FP8/IR/FP8Attrs.cpp.inc"
 
 #define GET_TYPEDEF_CLASSES
 #include "FP8/IR/FP8Types.cpp.inc"
 
 void FP8Dialect::initialize() {
+  registerAttributes();
   registerTypes();
   addOperations<
 #define GET_OP_LIST
 #include "FP8/IR/FP8Ops.cpp.inc"
+      >();
+}
+
+void FP8Dialect::registerAttributes() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "FP8/IR/FP8Attrs.cpp.inc"
       >();
 }
 
@@ -30,6 +42,35 @@ void FP8Dialect::registerTypes() {
 #define GET_TYPEDEF_LIST
 #include "FP8/IR/FP8Types.cpp.inc"
       >();
+}
+
+LogicalResult OperandAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                  FloatType format, Scaling scaling,
+                                  int64_t window, int64_t margin, bool pow2,
+                                  Granularity granularity) {
+  if (!fp8::isFP8(format) && !isWide(format))
+    return emitError() << "an operand's format is f32, bf16, f16, f8E4M3FN or "
+                          "f8E5M2, but this is "
+                       << format;
+  bool isDelayed = scaling == Scaling::Delayed;
+  if (!fp8::isFP8(format) && (scaling != Scaling::Current || window || margin ||
+                              pow2 || granularity != Granularity::Tensor))
+    return emitError() << format << " has no scale to find";
+  if (isDelayed != (window > 0) || window < 0)
+    return emitError() << "delayed scaling, and no other, has a window of at "
+                          "least one amax, but this is "
+                       << stringifyScaling(scaling) << " with window "
+                       << window;
+  if (margin < 0)
+    return emitError() << "the margin is a number of binades, not negative, "
+                          "but this is "
+                       << margin;
+  if (granularity != Granularity::Tensor && scaling != Scaling::Current)
+    return emitError() << "only one scale per tensor can be "
+                       << stringifyScaling(scaling)
+                       << ", but the granularity is "
+                       << stringifyGranularity(granularity);
+  return success();
 }
 
 double fp8::maxFinite(FloatType format) {
@@ -48,25 +89,6 @@ ArrayRef<int64_t> fp8::getShape(Type type) {
 //===----------------------------------------------------------------------===//
 // Granularity
 //===----------------------------------------------------------------------===//
-
-static constexpr std::pair<Granularity, llvm::StringLiteral> kGranularities[] =
-    {{Granularity::Tensor, "tensor"},
-     {Granularity::Row, "row"},
-     {Granularity::Block1x128, "1x128"},
-     {Granularity::Block128x128, "128x128"}};
-
-StringRef fp8::stringifyGranularity(Granularity granularity) {
-  return llvm::find_if(kGranularities,
-                       [&](auto &entry) { return entry.first == granularity; })
-      ->second;
-}
-
-std::optional<Granularity> fp8::symbolizeGranularity(StringRef word) {
-  for (auto &[granularity, name] : kGranularities)
-    if (name == word)
-      return granularity;
-  return std::nullopt;
-}
 
 /// Tile sizes that cut `size` consecutive elements out of the dimensions, seen
 /// as one; false if a block would cross the end of a dimension.
@@ -105,7 +127,9 @@ fp8::getTile(Granularity granularity, ArrayRef<int64_t> shape,
 
 std::optional<Granularity> fp8::getGranularity(ScaledType type,
                                                ArrayRef<int64_t> contracting) {
-  for (auto &[granularity, name] : kGranularities)
+  for (Granularity granularity :
+       {Granularity::Tensor, Granularity::Row, Granularity::Block1x128,
+        Granularity::Block128x128})
     if (auto tile = getTile(granularity, type.getShape(), contracting);
         tile && ArrayRef<int64_t>(*tile) == type.getTile())
       return granularity;

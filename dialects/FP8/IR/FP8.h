@@ -15,7 +15,25 @@
 #include <string>
 
 #include "FP8/IR/FP8Dialect.h.inc"
+#include "FP8/IR/FP8Enums.h.inc"
 #include "FP8/IR/FP8Interfaces.h.inc"
+
+namespace fp8c::fp8 {
+/// FP8, as opposed to the formats that ops other than fp8.matmul can take.
+inline bool isFP8(mlir::Type format) {
+  return mlir::isa_and_nonnull<mlir::Float8E4M3FNType, mlir::Float8E5M2Type>(
+      format);
+}
+
+/// f32, bf16 or f16: the formats of tensors.
+inline bool isWide(mlir::Type format) {
+  return mlir::isa_and_nonnull<mlir::Float32Type, mlir::BFloat16Type,
+                               mlir::Float16Type>(format);
+}
+} // namespace fp8c::fp8
+
+#define GET_ATTRDEF_CLASSES
+#include "FP8/IR/FP8Attrs.h.inc"
 
 #define GET_TYPEDEF_CLASSES
 #include "FP8/IR/FP8Types.h.inc"
@@ -63,19 +81,10 @@ double maxFinite(mlir::FloatType format);
 /// Shape of a ranked tensor or of a scaled tensor; of a scale that of a scalar.
 llvm::ArrayRef<int64_t> getShape(mlir::Type type);
 
-/// Which elements of a contraction's operand share a scale: all of them, those
-/// that one result sums over (a row), 128 neighbours of these, or those of 128
-/// neighbouring rows.
-enum class Granularity { Tensor, Row, Block1x128, Block128x128 };
-
 inline bool isBlock(Granularity granularity) {
   return granularity == Granularity::Block1x128 ||
          granularity == Granularity::Block128x128;
 }
-
-/// The words of recipes: "tensor", "row", "1x128", "128x128".
-llvm::StringRef stringifyGranularity(Granularity granularity);
-std::optional<Granularity> symbolizeGranularity(llvm::StringRef word);
 
 /// Elements along the contracted dimension that share a scale in blocks.
 constexpr int64_t kBlockSize = 128;

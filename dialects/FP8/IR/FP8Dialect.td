@@ -28,11 +28,13 @@ def FP8_Dialect : Dialect {
     and saturated; its value is `data * scale_inv` with `scale_inv = 1/scale`.
   }];
   let dependentDialects = [];
+  let useDefaultAttributePrinterParser = 1;
   let useDefaultTypePrinterParser = 1;
   let hasOperationAttrVerify = 1;
   let hasRegionArgAttrVerify = 1;
   let hasRegionResultAttrVerify = 1;
   let extraClassDeclaration = [{
+    void registerAttributes();
     void registerTypes();
   }];
 }

@@ -3,6 +3,7 @@
 #ifndef FP8_IR_FP8OPS_TD
 #define FP8_IR_FP8OPS_TD
 
+include "FP8/IR/FP8Attrs.td"
 include "FP8/IR/FP8Interfaces.td"
 include "FP8/IR/FP8Types.td"
 include "mlir/IR/BuiltinAttributes.td"

@@ -50,15 +50,9 @@ static int64_t countLayers(ModuleOp module) {
 
 namespace {
 
-/// A `train.precision` dictionary in the making.
+/// A `train.precision` in the making.
 class Decision {
 public:
-  explicit Decision(MLIRContext *context) : builder(context) {}
-
-  void set(const Twine &key, Attribute value) {
-    entries.push_back(builder.getNamedAttr(builder.getStringAttr(key), value));
-  }
-  void set(const Twine &key, Type type) { set(key, TypeAttr::get(type)); }
   /// Reasons stand in the order in which they are given, each once.
   void because(const Twine &reason) {
     std::string text = reason.str();
@@ -69,16 +63,21 @@ public:
     why += text;
   }
   void attachTo(Operation *op) {
-    if (entries.empty() && why.empty())
+    if (result.empty() && !lhs && !storage && why.empty())
       return;
-    set(train::kWhyKey, builder.getStringAttr(why));
-    op->setDiscardableAttr(train::kPrecisionAttr,
-                           builder.getDictionaryAttr(entries));
+    MLIRContext *context = op->getContext();
+    op->setDiscardableAttr(
+        train::kPrecisionAttr,
+        train::PrecisionAttr::get(context, result, lhs, rhs, fastAccum, storage,
+                                  StringAttr::get(context, why)));
   }
-  Builder builder;
+
+  SmallVector<Type> result;
+  OperandAttr lhs, rhs;
+  bool fastAccum = false;
+  train::StorageAttr storage;
 
 private:
-  NamedAttrList entries;
   std::string why;
 };
 
@@ -202,10 +201,7 @@ LogicalResult Assigner::assignVariable(train::VariableOp variable) {
   bool isWideSum = isGradient && isAccumulator && !scaled && format != f32;
   if (isWideSum)
     format = f32;
-  Decision decision(module.getContext());
-  decision.set(train::kStorageKey, format);
-  if (scaled)
-    decision.set(train::kScaledKey, decision.builder.getUnitAttr());
+  Decision decision;
   decision.because(place(settings.storage->loc));
   if (settings.squareRoot->value) {
     if (variable.getRole() != train::Role::moment2)
@@ -214,7 +210,6 @@ LogicalResult Assigner::assignVariable(train::VariableOp variable) {
                 "negative; '"
              << variable.getSymName() << "' is a "
              << stringifyRole(variable.getRole());
-    decision.set(train::kSquareRootKey, decision.builder.getUnitAttr());
     decision.because(place(settings.squareRoot->loc) + " (expansion)");
   }
   if (settings.stochastic->value) {
@@ -224,7 +219,6 @@ LogicalResult Assigner::assignVariable(train::VariableOp variable) {
                 "f16-scaled, e4m3 or e5m2, but '"
              << variable.getSymName() << "' is " << (scaled ? "a gradient" : "")
              << (scaled ? "" : nameOf(format));
-    decision.set(train::kStochasticKey, decision.builder.getUnitAttr());
     decision.because(place(settings.stochastic->loc) + " (rounding)");
   }
   if (isWideSum || (scaled && isAccumulator))
@@ -234,6 +228,8 @@ LogicalResult Assigner::assignVariable(train::VariableOp variable) {
     storage[variable.getSymNameAttr()] = format;
   else if (!isGradient || isAccumulator)
     storage[variable.getSymNameAttr()] = f32;
+  decision.storage = train::StorageAttr::get(
+      format, scaled, settings.squareRoot->value, settings.stochastic->value);
   decision.attachTo(variable);
   return success();
 }
@@ -330,45 +326,36 @@ LogicalResult Assigner::assignOperands(FP8ContractionOpInterface op,
   products.add(op, isFP8, obstacle, lhs.format->value);
   if (!isFP8 && !ownsTypes)
     return success(); // another compiler's op
-  for (auto [key, operand] :
-       {std::pair(train::kLhsKey, &lhs), {train::kRhsKey, &rhs}}) {
+  auto decide = [&](const OperandSettings &operand, StringRef side,
+                    StringRef role) -> FailureOr<OperandAttr> {
     const Setting<FloatType> &format =
-        train::isFP8(operand->format->value) && !isFP8 ? operand->wide
-                                                       : *operand->format;
-    decision.set(key, format.value);
-    decision.because(place(format.loc) + " (" + key + ")");
+        train::isFP8(operand.format->value) && !isFP8 ? operand.wide
+                                                      : *operand.format;
+    decision.because(place(format.loc) + " (" + side + ")");
     if (!isFP8)
-      continue;
-    Scaling scaling = operand->scaling->value;
-    StringRef role = operand == &lhs ? facts.lhsRole : facts.rhsRole;
+      return OperandAttr::get(format.value, Scaling::Current, /*window=*/0,
+                              /*margin=*/0, /*pow2=*/false,
+                              Granularity::Tensor);
+    Scaling scaling = operand.scaling->value;
     if (scaling == Scaling::Bounded && role != kWeight)
-      return emitError(operand->scaling->loc)
+      return emitError(operand.scaling->loc)
              << "'bounded' scaling is for weights: of the " << role << " of '"
              << facts.name << "' nothing bounds the next value; use delayed or "
              << "current";
-    decision.set(key + train::kScalingKey,
-                 decision.builder.getStringAttr(
-                     scaling == Scaling::Delayed   ? train::kDelayed
-                     : scaling == Scaling::Bounded ? train::kBounded
-                                                   : train::kCurrent));
-    if (Granularity granularity = operand->granularity->value;
-        granularity != Granularity::Tensor)
-      decision.set(
-          key + train::kGranularityKey,
-          decision.builder.getStringAttr(stringifyGranularity(granularity)));
-    if (scaling == Scaling::Delayed)
-      decision.set(key + train::kWindowKey,
-                   decision.builder.getI64IntegerAttr(operand->window->value));
-    if (operand->margin->value)
-      decision.set(key + train::kMarginKey,
-                   decision.builder.getI64IntegerAttr(operand->margin->value));
-    if (operand->pow2->value)
-      decision.set(key + train::kPow2Key, decision.builder.getUnitAttr());
-  }
+    return OperandAttr::get(
+        format.value, scaling,
+        scaling == Scaling::Delayed ? operand.window->value : 0,
+        operand.margin->value, operand.pow2->value, operand.granularity->value);
+  };
+  FailureOr<OperandAttr> left = decide(lhs, kLhs, facts.lhsRole);
+  FailureOr<OperandAttr> right = decide(rhs, kRhs, facts.rhsRole);
+  if (failed(left) || failed(right))
+    return failure();
+  decision.lhs = *left;
+  decision.rhs = *right;
   // Hopper adds sums of blocks in 32 bits, whatever it is told.
   bool isBlocked = isFP8 && isBlock(lhs.granularity->value);
-  if (isFP8 && settings.fastAccum->value && !isBlocked)
-    decision.set(train::kFastAccumKey, decision.builder.getUnitAttr());
+  decision.fastAccum = isFP8 && settings.fastAccum->value && !isBlocked;
   return success();
 }
 
@@ -402,7 +389,7 @@ void Assigner::noteCounted(Operation *op) {
 void Assigner::assignResults(train::PrecisionOpInterface op,
                              const Settings &settings, const StorageFlow &flow,
                              Decision &decision) {
-  SmallVector<Attribute> types;
+  SmallVector<Type> types;
   bool isUpdate = train::getPhase(op) == train::Phase::update,
        anyChosen = false;
   for (OpResult result : op->getResults()) {
@@ -424,12 +411,13 @@ void Assigner::assignResults(train::PrecisionOpInterface op,
         decision.because(place(settings.result->loc) + " (result)");
       }
     }
-    types.push_back(TypeAttr::get(type));
+    types.push_back(type);
   }
-  if (anyChosen)
-    decision.set(train::kResultKey, llvm::all_equal(types)
-                                        ? types.front()
-                                        : decision.builder.getArrayAttr(types));
+  if (!anyChosen)
+    return;
+  if (llvm::all_equal(types))
+    types.truncate(1);
+  decision.result = std::move(types);
 }
 
 LogicalResult Assigner::assignOp(Operation *op, const StorageFlow &flow) {
@@ -439,7 +427,7 @@ LogicalResult Assigner::assignOp(Operation *op, const StorageFlow &flow) {
     return success();
   OpFacts facts = getFacts(op);
   Settings settings = evaluator.forOp(facts);
-  Decision decision(module.getContext());
+  Decision decision;
   if (contraction &&
       failed(assignOperands(contraction, facts, settings, decision)))
     return failure();

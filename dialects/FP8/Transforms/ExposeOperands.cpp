@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "FP8/Transforms/Passes.h"
+#include "FP8/Transforms/Recipe.h"
 #include "FP8/Transforms/ValueRoles.h"
 #include "Train/IR/Precision.h"
 #include "Train/Transforms/BuildUtils.h"
@@ -60,7 +61,7 @@ std::string Exposer::makeName(StringRef contraction, StringRef suffix) {
 }
 
 void Exposer::add(FP8ContractionOpInterface op, StringRef side) {
-  bool isLhs = side == train::kLhsKey;
+  bool isLhs = side == kLhs;
   Value lhs = op.getContractionLhs().get(), rhs = op.getContractionRhs().get();
   Value value = isLhs ? lhs : rhs;
   // What a nested region computes cannot be returned.
@@ -89,8 +90,8 @@ LogicalResult Exposer::run() {
   observe.walk<WalkOrder::PreOrder>([&](Operation *op) {
     roles.visit(op);
     if (auto contraction = dyn_cast<FP8ContractionOpInterface>(op)) {
-      add(contraction, train::kLhsKey);
-      add(contraction, train::kRhsKey);
+      add(contraction, kLhs);
+      add(contraction, kRhs);
     }
   });
   if (operands.empty())

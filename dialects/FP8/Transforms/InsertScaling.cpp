@@ -31,24 +31,24 @@ namespace fp8c::fp8 {
 } // namespace fp8c::fp8
 
 static bool wantsFP8(Operation *op) {
-  DictionaryAttr precision = train::getPrecision(op);
-  return isa<FP8ContractionOpInterface>(op) &&
-         train::isFP8(train::getFormat(precision, train::kLhsKey)) &&
-         train::isFP8(train::getFormat(precision, train::kRhsKey));
+  train::PrecisionAttr precision = train::getPrecision(op);
+  return precision && precision.isFP8();
 }
 
 /// Does a contraction in wide formats have them, as train-apply-precision gives
 /// them?
 static bool isCarriedOut(FP8ContractionOpInterface op) {
-  DictionaryAttr precision = train::getPrecision(op);
-  auto is = [&](Value value, StringRef key) {
-    FloatType format = train::getFormat(precision, key);
+  train::PrecisionAttr precision = train::getPrecision(op);
+  auto is = [&](Value value, Type format) {
     return !format || getElementTypeOrSelf(value) == format;
   };
-  return precision && is(op.getContractionLhs().get(), train::kLhsKey) &&
-         is(op.getContractionRhs().get(), train::kRhsKey) &&
-         llvm::all_of(op->getResults(), [&](Value result) {
-           return is(result, train::kResultKey);
+  return precision &&
+         is(op.getContractionLhs().get(),
+            train::getFormat(precision.getLhs())) &&
+         is(op.getContractionRhs().get(),
+            train::getFormat(precision.getRhs())) &&
+         llvm::all_of(op->getOpResults(), [&](OpResult result) {
+           return is(result, precision.getResult(result.getResultNumber()));
          });
 }
 
@@ -79,7 +79,7 @@ public:
 private:
   struct Operand {
     Value value;
-    ScalingSpec spec;
+    OperandAttr spec;
     SmallVector<int64_t> contracting;
     /// What the site is called after the contraction's name: "x", "w" or "dy".
     StringRef suffix;
@@ -111,7 +111,7 @@ private:
   StateUse use;
   ScaleSites &sites;
   ValueRoles &roles;
-  /// By value and key of the spec.
+  /// By value, and the spec or, in tiles, the spec and what is contracted.
   DenseMap<std::pair<Value, Attribute>, Value> quantized;
   /// Which site serves an operand, by the name that a site of its own would
   /// have. A value that backward computes anew finds the forward pass's scale
@@ -152,7 +152,7 @@ ScaleSite *FunctionScaler::getSite(Operation *consumer, const Operand &operand,
     return fallBack("statistics cannot leave a nested region");
   std::string siteName = (name + "." + operand.suffix).str();
   if (ScaleSite *site = siteOfOperand.lookup(siteName);
-      site && site->spec == operand.spec)
+      site && site->operand == operand.spec)
     return site; // the value was computed anew
   if (use == StateUse::ReadOnly) {
     ScaleSite *site = sites.lookup(siteName, operand.spec);
@@ -176,8 +176,8 @@ void FunctionScaler::keepStatistics(ScaleSite &site, Value state, Value stats,
   auto builder = OpBuilder::atBlockTerminator(&function->getRegion(0).front());
   Value next = create<RecordOp>(builder, consumer, state, stats);
   if (use == StateUse::Calibrate)
-    next = create<AdvanceOp>(builder, consumer, next, site.spec.margin,
-                             site.spec.pow2);
+    next = create<AdvanceOp>(builder, consumer, next, site.operand.getMargin(),
+                             site.operand.getPow2());
   create<train::AssignOp>(builder, consumer, site.variable.getSymName(), next);
   Value value = stats.getDefiningOp()->getOperand(0);
   if (auto place = value.getDefiningOp<train::PlaceOp>())
@@ -191,13 +191,13 @@ void FunctionScaler::keepStatistics(ScaleSite &site, Value state, Value stats,
 /// over different dimensions is quantised twice, unless its tiles are square.
 Value FunctionScaler::quantizeTiles(Operation *consumer,
                                     const Operand &operand) {
-  const ScalingSpec &spec = operand.spec;
+  OperandAttr spec = operand.spec;
   OpBuilder builder(function->getContext());
-  bool isSquare = spec.granularity == Granularity::Block128x128;
+  bool isSquare = spec.getGranularity() == Granularity::Block128x128;
   auto contracting = isSquare
                          ? DenseI64ArrayAttr()
                          : builder.getDenseI64ArrayAttr(operand.contracting);
-  Attribute key = spec.getKey();
+  Attribute key = spec;
   if (contracting)
     key = builder.getArrayAttr({key, contracting});
   Value &result = quantized[{operand.value, key}];
@@ -205,18 +205,18 @@ Value FunctionScaler::quantizeTiles(Operation *consumer,
     return result;
   builder.setInsertionPointAfterValue(operand.value);
   ArrayRef<int64_t> shape = getShape(operand.value.getType());
-  auto type =
-      ScaledType::get(shape, spec.format,
-                      *getTile(spec.granularity, shape, operand.contracting));
-  return result =
-             create<QuantizeTilesOp>(builder, consumer, type, operand.value,
-                                     contracting, spec.margin, spec.pow2);
+  auto type = ScaledType::get(
+      shape, spec.getFormat(),
+      *getTile(spec.getGranularity(), shape, operand.contracting));
+  return result = create<QuantizeTilesOp>(builder, consumer, type,
+                                          operand.value, contracting,
+                                          spec.getMargin(), spec.getPow2());
 }
 
 Value FunctionScaler::quantize(Operation *consumer, const Operand &operand) {
-  if (operand.spec.granularity != Granularity::Tensor)
+  if (operand.spec.getGranularity() != Granularity::Tensor)
     return quantizeTiles(consumer, operand);
-  Value &result = quantized[{operand.value, operand.spec.getKey()}];
+  Value &result = quantized[{operand.value, operand.spec}];
   auto remember = [&](ScaleSite *site) {
     siteOfValue[result] = site;
     if (site)
@@ -229,13 +229,13 @@ Value FunctionScaler::quantize(Operation *consumer, const Operand &operand) {
   }
   bool isFirst = false;
   ScaleSite *site =
-      operand.spec.delayed ? getSite(consumer, operand, isFirst) : nullptr;
+      operand.spec.isDelayed() ? getSite(consumer, operand, isFirst) : nullptr;
 
   // Right after the value, so that the quantisation dominates all users and can
   // join the value's producer.
   OpBuilder builder(function->getContext());
   builder.setInsertionPointAfterValue(operand.value);
-  const ScalingSpec &spec = operand.spec;
+  OperandAttr spec = operand.spec;
   Value state, scale;
   if (site)
     state = create<train::ReadOp>(builder, consumer, site->variable.getType(),
@@ -244,12 +244,12 @@ Value FunctionScaler::quantize(Operation *consumer, const Operand &operand) {
     scale = create<CurrentScaleOp>(builder, consumer, state);
   } else {
     Value amax = create<AmaxOp>(builder, consumer, operand.value);
-    scale = create<ComputeScaleOp>(builder, consumer, amax, spec.format,
-                                   spec.margin, spec.pow2, /*poison=*/false,
-                                   spec.bounded);
+    scale = create<ComputeScaleOp>(builder, consumer, amax, spec.getFormat(),
+                                   spec.getMargin(), spec.getPow2(),
+                                   /*poison=*/false, spec.isBounded());
   }
-  auto quantize =
-      create<QuantizeOp>(builder, consumer, operand.value, scale, spec.format);
+  auto quantize = create<QuantizeOp>(builder, consumer, operand.value, scale,
+                                     spec.getFormat());
   // A value that is computed anew was counted when it was computed first.
   if (isFirst)
     keepStatistics(*site, state, quantize.getStats(), consumer);
@@ -265,8 +265,8 @@ static std::string getUseKey(StringRef name, StringRef gemm,
 
 void FunctionScaler::noteUse(Operation *consumer, const Operand &operand,
                              Value quantized) {
-  const ScalingSpec &spec = operand.spec;
-  if (spec.bounded || siteOfValue.lookup(quantized))
+  OperandAttr spec = operand.spec;
+  if (spec.isBounded() || siteOfValue.lookup(quantized))
     return;
   auto type = cast<ScaledType>(quantized.getType());
   SmallVector<int64_t> tile(type.getTile());
@@ -274,10 +274,11 @@ void FunctionScaler::noteUse(Operation *consumer, const Operand &operand,
     size = ShapedType::isDynamic(size) ? extent : size;
   Builder builder(function->getContext());
   SmallVector<NamedAttribute> how = {
-      builder.getNamedAttr("format", TypeAttr::get(spec.format)),
+      builder.getNamedAttr("format", TypeAttr::get(spec.getFormat())),
       builder.getNamedAttr("tile", builder.getDenseI64ArrayAttr(tile)),
-      builder.getNamedAttr("margin", builder.getI64IntegerAttr(spec.margin))};
-  if (spec.pow2)
+      builder.getNamedAttr("margin",
+                           builder.getI64IntegerAttr(spec.getMargin()))};
+  if (spec.getPow2())
     how.push_back(builder.getNamedAttr("pow2", builder.getUnitAttr()));
   Attribute attr = builder.getDictionaryAttr(how);
   auto [it, isNew] = currentUses.try_emplace(
@@ -289,34 +290,32 @@ void FunctionScaler::noteUse(Operation *consumer, const Operand &operand,
 
 LogicalResult FunctionScaler::lower(const Contraction &contraction) {
   FP8ContractionOpInterface op = contraction.op;
-  DictionaryAttr precision = train::getPrecision(op);
+  train::PrecisionAttr precision = train::getPrecision(op);
   Operand lhs{op.getContractionLhs().get(),
-              ScalingSpec::get(precision, train::kLhsKey),
+              precision.getLhs(),
               op.getLhsContractingDims(),
               {}};
   Operand rhs{op.getContractionRhs().get(),
-              ScalingSpec::get(precision, train::kRhsKey),
+              precision.getRhs(),
               op.getRhsContractingDims(),
               {}};
-  if (auto obstacle =
-          getFP8Obstacle(op, lhs.spec.granularity, rhs.spec.granularity))
+  if (auto obstacle = getFP8Obstacle(op, lhs.spec.getGranularity(),
+                                     rhs.spec.getGranularity()))
     return op.emitOpError("cannot be done in FP8: ") << *obstacle;
-  if (auto conflict =
-          getGranularityConflict(lhs.spec.granularity, rhs.spec.granularity))
+  if (auto conflict = getGranularityConflict(lhs.spec.getGranularity(),
+                                             rhs.spec.getGranularity()))
     return op.emitOpError("cannot be done in FP8: ") << *conflict;
-  lhs.suffix = getOperandSuffix(contraction.lhsRole, contraction.rhsRole,
-                                train::kLhsKey);
-  rhs.suffix = getOperandSuffix(contraction.rhsRole, contraction.lhsRole,
-                                train::kRhsKey);
+  lhs.suffix = getOperandSuffix(contraction.lhsRole, contraction.rhsRole, kLhs);
+  rhs.suffix = getOperandSuffix(contraction.rhsRole, contraction.lhsRole, kRhs);
 
   Value lhsQuantized = quantize(op, lhs), rhsQuantized = quantize(op, rhs);
   noteUse(op, lhs, lhsQuantized);
   noteUse(op, rhs, rhsQuantized);
   OpBuilder builder(op);
-  Operation *matmul = create<MatmulOp>(
-      builder, op, op->getResult(0).getType(), lhsQuantized, rhsQuantized,
-      op.getLhsContractingDims(), op.getRhsContractingDims(),
-      precision.contains(train::kFastAccumKey));
+  Operation *matmul =
+      create<MatmulOp>(builder, op, op->getResult(0).getType(), lhsQuantized,
+                       rhsQuantized, op.getLhsContractingDims(),
+                       op.getRhsContractingDims(), precision.getFastAccum());
   train::keepReason(matmul, precision);
   op->replaceAllUsesWith(matmul);
   op->erase();
@@ -353,9 +352,8 @@ LogicalResult FunctionScaler::run() {
 
 static bool hasDelayedScaling(func::FuncOp function) {
   auto delayed = [](Operation *op) {
-    return wantsFP8(op) &&
-           (ScalingSpec::get(train::getPrecision(op), train::kLhsKey).delayed ||
-            ScalingSpec::get(train::getPrecision(op), train::kRhsKey).delayed);
+    return wantsFP8(op) && (train::getPrecision(op).getLhs().isDelayed() ||
+                            train::getPrecision(op).getRhs().isDelayed());
   };
   return function
       .walk([&](Operation *op) {
@@ -371,8 +369,9 @@ static void advanceStates(func::FuncOp update, ScaleSites &sites) {
     StringRef variable = site.variable.getSymName();
     Operation *read =
         train::ReadOp::create(builder, loc, site.variable.getType(), variable);
-    Operation *advance = AdvanceOp::create(builder, loc, read->getResult(0),
-                                           site.spec.margin, site.spec.pow2);
+    Operation *advance =
+        AdvanceOp::create(builder, loc, read->getResult(0),
+                          site.operand.getMargin(), site.operand.getPow2());
     Operation *assign =
         train::AssignOp::create(builder, loc, variable, advance->getResult(0));
     for (Operation *op : {read, advance, assign}) {

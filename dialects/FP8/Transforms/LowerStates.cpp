@@ -29,9 +29,9 @@ public:
                 ArrayRef<train::AssignOp> assigns)
       : variable(variable), reads(reads), assigns(assigns),
         precision(train::getPrecision(variable)),
+        storage(precision.getStorage()),
         type(ScaledType::get(getShape(variable.getType()),
-                             train::getFormat(precision, train::kStorageKey))) {
-  }
+                             storage.getFormat())) {}
 
   void run();
 
@@ -47,12 +47,12 @@ private:
   Value quantize(OpBuilder &builder, Operation *served, Value value);
   void dequantizeUses(Value scaled, Operation *served,
                       ArrayRef<OpOperand *> uses);
-  bool is(StringRef key) const { return precision.contains(key); }
 
   train::VariableOp variable;
   ArrayRef<train::ReadOp> reads;
   ArrayRef<train::AssignOp> assigns;
-  DictionaryAttr precision;
+  train::PrecisionAttr precision;
+  train::StorageAttr storage;
   ScaledType type;
 };
 } // namespace
@@ -64,7 +64,7 @@ static bool isInUpdate(Operation *op) {
 Value StateLowering::quantize(OpBuilder &builder, Operation *served,
                               Value value) {
   bool isGradient = variable.getRole() == train::Role::gradient;
-  if (is(train::kSquareRootKey))
+  if (storage.getSqrt())
     value = create<train::SqrtOp>(builder, served, value);
   Value amax = create<AmaxOp>(builder, served, value);
   Value scale = create<ComputeScaleOp>(
@@ -72,7 +72,7 @@ Value StateLowering::quantize(OpBuilder &builder, Operation *served,
       /*poison=*/isGradient, /*bounded=*/!isGradient);
   auto quantized =
       create<QuantizeOp>(builder, served, value, scale, type.getStorage());
-  if (is(train::kStochasticKey))
+  if (storage.getStochastic())
     quantized.setStochastic(static_cast<int64_t>(variable.getRole()));
   return quantized.getOutput();
 }
@@ -91,7 +91,7 @@ void StateLowering::dequantizeUses(Value scaled, Operation *served,
     value = create<DequantizeOp>(
         builder, served, RankedTensorType::get(type.getShape(), element),
         scaled);
-    if (is(train::kSquareRootKey))
+    if (storage.getSqrt())
       value = create<train::MulOp>(builder, served, value, value);
     return value;
   };
@@ -164,9 +164,10 @@ struct LowerStates : fp8::impl::LowerStatesBase<LowerStates> {
         assigns[assign.getVariableAttr().getAttr()].push_back(assign);
     });
     for (auto variable : getOperation().getOps<train::VariableOp>()) {
-      DictionaryAttr precision = train::getPrecision(variable);
+      train::PrecisionAttr precision = train::getPrecision(variable);
       StringAttr name = variable.getSymNameAttr();
-      if (precision && precision.contains(train::kScaledKey))
+      if (precision && precision.getStorage() &&
+          precision.getStorage().getScaled())
         StateLowering(variable, reads[name], assigns[name]).run();
     }
   }

@@ -80,13 +80,12 @@ Value PadProducts::toMatrix(Value operand, ArrayRef<int64_t> shape,
 }
 
 void PadProducts::pad(train::MatmulOp op) {
-  DictionaryAttr precision = train::getPrecision(op);
-  if (!train::isFP8(train::getFormat(precision, train::kLhsKey)) ||
-      !train::isFP8(train::getFormat(precision, train::kRhsKey)))
+  train::PrecisionAttr precision = train::getPrecision(op);
+  if (!precision || !precision.isFP8())
     return;
   std::optional<GemmDims> to =
-      getPaddedDims(op, ScalingSpec::get(precision, train::kLhsKey).granularity,
-                    ScalingSpec::get(precision, train::kRhsKey).granularity);
+      getPaddedDims(op, precision.getLhs().getGranularity(),
+                    precision.getRhs().getGranularity());
   if (!to)
     return;
   GemmDims from = getGemmDims(op);

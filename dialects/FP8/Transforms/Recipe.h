@@ -24,10 +24,6 @@ template <typename T> struct Setting {
   mlir::FileLineColLoc loc;
 };
 
-/// Where the scale of an FP8 operand comes from: its own amax, those of past
-/// steps, or (weights in @update) a bound on what the optimizer can make of it.
-enum class Scaling { Current, Delayed, Bounded };
-
 /// How a variable is kept: FP8 always with a scale, f16 with or without.
 struct Storage {
   mlir::FloatType format;

@@ -345,10 +345,7 @@ SmallVector<Reader::Key> Reader::settingKeys(Settings &settings) {
        [&](auto *node) {
          if (auto value =
                  word(node, "scaling", {"delayed", "current", "bounded"}))
-           settings.scaling = {*value == "delayed"   ? Scaling::Delayed
-                               : *value == "current" ? Scaling::Current
-                                                     : Scaling::Bounded,
-                               locOf(node)};
+           settings.scaling = {*symbolizeScaling(*value), locOf(node)};
        }},
       {"granularity",
        [&](auto *node) {

@@ -1,5 +1,4 @@
-//===- ScaleSites.h - Where delayed scaling keeps its statistics -*- C++
-//-*-===//
+//===- ScaleSites.h - Where delayed scaling keeps its statistics -*- C++ -*-==//
 
 #ifndef FP8_TRANSFORMS_SCALESITES_H
 #define FP8_TRANSFORMS_SCALESITES_H
@@ -10,27 +9,12 @@
 
 namespace fp8c::fp8 {
 
-/// How an operand is to be quantised: what its `train.precision` says.
-struct ScalingSpec {
-  mlir::FloatType format;
-  bool delayed = false, bounded = false, pow2 = false;
-  Granularity granularity = Granularity::Tensor;
-  int64_t window = 16, margin = 0;
-
-  /// Reads the entries of `side` ("lhs" or "rhs").
-  static ScalingSpec get(mlir::DictionaryAttr precision, llvm::StringRef side);
-  bool operator==(const ScalingSpec &other) const;
-  /// Equal for equal specs.
-  mlir::Attribute getKey() const;
-};
-
-/// A place where values are quantised with delayed scaling. Its state is the
-/// variable
-/// @"<name>.scale".
+/// A place where values are quantised with delayed scaling, and the variable of
+/// its state.
 struct ScaleSite {
   mlir::StringAttr name;
   train::VariableOp variable;
-  ScalingSpec spec;
+  OperandAttr operand;
 };
 
 /// All sites of a module, by name.
@@ -41,9 +25,9 @@ public:
 
   /// The site of that name, made if there is none. Null if there is one that
   /// scales differently.
-  ScaleSite *getOrCreate(llvm::StringRef name, const ScalingSpec &spec);
+  ScaleSite *getOrCreate(llvm::StringRef name, OperandAttr operand);
   /// Null if there is no such site.
-  ScaleSite *lookup(llvm::StringRef name, const ScalingSpec &spec) const;
+  ScaleSite *lookup(llvm::StringRef name, OperandAttr operand) const;
 
   /// In the order in which they were made.
   auto getAll() {

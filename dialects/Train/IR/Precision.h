@@ -1,13 +1,8 @@
 //===- Precision.h - The `train.precision` attribute -----------*- C++ -*-===//
 //
-// What fp8-assign-precision decides about an op, written on the op:
-//
-//   train.precision = {result = bf16, lhs = f8E4M3FN, lhs_scaling = "delayed",
-//   ...,
-//                      fast_accum, why = "fp8-delayed.yaml:33 (lhs), ..."}
-//
+// What fp8-assign-precision decides about an op, a #train.precision on the op.
 // train-apply-precision carries out `result`, `storage` and wide operands,
-// fp8-insert-scaling the FP8 operands.
+// fp8-insert-scaling the FP8 operands, fp8-lower-states scaled storage.
 //
 //===----------------------------------------------------------------------===//
 
@@ -18,58 +13,29 @@
 
 namespace fp8c::train {
 
-/// Keys of the dictionary. Those of an operand are prefixed with `lhs` or
-/// `rhs`.
-constexpr llvm::StringLiteral kResultKey = "result", kStorageKey = "storage",
-                              kFastAccumKey = "fast_accum", kWhyKey = "why",
-                              kLhsKey = "lhs", kRhsKey = "rhs",
-                              kScalingKey = "_scaling", kWindowKey = "_window",
-                              kMarginKey = "_margin", kPow2Key = "_pow2",
-                              kGranularityKey = "_granularity";
-constexpr llvm::StringLiteral kDelayed = "delayed", kCurrent = "current",
-                              kBounded = "bounded";
-/// Of a variable with scaled storage; the last two only where they hold.
-constexpr llvm::StringLiteral kScaledKey = "scaled", kSquareRootKey = "sqrt",
-                              kStochasticKey = "stochastic";
+using fp8::isFP8;
+using fp8::isWide;
 
 /// The decision on an op; null if there is none.
-inline mlir::DictionaryAttr getPrecision(mlir::Operation *op) {
-  return op->getAttrOfType<mlir::DictionaryAttr>(kPrecisionAttr);
+inline PrecisionAttr getPrecision(mlir::Operation *op) {
+  return op->getAttrOfType<PrecisionAttr>(kPrecisionAttr);
 }
 
-/// Checks a decision on `op`: entries that somebody reads, of the form that
-/// they have. What is wrong is an error at the op.
+/// Checks a decision on `op`: fields that somebody reads, and that fit the op.
+/// What is wrong is an error at the op.
 mlir::LogicalResult verifyPrecision(mlir::Operation *op,
-                                    mlir::DictionaryAttr precision);
+                                    PrecisionAttr precision);
 
-/// The float type under a key; null if there is none.
-inline mlir::FloatType getFormat(mlir::DictionaryAttr precision,
-                                 llvm::StringRef key) {
-  auto type =
-      precision ? precision.getAs<mlir::TypeAttr>(key) : mlir::TypeAttr();
-  return type ? mlir::dyn_cast<mlir::FloatType>(type.getValue())
-              : mlir::FloatType();
+/// The format of an operand; null if nothing is decided about it.
+inline mlir::FloatType getFormat(fp8::OperandAttr operand) {
+  return operand ? operand.getFormat() : mlir::FloatType();
 }
 
 /// Once a decision is carried out, only its reason remains, as `train.why`.
-inline void keepReason(mlir::Operation *op, mlir::DictionaryAttr precision) {
+inline void keepReason(mlir::Operation *op, PrecisionAttr precision) {
   op->removeDiscardableAttr(kPrecisionAttr);
-  if (auto why = precision ? precision.getAs<mlir::StringAttr>(kWhyKey)
-                           : mlir::StringAttr())
-    if (!why.empty())
-      op->setDiscardableAttr(kWhyAttr, why);
-}
-
-/// FP8, as opposed to the formats that ops other than fp8.matmul can take.
-inline bool isFP8(mlir::Type format) {
-  return mlir::isa_and_nonnull<mlir::Float8E4M3FNType, mlir::Float8E5M2Type>(
-      format);
-}
-
-/// f32, bf16 or f16: the formats of tensors.
-inline bool isWide(mlir::Type format) {
-  return mlir::isa_and_nonnull<mlir::Float32Type, mlir::BFloat16Type,
-                               mlir::Float16Type>(format);
+  if (precision && precision.getWhy())
+    op->setDiscardableAttr(kWhyAttr, precision.getWhy());
 }
 
 } // namespace fp8c::train

@@ -27,6 +27,20 @@ static void printNumber(AsmPrinter &printer, FloatAttr attr) {
   printer.printFloat(attr.getValue());
 }
 
+/// One type for all results, or an array of one for each.
+static ParseResult parseResultTypes(AsmParser &parser,
+                                    SmallVector<Type> &types) {
+  if (failed(parser.parseOptionalLSquare()))
+    return parser.parseType(types.emplace_back());
+  return failure(parser.parseTypeList(types) || parser.parseRSquare());
+}
+static void printResultTypes(AsmPrinter &printer, ArrayRef<Type> types) {
+  bool isArray = types.size() != 1;
+  printer << (isArray ? "[" : "");
+  llvm::interleaveComma(types, printer);
+  printer << (isArray ? "]" : "");
+}
+
 #define GET_ATTRDEF_CLASSES
 #include "Train/IR/TrainAttrs.cpp.inc"
 

@@ -11,7 +11,7 @@ using namespace fp8c::train;
 static constexpr KnownAttr kKnownAttrs[] = {
     knownAttr<StringAttr>(kNameAttr, OnOp | OnArgument | OnResult, "a string"),
     knownAttr<PhaseAttr>(kPhaseAttr, OnOp, "a #train.phase"),
-    knownAttr<DictionaryAttr>(kPrecisionAttr, OnOp, "a dictionary"),
+    knownAttr<PrecisionAttr>(kPrecisionAttr, OnOp, "a #train.precision"),
     knownAttr<StringAttr>(kWhyAttr, OnOp, "a string"),
     {kResultNamesAttr, OnOp, isArrayOf<StringAttr>, "an array of strings"},
     knownI64(kSavedBytesAttr, OnOp),
@@ -68,7 +68,7 @@ LogicalResult TrainDialect::verifyOperationAttribute(Operation *op,
   if (name == kFunctionAttr)
     return verifyFunction(cast<FunctionOpInterface>(op), attr.getValue());
   if (name == kPrecisionAttr)
-    return verifyPrecision(op, cast<DictionaryAttr>(attr.getValue()));
+    return verifyPrecision(op, cast<PrecisionAttr>(attr.getValue()));
   if (name != kResultNamesAttr && name != kSavedBytesAttr)
     return success();
   if (!isa<FusionOp>(op))

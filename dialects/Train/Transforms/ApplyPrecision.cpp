@@ -89,8 +89,7 @@ void Applier::castOperand(OpOperand &operand, Type type) {
 }
 
 void Applier::applyToResults(PrecisionOpInterface op) {
-  DictionaryAttr precision = getPrecision(op);
-  auto types = precision ? precision.getAs<ArrayAttr>(kResultKey) : ArrayAttr();
+  PrecisionAttr precision = getPrecision(op);
   for (OpResult result : op->getResults()) {
     unsigned i = result.getResultNumber();
     Type element = getElementTypeOrSelf(result.getType());
@@ -109,9 +108,7 @@ void Applier::applyToResults(PrecisionOpInterface op) {
           element = getElementTypeOrSelf(other);
       break;
     case ResultPrecision::Chosen:
-      if (types)
-        element = cast<TypeAttr>(types[i]).getValue();
-      else if (FloatType chosen = getFormat(precision, kResultKey))
+      if (Type chosen = precision ? precision.getResult(i) : Type())
         element = chosen;
       break;
     }
@@ -137,14 +134,16 @@ void Applier::apply(Operation *op) {
   auto precise = dyn_cast<PrecisionOpInterface>(op);
   auto contraction = dyn_cast<fp8::FP8ContractionOpInterface>(op);
   if (precise && contraction) {
-    DictionaryAttr precision = getPrecision(op);
-    auto castTo = [&](OpOperand &operand, StringRef key) {
-      FloatType format = getFormat(precision, key);
+    PrecisionAttr precision = getPrecision(op);
+    auto castTo = [&](OpOperand &operand, fp8::OperandAttr decided) {
+      FloatType format = getFormat(decided);
       if (isWide(format)) // FP8 is the business of fp8-insert-scaling
         castOperand(operand, withElementType(operand.get().getType(), format));
     };
-    castTo(contraction.getContractionLhs(), kLhsKey);
-    castTo(contraction.getContractionRhs(), kRhsKey);
+    if (precision) {
+      castTo(contraction.getContractionLhs(), precision.getLhs());
+      castTo(contraction.getContractionRhs(), precision.getRhs());
+    }
   }
   if (precise) {
     applyToResults(precise);
@@ -154,7 +153,7 @@ void Applier::apply(Operation *op) {
     return;
   }
   // An FP8 operand is quantised from whatever type it has.
-  if (contraction && isFP8(getFormat(getPrecision(op), kLhsKey)))
+  if (contraction && getPrecision(op) && getPrecision(op).isFP8())
     return;
   for (OpOperand &operand : op->getOpOperands())
     if (auto it = original.find(operand.get()); it != original.end())
@@ -164,12 +163,14 @@ void Applier::apply(Operation *op) {
 void Applier::run() {
   for (auto variable : module.getOps<VariableOp>()) {
     variables[variable.getSymNameAttr()] = variable;
-    DictionaryAttr precision = getPrecision(variable);
+    PrecisionAttr precision = getPrecision(variable);
+    StorageAttr storage = precision ? precision.getStorage() : StorageAttr();
     // Scaled storage is the business of fp8-lower-states.
-    if (precision && precision.contains(kScaledKey))
+    if (storage && storage.getScaled())
       continue;
-    if (FloatType storage = getFormat(precision, kStorageKey))
-      variable.setType(withElementType(variable.getType(), storage));
+    if (storage)
+      variable.setType(
+          withElementType(variable.getType(), storage.getFormat()));
     keepReason(variable, precision);
   }
   // Definitions come before uses, so that operands have their final types.

@@ -86,7 +86,8 @@ StringAttr PadVocabulary::getWeight(Value value) {
 /// format that gains from padding? f32 products have no tiles to fill.
 bool PadVocabulary::isHead(MatmulOp product, StringAttr weight) {
   auto rhs = cast<RankedTensorType>(product.getRhs().getType());
-  FloatType format = getFormat(getPrecision(product), kRhsKey);
+  PrecisionAttr precision = getPrecision(product);
+  FloatType format = precision ? getFormat(precision.getRhs()) : FloatType();
   Type element = format ? Type(format) : rhs.getElementType();
   return weight && product.getBatch() == 0 && rhs.getRank() == 2 &&
          product.getRhsContractingDims().size() == 1 &&
@@ -263,7 +264,8 @@ void PadVocabulary::runOnProgram() {
     int64_t last = product.getType().getRank() - 1;
     int64_t classes = product.getType().getDimSize(last);
     OpBuilder builder(product);
-    if (!isFP8(getFormat(getPrecision(product), kRhsKey))) {
+    PrecisionAttr precision = getPrecision(product);
+    if (!precision || !precision.isFP8()) {
       int64_t dim = getClassDim(product);
       Value wide = place(product.getRhs(), dim, product);
       product.getRhsMutable().assign(cut(builder, wide, dim, classes, product));

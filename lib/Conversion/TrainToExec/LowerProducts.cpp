@@ -32,17 +32,17 @@ static FusionOp findBiasSum(Value product) {
 
 /// Whose tiles the GEMM library knows by a word; null for an operand with one
 /// scale or none.
-static FailureOr<StringAttr> getGranularity(Operation *op, Value operand,
-                                            ArrayRef<int64_t> contracting) {
+static FailureOr<fp8::GranularityAttr>
+getGranularity(Operation *op, Value operand, ArrayRef<int64_t> contracting) {
   auto type = dyn_cast<fp8::ScaledType>(operand.getType());
   if (!type || type.isPerTensor())
-    return StringAttr();
+    return fp8::GranularityAttr();
   auto known = fp8::getGranularity(type, contracting);
   if (!known)
     return op->emitOpError("contracts ")
            << type << ", whose tiles no GEMM library knows: they are rows "
            << "along the contracted dimensions, 1 x 128 or 128 x 128";
-  return StringAttr::get(op->getContext(), fp8::stringifyGranularity(*known));
+  return fp8::GranularityAttr::get(op->getContext(), *known);
 }
 
 static LogicalResult lowerProduct(Operation *op, FunctionLowering &function) {
@@ -52,9 +52,9 @@ static LogicalResult lowerProduct(Operation *op, FunctionLowering &function) {
   Value result = op->getResult(0);
   Value a = function.dense(lhs), b = function.dense(rhs);
   FunctionLowering::Accumulator sum = function.accumulator(result);
-  FailureOr<StringAttr> granularityA =
+  FailureOr<fp8::GranularityAttr> granularityA =
       getGranularity(op, lhs, contraction.getLhsContractingDims());
-  FailureOr<StringAttr> granularityB =
+  FailureOr<fp8::GranularityAttr> granularityB =
       getGranularity(op, rhs, contraction.getRhsContractingDims());
   if (failed(granularityA) || failed(granularityB))
     return failure();
@@ -85,9 +85,9 @@ static LogicalResult lowerProduct(Operation *op, FunctionLowering &function) {
       bias, dims.m, dims.n, dims.k, dims.batch, dims.transposeA,
       dims.transposeB, op->hasAttr("fast_accum"), *granularityA, *granularityB,
       sum.accumulates(), sum.unlessFirst());
-  DictionaryAttr precision = getPrecision(op);
-  if (Attribute why =
-          precision ? precision.get(kWhyKey) : op->getDiscardableAttr(kWhyAttr))
+  PrecisionAttr precision = getPrecision(op);
+  if (Attribute why = precision ? Attribute(precision.getWhy())
+                                : op->getDiscardableAttr(kWhyAttr))
     gemm->setDiscardableAttr(kWhyAttr, why);
   return success();
 }

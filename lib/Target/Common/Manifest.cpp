@@ -228,6 +228,8 @@ Json fp8c::target::getManifest(ModuleOp module, StringRef target, StringRef gpu,
     if (auto of = variable.getOf();
         of && variable.getRole() != train::Role::scale)
       entry["of"] = of->str();
+    if (auto scale = variable.getScale())
+      entry["scale"] = scale->str();
     entry["init"] = getInit(variable, scaled, data);
     if (auto counted = variable->getAttrOfType<IntegerAttr>(fp8::kCountedAttr))
       entry["site"] = {

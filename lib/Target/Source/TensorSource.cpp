@@ -10,9 +10,10 @@ using namespace fp8c::exec;
 namespace fp8c::target {
 
 /// The enumerator of kernels/common/tiles.h.
-static std::string getGranularityName(StringRef granularity) {
-  bool isBlock = granularity.contains('x');
-  return ("Granularity::" + (isBlock ? "block_" + granularity : granularity))
+static std::string getGranularityName(fp8::Granularity granularity) {
+  StringRef word = fp8::stringifyGranularity(granularity);
+  return ("Granularity::" +
+          (fp8::isBlock(granularity) ? "block_" + word : word))
       .str();
 }
 
@@ -46,7 +47,7 @@ static LogicalResult print(GemmOp op, SourceWriter &writer) {
   bool isLong = op.getGranularityA() || op.getGranularityB();
   os << (isLong ? "},\n       " : "}, ")
      << writer.list({op.getA(), op.getB(), op.getC()});
-  auto scale = [&](Value scales, std::optional<StringRef> granularity) {
+  auto scale = [&](Value scales, std::optional<fp8::Granularity> granularity) {
     return granularity ? writer.use(scales)
            : scales    ? "scale_inv(" + writer.use(scales) + ")"
                        : "nullptr";

@@ -1,10 +1,10 @@
 // One matrix and its optimizer, as train-apply-precision leaves them for a recipe
 // that keeps all states in few bits.
 module {
-  train.variable @w : tensor<32x16xf32> {init = #train.normal<mean = 0.0, stddev = 0.02>, train.precision = {storage = f16, scaled}, role = #train.role<parameter>}
-  train.variable @w.grad : tensor<32x16xf32> {init = #train.constant<0.0>, of = @w, train.precision = {storage = f8E4M3FN, scaled}, role = #train.role<gradient>}
-  train.variable @w.m : tensor<32x16xf32> {init = #train.constant<0.0>, of = @w, train.precision = {storage = f8E4M3FN, scaled}, role = #train.role<moment1>}
-  train.variable @w.v : tensor<32x16xf32> {init = #train.constant<0.0>, of = @w, train.precision = {storage = f8E4M3FN, scaled, sqrt, stochastic}, role = #train.role<moment2>}
+  train.variable @w : tensor<32x16xf32> {init = #train.normal<mean = 0.0, stddev = 0.02>, train.precision = #train.precision<storage = <f16, scaled = true>>, role = #train.role<parameter>}
+  train.variable @w.grad : tensor<32x16xf32> {init = #train.constant<0.0>, of = @w, train.precision = #train.precision<storage = <f8E4M3FN, scaled = true>>, role = #train.role<gradient>}
+  train.variable @w.m : tensor<32x16xf32> {init = #train.constant<0.0>, of = @w, train.precision = #train.precision<storage = <f8E4M3FN, scaled = true>>, role = #train.role<moment1>}
+  train.variable @w.v : tensor<32x16xf32> {init = #train.constant<0.0>, of = @w, train.precision = #train.precision<storage = <f8E4M3FN, scaled = true, sqrt = true, stochastic = true>>, role = #train.role<moment2>}
 
   func.func @micro(%x: tensor<64x32xbf16>, %dy: tensor<64x16xbf16>) -> tensor<64x16xbf16> attributes {train.function = #train.function<micro>} {
     %w = train.read @w {train.name = "fc", train.phase = #train.phase<fwd>} : tensor<32x16xf32>

@@ -1,0 +1,78 @@
+//===- FP8Attrs.td - Attributes of the fp8 dialect ------------------------===//
+
+#ifndef FP8_IR_FP8ATTRS_TD
+#define FP8_IR_FP8ATTRS_TD
+
+include "FP8/IR/FP8Dialect.td"
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+
+// Where a scale comes from.
+//   current  the value's own amax
+//   delayed  the amaxes of past steps
+//   bounded  the value's own amax at the last update, and how far an update can move it
+def FP8_Scaling : I32EnumAttr<"Scaling", "Where a scale comes from", [
+    I32EnumAttrCase<"Current", 0, "current">,
+    I32EnumAttrCase<"Delayed", 1, "delayed">,
+    I32EnumAttrCase<"Bounded", 2, "bounded">]> {
+  let cppNamespace = "::fp8c::fp8";
+  let genSpecializedAttr = 0;
+}
+
+// Which elements of a contraction's operand share a scale: all of them, those
+// that one result sums over (a row), 128 neighbours of these, or those of 128
+// neighbouring rows.
+def FP8_Granularity : I32EnumAttr<"Granularity", "Which elements of an operand share a scale", [
+    I32EnumAttrCase<"Tensor", 0, "tensor">,
+    I32EnumAttrCase<"Row", 1, "row">,
+    I32EnumAttrCase<"Block1x128", 2, "1x128">,
+    I32EnumAttrCase<"Block128x128", 3, "128x128">]> {
+  let cppNamespace = "::fp8c::fp8";
+  let genSpecializedAttr = 0;
+}
+def FP8_GranularityAttr : EnumAttr<FP8_Dialect, FP8_Granularity, "granularity"> {
+  // Not EnumParameter, which prints 1x128 without the quotes that it needs.
+  let parameters = (ins "::fp8c::fp8::Granularity":$value);
+  let assemblyFormat = "`<` $value `>`";
+}
+
+def FP8_OperandAttr : AttrDef<FP8_Dialect, "Operand"> {
+  let mnemonic = "operand";
+  let summary = "In which format a contraction reads an operand, and how it is scaled";
+  let description = [{
+    Syntax: `#fp8.operand<` format (`,` field `=` value)* `>`
+
+    The format is an MLIR float type: `f32`, `bf16` or `f16`, which have no scale, `f8E4M3FN` or `f8E5M2`. The fields say how the
+    scale of FP8 is found: `scaling` (`current`, `delayed` or `bounded`), of delayed scaling the `window` (amaxes, at least one), `margin`
+    (binades that the scale stays below the largest one, not negative), `pow2` (scales are powers of two) and `granularity` (`tensor`,
+    `row`, `"1x128"` or `"128x128"`: which elements share a scale).
+
+    Example: `#fp8.operand<f8E4M3FN, scaling = delayed, window = 16, pow2 = true>`.
+  }];
+  let parameters = (ins
+    "::mlir::FloatType":$format,
+    DefaultValuedParameter<"::fp8c::fp8::Scaling", "::fp8c::fp8::Scaling::Current">:$scaling,
+    DefaultValuedParameter<"int64_t", "0">:$window,
+    DefaultValuedParameter<"int64_t", "0">:$margin,
+    DefaultValuedParameter<"bool", "false">:$pow2,
+    DefaultValuedParameter<"::fp8c::fp8::Granularity", "::fp8c::fp8::Granularity::Tensor">:$granularity);
+  let builders = [
+    AttrBuilderWithInferredContext<(ins "::mlir::FloatType":$format,
+        "::fp8c::fp8::Scaling":$scaling, "int64_t":$window, "int64_t":$margin,
+        "bool":$pow2, "::fp8c::fp8::Granularity":$granularity), [{
+      return $_get(format.getContext(), format, scaling, window, margin, pow2,
+                   granularity);
+    }]>
+  ];
+  let assemblyFormat = [{
+    `<` $format (`,` struct($scaling, $window, $margin, $pow2, $granularity)^)? `>`
+  }];
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    bool isFP8() const { return ::fp8c::fp8::isFP8(getFormat()); }
+    bool isDelayed() const { return getScaling() == Scaling::Delayed; }
+    bool isBounded() const { return getScaling() == Scaling::Bounded; }
+  }];
+}
+
+#endif // FP8_IR_FP8ATTRS_TD
