@@ -19,7 +19,7 @@ module {
 // -----
 
 module {
-  // expected-error@below {{@micro contracts nothing: there are no operands to expose}}
+  // expected-error@below {{it contracts nothing: there are no operands to expose}}
   func.func @micro(%x: tensor<4xf32>) -> tensor<4xf32> attributes {train.function = #train.function<micro>} {
     %y = train.exp %x : tensor<4xf32> -> tensor<4xf32>
     return %y : tensor<4xf32>

@@ -9,6 +9,7 @@
 
 #include "AutoRecipe.h"
 #include "Diagnostics.h"
+#include "Exec/IR/Exec.h"
 #include "FP8/Transforms/Recipe.h"
 #include "Import/ONNX/ImportONNX.h"
 #include "ImportOptions.h"
@@ -323,7 +324,7 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
   command
       ->add_option("--gpu", args->gpu,
                    "Architecture to build for: FP8 needs sm_89 or newer")
-      ->check(CLI::IsMember({"sm_89", "sm_90", "sm_100", "sm_120"}))
+      ->check(CLI::IsMember(exec::TargetAttr::getArchitectures("cuda")))
       ->capture_default_str();
   command->callback([args, command, &action] {
     readImportOptions(*command, args->import);

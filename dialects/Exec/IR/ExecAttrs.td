@@ -29,6 +29,8 @@ def Exec_TargetAttr : AttrDef<Exec_Dialect, "Target", [DeclareAttrInterfaceMetho
     /// says. Null, with an error, if there is none.
     static TargetAttr getFor(::llvm::function_ref<::mlir::InFlightDiagnostic()> emitError,
                              ::mlir::MLIRContext *context, ::llvm::StringRef backend, ::llvm::StringRef gpu);
+    /// Those that the table has for a backend, as `gpu` takes them.
+    static ::std::vector<::std::string> getArchitectures(::llvm::StringRef backend);
   }];
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;

@@ -95,6 +95,14 @@ TargetAttr TargetAttr::getFor(function_ref<InFlightDiagnostic()> emitError,
                     backend == "cpu" ? StringRef() : gpu);
 }
 
+std::vector<std::string> TargetAttr::getArchitectures(StringRef backend) {
+  std::vector<std::string> architectures;
+  for (const Machine &machine : kMachines)
+    if (machine.backend == backend)
+      architectures.push_back(machine.architecture.str());
+  return architectures;
+}
+
 LogicalResult TargetAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                  StringRef backend, StringRef architecture) {
   if (findTraits(backend, architecture))

@@ -449,8 +449,10 @@ void MatmulOp::build(OpBuilder &builder, OperationState &state, Type type,
           rhsRank = getShape(rhs.getType()).size();
   // The default contraction is left unsaid.
   bool isDefault =
-      lhsContracting == ArrayRef<int64_t>{lhsRank - 1} &&
-      rhsContracting == ArrayRef<int64_t>{std::max<int64_t>(rhsRank - 2, 0)};
+      lhsContracting ==
+          ArrayRef<int64_t>(fp8::getLhsContractingDims({}, lhsRank)) &&
+      rhsContracting ==
+          ArrayRef<int64_t>(fp8::getRhsContractingDims({}, rhsRank));
   auto attr = [&](ArrayRef<int64_t> dims) {
     return isDefault ? DenseI64ArrayAttr() : builder.getDenseI64ArrayAttr(dims);
   };
@@ -458,17 +460,27 @@ void MatmulOp::build(OpBuilder &builder, OperationState &state, Type type,
         attr(rhsContracting), fastAccum);
 }
 
+SmallVector<int64_t>
+fp8::getLhsContractingDims(std::optional<ArrayRef<int64_t>> given,
+                           int64_t rank) {
+  return given ? SmallVector<int64_t>(*given) : SmallVector<int64_t>{rank - 1};
+}
+SmallVector<int64_t>
+fp8::getRhsContractingDims(std::optional<ArrayRef<int64_t>> given,
+                           int64_t rank) {
+  return given ? SmallVector<int64_t>(*given)
+               : SmallVector<int64_t>{std::max<int64_t>(rank - 2, 0)};
+}
+
 OpOperand &MatmulOp::getContractionLhs() { return getLhsMutable(); }
 OpOperand &MatmulOp::getContractionRhs() { return getRhsMutable(); }
 SmallVector<int64_t> MatmulOp::getLhsContractingDims() {
-  if (auto dims = getLhsContracting())
-    return SmallVector<int64_t>(*dims);
-  return {getLhs().getType().getRank() - 1};
+  return fp8::getLhsContractingDims(getLhsContracting(),
+                                    getLhs().getType().getRank());
 }
 SmallVector<int64_t> MatmulOp::getRhsContractingDims() {
-  if (auto dims = getRhsContracting())
-    return SmallVector<int64_t>(*dims);
-  return {std::max<int64_t>(getRhs().getType().getRank() - 2, 0)};
+  return fp8::getRhsContractingDims(getRhsContracting(),
+                                    getRhs().getType().getRank());
 }
 
 LogicalResult MatmulOp::verify() {

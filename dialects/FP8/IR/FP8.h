@@ -101,6 +101,15 @@ getTile(Granularity granularity, llvm::ArrayRef<int64_t> shape,
 std::optional<Granularity> getGranularity(ScaledType type,
                                           llvm::ArrayRef<int64_t> contracting);
 
+/// What a matmul contracts of an operand: what its attribute says, else as ONNX
+/// does, the last dimension of the left one and the last but one of the right.
+llvm::SmallVector<int64_t>
+getLhsContractingDims(std::optional<llvm::ArrayRef<int64_t>> given,
+                      int64_t rank);
+llvm::SmallVector<int64_t>
+getRhsContractingDims(std::optional<llvm::ArrayRef<int64_t>> given,
+                      int64_t rank);
+
 /// What is wrong with a contraction; none if nothing is. `lhs` and `rhs`
 /// contracted over the given dimensions must give `result`, and the contracted
 /// dimensions must stand together, in order, at the start or at the end of the

@@ -95,8 +95,8 @@ LogicalResult Exposer::run() {
     }
   });
   if (operands.empty())
-    return observe.emitError("@micro contracts nothing: there are no operands "
-                             "to expose");
+    return observe.emitError("it contracts nothing: there are no operands to "
+                             "expose");
   SmallVector<Value> values;
   SmallVector<Type> types;
   SmallVector<DictionaryAttr> attrs;

@@ -97,16 +97,6 @@ private:
   void keepStatistics(ScaleSite &site, Value state, Value stats,
                       Operation *consumer);
 
-  /// Creates an op that carries the name and phase of the contraction it
-  /// serves.
-  template <typename Op, typename... Args>
-  Op create(OpBuilder &builder, Operation *consumer, Args &&...args) {
-    auto op =
-        Op::create(builder, consumer->getLoc(), std::forward<Args>(args)...);
-    train::copyNameAndPhase(consumer, op);
-    return op;
-  }
-
   Operation *function;
   StateUse use;
   ScaleSites &sites;
@@ -174,11 +164,13 @@ ScaleSite *FunctionScaler::getSite(Operation *consumer, const Operand &operand,
 void FunctionScaler::keepStatistics(ScaleSite &site, Value state, Value stats,
                                     Operation *consumer) {
   auto builder = OpBuilder::atBlockTerminator(&function->getRegion(0).front());
-  Value next = create<RecordOp>(builder, consumer, state, stats);
+  Value next = train::createFor<RecordOp>(builder, consumer, state, stats);
   if (use == StateUse::Calibrate)
-    next = create<AdvanceOp>(builder, consumer, next, site.operand.getMargin(),
-                             site.operand.getPow2());
-  create<train::AssignOp>(builder, consumer, site.variable.getSymName(), next);
+    next = train::createFor<AdvanceOp>(builder, consumer, next,
+                                       site.operand.getMargin(),
+                                       site.operand.getPow2());
+  train::createFor<train::AssignOp>(builder, consumer,
+                                    site.variable.getSymName(), next);
   Value value = stats.getDefiningOp()->getOperand(0);
   if (auto place = value.getDefiningOp<train::PlaceOp>())
     value = place.getInput(); // zeros around it are nobody's
@@ -208,9 +200,9 @@ Value FunctionScaler::quantizeTiles(Operation *consumer,
   auto type = ScaledType::get(
       shape, spec.getFormat(),
       *getTile(spec.getGranularity(), shape, operand.contracting));
-  return result = create<QuantizeTilesOp>(builder, consumer, type,
-                                          operand.value, contracting,
-                                          spec.getMargin(), spec.getPow2());
+  return result = train::createFor<QuantizeTilesOp>(
+             builder, consumer, type, operand.value, contracting,
+             spec.getMargin(), spec.getPow2());
 }
 
 Value FunctionScaler::quantize(Operation *consumer, const Operand &operand) {
@@ -238,18 +230,20 @@ Value FunctionScaler::quantize(Operation *consumer, const Operand &operand) {
   OperandAttr spec = operand.spec;
   Value state, scale;
   if (site)
-    state = create<train::ReadOp>(builder, consumer, site->variable.getType(),
-                                  site->variable.getSymName());
+    state = train::createFor<train::ReadOp>(builder, consumer,
+                                            site->variable.getType(),
+                                            site->variable.getSymName());
   if (site && use != StateUse::Calibrate) {
-    scale = create<CurrentScaleOp>(builder, consumer, state);
+    scale = train::createFor<CurrentScaleOp>(builder, consumer, state);
   } else {
-    Value amax = create<AmaxOp>(builder, consumer, operand.value);
-    scale = create<ComputeScaleOp>(builder, consumer, amax, spec.getFormat(),
-                                   spec.getMargin(), spec.getPow2(),
-                                   /*poison=*/false, spec.isBounded());
+    Value amax = train::createFor<AmaxOp>(builder, consumer, operand.value);
+    scale = train::createFor<ComputeScaleOp>(
+        builder, consumer, amax, spec.getFormat(), spec.getMargin(),
+        spec.getPow2(),
+        /*poison=*/false, spec.isBounded());
   }
-  auto quantize = create<QuantizeOp>(builder, consumer, operand.value, scale,
-                                     spec.getFormat());
+  auto quantize = train::createFor<QuantizeOp>(builder, consumer, operand.value,
+                                               scale, spec.getFormat());
   // A value that is computed anew was counted when it was computed first.
   if (isFirst)
     keepStatistics(*site, state, quantize.getStats(), consumer);
@@ -312,10 +306,10 @@ LogicalResult FunctionScaler::lower(const Contraction &contraction) {
   noteUse(op, lhs, lhsQuantized);
   noteUse(op, rhs, rhsQuantized);
   OpBuilder builder(op);
-  Operation *matmul =
-      create<MatmulOp>(builder, op, op->getResult(0).getType(), lhsQuantized,
-                       rhsQuantized, op.getLhsContractingDims(),
-                       op.getRhsContractingDims(), precision.getFastAccum());
+  Operation *matmul = train::createFor<MatmulOp>(
+      builder, op, op->getResult(0).getType(), lhsQuantized, rhsQuantized,
+      op.getLhsContractingDims(), op.getRhsContractingDims(),
+      precision.getFastAccum());
   train::keepReason(matmul, precision);
   op->replaceAllUsesWith(matmul);
   op->erase();

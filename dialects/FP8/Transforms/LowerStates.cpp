@@ -36,14 +36,6 @@ public:
   void run();
 
 private:
-  /// Creates an op that carries the name and phase of the one it serves.
-  template <typename Op, typename... Args>
-  Op create(OpBuilder &builder, Operation *served, Args &&...args) {
-    auto op =
-        Op::create(builder, served->getLoc(), std::forward<Args>(args)...);
-    train::copyNameAndPhase(served, op);
-    return op;
-  }
   Value quantize(OpBuilder &builder, Operation *served, Value value);
   void dequantizeUses(Value scaled, Operation *served,
                       ArrayRef<OpOperand *> uses);
@@ -65,13 +57,13 @@ Value StateLowering::quantize(OpBuilder &builder, Operation *served,
                               Value value) {
   bool isGradient = variable.getRole() == train::Role::gradient;
   if (storage.getSqrt())
-    value = create<train::SqrtOp>(builder, served, value);
-  Value amax = create<AmaxOp>(builder, served, value);
-  Value scale = create<ComputeScaleOp>(
+    value = train::createFor<train::SqrtOp>(builder, served, value);
+  Value amax = train::createFor<AmaxOp>(builder, served, value);
+  Value scale = train::createFor<ComputeScaleOp>(
       builder, served, amax, type.getStorage(), /*margin=*/0, /*pow2=*/true,
       /*poison=*/isGradient, /*bounded=*/!isGradient);
-  auto quantized =
-      create<QuantizeOp>(builder, served, value, scale, type.getStorage());
+  auto quantized = train::createFor<QuantizeOp>(builder, served, value, scale,
+                                                type.getStorage());
   if (storage.getStochastic())
     quantized.setStochastic(static_cast<int64_t>(variable.getRole()));
   return quantized.getOutput();
@@ -88,11 +80,11 @@ void StateLowering::dequantizeUses(Value scaled, Operation *served,
       return value;
     // Anew each time: the op that follows may be a cast that is erased below.
     builder.setInsertionPointAfterValue(scaled);
-    value = create<DequantizeOp>(
+    value = train::createFor<DequantizeOp>(
         builder, served, RankedTensorType::get(type.getShape(), element),
         scaled);
     if (storage.getSqrt())
-      value = create<train::MulOp>(builder, served, value, value);
+      value = train::createFor<train::MulOp>(builder, served, value, value);
     return value;
   };
   for (OpOperand *use : uses) {

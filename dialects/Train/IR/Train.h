@@ -120,6 +120,14 @@ void setPhase(mlir::Operation *op, Phase phase);
 /// Gives `to` the name, with `suffix` after it, and the phase that `from` has.
 void copyNameAndPhase(mlir::Operation *from, mlir::Operation *to,
                       llvm::StringRef suffix = "");
+/// Creates an op that serves `origin`, with its location, name and phase.
+template <typename Op, typename... Args>
+Op createFor(mlir::OpBuilder &builder, mlir::Operation *origin,
+             Args &&...args) {
+  auto op = Op::create(builder, origin->getLoc(), std::forward<Args>(args)...);
+  copyNameAndPhase(origin, op);
+  return op;
+}
 /// Does the op compute a gradient, of values or of weights?
 bool isBackward(mlir::Operation *op);
 

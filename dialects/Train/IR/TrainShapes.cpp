@@ -266,8 +266,8 @@ void MatmulOp::build(OpBuilder &builder, OperationState &state, Value lhs,
       RankedTensorType::get({}, getElementTypeOrSelf(rhs.getType()))));
   // The default contraction is left unsaid.
   bool isDefault =
-      lhsContracting == Shape{static_cast<int64_t>(a.size()) - 1} &&
-      rhsContracting == Shape{std::max<int64_t>(b.size() - 2, 0)};
+      lhsContracting == Shape(fp8::getLhsContractingDims({}, a.size())) &&
+      rhsContracting == Shape(fp8::getRhsContractingDims({}, b.size()));
   auto attr = [&](Shape dims) {
     return isDefault ? DenseI64ArrayAttr() : builder.getDenseI64ArrayAttr(dims);
   };
@@ -279,15 +279,12 @@ OpOperand &MatmulOp::getContractionLhs() { return getLhsMutable(); }
 OpOperand &MatmulOp::getContractionRhs() { return getRhsMutable(); }
 int64_t MatmulOp::getContractionBatchRank() { return getBatch(); }
 SmallVector<int64_t> MatmulOp::getLhsContractingDims() {
-  if (auto dims = getLhsContracting())
-    return SmallVector<int64_t>(*dims);
-  return {static_cast<int64_t>(shapeOf(getLhs()).size()) - 1};
+  return fp8::getLhsContractingDims(getLhsContracting(),
+                                    shapeOf(getLhs()).size());
 }
 SmallVector<int64_t> MatmulOp::getRhsContractingDims() {
-  if (auto dims = getRhsContracting())
-    return SmallVector<int64_t>(*dims);
-  return {
-      std::max<int64_t>(static_cast<int64_t>(shapeOf(getRhs()).size()) - 2, 0)};
+  return fp8::getRhsContractingDims(getRhsContracting(),
+                                    shapeOf(getRhs()).size());
 }
 LogicalResult MatmulOp::verify() {
   if (shapeOf(getLhs()).empty() || shapeOf(getRhs()).empty())

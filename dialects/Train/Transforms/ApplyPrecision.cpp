@@ -79,10 +79,7 @@ void Applier::castOperand(OpOperand &operand, Type type) {
     builder.setInsertionPointAfterValue(value);
     cast = castConstant(builder, value, type);
     if (!cast) {
-      auto op =
-          CastOp::create(builder, operand.getOwner()->getLoc(), type, value);
-      copyNameAndPhase(operand.getOwner(), op);
-      cast = op;
+      cast = createFor<CastOp>(builder, operand.getOwner(), type, value);
     }
   }
   operand.set(cast);

@@ -38,7 +38,8 @@ private:
 
   int64_t widthOf(int64_t classes) { return llvm::alignTo(classes, width); }
   int64_t width = 1;
-  /// Parameters whose products are padded.
+  DenseSet<StringAttr> parameters;
+  /// Those whose products are padded.
   DenseSet<StringAttr> weights;
   /// By value and dimension.
   DenseMap<std::pair<Value, int64_t>, Value> placed;
@@ -52,19 +53,12 @@ static RankedTensorType withSize(Type type, int64_t dim, int64_t size) {
   return RankedTensorType::get(shape, tensor.getElementType());
 }
 
-template <typename Op> static Op likeUser(Op op, Operation *user) {
-  copyNameAndPhase(user, op);
-  return op;
-}
-
 /// The first `size` along a dimension.
 static Value cut(OpBuilder &builder, Value value, int64_t dim, int64_t size,
                  Operation *user) {
   auto type = withSize(value.getType(), dim, size);
   SmallVector<int64_t> offsets(type.getRank(), 0), strides(type.getRank(), 1);
-  return likeUser(
-      SliceOp::create(builder, user->getLoc(), type, value, offsets, strides),
-      user);
+  return createFor<SliceOp>(builder, user, type, value, offsets, strides);
 }
 
 /// The parameter that a value is a copy of, in another format or layout; null
@@ -74,12 +68,8 @@ StringAttr PadVocabulary::getWeight(Value value) {
   while (isa_and_nonnull<CastOp, TransposeOp>(op))
     op = op->getOperand(0).getDefiningOp();
   auto read = dyn_cast_or_null<ReadOp>(op);
-  auto variable =
-      read ? getOperation().lookupSymbol<VariableOp>(read.getVariable())
-           : VariableOp();
-  return variable && isModelParameter(variable.getRole())
-             ? variable.getSymNameAttr()
-             : StringAttr();
+  StringAttr name = read ? read.getVariableAttr().getAttr() : StringAttr();
+  return parameters.contains(name) ? name : StringAttr();
 }
 
 /// Does `product` make logits of a weight [classes, k] or [k, classes], in a
@@ -105,9 +95,8 @@ Value PadVocabulary::place(Value value, int64_t dim, Operation *user) {
   auto from = cast<RankedTensorType>(value.getType());
   auto type = withSize(from, dim, widthOf(from.getDimSize(dim)));
   SmallVector<int64_t> offsets(type.getRank(), 0), strides(type.getRank(), 1);
-  return result = likeUser(PlaceOp::create(builder, user->getLoc(), type, value,
-                                           offsets, strides),
-                           user);
+  return result =
+             createFor<PlaceOp>(builder, user, type, value, offsets, strides);
 }
 
 /// A product like this one, with operands or a result that are wider.
@@ -172,11 +161,8 @@ void PadVocabulary::widenUsers(Value old, Value wide, int64_t classes) {
                            widthOf(classes));
       type = RankedTensorType::get(type.getShape(),
                                    getElementTypeOrSelf(wide.getType()));
-      widenUsers(
-          reshape,
-          likeUser(ReshapeOp::create(builder, reshape.getLoc(), type, wide),
-                   reshape),
-          classes);
+      widenUsers(reshape, createFor<ReshapeOp>(builder, reshape, type, wide),
+                 classes);
       if (reshape->use_empty())
         reshape.erase();
     } else if (product && product.getBatch() == 0 &&
@@ -216,8 +202,7 @@ void PadVocabulary::visit(CrossEntropyOp loss) {
   for (ReshapeOp reshape : llvm::reverse(reshapes)) {
     int64_t rank = reshape.getType().getRank();
     auto type = withSize(reshape.getType(), rank - 1, widthOf(classes));
-    wide = likeUser(ReshapeOp::create(builder, reshape.getLoc(), type, wide),
-                    reshape);
+    wide = createFor<ReshapeOp>(builder, reshape, type, wide);
   }
   loss.getLogitsMutable().assign(wide);
   loss.setClasses(classes);
@@ -248,6 +233,9 @@ void PadVocabulary::runOnProgram() {
                        : getTarget(getOperation()).vocabularyMultiple;
   if (width <= 1)
     return;
+  for (auto variable : getOperation().getOps<VariableOp>())
+    if (isModelParameter(variable.getRole()))
+      parameters.insert(variable.getSymNameAttr());
   SmallVector<CrossEntropyOp> losses;
   getOperation().walk([&](CrossEntropyOp loss) { losses.push_back(loss); });
   for (CrossEntropyOp loss : losses)

@@ -49,10 +49,8 @@ public:
   /// Creates an op that does what `origin` says, under its name.
   template <typename Op, typename... Arguments>
   Op create(mlir::Operation *origin, Arguments &&...arguments) {
-    Op op = Op::create(builder, origin->getLoc(),
-                       std::forward<Arguments>(arguments)...);
-    train::copyNameAndPhase(origin, op);
-    return op;
+    return train::createFor<Op>(builder, origin,
+                                std::forward<Arguments>(arguments)...);
   }
   mlir::Value alloc(mlir::MemRefType type, mlir::Operation *origin,
                     llvm::StringRef name = "");
