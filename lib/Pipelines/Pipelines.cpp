@@ -30,6 +30,10 @@ static void buildGrad(OpPassManager &passes, const PipelineOptions &options) {
   train::AddOptimizerOptions optimizer;
   optimizer.accumulate = !options.oneMicroBatch;
   passes.addPass(train::createAddOptimizer(optimizer));
+  train::SetGridOptions grid;
+  grid.dp = options.dp;
+  passes.addPass(train::createSetGrid(grid));
+  passes.addPass(train::createReduceGradients());
   passes.addPass(createCSEPass());
   if (options.exposeOperands)
     passes.addPass(fp8::createExposeOperands());
@@ -51,6 +55,7 @@ static void buildFP8(OpPassManager &passes, const PipelineOptions &options) {
   passes.addPass(fp8::createLowerStates());
   passes.addPass(fp8::createPadProducts());
   passes.addPass(fp8::createInsertScaling());
+  passes.addPass(fp8::createAgreeScales());
 #ifndef NDEBUG
   passes.addPass(fp8::createCheckPrecision());
 #endif
@@ -152,6 +157,8 @@ struct NamedOptions : PassPipelineOptions<NamedOptions> {
                            llvm::cl::desc("No loss, gradients, optimizer")};
   Option<bool> exposeOperands{*this, "expose-operands", llvm::cl::init(false),
                               llvm::cl::desc("Run fp8-expose-operands")};
+  Option<int64_t> dp{*this, "dp", llvm::cl::init(1),
+                     llvm::cl::desc("See train-set-grid")};
   ListOption<std::string> recompute{*this, "recompute",
                                     llvm::cl::desc("See train-recompute")};
 
@@ -162,6 +169,7 @@ struct NamedOptions : PassPipelineOptions<NamedOptions> {
     options.gpu = gpu;
     options.forwardOnly = forwardOnly;
     options.exposeOperands = exposeOperands;
+    options.dp = dp;
     options.recompute.assign(recompute.begin(), recompute.end());
     return options;
   }

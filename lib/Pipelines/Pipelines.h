@@ -35,6 +35,8 @@ struct PipelineOptions {
   std::vector<std::string> recompute;
   /// Gradients are not summed over micro-batches.
   bool oneMicroBatch = false;
+  /// Processes with data of their own that run the program: see train-set-grid.
+  int64_t dp = 1;
   /// Run fp8-expose-operands.
   bool exposeOperands = false;
   // Where these are not set the target decides.

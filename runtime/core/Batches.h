@@ -51,7 +51,8 @@ private:
 
 /// Random windows for training. Which window a row gets is a pure function of
 /// (seed, step, micro-batch, row): a resumed run sees the same data, and so
-/// does the same model under another recipe.
+/// does the same model under another recipe. Several processes have parts of
+/// one micro-batch: part i are the rows from i * rows on.
 class TrainingBatches : Rows {
 public:
   /// Throws Error if the file is shorter than one micro-batch.
@@ -61,10 +62,10 @@ public:
   /// Fills [rows, seq] tokens and their labels, and returns how many of them
   /// count. `step` counts from 1, `microBatch` from 0.
   uint64_t fill(int64_t step, int64_t microBatch, int64_t *tokens,
-                int64_t *labels) const;
+                int64_t *labels, int64_t part = 0) const;
 
-  /// How many labels of a micro-batch count.
-  uint64_t count(int64_t step, int64_t microBatch) const;
+  /// How many labels of a part of a micro-batch count.
+  uint64_t count(int64_t step, int64_t microBatch, int64_t part = 0) const;
 
 private:
   RandomStream stream;

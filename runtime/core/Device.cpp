@@ -10,41 +10,40 @@
 #include <filesystem>
 
 namespace fp8c::runtime {
-namespace {
 
-/// Loads the CUDA part of the runtime, for everybody: programs take their
-/// library calls from it.
-std::unique_ptr<Device> createCudaDevice() {
+void *loadPart(const char *file, const char *symbol, const RuntimePart &part) {
   namespace fs = std::filesystem;
   std::error_code ignored;
   const fs::path tools =
       fs::read_symlink("/proc/self/exe", ignored).parent_path();
-  std::string tried;
   for (const fs::path &folder : {tools / ".." / "lib", tools}) {
-    const fs::path path = folder / "libfp8c-cuda.so";
+    const fs::path path = folder / file;
     if (!exists(path))
       continue;
+    // For everybody: programs take their library calls from it.
     void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
     if (!library)
-      throw Error(
-          concat("cannot load the CUDA part of the runtime: ", dlerror()),
-          "CUDA 13 with cuBLASLt and cuDNN 9 must be installed, and "
-          "their folders known to ldconfig or LD_LIBRARY_PATH");
-    auto create = reinterpret_cast<Device *(*)()>(
-        dlsym(library, "fp8c_create_cuda_device"));
-    if (!create)
-      throw Error(
-          concat(path.string(), " is not the CUDA part of this runtime"),
-          "rebuild fp8c");
-    return std::unique_ptr<Device>(create());
+      throw Error(concat("cannot load ", part.name, ": ", dlerror()),
+                  part.needs);
+    void *function = dlsym(library, symbol);
+    if (!function)
+      throw Error(concat(path.string(), " is not ", part.name), "rebuild fp8c");
+    return function;
   }
-  throw Error("the program was compiled for CUDA, and this runtime was built "
-              "without it",
-              "install the CUDA toolkit and rebuild fp8c, or compile the model "
-              "with --target cpu");
+  throw Error(concat("this runtime was built without ", part.name),
+              part.without);
 }
 
-} // namespace
+static std::unique_ptr<Device> createCudaDevice() {
+  auto create = reinterpret_cast<Device *(*)()>(loadPart(
+      "libfp8c-cuda.so", "fp8c_create_cuda_device",
+      {"the CUDA part of the runtime",
+       "CUDA 13 with cuBLASLt and cuDNN 9 must be installed, and "
+       "their folders known to ldconfig or LD_LIBRARY_PATH",
+       "install the CUDA toolkit and rebuild fp8c, or compile the model with "
+       "--target cpu"}));
+  return std::unique_ptr<Device>(create());
+}
 
 void checkArchitecture(const std::string &gpu, int computeCapability) {
   if (gpu.empty())

@@ -82,6 +82,16 @@ public:
   virtual int computeCapability() const { return 0; }
 };
 
+/// A library of the runtime that not every program needs, in words.
+struct RuntimePart {
+  const char *name;    ///< "the CUDA part of the runtime"
+  const char *needs;   ///< what to do if it cannot be loaded
+  const char *without; ///< what to do if it was not built
+};
+/// A function of such a library, which lies beside the tools or in ../lib.
+/// Throws Error if there is none.
+void *loadPart(const char *file, const char *symbol, const RuntimePart &part);
+
 /// Throws Error if a program built for `gpu`, as "sm_90" or empty, cannot run
 /// on a device of this compute capability (times ten): newer GPUs run code for
 /// older ones, not the reverse.

@@ -3,6 +3,7 @@
 #ifndef FP8C_RUNTIME_CORE_INSTANCE_H
 #define FP8C_RUNTIME_CORE_INSTANCE_H
 
+#include "comm/Processes.h"
 #include "core/Device.h"
 #include "core/Program.h"
 
@@ -64,6 +65,9 @@ public:
   /// or overwrites them, as in the first micro-batch of a step.
   void setAccumulate(bool value) { accumulate = value; }
 
+  /// Gives the program the others that run it. They must outlive this object.
+  void join(Processes &others) { processes = &others; }
+
   /// Calls `init`, which computes what follows from the parameters. Does
   /// nothing if the program has no such function.
   void refresh();
@@ -76,6 +80,7 @@ private:
   unsigned char *arena = nullptr;
   std::vector<float> hyper;
   bool accumulate = true;
+  Processes *processes = nullptr;
 };
 
 /// One function of an instance with host buffers for its inputs and outputs.

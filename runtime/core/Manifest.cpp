@@ -453,6 +453,12 @@ Manifest Manifest::read(const std::string &path, Checks checks) {
                                   "compile with --target cpu or cuda");
   manifest.gpu = root.string("gpu", "");
   manifest.recipe = root.string("recipe", "");
+  if (root.has("grid")) {
+    manifest.processes = root.at("grid").at("dp").integer();
+    if (manifest.processes < 1)
+      throw root.at("grid").at("dp").error(
+          concat("is ", manifest.processes, ", expected at least 1"));
+  }
   manifest.fingerprint = root.at("fingerprint").string();
   checkIntact(manifest, root, text, checks);
   if (root.has("model"))

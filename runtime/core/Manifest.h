@@ -176,7 +176,8 @@ enum class Checks {
 
 struct Manifest {
   std::string compiler, target, recipe, fingerprint;
-  std::string gpu; ///< architecture, as "sm_90"; empty on the CPU
+  std::string gpu;       ///< architecture, as "sm_90"; empty on the CPU
+  int64_t processes = 1; ///< that run the program together, each on other data
   ModelInfo model;
   std::vector<std::string> hyper;
   uint64_t variablesBytes = 0, arenaBytes = 0;

@@ -17,11 +17,23 @@
 #define FP8C_RUNTIME_CORE_PROGRAMABI_H
 
 /* Raised whenever Fp8cCall or the meaning of one of its fields changes. */
-#define FP8C_PROGRAM_ABI 6
+#define FP8C_PROGRAM_ABI 7
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+enum Fp8cReduction { Fp8cReduction_sum, Fp8cReduction_max };
+
+/* What a program with a grid asks of its other processes. Each returns once
+   this process has its result; what fails is thrown through the program. */
+typedef struct Fp8cCollectives {
+  void *self; /* the first argument of the functions */
+  /* Joins `count` f32 element by element; every process gets the same bits.
+     `output` may be `input`. */
+  void (*all_reduce)(void *self, const float *input, float *output,
+                     unsigned long long count, enum Fp8cReduction reduction);
+} Fp8cCollectives;
 
 /* What one call of a program function works on. The runtime owns everything.
    All addresses are of the device that the program was compiled for. */
@@ -34,7 +46,8 @@ typedef struct Fp8cCall {
   const void *const *inputs; /* in manifest order, dense row-major */
   void *const *outputs;      /* in manifest order, dense row-major */
   void *device;              /* what the target's kernel library needs besides:
-                                CUDA a CudaContext, the CPU nothing */
+                                CUDA a CudaContext; the CPU a Fp8cCollectives
+                                if the program has a grid */
   int accumulate;            /* 0 in the first micro-batch of a step: gradients
                                 are overwritten; else 1: they are added to */
 } Fp8cCall;

@@ -12,10 +12,12 @@
 
 namespace fp8c::runtime {
 
-Trainer::Trainer(Instance &instance, const TrainOptions &options,
-                 const TokenFile &data, const LabelFile *labels)
-    : instance(instance), options(options), schedule(options.scheduleOf()),
-      micro(instance, "micro"), update(instance, "update"),
+Trainer::Trainer(Instance &instance, Processes &processes,
+                 const TrainOptions &options, const TokenFile &data,
+                 const LabelFile *labels)
+    : instance(instance), processes(processes), options(options),
+      schedule(options.scheduleOf()), micro(instance, "micro"),
+      update(instance, "update"),
       shape(batchShapeOf(micro, instance.manifest())),
       batches(data, shape, options.seed, labels),
       counted(checkData(data, labels, shape)) {
@@ -42,7 +44,22 @@ uint64_t Trainer::fill(Function &function, int64_t step,
                        int64_t microBatch) const {
   HostTensor *labels = function.labels();
   return batches.fill(step, microBatch, function.tokens()->as<int64_t>(),
-                      labels ? labels->as<int64_t>() : nullptr);
+                      labels ? labels->as<int64_t>() : nullptr, processes.rank);
+}
+
+/// Data say it: no process needs to ask another.
+uint64_t Trainer::countAll(int64_t step) const {
+  uint64_t count = 0;
+  for (int64_t i = 0; i < options.accumulate; ++i)
+    for (int64_t part = 0; part < processes.size; ++part)
+      count += batches.count(step, i, part);
+  return count;
+}
+
+void Trainer::clearGradients() {
+  for (const Variable &variable : instance.manifest().variables)
+    if (variable.role == Role::Gradient)
+      instance.clear(variable);
 }
 
 Trainer::StepResult Trainer::step(int64_t step) {
@@ -51,9 +68,7 @@ Trainer::StepResult Trainer::step(int64_t step) {
   instance.setHyper("lr", result.lr);
   instance.setHyper("step", static_cast<float>(step));
 
-  std::vector<uint64_t> counts; // of the labels of each micro-batch
-  for (int64_t i = 0; i < options.accumulate; ++i)
-    result.labels += counts.emplace_back(batches.count(step, i));
+  result.labels = countAll(step);
   if (!result.labels) {
     result.loss = result.gradNorm = NAN;
     return result;
@@ -63,7 +78,8 @@ Trainer::StepResult Trainer::step(int64_t step) {
   bool accumulate = false;
   for (int64_t i = 0; i < options.accumulate; ++i) {
     // A mean of no labels may be NaN, and has no weight.
-    const auto count = static_cast<double>(counts[static_cast<size_t>(i)]);
+    const auto count =
+        static_cast<double>(batches.count(step, i, processes.rank));
     if (count == 0)
       continue;
     fill(micro, step, i);
@@ -72,17 +88,19 @@ Trainer::StepResult Trainer::step(int64_t step) {
     micro.run();
     loss += count * static_cast<double>(*micro.loss().as<float>());
   }
+  if (!accumulate) // others have labels
+    clearGradients();
   update.run();
-  result.loss = static_cast<float>(loss / total);
+  result.loss = static_cast<float>(processes.sum(loss) / total);
   result.gradNorm = *update.output("grad_norm").as<float>();
   // Who looks at a micro-batch by itself sees it as one of equal ones.
-  instance.setHyper("grad_scale",
-                    1.0f / static_cast<float>(options.accumulate));
+  instance.setHyper("grad_scale", 1.0f / static_cast<float>(options.accumulate *
+                                                            processes.size));
   return result;
 }
 
 int64_t Trainer::tokensPerStep() const {
-  return shape.rows * shape.seq * options.accumulate;
+  return shape.rows * shape.seq * options.accumulate * processes.size;
 }
 
 } // namespace fp8c::runtime

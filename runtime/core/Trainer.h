@@ -21,7 +21,7 @@ public:
 
   /// Checks the data as checkData(). Everything passed in must outlive this
   /// object.
-  Trainer(Instance &instance, const TrainOptions &options,
+  Trainer(Instance &instance, Processes &processes, const TrainOptions &options,
           const TokenFile &data, const LabelFile *labels = nullptr);
 
   /// Lets a fresh program see the first micro-batch that has labels, which
@@ -29,8 +29,8 @@ public:
   void calibrate();
 
   /// Step `step`, counted from 1: every micro-batch, then the update. Loss and
-  /// gradients are means over the labels that count in all of them; where none
-  /// does, everything stays as it is.
+  /// gradients are means over the labels that count in all of them, of all
+  /// processes; where none does, everything stays as it is.
   StepResult step(int64_t step);
 
   /// Gives a function that takes tokens and labels, as `micro` and `observe`,
@@ -45,7 +45,11 @@ public:
   uint64_t labelsThatCount() const { return counted; }
 
 private:
+  uint64_t countAll(int64_t step) const;
+  void clearGradients();
+
   Instance &instance;
+  Processes &processes;
   const TrainOptions &options;
   Schedule schedule;
   Function micro, update;

@@ -26,11 +26,6 @@ double secondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-void print(const std::string &text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
-}
-
 /// A run is continued with the paths that its configuration holds.
 void checkPath(const std::string &path) {
   if (!isUtf8(path))
@@ -38,11 +33,6 @@ void checkPath(const std::string &path) {
                         "the path is not UTF-8, so that config.json "
                         "could not hold it",
                         "rename the file or the folder");
-}
-
-void printNote(const std::string &note) {
-  if (!note.empty())
-    print("note: " + printableMessage(note) + "\n");
 }
 
 /// What cannot be changed on resume must be as it was.
@@ -66,15 +56,29 @@ void checkOptions(const TrainOptions &options, const SavedState &state,
 
 Training::Training(const RunConfig &theConfig)
     : config(theConfig), instance(Program::open(config.program, config.checks)),
+      processes(joinProcesses(instance.manifest().processes)),
       data(config.data), labels(openLabels(config.labels, data)),
-      trainer(instance, config.options, data, labels.get()),
+      trainer(instance, *processes, config.options, data, labels.get()),
       watch(instance, config.options.watch) {
+  instance.join(*processes);
   if (config.validation.empty())
     return;
   validation = std::make_unique<TokenFile>(config.validation);
   validationLabels = openLabels(config.validationLabels, *validation);
   evaluator = std::make_unique<Evaluator>(instance, *validation,
                                           validationLabels.get());
+}
+
+void Training::print(const std::string &text) const {
+  if (!processes->isFirst())
+    return;
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+}
+
+void Training::printNote(const std::string &note) const {
+  if (!note.empty())
+    print("note: " + printableMessage(note) + "\n");
 }
 
 int Training::start(RunFolder &folder, const RunConfig &config,
@@ -98,6 +102,8 @@ int Training::start(RunFolder &folder, const RunConfig &config,
   training.profile = profile;
   training.printConfiguration(folder);
   training.initialize();
+  if (!training.processes->isFirst())
+    return training.loop(folder, RunState());
   folder.lock();
   refuseExisting(); // it may have been made while this one got ready
   training.config.fingerprint = training.instance.manifest().fingerprint;
@@ -123,20 +129,26 @@ void ResumeChanges::apply(TrainOptions &options, const std::string &run) const {
 
 int Training::resume(RunFolder &folder, const ResumeChanges &changes,
                      std::optional<int64_t> step) {
-  folder.readConfig(); // for its error, before lock() makes a folder
-  folder.lock();
-  folder.checkpoints().clean();
-  RunConfig config = folder.readConfig();
+  RunConfig config = folder.readConfig(); // before lock() makes a folder
+  const bool isFirst = isFirstProcess();
+  if (isFirst) {
+    folder.lock();
+    folder.checkpoints().clean();
+    config = folder.readConfig();
+  }
   config.checks = changes.checks;
   changes.apply(config.options, folder.path());
 
   Training training(config);
   training.checkInputs();
   training.printConfiguration(folder);
-  printNote(config.note);
-  printNote(training.instance.device().keepPlans(folder.plansPath()));
+  training.printNote(config.note);
+  if (isFirst)
+    training.printNote(
+        training.instance.device().keepPlans(folder.plansPath()));
   RunState state = training.restore(folder, step);
-  folder.writeConfig(config);
+  if (isFirst)
+    folder.writeConfig(config);
   return training.loop(folder, state);
 }
 
@@ -186,7 +198,9 @@ RunState Training::restore(const RunFolder &folder,
   checkOptions(config.options, state, folder.path());
   printNote(state.note);
   print(concat("resumed at step ", state.step, "\n"));
-  std::string aside = folder.setAsideAfter(state.step);
+  processes->sum(0); // all have read the newer checkpoints' names
+  std::string aside =
+      processes->isFirst() ? folder.setAsideAfter(state.step) : "";
   if (!aside.empty())
     printNote("newer checkpoints were moved to " + aside +
               ", and metrics copied: they can be deleted");
@@ -220,6 +234,9 @@ void Training::printConfiguration(const RunFolder &folder) const {
             concat(trainer.batchShape().rows, " x ", trainer.batchShape().seq,
                    " tokens x ", options.accumulate,
                    options.accumulate == 1 ? " micro-batch" : " micro-batches",
+                   processes->size == 1
+                       ? ""
+                       : concat(" x ", processes->size, " processes"),
                    " = ", withThousands(trainer.tokensPerStep()),
                    " tokens per step"));
   double passes = static_cast<double>(trainer.tokensPerStep()) *
@@ -304,9 +321,13 @@ int Training::loop(const RunFolder &folder, RunState state) {
                  " steps; raise --steps to train on\n"));
     return 0;
   }
-  MetricsFile metricsFile(folder.metricsPath(), state.step);
-  printNote(metricsFile.note());
-  printNote(watch.open(folder.watchPath(), state.step));
+  const bool writes = processes->isFirst();
+  std::optional<MetricsFile> metricsFile;
+  if (writes) {
+    metricsFile.emplace(folder.metricsPath(), state.step);
+    printNote(metricsFile->note());
+    printNote(watch.open(folder.watchPath(), state.step));
+  }
   watchInterrupts();
   const Clock::time_point start = Clock::now();
   Clock::time_point lastLine = start;
@@ -316,16 +337,20 @@ int Training::loop(const RunFolder &folder, RunState state) {
     bool profiled = !profile.empty() && state.step == firstStep + 2;
     StepMetrics metrics = profiled ? runProfiledStep(state) : runStep(state);
     bool last = state.step == options.steps;
-    bool stop = pendingInterrupt() != 0;
+    // All stop after the same step, whoever was asked to.
+    const int signal = static_cast<int>(processes->max(pendingInterrupt()));
+    bool stop = signal != 0;
     if (evaluator && isDue(options.evalEvery, state.step))
       metrics.valLoss = evaluator->run(options.evalBatches).loss;
     if (last || stop)
       if (std::optional<uint64_t> measured = instance.device().measuredBytes())
         metrics.memory = {instance.manifest().plannedBytes(), *measured};
-    metricsFile.append(metrics);
-    watch.observe(state.step, trainer, [](const std::string &text) {
-      print("warning: " + text + "\n");
-    });
+    if (writes) {
+      metricsFile->append(metrics);
+      watch.observe(state.step, trainer, [this](const std::string &text) {
+        print("warning: " + text + "\n");
+      });
+    }
 
     bool show = options.logEvery > 0 ? state.step % options.logEvery == 0
                                      : secondsSince(lastLine) >= 1;
@@ -351,8 +376,9 @@ int Training::loop(const RunFolder &folder, RunState state) {
                            : "give more labels that are not negative, or raise "
                              "--accumulate",
                  "; the last checkpoint is in ", folder.path()));
-    if (saves && (isDue(options.checkpointEvery, state.step) || stop)) {
-      metricsFile.sync();
+    if (writes && saves &&
+        (isDue(options.checkpointEvery, state.step) || stop)) {
+      metricsFile->sync();
       folder.checkpoints().save(instance, state, options.toJson(),
                                 options.keep);
     }
@@ -362,7 +388,7 @@ int Training::loop(const RunFolder &folder, RunState state) {
                                printable(folder.path())
                          : "",
                    "\n"));
-      return 128 + pendingInterrupt();
+      return 128 + signal;
     }
   }
   print(concat("\ntrained ", options.steps - firstStep + 1, " steps in ",

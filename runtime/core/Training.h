@@ -42,6 +42,9 @@ public:
 private:
   explicit Training(const RunConfig &config);
 
+  /// Only the first process speaks and writes.
+  void print(const std::string &text) const;
+  void printNote(const std::string &note) const;
   void printConfiguration(const RunFolder &folder) const;
   void initialize();
   void checkInputs() const;
@@ -54,6 +57,7 @@ private:
 
   RunConfig config;
   Instance instance;
+  std::unique_ptr<Processes> processes;
   TokenFile data;
   std::unique_ptr<LabelFile> labels;
   Trainer trainer;

@@ -171,7 +171,8 @@ int profile(const ProfileArguments &arguments) {
   arguments.options.check();
   TokenFile data(arguments.data);
   std::unique_ptr<LabelFile> labels = openLabels(arguments.labels, data);
-  Trainer trainer(instance, arguments.options, data, labels.get());
+  const auto processes = joinProcesses(instance.manifest().processes);
+  Trainer trainer(instance, *processes, arguments.options, data, labels.get());
   initializeVariables(instance, arguments.options.seed);
   instance.refresh();
   trainer.calibrate();

@@ -19,6 +19,7 @@ struct TrainArguments {
   std::string program, data, labels, validation, validationLabels,
       out = "run", resume, profile;
   int64_t step = 0;
+  int processes = 0;
   TrainOptions options;
   Checks checks = Checks::On;
 };
@@ -58,8 +59,8 @@ int start(const CLI::App &command, TrainArguments &arguments) {
 
 int resume(const CLI::App &command, const TrainArguments &arguments) {
   const std::vector<std::string> changeable = {
-      "--resume", "--step",      "--steps",    "--checkpoint-every",
-      "--keep",   "--log-every", "--unchecked"};
+      "--resume", "--step",      "--steps",     "--checkpoint-every",
+      "--keep",   "--log-every", "--unchecked", "--nproc"};
   for (const CLI::Option *option : command.parse_order())
     if (std::find(changeable.begin(), changeable.end(), option->get_name()) ==
         changeable.end())
@@ -103,6 +104,12 @@ void addTrainCommand(CLI::App &tool, Action &action) {
   command->add_option("--step", arguments->step,
                       "with --resume: continue at this step's checkpoint [the "
                       "newest]; newer ones are moved to RUN/aside-1");
+
+  command
+      ->add_option("--nproc", arguments->processes,
+                   "start so many processes of this machine, for a program "
+                   "that was compiled with --parallel dp=N")
+      ->check(CLI::Range(1, 1024));
 
   const char *files = "Data and output";
   command
@@ -245,6 +252,10 @@ void addTrainCommand(CLI::App &tool, Action &action) {
   addUnchecked(*command, arguments->checks);
   command->callback([command, arguments, &action] {
     action = [command, arguments] {
+      if (arguments->processes)
+        if (Launched launched = launchProcesses(arguments->processes);
+            launched.isLauncher)
+          return launched.status;
       return arguments->resume.empty() ? start(*command, *arguments)
                                        : resume(*command, *arguments);
     };

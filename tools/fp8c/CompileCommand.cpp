@@ -43,6 +43,7 @@ struct CompileArguments {
   std::string stats;
   double budget = 0;
   int64_t batch = 0, seq = 0, microBatches = 0;
+  std::string parallel;
   std::optional<int64_t> maxLogits, padVocabulary;
   std::optional<int64_t> sumRows;
   int64_t maxScratch = 0;
@@ -150,6 +151,10 @@ static int compile(const CompileArguments &args) {
   options.target = args.target;
   options.gpu = args.gpu;
   options.oneMicroBatch = args.microBatches == 1;
+  // What the option's check has let through.
+  StringRef(args.parallel)
+      .substr(StringRef("dp=").size())
+      .getAsInteger(10, options.dp);
   options.recompute = args.recompute;
   if (!args.fp8Layouts.empty())
     options.fp8TN = args.fp8Layouts == "tn";
@@ -215,6 +220,18 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
       ->capture_default_str();
   command->add_option("--batch", args->batch, "Sequences of a micro-batch")
       ->check(CLI::Range(1, 1 << 20));
+  command
+      ->add_option("--parallel", args->parallel,
+                   "Processes that run the program together: dp=N, each with "
+                   "--batch sequences of its own")
+      ->check([](const std::string &text) -> std::string {
+        StringRef number = text;
+        int64_t count = 0;
+        bool isGood = number.consume_front("dp=") &&
+                      !number.getAsInteger(10, count) && count >= 1 &&
+                      count <= train::kMostProcesses;
+        return isGood ? "" : "is dp=N, for N processes with data of their own";
+      });
   command
       ->add_option("--micro-batches", args->microBatches,
                    "Micro-batches of a step: 1 stores gradients as the recipe "

@@ -409,6 +409,23 @@ LogicalResult QuantizeTilesOp::verify() {
   return success();
 }
 
+LogicalResult AllReduceOp::verify() {
+  if (failed(train::verifyAxes(*this, getAxes())) ||
+      failed(expectDense(*this, getOperation()->getOperands())))
+    return failure();
+  return expectCount(*this, getOutput(), "the output", count(getInput()));
+}
+
+bool AllReduceOp::mayOverwrite(OpOperand &, OpOperand &, const SymbolTable &) {
+  return true;
+}
+
+LogicalResult AgreeScalesOp::verify() {
+  if (getStates().empty())
+    return emitOpError("agrees on no state");
+  return train::verifyAxes(*this, getAxes());
+}
+
 LogicalResult AdvanceScaleOp::verify() {
   if (getStates().empty())
     return emitOpError("advances no state");

@@ -320,6 +320,32 @@ def Exec_UpdateScalesOp : Exec_LibraryOp<"update_scales", [], [AttrSizedOperandS
 }
 
 //===----------------------------------------------------------------------===//
+// Several processes
+//===----------------------------------------------------------------------===//
+
+def Exec_AllReduceOp : Exec_LibraryOp<"all_reduce", ["mayOverwrite"]> {
+  let summary = "Sum or maximum over processes";
+  let description = [{
+    Element by element over the processes along `axes` of the module's grid, the same bits in each. `output` may be `input`'s memory. Returns once `output` is there.
+
+    Example: `exec.all_reduce %g into %h sum over ["dp"] : memref<128x512xf32>, memref<128x512xf32>`
+  }];
+  let arguments = (ins Exec_In<Exec_F32Buffer>:$input, Exec_Out<Exec_F32Buffer>:$output, Train_ReductionAttr:$reduction, StrArrayAttr:$axes);
+  let assemblyFormat = "$input `into` $output $reduction `over` $axes attr-dict `:` type(operands)";
+}
+
+def Exec_AgreeScalesOp : Exec_LibraryOp<"agree_scales"> {
+  let summary = "What sites recorded, over processes";
+  let description = [{
+    In every state the pending amax becomes the maximum over the processes along `axes`, and the pending counts their sum, in one exchange.
+
+    Example: `exec.agree_scales %s, %t over ["dp"] : memref<25xf32>, memref<25xf32>`
+  }];
+  let arguments = (ins Exec_InOut<Variadic<Exec_ScaleState>>:$states, StrArrayAttr:$axes);
+  let assemblyFormat = "$states `over` $axes attr-dict `:` type($states)";
+}
+
+//===----------------------------------------------------------------------===//
 // Moves
 //===----------------------------------------------------------------------===//
 

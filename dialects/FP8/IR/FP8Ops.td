@@ -208,6 +208,19 @@ def FP8_RecordOp : FP8_Op<"record", [AllTypesMatch<["state", "output"]>]> {
   let assemblyFormat = "$state `,` $stats attr-dict `:` qualified(type($state))";
 }
 
+def FP8_AgreeOp : FP8_Op<"agree", [AllTypesMatch<["states", "outputs"]>]> {
+  let summary = "Let all processes of an axis see the same statistics";
+  let description = [{
+    What a site recorded since the last `advance` becomes the maximum of the amaxes and the sum of the counts over the processes
+    along `axes`, so that `advance` makes the same scale in each. One exchange for all states.
+
+    Example: `%a:2 = fp8.agree %s, %t over ["dp"] : !fp8.scale_state<f8E4M3FN, 16>, !fp8.scale_state<f8E5M2, 16>`
+  }];
+  let arguments = (ins Variadic<FP8_ScaleStateType>:$states, StrArrayAttr:$axes);
+  let results = (outs Variadic<FP8_ScaleStateType>:$outputs);
+  let assemblyFormat = "$states `over` $axes attr-dict `:` qualified(type($states))";
+}
+
 def FP8_AdvanceOp : FP8_Op<"advance", [AllTypesMatch<["state", "output"]>]> {
   let summary = "Close a step: push the recorded amax, make the next scale";
   let description = [{

@@ -116,10 +116,15 @@ void StateLowering::run() {
     for (train::ReadOp read : reads) {
       if (!isInUpdate(read))
         continue;
-      SmallVector<OpOperand *> uses = getUses(read.getValue());
+      // So is a sum over processes.
+      Value sum = read.getValue();
+      if (sum.hasOneUse())
+        if (auto reduce = dyn_cast<train::AllReduceOp>(*sum.user_begin()))
+          sum = reduce.getOutput();
+      SmallVector<OpOperand *> uses = getUses(sum);
       OpBuilder builder(read->getContext());
-      builder.setInsertionPointAfter(read);
-      dequantizeUses(quantize(builder, read, read.getValue()), read, uses);
+      builder.setInsertionPointAfterValue(sum);
+      dequantizeUses(quantize(builder, read, sum), read, uses);
     }
     return;
   }

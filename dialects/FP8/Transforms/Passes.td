@@ -80,6 +80,15 @@ def InsertScaling : ProgramPass<"fp8-insert-scaling"> {
   let dependentDialects = ["::fp8c::fp8::FP8Dialect", "::fp8c::train::TrainDialect"];
 }
 
+def AgreeScales : ProgramPass<"fp8-agree-scales"> {
+  let summary = "Let processes with other data make the same delayed scales";
+  let description = [{
+    Statistics of delayed scaling differ between processes that see other data. Before a function's first `fp8.advance` one `fp8.agree` joins those of all its
+    sites. A module without a grid, or with one process along `dp`, stays as it is.
+  }];
+  let dependentDialects = ["::fp8c::fp8::FP8Dialect"];
+}
+
 def CheckPrecision : ProgramPass<"fp8-check-precision"> {
   let summary = "Find decisions on precision that no pass has carried out";
   let description = [{

@@ -27,6 +27,37 @@ static void printNumber(AsmPrinter &printer, FloatAttr attr) {
   printer.printFloat(attr.getValue());
 }
 
+/// `[dp = 4, tp = 2]`
+static ParseResult parseAxes(OpAsmParser &parser, ArrayAttr &axes,
+                             DenseI64ArrayAttr &sizes) {
+  Builder &builder = parser.getBuilder();
+  SmallVector<Attribute> names;
+  SmallVector<int64_t> numbers;
+  auto parseAxis = [&]() -> ParseResult {
+    std::string name;
+    if (parser.parseKeywordOrString(&name) || parser.parseEqual() ||
+        parser.parseInteger(numbers.emplace_back()))
+      return failure();
+    names.push_back(builder.getStringAttr(name));
+    return success();
+  };
+  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parseAxis))
+    return failure();
+  axes = builder.getArrayAttr(names);
+  sizes = builder.getDenseI64ArrayAttr(numbers);
+  return success();
+}
+static void printAxes(OpAsmPrinter &printer, Operation *, ArrayAttr axes,
+                      DenseI64ArrayAttr sizes) {
+  printer << "[";
+  llvm::interleaveComma(
+      llvm::zip(axes, sizes.asArrayRef()), printer, [&](auto axis) {
+        printer.printKeywordOrString(cast<StringAttr>(std::get<0>(axis)));
+        printer << " = " << std::get<1>(axis);
+      });
+  printer << "]";
+}
+
 /// One type for all results, or an array of one for each.
 static ParseResult parseResultTypes(AsmParser &parser,
                                     SmallVector<Type> &types) {

@@ -4,6 +4,7 @@
 #define TRAIN_IR_TRAIN_H
 
 #include "FP8/IR/FP8.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
 
@@ -159,6 +160,16 @@ struct GradientSum {
 /// The gradient's sum that `add` is a part of: a producer of one of its terms
 /// may add to the variable in place.
 std::optional<GradientSum> getGradientSum(AddOp add);
+/// The most processes that a grid has: what ranks and their sums are sure of.
+constexpr int64_t kMostProcesses = 1 << 20;
+/// Along this axis every process has other data.
+constexpr llvm::StringLiteral kDataAxis = "dp";
+
+/// The grid of a module; null if one process runs it.
+GridOp findGrid(mlir::ModuleOp module);
+/// Checks that a collective is over axes of the module's grid.
+mlir::LogicalResult verifyAxes(mlir::Operation *op, mlir::ArrayAttr axes);
+
 } // namespace fp8c::train
 
 #endif // TRAIN_IR_TRAIN_H

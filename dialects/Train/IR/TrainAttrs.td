@@ -69,6 +69,15 @@ def Train_FunctionKindAttr : EnumAttr<Train_Dialect, Train_FunctionKind, "functi
   let assemblyFormat = "`<` $value `>`";
 }
 
+// How a collective joins what processes have.
+def Train_Reduction : I32EnumAttr<"Reduction", "How values are joined", [
+    I32EnumAttrCase<"sum", 0>,
+    I32EnumAttrCase<"max", 1>]> {
+  let cppNamespace = "::fp8c::train";
+  let genSpecializedAttr = 0;
+}
+def Train_ReductionAttr : EnumAttr<Train_Dialect, Train_Reduction, "reduction">;
+
 // An argument of a program's function says what it holds with
 // `train.input = #train.input<...>`; one without is given by `call` alone.
 //   tokens        ids of a window of the token file, [batch, seq]

@@ -86,6 +86,42 @@ def Train_AssignOp : Train_Op<"assign", [DeclareOpInterfaceMethods<SymbolUserOpI
   let assemblyFormat = "$variable `,` $value attr-dict `:` type($value)";
 }
 
+//===----------------------------------------------------------------------===//
+// Several processes
+//===----------------------------------------------------------------------===//
+
+def Train_GridOp : Train_Op<"grid", [Symbol]> {
+  let summary = "The processes that run the program, by axes";
+  let description = [{
+    All processes run one program (SPMD). Their ranks count along the axes, the last one fastest; along `dp` each has other data. A module has at most one grid; without one
+    there is one process.
+
+    Example: `train.grid @grid [dp = 4]`
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, StrArrayAttr:$axes, DenseI64ArrayAttr:$sizes);
+  let assemblyFormat = "$sym_name custom<Axes>($axes, $sizes) attr-dict";
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Processes along an axis; 0 if there is no such axis.
+    int64_t getSize(::llvm::StringRef axis);
+    /// All processes.
+    int64_t getCount();
+  }];
+}
+
+// What processes do to a value together.
+def Train_AllReduceOp : Train_PureOp<"all_reduce", [AllTypesMatch<["input", "output"]>, DeclareOpInterfaceMethods<SymbolUserOpInterface>], []> {
+  let summary = "Sum or maximum of a value over the processes along axes of the grid";
+  let description = [{
+    Every process gets the same bits. Every process must come to it: it stands where no process turns another way.
+
+    Example: `%h = train.all_reduce %g sum over ["dp"] : tensor<128x512xf32>`
+  }];
+  let arguments = (ins Train_F32:$input, Train_ReductionAttr:$reduction, StrArrayAttr:$axes);
+  let results = (outs Train_F32:$output);
+  let assemblyFormat = "$input $reduction `over` $axes attr-dict `:` type($input)";
+}
+
 def Train_HyperOp : Train_PureOp<"hyper", [], []> {
   let summary = "A number that is set at run time, without recompiling";
   let description = [{

@@ -88,6 +88,23 @@ def Recompute : ProgramPass<"train-recompute"> {
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
 
+def SetGrid : ProgramPass<"train-set-grid"> {
+  let summary = "Say on the module how many processes run it";
+  let description = "Gives the module a `train.grid` of `dp` processes, each with data of its own; of one process none.";
+  let options = [Option<"dp", "dp", "int64_t", "1", "Processes along the axis dp">];
+  let dependentDialects = ["::fp8c::train::TrainDialect"];
+}
+
+def ReduceGradients : ProgramPass<"train-reduce-gradients"> {
+  let summary = "Sum gradients over the processes that have other data";
+  let description = [{
+    In the update every gradient is a `train.all_reduce` of what this process has: once per step, whatever the number of micro-batches, and before norm, clipping and optimizer. The trainer weighs
+    each micro-batch by its labels' share of those of all processes, so that the sum is the gradient of the joint batch. A module without a grid, or
+    with one process along `dp`, stays as it is.
+  }];
+  let dependentDialects = ["::fp8c::train::TrainDialect"];
+}
+
 def RoundBias : ProgramPass<"train-round-bias"> {
   let summary = "Round biases that a GEMM can add to the type of its result";
   let description = [{

@@ -11,6 +11,7 @@ LogicalResult fp8c::emitNoLowering(Operation *op) {
 }
 
 LoweringTable::LoweringTable() {
+  addCollectiveLowerings(*this);
   addFusionLowerings(*this);
   addLossLowerings(*this);
   addNetworkLowerings(*this);

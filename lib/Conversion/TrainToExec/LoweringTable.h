@@ -36,6 +36,7 @@ private:
   llvm::DenseMap<mlir::TypeID, Conversion> conversions;
 };
 
+void addCollectiveLowerings(LoweringTable &table);
 void addFusionLowerings(LoweringTable &table);
 void addLossLowerings(LoweringTable &table);
 void addNetworkLowerings(LoweringTable &table);

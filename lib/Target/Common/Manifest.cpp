@@ -273,6 +273,9 @@ Json fp8c::target::getManifest(ModuleOp module, StringRef target, StringRef gpu,
                    {"functions", functions}};
   if (!gpu.empty())
     manifest["gpu"] = gpu.str();
+  if (train::GridOp grid = train::findGrid(module))
+    for (auto [axis, size] : llvm::zip(grid.getAxes(), grid.getSizes()))
+      manifest["grid"][cast<StringAttr>(axis).str()] = size;
   if (int64_t uses = number(module, fp8::kCurrentUsesAttr))
     manifest["current_uses"] = uses;
   manifest["fingerprint"] = runtime::fingerprintOf(manifest);

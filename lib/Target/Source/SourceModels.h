@@ -31,6 +31,8 @@ void attachLaunchSource(mlir::MLIRContext &context);
 void attachTensorSource(mlir::MLIRContext &context);
 /// Losses and gradients.
 void attachTrainingSource(mlir::MLIRContext &context);
+/// What processes do together.
+void attachCollectiveSource(mlir::MLIRContext &context);
 void attachScaleSource(mlir::MLIRContext &context);
 
 } // namespace fp8c::target

@@ -174,5 +174,6 @@ void fp8c::target::registerSourceModels(DialectRegistry &registry) {
     attachTensorSource(*context);
     attachTrainingSource(*context);
     attachScaleSource(*context);
+    attachCollectiveSource(*context);
   });
 }

@@ -8,6 +8,7 @@
 #include "kernels/common/types.h"
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/attention_backward.h"
+#include "kernels/cpu/collectives.h"
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/quantize_tiles.h"
 #include "kernels/cpu/skeletons.h"

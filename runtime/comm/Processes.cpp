@@ -1,0 +1,62 @@
+//===- Processes.cpp - Those that run a program together ------------------===//
+
+#include "comm/Processes.h"
+
+#include "comm/Rendezvous.h"
+#include "core/Device.h"
+#include "core/Error.h"
+#include "core/Text.h"
+
+#include <algorithm>
+
+namespace fp8c::runtime {
+namespace {
+
+class Alone final : public Processes {
+public:
+  Alone() : Processes(0, 1) {}
+  void allReduce(const float *input, float *output, uint64_t count,
+                 Fp8cReduction) override {
+    std::copy_n(input, count, output);
+  }
+  void allReduce(const double *input, double *output, uint64_t count,
+                 Fp8cReduction) override {
+    std::copy_n(input, count, output);
+  }
+};
+
+} // namespace
+
+Processes::Processes(int theRank, int theSize)
+    : rank(theRank), size(theSize), table() {
+  table.self = this;
+  table.all_reduce = [](void *self, const float *input, float *output,
+                        unsigned long long count, Fp8cReduction reduction) {
+    static_cast<Processes *>(self)->allReduce(input, output, count, reduction);
+  };
+}
+
+bool isFirstProcess() {
+  const std::optional<Rendezvous> meeting = Rendezvous::fromEnvironment();
+  return !meeting || meeting->rank == 0;
+}
+
+std::unique_ptr<Processes> joinProcesses(int64_t size) {
+  const std::optional<Rendezvous> meeting = Rendezvous::fromEnvironment();
+  const int64_t launched = meeting ? meeting->size : 1;
+  if (launched != size)
+    throw Error(concat("the program is compiled for ", size,
+                       size == 1 ? " process" : " processes", ", but ",
+                       launched, launched == 1 ? " runs it" : " run it"),
+                concat("give --nproc ", size,
+                       ", or compile it with --parallel dp=", launched));
+  if (!meeting)
+    return std::make_unique<Alone>();
+  auto join = reinterpret_cast<Processes *(*)(const Rendezvous &)>(loadPart(
+      "libfp8c-gloo.so", "fp8c_join_processes",
+      {"the part of the runtime for several processes",
+       "libgloo0 must be installed", "install libgloo-dev and rebuild fp8c"}));
+  return std::unique_ptr<Processes>(join(*meeting));
+}
+
+} // namespace fp8c::runtime

@@ -1,0 +1,70 @@
+//===- Processes.h - Those that run a program together ----------*- C++ -*-===//
+
+#ifndef FP8C_RUNTIME_COMM_PROCESSES_H
+#define FP8C_RUNTIME_COMM_PROCESSES_H
+
+#include "core/ProgramABI.h"
+
+#include <cstdint>
+#include <memory>
+
+namespace fp8c::runtime {
+
+/// The processes that run a program together, seen from one of them. Every
+/// process must make the same calls in the same order; each returns once this
+/// one has its result, and throws Error if a process is lost.
+class Processes {
+public:
+  virtual ~Processes() = default;
+  Processes(const Processes &) = delete;
+  Processes &operator=(const Processes &) = delete;
+
+  const int rank; ///< 0 … size - 1
+  const int size;
+  bool isFirst() const { return rank == 0; }
+
+  /// Joins `count` numbers element by element; every process gets the same
+  /// bits. `output` may be `input`.
+  virtual void allReduce(const float *input, float *output, uint64_t count,
+                         Fp8cReduction reduction) = 0;
+  virtual void allReduce(const double *input, double *output, uint64_t count,
+                         Fp8cReduction reduction) = 0;
+
+  double sum(double value) { return join(value, Fp8cReduction_sum); }
+  double max(double value) { return join(value, Fp8cReduction_max); }
+
+  /// What a program calls. Lives as long as this object.
+  const Fp8cCollectives *collectives() const { return &table; }
+
+protected:
+  Processes(int rank, int size);
+
+private:
+  double join(double value, Fp8cReduction reduction) {
+    allReduce(&value, &value, 1, reduction);
+    return value;
+  }
+  Fp8cCollectives table;
+};
+
+/// The `size` processes that a program is compiled for. This one is who
+/// launchProcesses() has made it; alone it needs nobody. Throws Error if
+/// another number was launched, or if they do not find each other in time.
+std::unique_ptr<Processes> joinProcesses(int64_t size);
+
+/// Whether this process is the first of those that were launched, or alone.
+bool isFirstProcess();
+
+/// Makes `count` processes of this one, which must have one thread. Returns in
+/// each of them, without a value; the one that launched them gets their common
+/// exit status, once all have ended: that of the first that failed. When one
+/// fails the others have 5 s to end by themselves.
+struct Launched {
+  bool isLauncher;
+  int status; ///< of the launcher
+};
+Launched launchProcesses(int count);
+
+} // namespace fp8c::runtime
+
+#endif // FP8C_RUNTIME_COMM_PROCESSES_H
