@@ -43,6 +43,42 @@ func.func @update(%p: tensor<8xf32>, %s: tensor<f32>) -> tensor<8xf32> {
 
 // -----
 
+func.func @update(%p: tensor<8xf32>, %s: tensor<f32>) -> tensor<8xf32> {
+  %eps = train.hyper "eps"
+  // expected-error @+1 {{takes the hyperparameter "eps" for its coefficient}}
+  %p1, %m1, %v1 = train.adamw %p, %p, %p, %p(%eps, %s, %s, %s, %s, %s, %s) : tensor<8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32> -> tensor<8xf32>, tensor<8xf32>, tensor<8xf32>
+  return %p1 : tensor<8xf32>
+}
+
+// -----
+
+func.func @update(%p: tensor<8xf32>, %s: tensor<f32>) -> tensor<8xf32> {
+  %c, %norm = train.clip_coefficient %s of %s : tensor<f32>, tensor<f32> -> tensor<f32>, tensor<f32>
+  // expected-error @+1 {{takes what train.clip_coefficient gives for its step}}
+  %p1, %m1, %v1 = train.adamw %p, %p, %p, %p(%c, %s, %s, %s, %s, %s, %c) : tensor<8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32> -> tensor<8xf32>, tensor<8xf32>, tensor<8xf32>
+  return %p1 : tensor<8xf32>
+}
+
+// -----
+
+train.variable @a.grad : tensor<8xf32> {init = #train.constant<0.0>, role = #train.role<gradient>}
+func.func @forward() -> tensor<8xf32> attributes {train.function = #train.function<forward>} {
+  // expected-error @+1 {{reads @a.grad, a gradient, in a function of kind forward}}
+  %0 = train.read @a.grad : tensor<8xf32>
+  return %0 : tensor<8xf32>
+}
+
+// -----
+
+train.variable @a.grad : tensor<8xf32> {init = #train.constant<0.0>, role = #train.role<gradient>}
+func.func @micro() -> tensor<8xf32> attributes {train.function = #train.function<micro>} {
+  // expected-error @+1 {{reads what @a.grad holds from the step before}}
+  %0 = train.read @a.grad : tensor<8xf32>
+  return %0 : tensor<8xf32>
+}
+
+// -----
+
 train.variable @x.scale : !fp8.scale_state<f8E4M3FN, 4> {init = #train.constant<1.0>, role = #train.role<scale>}
 train.variable @y.scale : !fp8.scale_state<f8E4M3FN, 4> {init = #train.constant<1.0>, role = #train.role<scale>}
 func.func @update() {

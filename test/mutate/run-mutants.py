@@ -12,7 +12,7 @@ computation something else (what belongs to what, where it lies, what it is for,
 order values are computed) has to give the same ones: it should have been refused. Such a
 mutant is a finding, and so is one that crashes, hangs, touches memory behind its own, or
 becomes source that no compiler takes. Findings are printed and kept in $FP8C_MUTANTS or
-build/mutants.
+build/mutants; with $FP8C_VERBOSE every mutant is printed.
 """
 
 import collections
@@ -83,40 +83,68 @@ WORD = re.compile(r'[%@]"[^"]*"|[%@]?[\w.$#]+')
 # Ops whose symbols and values say what belongs together. Others only say what is computed:
 # to read another weight, or to add something else, is another program and as good as this one.
 RELATING = re.compile(r"(?:train\.(?:adamw|assign|update_scales|stored_scale|variable)|fp8\.(?:record|advance|current_scale)|exec\.variable) ")
-# Of these the second operand: by which scale, to which variable's sum.
+# What a variable is for.
+ROLES = ("parameter", "gradient", "moment1", "moment2", "scale", "compute_weight", "buffer", "frozen")
+# Of this the second operand: by which scale.
 SCALE = re.compile(r"(fp8\.quantize %[\w#]+, )%[\w#]+")
+# Once a tensor is two buffers.
+SCALES = re.compile(r"(exec\.gemm .* scales )%[\w#]+, %[\w#]+(?= )")
 # Where something lies.
 PLACE = re.compile(r"(exec\.alloc|exec\.variable .*) at \d+")
 
 
-def relates(before, after, stage):
-    """Does a changed line say another relation, but no other computation?"""
+def relates(before, after, stage, given):
+    """Does a changed line say another relation, but no other computation? `given` are the
+    values that are read, from variables or of the run, and not computed."""
     if NOTES.sub("", before) == NOTES.sub("", after):
         # Recipes match names, and scales live under them: an op without one is told of in a
         # remark and scaled by what it is at the time.
         return NAME in after or stage not in ("train", "grad")
-    if SCALE.sub(r"\1", before) == SCALE.sub(r"\1", after) or PLACE.sub(r"\1", before) == PLACE.sub(r"\1", after):
+    if any(part.sub(r"\1", before) == part.sub(r"\1", after) for part in (SCALE, SCALES, PLACE)):
         return True
     words, others = WORD.findall(before), WORD.findall(after)
     return (
         bool(RELATING.search(before))
         and len(words) == len(others)
-        and all(a == b or (a[0] in "%@" and b[0] in "%@") or a in ROLES for a, b in zip(words, others))
+        and all(a == b or a in ROLES or b[0] == "@" or b in given for a, b in zip(words, others))
     )
 
 
-ROLES = ("parameter", "gradient", "moment1", "moment2", "scale", "compute_weight", "buffer", "frozen")
+# To update with a value that was computed is another computation.
+GIVEN = re.compile(r"(%[\w#]+) = (?:train\.(?:read|hyper|stored_scale)|fp8\.(?:dequantize|current_scale|advance|record)) ")
 
 
-def is_relation(changes, stage):
-    """Of a mutant's changes, pairs of lists of lines: are all of them relations?"""
-    before = [line for lines, _ in changes for line in lines]
-    after = [line for _, lines in changes for line in lines]
+def get_given(lines, end):
+    """The values before a line, in its function, that are read and not computed."""
+    begin = max((i for i in range(end) if "func.func @" in lines[i]), default=0)
+    given = set()
+    for line in lines[begin:end]:
+        given.update(match[1] for match in GIVEN.finditer(line))
+        if "train.fusion " in line:
+            # Arguments of one fusion are called like those of the next one.
+            arguments = re.findall(r"(%arg\d+) = (%[\w#]+)", line)
+            given = {name for name in given if not name.startswith("%arg")}
+            given |= {argument for argument, value in arguments if value in given}
+    return given
+
+
+def is_relation(before, after, stage):
+    """Of two texts, as lists of lines: are all changes of relations?"""
+    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    opcodes = [opcode[1:] for opcode in matcher.get_opcodes() if opcode[0] != "equal"]
     if sorted(before) == sorted(after):
         # Up to kernels and buffers, values do not depend on the order of ops. There it says
         # who writes before whom.
         return stage != "exec"
-    return len(before) == len(after) and all(relates(a, b, stage) for a, b in zip(before, after))
+    return all(
+        b - a == d - c and all(relates(*lines, stage, get_given(after, c)) for lines in zip(before[a:b], after[c:d]))
+        for a, b, c, d in opcodes
+    )
+
+
+def get_changes(before, after):
+    """The lines that differ, as a patch has them."""
+    return [line for line in difflib.unified_diff(before, after, lineterm="", n=0) if line[:2] not in ("--", "++", "@@")]
 
 
 # ------------------------------------------------------------------------------
@@ -197,18 +225,15 @@ class Workshop:
             return "ran", (losses, read_tensors(next(out.glob("checkpoints/*/model.safetensors"))))
 
     def try_mutant(self, mutant):
-        """The mutant's file, its changes, what became of it, and a message."""
+        """The mutant's file, what became of it, and a message."""
         program, stage, number, _ = mutant
         original = self.original(program, stage)
         path = self.folder / f"{program}.{stage}.{self.seed}.{number}.mlir"
         path.write_text(require([BIN / "fp8c-mutate-ir", original, "--print", f"--seed={self.seed}", f"--first={number}"]))
-        before, after = (file.read_text().splitlines() for file in (original, path))
-        matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
-        changes = [(before[a:b], after[c:d]) for tag, a, b, c, d in matcher.get_opcodes() if tag != "equal"]
         outcome, message = self.compute(path, program, stage)
         if outcome == "ran":
             outcome, message = ("same", "") if message == self.expected[program] else ("changed", f"losses {[loss for loss, *_ in message[0]]}")
-        return path, changes, outcome, message
+        return path, outcome, message
 
 
 def main(count, seed, *stages):
@@ -229,21 +254,20 @@ def main(count, seed, *stages):
         print(f"{shop.each * len(places)} mutants: {same + len(drawn)} accepted, {same} of them as the same program", flush=True)
         random.Random(seed).shuffle(drawn)
         drawn = drawn[:count]
-        for (program, stage, number, kind), (path, changes, outcome, message) in zip(drawn, pool.map(shop.try_mutant, drawn)):
-            says = "relation" if is_relation(changes, stage) else "computation"
+        for (program, stage, number, kind), (path, outcome, message) in zip(drawn, pool.map(shop.try_mutant, drawn)):
+            texts = [file.read_text().splitlines() for file in (shop.original(program, stage), path)]
+            says = "relation" if is_relation(*texts, stage) else "computation"
             tally[says, outcome] += 1
-            if os.environ.get("FP8C_VERBOSE"):
-                print(f"{says} {outcome}: {program} at {stage}, mutant {number} ({kind})")
-                print("".join(f"    {sign} {line.strip()[:300]}\n" for lines in changes for sign, side in zip("-+", lines) for line in side), flush=True)
-            if outcome in ("same", "refused") or (outcome, says) == ("changed", "computation"):
+            is_finding = outcome not in ("same", "refused") and (outcome, says) != ("changed", "computation")
+            findings += is_finding
+            if not is_finding and not os.environ.get("FP8C_VERBOSE"):
                 continue
-            findings += 1
-            kept = shutil.copy(path, FINDINGS)
             print(f"mutant {number} of seed {seed} ({kind}), {program} at {stage}, says another {says}: {outcome}")
-            for before, after in changes:
-                print("".join(f"  - {line.strip()}\n" for line in before) + "".join(f"  + {line.strip()}\n" for line in after), end="")
-            print(f"  {message[-600:].strip()}")
-            print(f"  to repeat: fp8c-test-opt {kept} '--test-compile=output=p.fp8x recipe={PROGRAMS[program][2]} from={stage}' -o /dev/null", flush=True)
+            print("".join(f"  {line}\n" for line in get_changes(*texts)), end="")
+            if is_finding:
+                kept = shutil.copy(path, FINDINGS)
+                print(f"  {message[-600:].strip()}")
+                print(f"  to repeat: fp8c-test-opt {kept} '--test-compile=output=p.fp8x recipe={PROGRAMS[program][2]} from={stage}' -o /dev/null", flush=True)
     for says in ("relation", "computation"):
         outcomes = ", ".join(f"{number} {outcome}" for (what, outcome), number in sorted(tally.items()) if what == says)
         print(f"another {says}: {outcomes or 'none'}")

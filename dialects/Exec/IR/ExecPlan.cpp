@@ -2,13 +2,15 @@
 //
 // Offsets are numbers that a pass chose once. Whoever emits a program holds
 // them against what the program does: places that overlap while both are
-// needed, or end past their block, are no matter of types.
+// needed, or end past their block, are no matter of types. Nor is by which
+// scale codes were made, once a scaled tensor is two buffers.
 //
 //===----------------------------------------------------------------------===//
 
 #include "Exec/IR/ExecPlan.h"
 
 #include "Exec/IR/Exec.h"
+#include "Train/IR/Precision.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/MapVector.h"
 
@@ -57,12 +59,17 @@ namespace {
 /// Follows a function's temporaries from op to op.
 class Temporaries {
 public:
-  explicit Temporaries(std::optional<int64_t> bytes) : bytes(bytes) {}
+  Temporaries(std::optional<int64_t> bytes, const SymbolTable &symbols)
+      : bytes(bytes), symbols(symbols) {}
   LogicalResult add(AllocOp alloc);
   LogicalResult visit(Operation *op);
 
 private:
+  void getEffects(Operation *op, SmallVectorImpl<Value> &reads,
+                  SmallVectorImpl<Value> &writes);
+
   std::optional<int64_t> bytes;
+  const SymbolTable &symbols;
   DenseMap<Value, Place> places;
   /// Those that hold what was written to them.
   llvm::SmallMapVector<Value, Place, 16> held;
@@ -80,6 +87,20 @@ LogicalResult Temporaries::add(AllocOp alloc) {
            << bytes.value_or(0) << " bytes of the arena";
   places[alloc] = {offset, offset + size};
   return success();
+}
+
+/// Of buffers of many matrices the kernel knows which ones it only reads.
+void Temporaries::getEffects(Operation *op, SmallVectorImpl<Value> &reads,
+                             SmallVectorImpl<Value> &writes) {
+  auto launch = dyn_cast<LaunchMultiOp>(op);
+  if (!launch)
+    return exec::getEffects(op, reads, writes);
+  unsigned inputs = symbols.lookup<KernelOp>(launch.getKernel()).getInputs();
+  for (size_t i = 0; i < launch.getNumMatrices(); ++i) {
+    OperandRange buffers = launch.getBuffersOf(i);
+    llvm::append_range(reads, buffers.take_front(inputs));
+    llvm::append_range(writes, buffers.drop_front(inputs));
+  }
 }
 
 LogicalResult Temporaries::visit(Operation *op) {
@@ -107,15 +128,119 @@ LogicalResult Temporaries::visit(Operation *op) {
   return success();
 }
 
+namespace {
+/// Follows by which scales codes were made, from op to op.
+class Scales {
+public:
+  explicit Scales(const SymbolTable &symbols) : symbols(symbols) {}
+  LogicalResult visit(Operation *op);
+
+private:
+  /// A variable's symbol, or another buffer's value.
+  using Place = const void *;
+  Place getPlace(Value buffer);
+  void addLaunch(FlatSymbolRefAttr kernel, ValueRange buffers);
+  LogicalResult verify(Operation *op, Value codes, Value scale);
+
+  const SymbolTable &symbols;
+  DenseMap<Place, Place> scales;
+  /// Of copied scales: what they are copies of.
+  DenseMap<Place, Place> originals;
+};
+} // namespace
+
+Scales::Place Scales::getPlace(Value buffer) {
+  Value root = getRoot(buffer);
+  auto get = root.getDefiningOp<GetOp>();
+  Place place = get ? get.getVariableAttr().getAsOpaquePointer()
+                    : root.getAsOpaquePointer();
+  return originals.lookup_or(place, place);
+}
+
+void Scales::addLaunch(FlatSymbolRefAttr name, ValueRange buffers) {
+  symbols.lookup<KernelOp>(name.getAttr()).walk([&](QuantizeOp quantize) {
+    auto load = quantize.getScale().getDefiningOp<LoadOp>();
+    auto scale =
+        load ? dyn_cast<BlockArgument>(load.getBuffer()) : BlockArgument();
+    for (Value codes : {quantize.getBuffer(), quantize.getTransposed()}) {
+      auto argument = dyn_cast_or_null<BlockArgument>(codes);
+      if (!argument)
+        continue;
+      Place place = getPlace(buffers[argument.getArgNumber()]);
+      if (scale)
+        scales[place] = getPlace(buffers[scale.getArgNumber()]);
+      else
+        scales.erase(place);
+    }
+  });
+}
+
+LogicalResult Scales::verify(Operation *op, Value codes, Value scale) {
+  if (!scale)
+    return success();
+  Place used = getPlace(scale);
+  auto made = scales.find(getPlace(codes));
+  bool isMade = made != scales.end();
+  if (isMade && made->second == used)
+    return success();
+  // A variable's codes are by the scale that is stored beside it, whoever has
+  // written them: given ones are copied there.
+  auto get = getRoot(codes).getDefiningOp<GetOp>();
+  FlatSymbolRefAttr beside =
+      get ? symbols.lookup<VariableOp>(get.getVariable()).getScaleAttr()
+          : FlatSymbolRefAttr();
+  if (beside ? beside.getAsOpaquePointer() == used : !isMade)
+    return success();
+  return op->emitOpError("multiplies codes by another scale than that which "
+                         "they were made with");
+}
+
+LogicalResult Scales::visit(Operation *op) {
+  if (auto gemm = dyn_cast<GemmOp>(op)) {
+    if (failed(verify(op, gemm.getA(), gemm.getScaleA())))
+      return failure();
+    return verify(op, gemm.getB(), gemm.getScaleB());
+  }
+  if (auto launch = dyn_cast<LaunchOp>(op)) {
+    addLaunch(launch.getKernelAttr(), launch.getOperands());
+  } else if (auto launch = dyn_cast<LaunchMultiOp>(op)) {
+    for (size_t i = 0; i < launch.getNumMatrices(); ++i)
+      addLaunch(launch.getKernelAttr(), launch.getBuffersOf(i));
+  } else if (auto tiles = dyn_cast<QuantizeTilesOp>(op)) {
+    scales[getPlace(tiles.getCodes())] = getPlace(tiles.getScaleInv());
+  } else if (auto copy = dyn_cast<CopyOp>(op)) {
+    Place from = getPlace(copy.getSource()), to = getPlace(copy.getTarget());
+    if (!train::isFP8(typeOf(copy.getSource()).getElementType())) {
+      originals[to] = from;
+      return success();
+    }
+    auto source = getRoot(copy.getSource()).getDefiningOp<GetOp>();
+    auto beside =
+        source ? symbols.lookup<VariableOp>(source.getVariable()).getScaleAttr()
+               : FlatSymbolRefAttr();
+    Place scale = scales.lookup(from);
+    if (!scale && beside)
+      scale = beside.getAsOpaquePointer();
+    if (scale)
+      scales[to] = scale;
+    else
+      scales.erase(to);
+  }
+  return success();
+}
+
 LogicalResult exec::verifyPlan(ModuleOp module) {
   if (failed(verifyVariables(module)))
     return failure();
   std::optional<int64_t> arena = getBytes(module, kArenaAttr);
+  SymbolTable symbols(module);
   for (auto function : module.getOps<func::FuncOp>()) {
-    Temporaries temporaries(arena);
+    Temporaries temporaries(arena, symbols);
+    Scales scales(symbols);
     for (Operation &op : function.getBody().getOps()) {
       auto alloc = dyn_cast<AllocOp>(op);
-      if (failed(alloc ? temporaries.add(alloc) : temporaries.visit(&op)))
+      if (failed(alloc ? temporaries.add(alloc) : temporaries.visit(&op)) ||
+          failed(scales.visit(&op)))
         return failure();
     }
   }

@@ -331,8 +331,11 @@ static LogicalResult verifyVariableUse(Operation *op, FlatSymbolRefAttr symbol,
 }
 
 LogicalResult ReadOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  return verifyVariableUse(*this, getVariableAttr(), getValue().getType(),
-                           symbols);
+  if (failed(verifyVariableUse(*this, getVariableAttr(), getValue().getType(),
+                               symbols)))
+    return failure();
+  return verifyRelations(*this, symbols.lookupNearestSymbolFrom<VariableOp>(
+                                    *this, getVariableAttr()));
 }
 LogicalResult AssignOp::verifySymbolUses(SymbolTableCollection &symbols) {
   if (failed(verifyVariableUse(*this, getVariableAttr(), getValue().getType(),
@@ -406,12 +409,14 @@ LogicalResult UpdateScalesOp::verifySymbolUses(SymbolTableCollection &symbols) {
       return emitOpError(
                  "needs gradients as scaled tensors or amaxes, but got ")
              << gradient.getType();
-  for (auto [value, name] : {std::pair(getLr(), "lr"),
-                             {getBeta1(), "beta1"},
-                             {getBeta2(), "beta2"},
-                             {getWeightDecay(), "weight_decay"},
-                             {getStep(), "step"},
-                             {getSeed(), "seed"}})
+  for (auto [value, name] :
+       {std::pair(getCoefficient(), StringRef(kCoefficient)),
+        {getLr(), "lr"},
+        {getBeta1(), "beta1"},
+        {getBeta2(), "beta2"},
+        {getWeightDecay(), "weight_decay"},
+        {getStep(), "step"},
+        {getSeed(), "seed"}})
     if (failed(verifyHyper(*this, value, name)))
       return failure();
   return verifyRelations(*this, symbols);

@@ -9,6 +9,8 @@
 
 #include "Train/IR/TrainRelations.h"
 
+#include "Train/IR/Functions.h"
+
 using namespace mlir;
 using namespace fp8c;
 using namespace fp8c::train;
@@ -102,15 +104,46 @@ static std::optional<UpdateScale> getUpdateScale(Value scale) {
 }
 
 //===----------------------------------------------------------------------===//
+// Reads
+//===----------------------------------------------------------------------===//
+
+LogicalResult train::verifyRelations(ReadOp read, VariableOp variable) {
+  Role role = variable.getRole();
+  if (role != Role::gradient && role != Role::moment1 && role != Role::moment2)
+    return success();
+  Operation *function = read->getParentOfType<FunctionOpInterface>();
+  std::optional<FunctionKind> kind = getFunctionKind(function);
+  if (!kind || *kind == FunctionKind::update || *kind == FunctionKind::init)
+    return success();
+  // The last two start as copies of the first.
+  bool isMicro = *kind == FunctionKind::micro ||
+                 *kind == FunctionKind::observe ||
+                 *kind == FunctionKind::calibrate;
+  if (!isMicro || role != Role::gradient)
+    return read.emitOpError("reads ")
+           << read.getVariableAttr() << ", a " << stringifyRole(role)
+           << ", in a function of kind " << stringifyFunctionKind(*kind);
+  // Nobody clears a gradient between steps.
+  if (!read.getAccumulated())
+    return read.emitOpError("reads what ")
+           << read.getVariableAttr()
+           << " holds from the step before: the sum of this one is read "
+              "'accumulated'";
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
 // Hyperparameters
 //===----------------------------------------------------------------------===//
 
 LogicalResult train::verifyHyper(Operation *op, Value value, StringRef symbol) {
-  auto hyper = getOp<HyperOp>(value);
-  if (!hyper || hyper.getSymbol() == symbol)
-    return success();
-  return op->emitOpError("takes the hyperparameter \"")
-         << hyper.getSymbol() << "\" for its " << symbol;
+  if (auto hyper = getOp<HyperOp>(value); hyper && hyper.getSymbol() != symbol)
+    return op->emitOpError("takes the hyperparameter \"")
+           << hyper.getSymbol() << "\" for its " << symbol;
+  if (getOp<ClipCoefficientOp>(value) && symbol != kCoefficient)
+    return op->emitOpError("takes what train.clip_coefficient gives for its ")
+           << symbol;
+  return success();
 }
 
 //===----------------------------------------------------------------------===//

@@ -7,6 +7,10 @@
 
 namespace fp8c::train {
 
+/// Checks that a function reads what there is when it runs: forward functions
+/// no gradients and moments, a micro-batch of gradients the sum of its step.
+mlir::LogicalResult verifyRelations(ReadOp read, VariableOp variable);
+
 /// Checks that the value of an assignment is for its variable: the update of
 /// that one with its own gradient and moments, codes by its own scale, the
 /// history of its own site. What cannot be followed to variables passes.
@@ -21,7 +25,11 @@ mlir::LogicalResult verifyRelations(UpdateScalesOp op,
 /// parameter of its shape, statistics to what is stored.
 mlir::LogicalResult verifyOwner(VariableOp variable, VariableOp owner);
 
-/// Checks that a hyperparameter is not taken for another.
+/// The operand of an update that is no hyperparameter, but clips gradients.
+constexpr llvm::StringLiteral kCoefficient = "coefficient";
+
+/// Checks that a hyperparameter, or the clip coefficient, is not taken for
+/// another.
 mlir::LogicalResult verifyHyper(mlir::Operation *op, mlir::Value value,
                                 llvm::StringRef symbol);
 
