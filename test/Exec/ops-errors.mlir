@@ -527,3 +527,69 @@ exec.kernel @k map (%a: memref<*xf32>) inputs 1 attributes {arg_names = []} {
 
 // expected-error @+1 {{failed to satisfy constraint: type attribute of buffer of floats or integers with static shape and strides}}
 exec.variable @v : memref<4xindex> at 0 {init = #train.constant<0.0>, role = #train.role<parameter>}
+
+// -----
+
+exec.kernel @k map (%a: memref<*xf32>, %b: memref<*xf32>) inputs 1 attributes {arg_names = ["a", "b"]} {
+  // expected-error @+1 {{cannot stand here in a kernel of skeleton map}}
+  exec.column_sum %b {
+    %0 = exec.load %a full : memref<*xf32>
+    exec.yield %0
+  } : memref<*xf32>
+}
+
+// -----
+
+exec.kernel @k map (%a: memref<*xf32>, %b: memref<*xf32>) inputs 1 attributes {arg_names = ["a", "b"]} {
+  exec.each {
+    // expected-error @+1 {{asks for its place, row, which is not known here in a kernel of skeleton map}}
+    %0 = exec.load %a row : memref<*xf32>
+    exec.store %0, %b full : memref<*xf32>
+  }
+}
+
+// -----
+
+exec.kernel @k rows (%a: memref<*xf32>, %b: memref<*xf32>) inputs 1 attributes {arg_names = ["a", "b"]} {
+  exec.each {
+    // expected-error @+1 {{repeats rows after 0}}
+    %0 = exec.load %a tile : memref<*xf32>
+    exec.store %0, %b full : memref<*xf32>
+  }
+}
+
+// -----
+
+// expected-error @+1 {{of skeleton sum is one exec.total}}
+exec.kernel @k sum (%a: memref<*xf32>, %b: memref<*xf32>) inputs 1 attributes {arg_names = ["a", "b"]} {
+}
+
+// -----
+
+exec.kernel @k map (%a: memref<*xf32>, %b: memref<*xf32>) inputs 1 attributes {arg_names = ["a", "b"]} {
+  exec.each {
+    %0 = exec.load %a full : memref<*xf32>
+    exec.store %0, %b full : memref<*xf32>
+  }
+}
+func.func @f(%x: memref<2x4xf32>) {
+  // expected-error @+1 {{runs over 4 x 4 and touches 16 elements of 'memref<2x4xf32>'}}
+  exec.launch @k over[4, 4] ins(%x : memref<2x4xf32>) outs(%x : memref<2x4xf32>)
+  return
+}
+
+// -----
+
+exec.kernel @k map (%a: memref<*xf32>) inputs 1 attributes {arg_names = ["a"]} {
+  %0 = exec.load %a scalar : memref<*xf32>
+}
+func.func @f(%x: memref<4xf32>) {
+  // expected-error @+1 {{runs over 9223372036854775807 x 2}}
+  exec.launch @k over[9223372036854775807, 2] ins(%x : memref<4xf32>) outs()
+  return
+}
+
+// -----
+
+// expected-error @+1 {{has fp8.counted without fp8.format}}
+exec.variable @s : memref<25xf32> at 0 {fp8.counted = 16 : i64, init = #train.constant<1.0>, role = #train.role<scale>}

@@ -57,7 +57,7 @@ module {
     %dw = train.matmul %h, %g contracting [0, 1] x [0, 1] {train.name = "fc", train.phase = #train.phase<wgrad>} : tensor<2x16x32xf32>, tensor<2x16x64xf32> -> tensor<32x64xf32>
     // CHECK: train.reduce_sum {{.*}} train.precision = #train.precision<result = f32, why = "storage of fc.bias.grad">
     %db = train.reduce_sum %g axes [0, 1] {train.name = "fc", train.phase = #train.phase<wgrad>} : tensor<2x16x64xf32> -> tensor<64xf32>
-    %dw0 = train.read @fc.weight.grad {train.phase = #train.phase<update>} : tensor<32x64xf32>
+    %dw0 = train.read @fc.weight.grad accumulated {train.phase = #train.phase<update>} : tensor<32x64xf32>
     // CHECK: train.add {{.*}} train.precision = #train.precision<result = f32, why = "storage of fc.weight.grad">
     %dw1 = train.add %dw0, %dw {train.phase = #train.phase<update>} : tensor<32x64xf32>, tensor<32x64xf32> -> tensor<32x64xf32>
     train.assign @fc.weight.grad, %dw1 : tensor<32x64xf32>

@@ -12,7 +12,8 @@ train.variable @w.e4m3t : !fp8.scaled<32x16xf8E4M3FN> {init = #train.constant<0.
 train.variable @other.e4m3 : !fp8.scaled<16x32xf8E4M3FN> {init = #train.constant<0.0>, of = @w, role = #train.role<compute_weight>}
 train.variable @w.grad : tensor<16x32xf32> {init = #train.constant<0.0>, of = @w, role = #train.role<gradient>}
 train.variable @h.grad : tensor<16x32xf32> {init = #train.constant<0.0>, of = @w, role = #train.role<gradient>}
-train.variable @b.grad : tensor<32xf32> {init = #train.constant<0.0>, of = @w, role = #train.role<gradient>}
+train.variable @b : tensor<32xf32> {init = #train.constant<1.0>, role = #train.role<parameter>}
+train.variable @b.grad : tensor<32xf32> {init = #train.constant<0.0>, of = @b, role = #train.role<gradient>}
 
 // CHECK-LABEL: func.func @init(
 // CHECK-DAG: %[[SCALE:.*]] = exec.get @w.e4m3.scale

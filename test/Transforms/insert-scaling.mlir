@@ -50,7 +50,7 @@ module {
     %dx = train.matmul %dy, %w contracting [1] x [1] {train.name = "fc", train.phase = #train.phase<dgrad>, train.precision = #dgrad} : tensor<16x64xbf16>, tensor<32x64xf32> -> tensor<16x32xbf16>
     // CHECK: %[[DW:.*]] = fp8.matmul %[[X]], %[[DY]] contracting [0] x [0] {train.name = "fc", train.phase = #train.phase<wgrad>} : {{.*}} -> tensor<32x64xf32>
     %dw = train.matmul %x, %dy contracting [0] x [0] {train.name = "fc", train.phase = #train.phase<wgrad>, train.precision = #wgrad} : tensor<16x32xbf16>, tensor<16x64xbf16> -> tensor<32x64xf32>
-    %g = train.read @fc.weight.grad : tensor<32x64xf32>
+    %g = train.read @fc.weight.grad accumulated : tensor<32x64xf32>
     %g1 = train.add %g, %dw : tensor<32x64xf32>, tensor<32x64xf32> -> tensor<32x64xf32>
     train.assign @fc.weight.grad, %g1 : tensor<32x64xf32>
     // CHECK: train.assign @fc.weight.grad

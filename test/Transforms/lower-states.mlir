@@ -40,7 +40,7 @@ train.variable @p.grad : tensor<8xf32> {init = #train.constant<0.0>, train.preci
 // SUM-NEXT: train.add
 // SUM-NEXT: train.assign @p.grad
 func.func @micro(%g: tensor<8xf32>) attributes {train.function = #train.function<micro>} {
-  %0 = train.read @p.grad : tensor<8xf32>
+  %0 = train.read @p.grad accumulated : tensor<8xf32>
   %1 = train.add %0, %g : tensor<8xf32>, tensor<8xf32> -> tensor<8xf32>
   train.assign @p.grad, %1 : tensor<8xf32>
   return

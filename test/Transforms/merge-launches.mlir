@@ -78,10 +78,10 @@ exec.kernel @by_row rows (%x: memref<*xf32>, %scale: memref<*xf32>, %t: memref<*
 // CHECK-NEXT: exec.launch @by_row
 // CHECK-NEXT: exec.launch_multi @transpose over [16, 32] x [32, 16]
 // CHECK-NEXT: return
-func.func @tiles(%a: memref<16x32xf32>, %b: memref<32x16xf32>, %s: memref<1xf32>, %at: memref<32x16xf8E4M3FN>, %bt: memref<16x32xf8E4M3FN>, %ct: memref<32x16xf8E4M3FN>, %dt: memref<16x32xf8E4M3FN>) {
+func.func @tiles(%a: memref<16x32xf32>, %b: memref<32x16xf32>, %s: memref<1xf32>, %r: memref<32xf32>, %at: memref<32x16xf8E4M3FN>, %bt: memref<16x32xf8E4M3FN>, %ct: memref<32x16xf8E4M3FN>, %dt: memref<16x32xf8E4M3FN>) {
   exec.launch @transpose over[16, 32] ins(%a, %s : memref<16x32xf32>, memref<1xf32>) outs(%at : memref<32x16xf8E4M3FN>) {train.phase = #train.phase<update>}
-  exec.launch @by_row over[16, 32] ins(%a, %s : memref<16x32xf32>, memref<1xf32>) outs(%ct : memref<32x16xf8E4M3FN>) {train.phase = #train.phase<update>}
-  exec.launch @by_row over[32, 16] ins(%b, %s : memref<32x16xf32>, memref<1xf32>) outs(%dt : memref<16x32xf8E4M3FN>) {train.phase = #train.phase<update>}
+  exec.launch @by_row over[16, 32] ins(%a, %r : memref<16x32xf32>, memref<32xf32>) outs(%ct : memref<32x16xf8E4M3FN>) {train.phase = #train.phase<update>}
+  exec.launch @by_row over[32, 16] ins(%b, %r : memref<32x16xf32>, memref<32xf32>) outs(%dt : memref<16x32xf8E4M3FN>) {train.phase = #train.phase<update>}
   exec.launch @transpose over[32, 16] ins(%b, %s : memref<32x16xf32>, memref<1xf32>) outs(%bt : memref<16x32xf8E4M3FN>) {train.phase = #train.phase<update>}
   return
 }

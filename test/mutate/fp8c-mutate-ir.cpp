@@ -40,7 +40,12 @@ static cl::opt<uint64_t> seed("seed", cl::init(1));
 static cl::opt<unsigned> first("first", cl::desc("The first mutant's number"));
 static cl::opt<unsigned> mutants("count", cl::init(100));
 static cl::opt<unsigned> seconds("timeout", cl::init(10));
-static cl::opt<bool> print("print", cl::desc("Print the first mutant instead"));
+static cl::opt<bool> print("print",
+                           cl::desc("Print the first mutant instead, and "
+                                    "on stderr what was done to it"));
+static cl::opt<bool>
+    list("list", cl::desc("Print which mutants are accepted, with a hash of "
+                          "the program that each one becomes"));
 static cl::opt<std::string> folder("findings", cl::init("."),
                                    cl::desc("Where findings are kept"));
 
@@ -68,7 +73,9 @@ static std::string getMutant(StringRef text, unsigned number,
   return mutateIR(text, xxh3_64bits(text) ^ (seed * 1000003 + number), kind);
 }
 
-static Outcome runPasses(StringRef text, mlir::MLIRContext &context) {
+/// Leads a module of the stage to source.
+static Outcome runPasses(StringRef text, mlir::MLIRContext &context,
+                         raw_ostream &source) {
   bool reported = false;
   mlir::ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &said) {
     reported |= said.getSeverity() == mlir::DiagnosticSeverity::Error;
@@ -86,8 +93,7 @@ static Outcome runPasses(StringRef text, mlir::MLIRContext &context) {
   buildPipeline(passes, options, Stage::exec, getStage());
   if (mlir::failed(passes.run(*module)))
     return refused();
-  raw_null_ostream nowhere;
-  if (mlir::failed(target::printSource(*module, nowhere)))
+  if (mlir::failed(target::printSource(*module, source)))
     return refused();
   return Outcome::Accepted;
 }
@@ -103,22 +109,32 @@ static void runMutants(StringRef text, unsigned begin, unsigned end,
   target::registerSourceModels(registry);
   mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
   context.loadAllAvailableDialects();
+  std::string source;
+  raw_string_ostream os(source);
+  if (list && begin == first &&
+      runPasses(text, context, os) == Outcome::Accepted)
+    outs() << "original " << utohexstr(xxh3_64bits(source)) << "\n";
   for (unsigned i = begin; i < end; ++i) {
+    source.clear();
     shared.current = i;
     (void)ftruncate(STDERR_FILENO, 0);
     alarm(seconds);
     std::string kind;
-    switch (runPasses(getMutant(text, i, kind), context)) {
+    switch (runPasses(getMutant(text, i, kind), context, os)) {
     case Outcome::Refused:
       ++shared.refused;
       break;
     case Outcome::Accepted:
       ++shared.accepted;
+      if (list)
+        outs() << i << " " << utohexstr(xxh3_64bits(source)) << " " << kind
+               << "\n";
       break;
     case Outcome::Silent:
       ++shared.silent;
       abort();
     }
+    outs().flush();
   }
   _exit(0);
 }
@@ -166,6 +182,7 @@ int main(int argc, char **argv) {
   if (print) {
     std::string kind;
     outs() << getMutant(text, first, kind);
+    errs() << kind << "\n";
     return 0;
   }
   auto *shared = static_cast<Shared *>(mmap(nullptr, sizeof(Shared),

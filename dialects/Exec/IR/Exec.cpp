@@ -123,6 +123,11 @@ LogicalResult exec::VariableOp::verify() {
   if (static_cast<int64_t>(getOffset()) < 0 || getOffset() % kAlignment != 0)
     return emitOpError("offset must be a multiple of ")
            << kAlignment << " bytes, but is " << getOffset();
+  // A site is told of with both: its type is a buffer, which has no format.
+  if ((*this)->hasAttr(fp8::kCountedAttr) &&
+      !(*this)->hasAttr(fp8::kFormatAttr))
+    return emitOpError("has ")
+           << fp8::kCountedAttr << " without " << fp8::kFormatAttr;
   return success();
 }
 

@@ -43,6 +43,62 @@ LogicalResult QuantizeOp::verify() {
   return success();
 }
 
+/// How many elements of an argument a launch over rows x cols touches.
+static int64_t getTouched(KernelOp kernel, BlockArgument argument, int64_t rows,
+                          int64_t cols) {
+  auto getElements = [&](Access access, int64_t period) -> int64_t {
+    switch (access) {
+    case Access::scalar:
+      return 1;
+    case Access::full:
+      return rows * cols;
+    case Access::row:
+      return rows;
+    case Access::col:
+      return cols;
+    case Access::tile:
+      return std::min(rows, period) * cols;
+    }
+    llvm_unreachable("all accesses are handled");
+  };
+  int64_t most = 0;
+  for (Operation *user : argument.getUsers()) {
+    int64_t touched = 0;
+    if (auto load = dyn_cast<LoadOp>(user))
+      touched = getElements(load.getAccess(), load.getPeriod());
+    else if (auto store = dyn_cast<StoreOp>(user))
+      touched = getElements(store.getAccess(), /*period=*/0);
+    else if (auto quantize = dyn_cast<QuantizeOp>(user))
+      touched = argument == quantize.getStats() ? 1 : rows * cols;
+    else if (auto sum = dyn_cast<PartialSumOp>(user))
+      touched = llvm::divideCeil(rows, sum.getBlockRows()) * cols;
+    else if (isa<ColumnSumOp>(user))
+      touched = cols;
+    else
+      touched = 1;
+    most = std::max(most, touched);
+  }
+  return most;
+}
+
+/// Checks that a launch stays inside of its buffers.
+static LogicalResult verifyDomain(Operation *op, KernelOp kernel,
+                                  ValueRange buffers, int64_t rows,
+                                  int64_t cols) {
+  int64_t elements;
+  if (rows < 0 || cols < 0 || llvm::MulOverflow(rows, cols, elements))
+    return op->emitOpError("runs over ") << rows << " x " << cols;
+  for (auto [argument, buffer] :
+       llvm::zip(kernel.getBody().getArguments(), buffers)) {
+    int64_t touched = getTouched(kernel, argument, rows, cols);
+    if (touched > typeOf(buffer).getNumElements())
+      return op->emitOpError("runs over ")
+             << rows << " x " << cols << " and touches " << touched
+             << " elements of " << buffer.getType();
+  }
+  return success();
+}
+
 /// The kernel of a launch, which must take the buffers.
 static FailureOr<KernelOp> verifyLaunch(Operation *op, FlatSymbolRefAttr name,
                                         ValueRange buffers,
@@ -73,7 +129,7 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
     return emitOpError("gives ")
            << getInputs().size() << " inputs to a kernel of "
            << kernel->getInputs();
-  return success();
+  return verifyDomain(*this, *kernel, getOperands(), getRows(), getCols());
 }
 
 LogicalResult LaunchMultiOp::verifySymbolUses(SymbolTableCollection &symbols) {
@@ -82,9 +138,13 @@ LogicalResult LaunchMultiOp::verifySymbolUses(SymbolTableCollection &symbols) {
       getBuffers().size() % count != 0)
     return emitOpError(
         "needs rows, cols and buffers of the same number of matrices");
-  for (size_t i = 0; i < count; ++i)
-    if (failed(verifyLaunch(*this, getKernelAttr(), getBuffersOf(i), symbols)))
+  for (size_t i = 0; i < count; ++i) {
+    FailureOr<KernelOp> kernel =
+        verifyLaunch(*this, getKernelAttr(), getBuffersOf(i), symbols);
+    if (failed(kernel) || failed(verifyDomain(*this, *kernel, getBuffersOf(i),
+                                              getRows()[i], getCols()[i])))
       return failure();
+  }
   return success();
 }
 
@@ -140,6 +200,81 @@ static bool isOfKernel(Operation *op) {
              ReduceOp, ColumnSumOp, TotalOp, YieldOp>(op);
 }
 
+/// Does the op loop over elements, in the kernels of this skeleton?
+static bool isLoopOf(Operation *op, train::Skeleton skeleton) {
+  switch (skeleton) {
+  case train::Skeleton::map:
+    return isa<EachOp>(op);
+  case train::Skeleton::rows:
+    return isa<EachOp, ReduceOp>(op);
+  case train::Skeleton::columns:
+    return isa<ColumnSumOp>(op);
+  case train::Skeleton::sum:
+    return isa<TotalOp>(op);
+  }
+  llvm_unreachable("all skeletons are handled");
+}
+
+/// What a kernel knows of its position: of which element it is in a loop only,
+/// of which row and column where the skeleton has rows and columns.
+static bool isKnown(Access access, train::Skeleton skeleton, bool inLoop) {
+  switch (access) {
+  case Access::scalar:
+    return true;
+  case Access::full:
+    return inLoop;
+  case Access::row:
+    return skeleton == train::Skeleton::rows ||
+           (skeleton == train::Skeleton::columns && inLoop);
+  case Access::col:
+    return inLoop && (skeleton == train::Skeleton::rows ||
+                      skeleton == train::Skeleton::columns);
+  case Access::tile:
+    return inLoop && skeleton == train::Skeleton::rows;
+  }
+  llvm_unreachable("all accesses are handled");
+}
+
+/// Checks that a kernel does what its skeleton has loops and positions for.
+static LogicalResult verifyLoops(KernelOp kernel) {
+  train::Skeleton skeleton = kernel.getSkeleton();
+  auto misplaced = [&](Operation *op) {
+    return op->emitOpError("cannot stand here in a kernel of skeleton ")
+           << train::stringifySkeleton(skeleton);
+  };
+  WalkResult result = kernel.getBody().walk([&](Operation *op) -> WalkResult {
+    bool inLoop = op->getParentOp() != kernel;
+    if (isa<EachOp, ReduceOp, ColumnSumOp, TotalOp>(op) &&
+        (inLoop || !isLoopOf(op, skeleton)))
+      return misplaced(op);
+    std::optional<Access> access;
+    if (auto load = dyn_cast<LoadOp>(op)) {
+      access = load.getAccess();
+      if (access == Access::tile && load.getPeriod() < 1)
+        return op->emitOpError("repeats rows after ") << load.getPeriod();
+    } else if (auto store = dyn_cast<StoreOp>(op)) {
+      access = store.getAccess();
+    } else if (isa<QuantizeOp, PartialSumOp, ClampOp, AmaxOp>(op) && !inLoop) {
+      return misplaced(op);
+    }
+    if (access && !isKnown(*access, skeleton, inLoop))
+      return op->emitOpError("asks for its place, ")
+             << stringifyAccess(*access)
+             << ", which is not known here in a kernel of skeleton "
+             << train::stringifySkeleton(skeleton);
+    if (isa<PartialSumOp>(op) && skeleton != train::Skeleton::rows)
+      return misplaced(op);
+    return WalkResult::advance();
+  });
+  if (result.wasInterrupted())
+    return failure();
+  // The function that the library calls is the loop itself.
+  Block &body = kernel.getBody().front();
+  if (skeleton == train::Skeleton::sum && !llvm::hasSingleElement(body))
+    return kernel.emitOpError("of skeleton sum is one exec.total");
+  return success();
+}
+
 LogicalResult KernelOp::verify() {
   WalkResult members = getBody().walk([](Operation *op) {
     if (isOfKernel(op))
@@ -149,7 +284,7 @@ LogicalResult KernelOp::verify() {
                     "their like alone");
     return WalkResult::interrupt();
   });
-  if (members.wasInterrupted())
+  if (members.wasInterrupted() || failed(verifyLoops(*this)))
     return failure();
   for (BlockArgument argument : getBody().getArguments())
     if (!isa<UnrankedMemRefType>(argument.getType()))

@@ -1,7 +1,8 @@
 //===- ExecLibraryOps.td - Calls of the kernel library --------------------===//
 //
-// One op per function of runtime/kernels, of the same name. Shapes are those of
-// the buffers; attributes say what shapes cannot.
+// One op per function of runtime/kernels, of the same name, but for a few that
+// lib/Target/Source prints as others. Shapes are those of the buffers;
+// attributes say what shapes cannot. See docs/adding-a-call.md.
 //
 //===----------------------------------------------------------------------===//
 

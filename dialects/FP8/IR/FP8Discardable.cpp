@@ -2,6 +2,7 @@
 
 #include "FP8/IR/DiscardableAttrs.h"
 #include "FP8/IR/FP8.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 
 using namespace mlir;
 using namespace fp8c;
@@ -43,6 +44,15 @@ static bool isUses(Attribute attr) {
          });
 }
 
+/// Reports tell an operand's uses by the role that it has.
+static LogicalResult verifyRole(Operation *op, NamedAttribute attr,
+                                Attribute role) {
+  if (attr.getName() != kOperandUsesAttr || role)
+    return success();
+  return op->emitOpError("has ")
+         << kOperandUsesAttr << " without " << kOperandRoleAttr;
+}
+
 static constexpr KnownAttr kKnownAttrs[] = {
     knownI64(kCountedAttr, OnVariable),
     knownI64(kCurrentUsesAttr, OnModule),
@@ -61,10 +71,20 @@ LogicalResult FP8Dialect::verifyOperationAttribute(Operation *op,
 LogicalResult FP8Dialect::verifyRegionArgAttribute(Operation *op, unsigned,
                                                    unsigned index,
                                                    NamedAttribute attr) {
-  return verifySignatureAttr(op, OnArgument, index, attr, kKnownAttrs);
+  if (failed(verifySignatureAttr(op, OnArgument, index, attr, kKnownAttrs)))
+    return failure();
+  auto function = dyn_cast<FunctionOpInterface>(op);
+  return verifyRole(op, attr,
+                    function ? function.getArgAttr(index, kOperandRoleAttr)
+                             : attr.getValue());
 }
 LogicalResult FP8Dialect::verifyRegionResultAttribute(Operation *op, unsigned,
                                                       unsigned index,
                                                       NamedAttribute attr) {
-  return verifySignatureAttr(op, OnResult, index, attr, kKnownAttrs);
+  if (failed(verifySignatureAttr(op, OnResult, index, attr, kKnownAttrs)))
+    return failure();
+  auto function = dyn_cast<FunctionOpInterface>(op);
+  return verifyRole(op, attr,
+                    function ? function.getResultAttr(index, kOperandRoleAttr)
+                             : attr.getValue());
 }

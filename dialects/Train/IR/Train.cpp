@@ -3,6 +3,7 @@
 #include "Train/IR/Train.h"
 
 #include "Train/IR/Precision.h"
+#include "Train/IR/TrainRelations.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -334,11 +335,13 @@ Type FileInitAttr::getTypeInFile(Type element) {
 }
 
 LogicalResult VariableOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  if (!getOfAttr() ||
-      symbols.lookupNearestSymbolFrom<VariableOp>(*this, getOfAttr()))
+  if (!getOfAttr())
     return success();
-  return emitOpError("belongs to ")
-         << getOfAttr() << ", which is no train.variable";
+  auto owner = symbols.lookupNearestSymbolFrom<VariableOp>(*this, getOfAttr());
+  if (!owner)
+    return emitOpError("belongs to ")
+           << getOfAttr() << ", which is no train.variable";
+  return verifyOwner(*this, owner);
 }
 
 static LogicalResult verifyVariableUse(Operation *op, FlatSymbolRefAttr symbol,
@@ -359,12 +362,19 @@ static LogicalResult verifyVariableUse(Operation *op, FlatSymbolRefAttr symbol,
 }
 
 LogicalResult ReadOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  return verifyVariableUse(*this, getVariableAttr(), getValue().getType(),
-                           symbols);
+  if (failed(verifyVariableUse(*this, getVariableAttr(), getValue().getType(),
+                               symbols)))
+    return failure();
+  return verifyRelations(*this, symbols.lookupNearestSymbolFrom<VariableOp>(
+                                    *this, getVariableAttr()));
 }
 LogicalResult AssignOp::verifySymbolUses(SymbolTableCollection &symbols) {
   if (failed(verifyVariableUse(*this, getVariableAttr(), getValue().getType(),
-                               symbols)))
+                               symbols)) ||
+      failed(verifyRelations(
+          *this,
+          symbols.lookupNearestSymbolFrom<VariableOp>(*this, getVariableAttr()),
+          symbols)))
     return failure();
   // The first of a block looks at all: once, however many there are.
   for (Operation *op = (*this)->getPrevNode(); op; op = op->getPrevNode())
@@ -430,7 +440,17 @@ LogicalResult UpdateScalesOp::verifySymbolUses(SymbolTableCollection &symbols) {
       return emitOpError(
                  "needs gradients as scaled tensors or amaxes, but got ")
              << gradient.getType();
-  return success();
+  for (auto [value, name] :
+       {std::pair(getCoefficient(), StringRef(kCoefficient)),
+        {getLr(), "lr"},
+        {getBeta1(), "beta1"},
+        {getBeta2(), "beta2"},
+        {getWeightDecay(), "weight_decay"},
+        {getStep(), "step"},
+        {getSeed(), "seed"}})
+    if (failed(verifyHyper(*this, value, name)))
+      return failure();
+  return verifyRelations(*this, symbols);
 }
 
 LogicalResult HyperOp::verify() {

@@ -1,6 +1,7 @@
 //===- TrainShapes.cpp - Builders, verifiers and folders of train ops -----===//
 
 #include "Train/IR/Train.h"
+#include "Train/IR/TrainRelations.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 
 using namespace mlir;
@@ -591,5 +592,15 @@ LogicalResult AdamWOp::verify() {
       return failure();
   if (static_cast<bool>(getBound()) != static_cast<bool>(getClamps()))
     return emitOpError("counts clamps if and only if it has a bound");
+  for (auto [value, name] :
+       {std::pair(getCoefficient(), StringRef(kCoefficient)),
+        {getLr(), "lr"},
+        {getBeta1(), "beta1"},
+        {getBeta2(), "beta2"},
+        {getEps(), "eps"},
+        {getWeightDecay(), "weight_decay"},
+        {getStep(), "step"}})
+    if (failed(verifyHyper(*this, value, name)))
+      return failure();
   return success();
 }

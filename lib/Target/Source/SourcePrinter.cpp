@@ -8,6 +8,7 @@
 
 #include "Target/Source/SourcePrinter.h"
 
+#include "Exec/IR/ExecPlan.h"
 #include "Target/Common/Manifest.h"
 #include "Target/Source/KernelPrinter.h"
 #include "Target/Source/SourceModels.h"
@@ -140,6 +141,8 @@ LogicalResult fp8c::target::printSource(ModuleOp module, raw_ostream &os) {
   for (auto function : module.getOps<func::FuncOp>())
     if (!isLowered(function))
       return function.emitOpError("cannot be emitted: run convert-to-exec");
+  if (failed(verifyPlan(module)))
+    return failure();
   printPrelude(module, isCUDA, os);
   for (auto kernel : module.getOps<KernelOp>()) {
     os << "\n";

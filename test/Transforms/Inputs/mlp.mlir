@@ -56,16 +56,16 @@ module attributes {train.model = "mlp"} {
     %dwte1 = train.embedding_vjp %dx, %tokens {train.name = "wte", train.phase = #train.phase<wgrad>} : tensor<4x16x64xf32>, tensor<4x16xi64> -> tensor<256x64xf32>
     %dwte = train.add %dwte0, %dwte1 {train.name = "wte", train.phase = #train.phase<wgrad>} : tensor<256x64xf32>, tensor<256x64xf32> -> tensor<256x64xf32>
 
-    %g0 = train.read @wte.grad {train.name = "wte", train.phase = #train.phase<wgrad>} : tensor<256x64xf32>
+    %g0 = train.read @wte.grad accumulated {train.name = "wte", train.phase = #train.phase<wgrad>} : tensor<256x64xf32>
     %g0n = train.add %g0, %dwte {train.name = "wte", train.phase = #train.phase<wgrad>} : tensor<256x64xf32>, tensor<256x64xf32> -> tensor<256x64xf32>
     train.assign @wte.grad, %g0n : tensor<256x64xf32>
-    %g1 = train.read @"h.0/mlp/fc.weight.grad" {train.name = "h.0/mlp/fc", train.phase = #train.phase<wgrad>} : tensor<64x128xf32>
+    %g1 = train.read @"h.0/mlp/fc.weight.grad" accumulated {train.name = "h.0/mlp/fc", train.phase = #train.phase<wgrad>} : tensor<64x128xf32>
     %g1n = train.add %g1, %dfcw {train.name = "h.0/mlp/fc", train.phase = #train.phase<wgrad>} : tensor<64x128xf32>, tensor<64x128xf32> -> tensor<64x128xf32>
     train.assign @"h.0/mlp/fc.weight.grad", %g1n : tensor<64x128xf32>
-    %g2 = train.read @"h.0/mlp/fc.bias.grad" {train.name = "h.0/mlp/fc", train.phase = #train.phase<wgrad>} : tensor<128xf32>
+    %g2 = train.read @"h.0/mlp/fc.bias.grad" accumulated {train.name = "h.0/mlp/fc", train.phase = #train.phase<wgrad>} : tensor<128xf32>
     %g2n = train.add %g2, %dfcb {train.name = "h.0/mlp/fc", train.phase = #train.phase<wgrad>} : tensor<128xf32>, tensor<128xf32> -> tensor<128xf32>
     train.assign @"h.0/mlp/fc.bias.grad", %g2n : tensor<128xf32>
-    %g3 = train.read @"h.0/mlp/proj.weight.grad" {train.name = "h.0/mlp/proj", train.phase = #train.phase<wgrad>} : tensor<128x64xf32>
+    %g3 = train.read @"h.0/mlp/proj.weight.grad" accumulated {train.name = "h.0/mlp/proj", train.phase = #train.phase<wgrad>} : tensor<128x64xf32>
     %g3n = train.add %g3, %dprojw {train.name = "h.0/mlp/proj", train.phase = #train.phase<wgrad>} : tensor<128x64xf32>, tensor<128x64xf32> -> tensor<128x64xf32>
     train.assign @"h.0/mlp/proj.weight.grad", %g3n : tensor<128x64xf32>
     return %loss : tensor<f32>
