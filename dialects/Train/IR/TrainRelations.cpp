@@ -78,10 +78,11 @@ static FlatSymbolRefAttr getReadFrom(Value value) {
 /// The quantisation that made a value, or of which it is a transpose.
 static fp8::QuantizeOp getQuantize(Value value) {
   value = throughFusion(value);
-  while (auto transpose = value.getDefiningOp<fp8::TransposeOp>()) {
-    value = throughFusion(transpose.getInput());
-    if (value == transpose.getOutput())
+  for (int i = 0; i < kLongestChain; ++i) {
+    auto transpose = value.getDefiningOp<fp8::TransposeOp>();
+    if (!transpose)
       break;
+    value = throughFusion(transpose.getInput());
   }
   return value.getDefiningOp<fp8::QuantizeOp>();
 }
@@ -143,6 +144,20 @@ LogicalResult train::verifyHyper(Operation *op, Value value, StringRef symbol) {
   if (getOp<ClipCoefficientOp>(value) && symbol != kCoefficient)
     return op->emitOpError("takes what train.clip_coefficient gives for its ")
            << symbol;
+  return success();
+}
+
+LogicalResult train::verifyRelations(AdamWOp op) {
+  for (auto [value, name] :
+       {std::pair(op.getCoefficient(), StringRef(kCoefficient)),
+        {op.getLr(), "lr"},
+        {op.getBeta1(), "beta1"},
+        {op.getBeta2(), "beta2"},
+        {op.getEps(), "eps"},
+        {op.getWeightDecay(), "weight_decay"},
+        {op.getStep(), "step"}})
+    if (failed(verifyHyper(op, value, name)))
+      return failure();
   return success();
 }
 

@@ -17,6 +17,9 @@ mlir::LogicalResult verifyRelations(ReadOp read, VariableOp variable);
 mlir::LogicalResult verifyRelations(AssignOp assign, VariableOp variable,
                                     mlir::SymbolTableCollection &symbols);
 
+/// Checks that hyperparameters stand in their places.
+mlir::LogicalResult verifyRelations(AdamWOp op);
+
 /// Checks that each variable is bounded by its own statistics and gradient.
 mlir::LogicalResult verifyRelations(UpdateScalesOp op,
                                     mlir::SymbolTableCollection &symbols);

@@ -592,15 +592,5 @@ LogicalResult AdamWOp::verify() {
       return failure();
   if (static_cast<bool>(getBound()) != static_cast<bool>(getClamps()))
     return emitOpError("counts clamps if and only if it has a bound");
-  for (auto [value, name] :
-       {std::pair(getCoefficient(), StringRef(kCoefficient)),
-        {getLr(), "lr"},
-        {getBeta1(), "beta1"},
-        {getBeta2(), "beta2"},
-        {getEps(), "eps"},
-        {getWeightDecay(), "weight_decay"},
-        {getStep(), "step"}})
-    if (failed(verifyHyper(*this, value, name)))
-      return failure();
-  return success();
+  return verifyRelations(*this);
 }
