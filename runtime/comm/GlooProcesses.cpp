@@ -74,9 +74,9 @@ void GlooProcesses::reduce(const T *input, T *output, uint64_t count,
     gloo::AllreduceOptions options(context);
     options.setInput(const_cast<T *>(input), count);
     options.setOutput(output, count);
-    options.setReduceFunction(
-        static_cast<void (*)(void *, const void *, const void *, size_t)>(
-            reduction == Fp8cReduction_sum ? &gloo::sum<T> : &gloo::max<T>));
+    using Join = void (*)(void *, const void *, const void *, size_t);
+    const Join sum = &gloo::sum<T>, max = &gloo::max<T>;
+    options.setReduceFunction(reduction == Fp8cReduction_sum ? sum : max);
     gloo::allreduce(options);
   });
 }

@@ -83,3 +83,76 @@ def test_gradients_are_those_of_the_joint_batch(workshop, model, dp, accumulate)
     for found, expected in zip(metrics(several), metrics(one), strict=True):
         assert found["loss"] == pytest.approx(expected["loss"], abs=1e-5)
         assert found["grad_norm"] == pytest.approx(expected["grad_norm"], rel=1e-5)
+
+
+@pytest.mark.parametrize("recipe", ["bf16", "fp8-delayed", "fp8-lm", "fp8-current"])
+def test_recipes_train_alike(workshop, recipe):
+    several = metrics(workshop.run("gpt2", recipe, 2, 1))
+    one = metrics(workshop.run("gpt2", recipe, 1, 1, ROWS * 2))
+    # Rounding differs, by which values share a scale and in which order sums are made.
+    for found, expected in zip(several, one, strict=True):
+        assert found["loss"] == pytest.approx(expected["loss"], rel=0.01)
+
+
+@pytest.mark.parametrize("recipe", ["f32", "fp8-delayed", "fp8-lm"])
+def test_checkpoints_are_those_of_one_process(workshop, recipe, tmp_path):
+    """A run of two processes is continued by one, and the reverse."""
+    several = workshop.run("gpt2", recipe, 2, 1)
+    one = workshop.run("gpt2", recipe, 1, 1, ROWS * 2)
+    shapes = [{name: (array.dtype, array.shape) for name, array in state(out, STEPS).items()} for out in (several, one)]
+    assert shapes[0] == shapes[1]
+
+
+def test_resume_continues_bit_for_bit(workshop, tmp_path):
+    program, data = workshop.program("gpt2", "fp8-lm", 2, ROWS), workshop.data("gpt2")
+    train = ["fp8c-run", "train", program, "--nproc", 2, "--data", data, "--warmup", 0, "--checkpoint-every", 3, "--keep", 0]
+    run(*train, "--steps", 6, "--schedule", "constant", "--out", tmp_path / "whole")
+    run(*train, "--steps", 3, "--schedule", "constant", "--out", tmp_path / "part")
+    run("fp8c-run", "train", "--nproc", 2, "--resume", tmp_path / "part", "--steps", 6)
+    whole, part = state(tmp_path / "whole", 6), state(tmp_path / "part", 6)
+    assert whole.keys() == part.keys()
+    assert all(whole[name].tobytes() == part[name].tobytes() for name in whole)
+
+
+@pytest.mark.parametrize("dp, processes, says", [
+    (2, [], "compiled for 2 processes, but 1 runs it"),
+    (2, ["--nproc", 3], "compiled for 2 processes, but 3 run it"),
+    (1, ["--nproc", 2], "compiled for 1 process, but 2 run it"),
+])  # fmt: skip
+def test_other_numbers_of_processes_are_refused(workshop, dp, processes, says, tmp_path):
+    program = workshop.program("gpt2", "f32", dp, ROWS)
+    output = run("fp8c-run", "train", program, *processes, "--data", workshop.data("gpt2"), "--steps", 1,
+                 "--out", tmp_path / "run", status=1)  # fmt: skip
+    assert says in output and "--nproc" in output
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_when_one_is_killed_all_end(workshop, victim, tmp_path):
+    program = workshop.program("gpt2", "f32", 2, ROWS)
+    training = start("fp8c-run", "train", program, "--nproc", 2, "--data", workshop.data("gpt2"), "--steps", 10**6,
+                     "--checkpoint-every", 0, "--out", tmp_path / "run")  # fmt: skip
+    while not (tmp_path / "run" / "metrics.jsonl").exists():
+        time.sleep(0.01)
+    children = [int(pid) for pid in open(f"/proc/{training.pid}/task/{training.pid}/children").read().split()]
+    os.kill(children[victim], signal.SIGKILL)
+    begin = time.monotonic()
+    _, errors = training.communicate(timeout=30)
+    assert time.monotonic() - begin < 10
+    assert training.returncode != 0
+    assert "lost another process" in errors or f"rank {victim} was ended by signal 9" in errors
+
+
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_all_stop_after_the_same_step(workshop, asked, tmp_path):
+    program = workshop.program("gpt2", "f32", 2, ROWS)
+    training = start("fp8c-run", "train", program, "--nproc", 2, "--data", workshop.data("gpt2"), "--steps", 10**6,
+                     "--checkpoint-every", 0, "--out", tmp_path / "run")  # fmt: skip
+    while not (tmp_path / "run" / "metrics.jsonl").exists():
+        time.sleep(0.01)
+    training.send_signal(asked)
+    output, errors = training.communicate(timeout=30)
+    assert training.returncode == 128 + asked, errors
+    assert "continue with" in output
+    last = metrics(tmp_path / "run")[-1]["step"]
+    assert state(tmp_path / "run", last)

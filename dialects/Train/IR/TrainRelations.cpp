@@ -57,7 +57,7 @@ static Value getSource(Value value) {
     // The square root of a moment is stored, and squared again.
     auto square = dyn_cast_or_null<MulOp>(op);
     bool isForm =
-        isa_and_nonnull<CastOp, SqrtOp, TransposeOp, fp8::DequantizeOp,
+        isa_and_nonnull<CastOp, SqrtOp, TransposeOp, AllReduceOp, fp8::DequantizeOp,
                         fp8::TransposeOp, fp8::QuantizeTilesOp>(op) ||
         (square && square.getLhs() == square.getRhs()) ||
         (isa_and_nonnull<fp8::QuantizeOp>(op) &&
@@ -210,6 +210,10 @@ static LogicalResult verifyState(AssignOp assign) {
     }
     if (auto advance = state.getDefiningOp<fp8::AdvanceOp>()) {
       state = advance.getState();
+      continue;
+    }
+    if (auto agree = state.getDefiningOp<fp8::AgreeOp>()) {
+      state = agree.getStates()[cast<OpResult>(state).getResultNumber()];
       continue;
     }
     auto record = state.getDefiningOp<fp8::RecordOp>();
