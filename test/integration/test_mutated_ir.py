@@ -29,6 +29,6 @@ def test_mutants_are_refused_or_compiled(tmp_path, stage):
 
 
 def test_mutants_compute_what_they_say(tmp_path):
-    done = mutate(tmp_path, "--run", "6")
+    done = mutate(tmp_path, "--run", "6", "1", "fp8")
     assert done.returncode == 0, done.stdout
     assert "6 mutants built and run, 0 findings" in done.stdout, done.stdout

@@ -174,7 +174,7 @@ class Workshop:
         require(["cc", "-shared", "-fPIC", "-O1", ROOT / "test/mutate/guard.c", "-o", self.guard])
 
     def prepare(self, program, stages):
-        """A program's IR at each stage, and what it gives."""
+        """Writes a program's IR at each stage."""
         family, options, recipe = PROGRAMS[program]
         # By its name alone: a mutant is chosen by the text that it is made of.
         model = f"{program}.onnx"
@@ -182,10 +182,13 @@ class Workshop:
         for stage in stages:
             text = require([BIN / "fp8c", "compile", model, "--batch", 2, "--recipe", recipe, "--emit", stage], self.folder)
             self.original(program, stage).write_text(text)
-        outcome, numbers = self.compute(self.original(program, stages[-1]), program, stages[-1])
+
+    def measure(self, place):
+        """Finds out what a program gives as it is."""
+        outcome, numbers = self.compute(self.original(*place), *place)
         if outcome != "ran":
-            raise RuntimeError(f"{program} as it is: {outcome}\n{numbers}")
-        self.expected[program] = numbers
+            raise RuntimeError(f"{place} as it is: {outcome}\n{numbers}")
+        self.expected[place[0]] = numbers
 
     def original(self, program, stage):
         return self.folder / f"{program}.{stage}.mlir"
@@ -254,6 +257,7 @@ def main(count, seed, *stages):
         print(f"{shop.each * len(places)} mutants: {same + len(drawn)} accepted, {same} of them as the same program", flush=True)
         random.Random(seed).shuffle(drawn)
         drawn = drawn[:count]
+        list(pool.map(shop.measure, {program: (program, stage) for program, stage, *_ in drawn}.values()))
         for (program, stage, number, kind), (path, outcome, message) in zip(drawn, pool.map(shop.try_mutant, drawn)):
             texts = [file.read_text().splitlines() for file in (shop.original(program, stage), path)]
             says = "relation" if is_relation(*texts, stage) else "computation"

@@ -389,7 +389,8 @@ def test_a_stopped_writer_leaves_what_was_there(tmp_path, stop):
     run(tiny)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     large = [FP8C, "model", "gpt2", "--external-data", "-o", tmp_path / "m.onnx"]
-    writer = subprocess.Popen(large)
+    # What runs tests in the background may have them ignore signals, and what they start.
+    writer = subprocess.Popen(large, preexec_fn=lambda: signal.signal(stop, signal.SIG_DFL))
     partial = tmp_path / "m.onnx.data.partial"
     deadline = time.monotonic() + 30
     while not (partial.exists() and partial.stat().st_size) and time.monotonic() < deadline:
