@@ -153,14 +153,18 @@ private:
 VariableSetter::VariableSetter(Instance &instance, uint64_t seed,
                                const SafetensorsReader *given)
     : instance(instance), seed(seed), given(given) {
-  const Manifest &manifest = instance.manifest();
-  for (const Variable &variable : manifest.variables) {
-    if (!variable.init.of.empty())
-      amaxes[variable.init.of] = 0;
-    const Variable *scale = manifest.findVariable(variable.scale);
-    if (scale && scale->init.of == variable.name)
-      scales[variable.name] = scale;
-  }
+  const std::vector<Variable> &variables = instance.manifest().variables;
+  std::map<std::string, std::string> scaleOf; // names
+  for (const Variable &variable : variables)
+    if (!variable.scale.empty())
+      scaleOf.emplace(variable.name, variable.scale);
+  for (const Variable &variable : variables)
+    if (const std::string &of = variable.init.of; !of.empty()) {
+      amaxes[of] = 0;
+      if (auto scale = scaleOf.find(of);
+          scale != scaleOf.end() && scale->second == variable.name)
+        scales[of] = &variable;
+    }
 }
 
 /// Whether it is a parameter in f32, and stored in another type.

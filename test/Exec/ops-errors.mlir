@@ -593,3 +593,13 @@ func.func @f(%x: memref<4xf32>) {
 
 // expected-error @+1 {{has fp8.counted without fp8.format}}
 exec.variable @s : memref<25xf32> at 0 {fp8.counted = 16 : i64, init = #train.constant<1.0>, role = #train.role<scale>}
+
+// -----
+
+exec.kernel @k map (%a: memref<*xf32>, %b: memref<*xf32>) inputs 2 attributes {arg_names = ["a", "b"]} {
+  exec.each {
+    %x = exec.load %a full : memref<*xf32>
+    // expected-error @+1 {{writes argument 1 of the kernel, which is an input}}
+    exec.store %x, %b full : memref<*xf32>
+  }
+}

@@ -1,7 +1,6 @@
 //===- ExecCost.cpp - What ops cost ---------------------------------------===//
 
 #include "Exec/IR/Exec.h"
-#include "Train/IR/Precision.h"
 
 using namespace mlir;
 using namespace fp8c;
@@ -25,7 +24,7 @@ Cost exec::getMoveCost(Operation *op) {
 }
 
 static Unit getUnit(Type a, Type b, bool fast) {
-  if (train::isFP8(a) && train::isFP8(b))
+  if (fp8::isFP8(a) && fp8::isFP8(b))
     return fast ? Unit::fp8Fast : Unit::fp8Slow;
   return a.isF32() || b.isF32() ? Unit::f32 : Unit::bf16;
 }

@@ -297,5 +297,11 @@ LogicalResult KernelOp::verify() {
       getInputs() > getBody().getNumArguments())
     return emitOpError("has ") << getInputs() << " inputs, but "
                                << getBody().getNumArguments() << " arguments";
+  // Launches read inputs and nothing else: what is planned and ordered by it.
+  for (BlockArgument input : getBody().getArguments().take_front(getInputs()))
+    for (Operation *user : input.getUsers())
+      if (!isa<LoadOp>(user))
+        return user->emitOpError("writes argument ")
+               << input.getArgNumber() << " of the kernel, which is an input";
   return success();
 }

@@ -6,7 +6,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "Exec/IR/Exec.h"
-#include "Train/IR/Precision.h"
 
 using namespace mlir;
 using namespace fp8c;
@@ -73,7 +72,7 @@ template <typename Op> static LogicalResult verifyAccumulation(Op op) {
 }
 
 static LogicalResult verifyFormat(Operation *op, Type format) {
-  if (train::isFP8(format) || format.isF16())
+  if (fp8::isFP8(format) || format.isF16())
     return success();
   return op->emitOpError("makes scales for ")
          << format << "; there are f8E4M3FN, f8E5M2 and f16";
@@ -136,8 +135,8 @@ LogicalResult GemmOp::verify() {
     return emitOpError("buffers do not hold ")
            << batch << " matrices of m = " << m << ", n = " << n
            << ", k = " << k;
-  if (train::isFP8(elementOf(getA())) != static_cast<bool>(getScaleA()) ||
-      train::isFP8(elementOf(getB())) != static_cast<bool>(getScaleB()))
+  if (fp8::isFP8(elementOf(getA())) != static_cast<bool>(getScaleA()) ||
+      fp8::isFP8(elementOf(getB())) != static_cast<bool>(getScaleB()))
     return emitOpError("FP8 operands need scales, and only they");
   for (Value buffer : {getA(), getB(), getC()})
     if (!isa<FloatType>(elementOf(buffer)))

@@ -44,15 +44,6 @@ static bool isUses(Attribute attr) {
          });
 }
 
-/// Reports tell an operand's uses by the role that it has.
-static LogicalResult verifyRole(Operation *op, NamedAttribute attr,
-                                Attribute role) {
-  if (attr.getName() != kOperandUsesAttr || role)
-    return success();
-  return op->emitOpError("has ")
-         << kOperandUsesAttr << " without " << kOperandRoleAttr;
-}
-
 static constexpr KnownAttr kKnownAttrs[] = {
     knownI64(kCountedAttr, OnVariable),
     knownI64(kCurrentUsesAttr, OnModule),
@@ -68,23 +59,27 @@ LogicalResult FP8Dialect::verifyOperationAttribute(Operation *op,
                                                    NamedAttribute attr) {
   return verifyOperationAttr(op, attr, kKnownAttrs);
 }
+/// Reports tell an operand's uses by the role that it has.
+static LogicalResult verifyOfSignature(Operation *op, AttrPlace place,
+                                       unsigned index, NamedAttribute attr) {
+  if (failed(verifySignatureAttr(op, place, index, attr, kKnownAttrs)))
+    return failure();
+  auto function = dyn_cast<FunctionOpInterface>(op);
+  if (!function || attr.getName() != kOperandUsesAttr ||
+      (place == OnArgument ? function.getArgAttr(index, kOperandRoleAttr)
+                           : function.getResultAttr(index, kOperandRoleAttr)))
+    return success();
+  return op->emitOpError("has ")
+         << kOperandUsesAttr << " without " << kOperandRoleAttr;
+}
+
 LogicalResult FP8Dialect::verifyRegionArgAttribute(Operation *op, unsigned,
                                                    unsigned index,
                                                    NamedAttribute attr) {
-  if (failed(verifySignatureAttr(op, OnArgument, index, attr, kKnownAttrs)))
-    return failure();
-  auto function = dyn_cast<FunctionOpInterface>(op);
-  return verifyRole(op, attr,
-                    function ? function.getArgAttr(index, kOperandRoleAttr)
-                             : attr.getValue());
+  return verifyOfSignature(op, OnArgument, index, attr);
 }
 LogicalResult FP8Dialect::verifyRegionResultAttribute(Operation *op, unsigned,
                                                       unsigned index,
                                                       NamedAttribute attr) {
-  if (failed(verifySignatureAttr(op, OnResult, index, attr, kKnownAttrs)))
-    return failure();
-  auto function = dyn_cast<FunctionOpInterface>(op);
-  return verifyRole(op, attr,
-                    function ? function.getResultAttr(index, kOperandRoleAttr)
-                             : attr.getValue());
+  return verifyOfSignature(op, OnResult, index, attr);
 }

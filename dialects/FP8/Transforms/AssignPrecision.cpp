@@ -348,8 +348,10 @@ LogicalResult Assigner::assignOperands(FP8ContractionOpInterface op,
         operand.margin->value, operand.pow2->value, operand.granularity->value);
   };
   FailureOr<OperandAttr> left = decide(lhs, kLhs, facts.lhsRole);
+  if (failed(left))
+    return failure();
   FailureOr<OperandAttr> right = decide(rhs, kRhs, facts.rhsRole);
-  if (failed(left) || failed(right))
+  if (failed(right))
     return failure();
   decision.lhs = *left;
   decision.rhs = *right;

@@ -40,13 +40,15 @@ static LogicalResult verifyFields(Operation *op, PrecisionAttr precision) {
   return success();
 }
 
-static LogicalResult verifyResults(Operation *op, ArrayRef<Type> types) {
+static LogicalResult verifyResults(Operation *op, PrecisionAttr precision) {
+  ArrayRef<Type> types = precision.getResult();
   if (types.empty())
     return success();
-  bool fits = types.size() == 1 || types.size() == op->getNumResults();
-  for (auto [i, result] : llvm::enumerate(op->getResults()))
-    if (fits && (types.size() > 1 || isFloat(result)))
-      fits = isFloat(result) ? isWide(types[types.size() == 1 ? 0 : i]) : true;
+  bool fits = (types.size() == 1 || types.size() == op->getNumResults()) &&
+              llvm::all_of(op->getOpResults(), [&](OpResult result) {
+                return !isFloat(result) ||
+                       isWide(precision.getResult(result.getResultNumber()));
+              });
   if (!fits)
     return op->emitOpError("precision: 'result' must be f32, bf16 or f16, or "
                            "one of these a result, but is ")
@@ -85,7 +87,7 @@ static LogicalResult verifyOperands(Operation *op, fp8::OperandAttr lhs,
 
 LogicalResult train::verifyPrecision(Operation *op, PrecisionAttr precision) {
   if (failed(verifyFields(op, precision)) ||
-      failed(verifyResults(op, precision.getResult())) ||
+      failed(verifyResults(op, precision)) ||
       failed(verifyOperands(op, precision.getLhs(), precision.getRhs())))
     return failure();
   if (StorageAttr storage = precision.getStorage())

@@ -64,9 +64,11 @@ static void printSignature(func::FuncOp function, SourceWriter &writer) {
        << getShapeText(
               cast<MemRefType>(function.getArgumentTypes()[i]).getShape());
   os << ")\n";
-  if (auto peak = function->getAttrOfType<IntegerAttr>(kPeakAttr))
+  auto peak = function->getAttrOfType<IntegerAttr>(kPeakAttr),
+       least = function->getAttrOfType<IntegerAttr>(kLowerBoundAttr);
+  if (peak && least)
     os << "// Temporaries: " << peak.getInt() << " bytes; at least "
-       << getInteger(function, kLowerBoundAttr) << " live at once.\n";
+       << least.getInt() << " live at once.\n";
   os << "extern \"C\" void fp8c_" << function.getName()
      << "(const Fp8cCall *call) {\n";
   if (writer.isCUDA)
