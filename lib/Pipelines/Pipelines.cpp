@@ -33,7 +33,6 @@ static void buildGrad(OpPassManager &passes, const PipelineOptions &options) {
   train::SetGridOptions grid;
   grid.dp = options.dp;
   passes.addPass(train::createSetGrid(grid));
-  passes.addPass(train::createReduceGradients());
   passes.addPass(createCSEPass());
   if (options.exposeOperands)
     passes.addPass(fp8::createExposeOperands());
@@ -56,6 +55,11 @@ static void buildFP8(OpPassManager &passes, const PipelineOptions &options) {
   passes.addPass(fp8::createPadProducts());
   passes.addPass(fp8::createInsertScaling());
   passes.addPass(fp8::createAgreeScales());
+  train::ReduceGradientsOptions gradients;
+  gradients.bucket = options.bucket.value_or(gradients.bucket);
+  passes.addPass(train::createReduceGradients(gradients));
+  passes.addPass(fp8::createLowerComm());
+  passes.addPass(train::createCheckLayout());
 #ifndef NDEBUG
   passes.addPass(fp8::createCheckPrecision());
 #endif
@@ -76,6 +80,7 @@ static void buildFusion(OpPassManager &passes, const PipelineOptions &options) {
   train::FormFusionsOptions fusions;
   fusions.sumRows = options.sumRows.value_or(fusions.sumRows);
   passes.addPass(train::createFormFusions(fusions));
+  passes.addPass(train::createCheckLayout());
 }
 
 static void buildExec(OpPassManager &passes, const PipelineOptions &options) {
@@ -159,6 +164,9 @@ struct NamedOptions : PassPipelineOptions<NamedOptions> {
                               llvm::cl::desc("Run fp8-expose-operands")};
   Option<int64_t> dp{*this, "dp", llvm::cl::init(1),
                      llvm::cl::desc("See train-set-grid")};
+  Option<int64_t> bucket{*this, "bucket", llvm::cl::init(0),
+                         llvm::cl::desc("See train-reduce-gradients; 0: its "
+                                        "default")};
   ListOption<std::string> recompute{*this, "recompute",
                                     llvm::cl::desc("See train-recompute")};
 
@@ -170,6 +178,8 @@ struct NamedOptions : PassPipelineOptions<NamedOptions> {
     options.forwardOnly = forwardOnly;
     options.exposeOperands = exposeOperands;
     options.dp = dp;
+    if (bucket)
+      options.bucket = bucket;
     options.recompute.assign(recompute.begin(), recompute.end());
     return options;
   }

@@ -37,6 +37,8 @@ struct PipelineOptions {
   bool oneMicroBatch = false;
   /// Processes with data of their own that run the program: see train-set-grid.
   int64_t dp = 1;
+  /// See train-reduce-gradients.
+  std::optional<int64_t> bucket = {};
   /// Run fp8-expose-operands.
   bool exposeOperands = false;
   // Where these are not set the target decides.

@@ -7,7 +7,7 @@
 #include "core/Error.h"
 #include "core/Text.h"
 
-#include <algorithm>
+#include <cassert>
 
 namespace fp8c::runtime {
 namespace {
@@ -15,13 +15,13 @@ namespace {
 class Alone final : public Processes {
 public:
   Alone() : Processes(0, 1) {}
-  void allReduce(const float *input, float *output, uint64_t count,
-                 Fp8cReduction) override {
-    std::copy_n(input, count, output);
+  void allReduce(double *, uint64_t, Fp8cReduction) override {}
+  void allReduce(const Fp8cReduced &, Fp8cReduction) override {
+    assert(false && "a program without a grid has no collectives");
   }
-  void allReduce(const double *input, double *output, uint64_t count,
-                 Fp8cReduction) override {
-    std::copy_n(input, count, output);
+  void exchange(const std::vector<Fp8cTransfer> &,
+                const std::vector<Fp8cTransfer> &) override {
+    assert(false && "a program without a grid has no collectives");
   }
 };
 
@@ -30,9 +30,17 @@ public:
 Processes::Processes(int theRank, int theSize)
     : rank(theRank), size(theSize), table() {
   table.self = this;
-  table.all_reduce = [](void *self, const float *input, float *output,
-                        unsigned long long count, Fp8cReduction reduction) {
-    static_cast<Processes *>(self)->allReduce(input, output, count, reduction);
+  table.rank = rank;
+  table.size = size;
+  table.all_reduce = [](void *self, const Fp8cReduced *tensors, int count,
+                        Fp8cReduction reduction, void *) {
+    for (int i = 0; i < count; ++i)
+      static_cast<Processes *>(self)->allReduce(tensors[i], reduction);
+  };
+  table.exchange = [](void *self, const Fp8cTransfer *sends, int sendCount,
+                      const Fp8cTransfer *receives, int receiveCount, void *) {
+    static_cast<Processes *>(self)->exchange(
+        {sends, sends + sendCount}, {receives, receives + receiveCount});
   };
 }
 

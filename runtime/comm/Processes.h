@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 namespace fp8c::runtime {
 
@@ -24,11 +25,13 @@ public:
   bool isFirst() const { return rank == 0; }
 
   /// Joins `count` numbers element by element; every process gets the same
-  /// bits. `output` may be `input`.
-  virtual void allReduce(const float *input, float *output, uint64_t count,
+  /// bits.
+  virtual void allReduce(double *values, uint64_t count,
                          Fp8cReduction reduction) = 0;
-  virtual void allReduce(const double *input, double *output, uint64_t count,
-                         Fp8cReduction reduction) = 0;
+  /// What programs call: see Fp8cCollectives.
+  virtual void allReduce(const Fp8cReduced &tensor, Fp8cReduction reduction) = 0;
+  virtual void exchange(const std::vector<Fp8cTransfer> &sends,
+                        const std::vector<Fp8cTransfer> &receives) = 0;
 
   double sum(double value) { return join(value, Fp8cReduction_sum); }
   double max(double value) { return join(value, Fp8cReduction_max); }
@@ -41,7 +44,7 @@ protected:
 
 private:
   double join(double value, Fp8cReduction reduction) {
-    allReduce(&value, &value, 1, reduction);
+    allReduce(&value, 1, reduction);
     return value;
   }
   Fp8cCollectives table;

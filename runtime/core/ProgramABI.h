@@ -24,15 +24,38 @@ extern "C" {
 #endif
 
 enum Fp8cReduction { Fp8cReduction_sum, Fp8cReduction_max };
+enum Fp8cElement { Fp8cElement_float, Fp8cElement_bf16, Fp8cElement_f16 };
 
-/* What a program with a grid asks of its other processes. Each returns once
-   this process has its result; what fails is thrown through the program. */
+/* A tensor that processes join. `output` may be `input`. */
+typedef struct Fp8cReduced {
+  const void *input;
+  void *output;
+  unsigned long long count; /* of elements */
+  enum Fp8cElement element;
+} Fp8cReduced;
+
+/* Bytes that go to another process, or come from it. */
+typedef struct Fp8cTransfer {
+  int peer; /* its rank */
+  void *data;
+  unsigned long long bytes;
+} Fp8cTransfer;
+
+/* What a program with a grid asks of its other processes, which all make the
+   same calls in the same order. A CPU's calls return once this process has its
+   result, a GPU's once the work is on `stream`, a cudaStream_t. What fails is
+   thrown through the program. */
 typedef struct Fp8cCollectives {
   void *self; /* the first argument of the functions */
-  /* Joins `count` f32 element by element; every process gets the same bits.
-     `output` may be `input`. */
-  void (*all_reduce)(void *self, const float *input, float *output,
-                     unsigned long long count, enum Fp8cReduction reduction);
+  int rank, size;
+  /* Joins tensors element by element; every process gets the same bits. */
+  void (*all_reduce)(void *self, const struct Fp8cReduced *tensors, int count,
+                     enum Fp8cReduction reduction, void *stream);
+  /* Sends and receives. The i-th of all that is sent from one process to another
+     is the i-th of all that the other receives from it, of as many bytes. */
+  void (*exchange)(void *self, const struct Fp8cTransfer *sends, int send_count,
+                   const struct Fp8cTransfer *receives, int receive_count,
+                   void *stream);
 } Fp8cCollectives;
 
 /* What one call of a program function works on. The runtime owns everything.

@@ -7,7 +7,6 @@
 #include "core/Text.h"
 
 #include <cmath>
-#include <utility>
 #include <vector>
 
 namespace fp8c::runtime {
@@ -27,6 +26,8 @@ Trainer::Trainer(Instance &instance, Processes &processes,
                        ": the program was compiled for ", most,
                        " micro-batch per step"),
                 "compile the model without --micro-batches");
+  if (instance.program().has("micro_last"))
+    microLast.emplace(instance, "micro_last");
   options.apply(instance);
 }
 
@@ -42,24 +43,32 @@ void Trainer::calibrate() {
 
 uint64_t Trainer::fill(Function &function, int64_t step,
                        int64_t microBatch) const {
+  return fill(function, step, microBatch, processes.rank);
+}
+
+uint64_t Trainer::fill(Function &function, int64_t step, int64_t microBatch,
+                       int64_t part) const {
   HostTensor *labels = function.labels();
   return batches.fill(step, microBatch, function.tokens()->as<int64_t>(),
-                      labels ? labels->as<int64_t>() : nullptr, processes.rank);
+                      labels ? labels->as<int64_t>() : nullptr, part);
 }
 
 /// Data say it: no process needs to ask another.
-uint64_t Trainer::countAll(int64_t step) const {
-  uint64_t count = 0;
-  for (int64_t i = 0; i < options.accumulate; ++i)
-    for (int64_t part = 0; part < processes.size; ++part)
-      count += batches.count(step, i, part);
-  return count;
-}
-
-void Trainer::clearGradients() {
-  for (const Variable &variable : instance.manifest().variables)
-    if (variable.role == Role::Gradient)
-      instance.clear(variable);
+std::vector<Trainer::MicroBatch> Trainer::microBatchesOf(int64_t step) const {
+  std::vector<MicroBatch> all;
+  for (int64_t i = 0; i < options.accumulate; ++i) {
+    MicroBatch one = {i, 0, batches.count(step, i, processes.rank),
+                      processes.rank};
+    for (int64_t part = processes.size; part-- > 0;)
+      if (const uint64_t count = batches.count(step, i, part)) {
+        one.allLabels += count;
+        if (!one.labels)
+          one.part = part;
+      }
+    if (one.allLabels)
+      all.push_back(one);
+  }
+  return all;
 }
 
 Trainer::StepResult Trainer::step(int64_t step) {
@@ -68,28 +77,25 @@ Trainer::StepResult Trainer::step(int64_t step) {
   instance.setHyper("lr", result.lr);
   instance.setHyper("step", static_cast<float>(step));
 
-  result.labels = countAll(step);
+  const std::vector<MicroBatch> all = microBatchesOf(step);
+  for (const MicroBatch &one : all)
+    result.labels += one.allLabels;
   if (!result.labels) {
     result.loss = result.gradNorm = NAN;
     return result;
   }
   const auto total = static_cast<double>(result.labels);
   double loss = 0;
-  bool accumulate = false;
-  for (int64_t i = 0; i < options.accumulate; ++i) {
-    // A mean of no labels may be NaN, and has no weight.
-    const auto count =
-        static_cast<double>(batches.count(step, i, processes.rank));
-    if (count == 0)
-      continue;
-    fill(micro, step, i);
+  for (const MicroBatch &one : all) {
+    Function &function = microLast && &one == &all.back() ? *microLast : micro;
+    const auto count = static_cast<double>(one.labels);
+    fill(function, step, one.index, one.part);
     instance.setHyper("grad_scale", static_cast<float>(count / total));
-    instance.setAccumulate(std::exchange(accumulate, true));
-    micro.run();
-    loss += count * static_cast<double>(*micro.loss().as<float>());
+    instance.setAccumulate(&one != &all.front());
+    function.run();
+    if (one.labels)
+      loss += count * static_cast<double>(*function.loss().as<float>());
   }
-  if (!accumulate) // others have labels
-    clearGradients();
   update.run();
   result.loss = static_cast<float>(processes.sum(loss) / total);
   result.gradNorm = *update.output("grad_norm").as<float>();

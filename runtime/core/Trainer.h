@@ -45,14 +45,28 @@ public:
   uint64_t labelsThatCount() const { return counted; }
 
 private:
-  uint64_t countAll(int64_t step) const;
-  void clearGradients();
+  /// A micro-batch of the joint batch, as this process takes part in it. All
+  /// processes call the same functions, for these talk to each other: one whose
+  /// own part has no labels, a mean of which may be NaN, computes that of
+  /// another with weight 0.
+  struct MicroBatch {
+    int64_t index;
+    uint64_t allLabels; ///< of all processes
+    uint64_t labels;    ///< of this one
+    int64_t part;       ///< whose rows it computes
+  };
+  /// Those of a step in which there are labels.
+  std::vector<MicroBatch> microBatchesOf(int64_t step) const;
+  uint64_t fill(Function &function, int64_t step, int64_t microBatch,
+                int64_t part) const;
 
   Instance &instance;
   Processes &processes;
   const TrainOptions &options;
   Schedule schedule;
   Function micro, update;
+  /// Where gradients are summed over processes in the last micro-batch alone.
+  std::optional<Function> microLast;
   BatchShape shape;
   TrainingBatches batches;
   uint64_t counted;

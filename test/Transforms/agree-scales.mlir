@@ -33,3 +33,26 @@ func.func @calibrate(%x: !fp8.stats, %y: !fp8.stats) {
 func.func @nothing_advances(%x: tensor<8xf32>) -> tensor<8xf32> {
   return %x : tensor<8xf32>
 }
+
+// Current scales: one amax for all, but for that of a gradient, which is summed first.
+train.variable @w : tensor<8xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+train.variable @w.grad : !fp8.scaled<8xf8E4M3FN> {init = #train.constant<0.0>, of = @w, role = #train.role<gradient>}
+// CHECK-LABEL: func.func @micro(
+func.func @micro(%x: tensor<8xf32>, %g: tensor<8xf32>) -> !fp8.scaled<8xf8E4M3FN> attributes {train.function = #train.function<micro>} {
+  // CHECK: %[[A:.*]] = fp8.amax %arg0
+  // CHECK-NEXT: %[[B:.*]] = fp8.agree %[[A]] over ["dp"] : tensor<f32>
+  // CHECK-NEXT: fp8.compute_scale %[[B]]
+  // CHECK-NOT: fp8.agree
+  // CHECK: return
+  %a = fp8.amax %x : tensor<8xf32>
+  %s = fp8.compute_scale %a : !fp8.scale<f8E4M3FN>
+  %q, %k = fp8.quantize %x, %s : tensor<8xf32> -> !fp8.scaled<8xf8E4M3FN>
+  %w = train.read @w : tensor<8xf32>
+  %b = fp8.amax %w : tensor<8xf32>
+  %t = fp8.compute_scale %b : !fp8.scale<f8E4M3FN>
+  %c = fp8.amax %g : tensor<8xf32>
+  %u = fp8.compute_scale %c : !fp8.scale<f8E4M3FN>
+  %r, %l = fp8.quantize %g, %u : tensor<8xf32> -> !fp8.scaled<8xf8E4M3FN>
+  train.assign @w.grad, %r : !fp8.scaled<8xf8E4M3FN>
+  return %q : !fp8.scaled<8xf8E4M3FN>
+}

@@ -22,6 +22,12 @@ MODELS = {
     "llama": ["llama", "--layers", 1, "--d-model", 48, "--heads", 3, "--kv-heads", 1, "--vocab", 300, "--seq", 7],
 }
 VOCAB = {"gpt2": 61, "llama": 300}
+RECIPES = {
+    f"wire-{wire}": f"name: wire-{wire}\nrules:\n  - match: {{role: gradient, rank: 2}}\n    wire: {wire}\n"
+    for wire in ("bf16", "e4m3", "e5m2")
+}
+# What a sum of a few numbers loses that are rounded so, and once again: relative to its norm.
+ERRORS = {"f32": 2e-6, "wire-bf16": 4e-3, "wire-e4m3": 10 ** (-27 / 20), "wire-e5m2": 10 ** (-21 / 20)}
 
 
 class Workshop:
@@ -38,18 +44,21 @@ class Workshop:
             np.mod(walk, VOCAB[model]).astype("<u2").tofile(path)
         return path
 
-    def make_program(self, model, recipe, dp, rows):
+    def make_program(self, model, recipe, dp, rows, *options):
         onnx = self.folder / f"{model}.onnx"
         if not onnx.exists():
             run("fp8c", "model", *MODELS[model], "-o", onnx)
         parallel = ["--parallel", f"dp={dp}"] if dp > 1 else []
-        program = self.folder / f"{model}-{recipe}-{dp}-{rows}.fp8x"
-        return compile_model(onnx, program, "--recipe", recipe, "--batch", rows, *parallel)
+        if recipe in RECIPES:
+            (self.folder / f"{recipe}.yaml").write_text(RECIPES[recipe])
+        file = self.folder / f"{recipe}.yaml" if recipe in RECIPES else recipe
+        program = self.folder / f"{'-'.join(map(str, [model, recipe, dp, rows, *options]))}.fp8x"
+        return compile_model(onnx, program, "--recipe", file, "--batch", rows, *parallel, *options)
 
-    def make_run(self, model, recipe, dp, accumulate, rows=ROWS, steps=STEPS):
-        out = self.folder / f"{model}-{recipe}-{dp}-{rows}-{accumulate}"
+    def make_run(self, model, recipe, dp, accumulate, rows=ROWS, steps=STEPS, compiled=()):
+        out = self.folder / f"{'-'.join(map(str, [model, recipe, dp, rows, accumulate, *compiled]))}"
         processes = ["--nproc", dp] if dp > 1 else []
-        program = self.program(model, recipe, dp, rows)
+        program = self.program(model, recipe, dp, rows, *(compiled if dp > 1 else compiled[:2]))
         options = ["--accumulate", accumulate, "--steps", steps, "--warmup", 0, "--lr", 3e-3, "--clip", 0]
         run("fp8c-run", "train", program, *processes, "--data", self.data(model), *options,
             "--checkpoint-every", 1, "--keep", 0, "--out", out)  # fmt: skip
@@ -83,6 +92,20 @@ def test_gradients_are_those_of_the_joint_batch(workshop, model, dp, accumulate)
     for found, expected in zip(metrics(several), metrics(one), strict=True):
         assert found["loss"] == pytest.approx(expected["loss"], abs=1e-5)
         assert found["grad_norm"] == pytest.approx(expected["grad_norm"], rel=1e-5)
+
+
+@pytest.mark.parametrize("compiled", [(), ("--micro-batches", 1), ("--micro-batches", 1, "--bucket", 1)])
+@pytest.mark.parametrize("dp", [2, 3])
+@pytest.mark.parametrize("recipe", ["f32", *RECIPES])
+def test_gradients_travel_as_the_recipe_says(workshop, recipe, dp, compiled):
+    several = workshop.run("gpt2", recipe, dp, 1, steps=1, compiled=compiled)
+    one = workshop.run("gpt2", "f32", 1, 1, ROWS * dp, steps=1, compiled=compiled)
+    for name, expected in state(one, 1).items():
+        if name.endswith(".m"):
+            error = np.linalg.norm(state(several, 1)[name] - expected) / np.linalg.norm(expected)
+            assert error <= (ERRORS[recipe] if expected.ndim == 2 else 2e-6), name
+            if expected.ndim == 2 and recipe != "f32":
+                assert error > ERRORS[recipe] / 20, f"{name} is better than its format"
 
 
 @pytest.mark.parametrize("recipe", ["bf16", "fp8-delayed", "fp8-lm", "fp8-current"])

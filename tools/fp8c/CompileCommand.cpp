@@ -44,6 +44,7 @@ struct CompileArguments {
   double budget = 0;
   int64_t batch = 0, seq = 0, microBatches = 0;
   std::string parallel;
+  std::optional<int64_t> bucket;
   std::optional<int64_t> maxLogits, padVocabulary;
   std::optional<int64_t> sumRows;
   int64_t maxScratch = 0;
@@ -155,6 +156,7 @@ static int compile(const CompileArguments &args) {
   StringRef(args.parallel)
       .substr(StringRef("dp=").size())
       .getAsInteger(10, options.dp);
+  options.bucket = args.bucket;
   options.recompute = args.recompute;
   if (!args.fp8Layouts.empty())
     options.fp8TN = args.fp8Layouts == "tn";
@@ -232,6 +234,12 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
                       count <= train::kMostProcesses;
         return isGood ? "" : "is dp=N, for N processes with data of their own";
       });
+  command
+      ->add_option("--bucket", args->bucket,
+                   "With --parallel: elements that gradients have, at least, "
+                   "that travel together, as 32M (default)")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))
+      ->check(CLI::PositiveNumber);
   command
       ->add_option("--micro-batches", args->microBatches,
                    "Micro-batches of a step: 1 stores gradients as the recipe "

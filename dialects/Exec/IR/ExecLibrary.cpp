@@ -408,21 +408,93 @@ LogicalResult QuantizeTilesOp::verify() {
   return success();
 }
 
+//===----------------------------------------------------------------------===//
+// Several processes
+//===----------------------------------------------------------------------===//
+
+int64_t exec::getCodesScratchBytes(ValueRange codes, int64_t processes) {
+  int64_t bytes = 0;
+  for (Value buffer : codes)
+    bytes += (processes - 1) * getCodesPart(count(buffer), processes);
+  return bytes;
+}
+
+int64_t exec::getAgreeScratchBytes(int64_t stats, int64_t processes) {
+  return stats * 3 * 4 * processes;
+}
+
+static LogicalResult verifyScratch(Operation *op, Value scratch,
+                                   int64_t least) {
+  if (count(scratch) >= least)
+    return success();
+  return op->emitOpError("needs ") << least << " bytes of scratch, but got "
+                                   << scratch.getType();
+}
+
+/// Checks that each output has its input's type.
+static LogicalResult expectPairs(Operation *op, ValueRange inputs,
+                                 ValueRange outputs) {
+  if (inputs.empty())
+    return op->emitOpError("joins nothing");
+  if (inputs.size() != outputs.size())
+    return op->emitOpError("has ") << inputs.size() << " inputs, but "
+                                   << outputs.size() << " outputs";
+  for (auto [input, output] : llvm::zip(inputs, outputs))
+    if (elementOf(input) != elementOf(output) || count(input) != count(output))
+      return op->emitOpError("makes ")
+             << output.getType() << " of " << input.getType();
+  return success();
+}
+
+/// Each output may lie where its own input does.
+static bool areOneTensor(OperandRange inputs, OperandRange outputs,
+                         OpOperand &input, OpOperand &output) {
+  unsigned in = input.getOperandNumber() - inputs.getBeginOperandIndex(),
+           out = output.getOperandNumber() - outputs.getBeginOperandIndex();
+  return in < inputs.size() && in == out;
+}
+
 LogicalResult AllReduceOp::verify() {
   if (failed(train::verifyAxes(*this, getAxes())) ||
       failed(expectDense(*this, getOperation()->getOperands())))
     return failure();
-  return expectCount(*this, getOutput(), "the output", count(getInput()));
+  return expectPairs(*this, getInputs(), getOutputs());
 }
 
-bool AllReduceOp::mayOverwrite(OpOperand &, OpOperand &, const SymbolTable &) {
-  return true;
+bool AllReduceOp::mayOverwrite(OpOperand &input, OpOperand &output,
+                               const SymbolTable &) {
+  return areOneTensor(getInputs(), getOutputs(), input, output);
 }
 
-LogicalResult AgreeScalesOp::verify() {
-  if (getStates().empty())
-    return emitOpError("agrees on no state");
-  return train::verifyAxes(*this, getAxes());
+LogicalResult AllReduceCodesOp::verify() {
+  if (failed(train::verifyAxes(*this, getAxes())) ||
+      failed(expectDense(*this, getOperation()->getOperands())) ||
+      failed(expectOneType(*this, getInputs())) ||
+      failed(expectPairs(*this, getInputs(), getOutputs())))
+    return failure();
+  if (getPairs().size() != getInputs().size() ||
+      getOutputPairs().size() != getInputs().size())
+    return emitOpError("needs a scale of each tensor, before and after");
+  return verifyScratch(
+      *this, getScratch(),
+      getCodesScratchBytes(getInputs(),
+                           train::countProcesses(*this, getAxes())));
+}
+
+bool AllReduceCodesOp::mayOverwrite(OpOperand &input, OpOperand &output,
+                                    const SymbolTable &) {
+  return areOneTensor(getInputs(), getOutputs(), input, output);
+}
+
+LogicalResult AgreeStatsOp::verify() {
+  if (failed(train::verifyAxes(*this, getAxes())))
+    return failure();
+  int64_t all = getStats().size() + getStates().size();
+  if (!all)
+    return emitOpError("joins nothing");
+  return verifyScratch(
+      *this, getScratch(),
+      getAgreeScratchBytes(all, train::countProcesses(*this, getAxes())));
 }
 
 LogicalResult AdvanceScaleOp::verify() {

@@ -324,26 +324,43 @@ def Exec_UpdateScalesOp : Exec_LibraryOp<"update_scales", [], [AttrSizedOperandS
 // Several processes
 //===----------------------------------------------------------------------===//
 
-def Exec_AllReduceOp : Exec_LibraryOp<"all_reduce", ["mayOverwrite"]> {
-  let summary = "Sum or maximum over processes";
+def Exec_AllReduceOp : Exec_LibraryOp<"all_reduce", ["mayOverwrite"], [SameVariadicOperandSize]> {
+  let summary = "Sums or maxima over processes";
   let description = [{
-    Element by element over the processes along `axes` of the module's grid, the same bits in each. `output` may be `input`'s memory. Returns once `output` is there.
+    Element by element over the processes along `axes` of the module's grid, the same bits in each. Each of `outputs` has its input's type, and may be its memory.
 
-    Example: `exec.all_reduce %g into %h sum over ["dp"] : memref<128x512xf32>, memref<128x512xf32>`
+    Example: `exec.all_reduce %g, %b into %h, %c sum over ["dp"] : memref<128x512xbf16>, memref<512xf32> into memref<128x512xbf16>, memref<512xf32>`
   }];
-  let arguments = (ins Exec_In<Exec_F32Buffer>:$input, Exec_Out<Exec_F32Buffer>:$output, Train_ReductionAttr:$reduction, StrArrayAttr:$axes);
-  let assemblyFormat = "$input `into` $output $reduction `over` $axes attr-dict `:` type(operands)";
+  let arguments = (ins Exec_In<Variadic<Exec_FloatBuffer>>:$inputs, Exec_Out<Variadic<Exec_FloatBuffer>>:$outputs, Train_ReductionAttr:$reduction, StrArrayAttr:$axes);
+  let assemblyFormat = "$inputs `into` $outputs `` $reduction `over` $axes attr-dict `:` type($inputs) `into` type($outputs)";
 }
 
-def Exec_AgreeScalesOp : Exec_LibraryOp<"agree_scales"> {
-  let summary = "What sites recorded, over processes";
+def Exec_AllReduceCodesOp : Exec_LibraryOp<"all_reduce_codes", ["mayOverwrite"], [AttrSizedOperandSegments]> {
+  let summary = "Sums of scaled tensors over processes";
   let description = [{
-    In every state the pending amax becomes the maximum over the processes along `axes`, and the pending counts their sum, in one exchange.
-
-    Example: `exec.agree_scales %s, %t over ["dp"] : memref<25xf32>, memref<25xf32>`
+    As `fp8.all_reduce` says: every process gets the codes of one part of each tensor from all others, sums them and sends the sums to all. `output_pairs` are `pairs` divided by the power of two
+    that is not below the number of processes. Each of `outputs` may be its input's memory. `scratch` holds what comes in: see getCodesScratchBytes in Exec.h.
   }];
-  let arguments = (ins Exec_InOut<Variadic<Exec_ScaleState>>:$states, StrArrayAttr:$axes);
-  let assemblyFormat = "$states `over` $axes attr-dict `:` type($states)";
+  let arguments = (ins Exec_In<Variadic<Exec_CodeBuffer>>:$inputs, Exec_In<Variadic<Exec_ScalePair>>:$pairs,
+                       Exec_Out<Variadic<Exec_CodeBuffer>>:$outputs, Exec_Out<Variadic<Exec_ScalePair>>:$output_pairs,
+                       Exec_InOut<Exec_ByteBuffer>:$scratch, StrArrayAttr:$axes);
+  let assemblyFormat = [{
+    $inputs `scales` $pairs `into` $outputs `scales` $output_pairs `scratch` $scratch `over` $axes attr-dict
+    `:` type($inputs) `scales` type($pairs) `into` type($outputs) `scales` type($output_pairs) `scratch` type($scratch)
+  }];
+}
+
+def Exec_AgreeStatsOp : Exec_LibraryOp<"agree_stats", [], [AttrSizedOperandSegments]> {
+  let summary = "Statistics over processes";
+  let description = [{
+    Amaxes become the maximum over the processes along `axes`, counts their sum, in one exchange: of `stats`, and of what is pending in every state. `scratch` holds those of all processes: see getAgreeScratchBytes in Exec.h.
+
+    Example: `exec.agree_stats stats %k states %s, %t scratch %b over ["dp"] : stats memref<3xui32> states memref<25xf32>, memref<25xf32> scratch memref<72xi8>`
+  }];
+  let arguments = (ins Exec_InOut<Variadic<Exec_StatsBuffer>>:$stats, Exec_InOut<Variadic<Exec_ScaleState>>:$states, Exec_InOut<Exec_ByteBuffer>:$scratch, StrArrayAttr:$axes);
+  let assemblyFormat = [{
+    (`stats` $stats^)? (`states` $states^)? `scratch` $scratch `over` $axes attr-dict `:` (`stats` type($stats)^)? (`states` type($states)^)? `scratch` type($scratch)
+  }];
 }
 
 //===----------------------------------------------------------------------===//

@@ -327,6 +327,15 @@ LogicalResult QuantizeTilesOp::verify() {
   return success();
 }
 
+LogicalResult AllReduceOp::verify() {
+  for (Type type : getInputs().getTypes())
+    if (!cast<ScaledType>(type).isPerTensor() ||
+        !isFP8(cast<ScaledType>(type).getStorage()))
+      return emitOpError("sums ")
+             << type << "; what travels is FP8 with one scale";
+  return success();
+}
+
 LogicalResult DequantizeOp::verify() {
   return verifySameShape(*this, getInput().getType(), getOutput().getType());
 }

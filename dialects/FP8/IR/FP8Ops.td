@@ -208,17 +208,32 @@ def FP8_RecordOp : FP8_Op<"record", [AllTypesMatch<["state", "output"]>]> {
   let assemblyFormat = "$state `,` $stats attr-dict `:` qualified(type($state))";
 }
 
-def FP8_AgreeOp : FP8_Op<"agree", [AllTypesMatch<["states", "outputs"]>]> {
+def FP8_AgreeOp : FP8_Op<"agree", [AllTypesMatch<["statistics", "outputs"]>]> {
   let summary = "Let all processes of an axis see the same statistics";
   let description = [{
-    What a site recorded since the last `advance` becomes the maximum of the amaxes and the sum of the counts over the processes
-    along `axes`, so that `advance` makes the same scale in each. One exchange for all states.
+    An amax, and what a site recorded since its last `advance`, become the maximum of the amaxes and the sum of the counts over the processes
+    along `axes`, so that `compute_scale` and `advance` make the same scale in each. One exchange for all.
 
-    Example: `%a:2 = fp8.agree %s, %t over ["dp"] : !fp8.scale_state<f8E4M3FN, 16>, !fp8.scale_state<f8E5M2, 16>`
+    Example: `%a:2 = fp8.agree %amax, %s over ["dp"] : tensor<f32>, !fp8.scale_state<f8E5M2, 16>`
   }];
-  let arguments = (ins Variadic<FP8_ScaleStateType>:$states, StrArrayAttr:$axes);
-  let results = (outs Variadic<FP8_ScaleStateType>:$outputs);
-  let assemblyFormat = "$states `over` $axes attr-dict `:` qualified(type($states))";
+  let arguments = (ins Variadic<AnyTypeOf<[FP8_Scalar, FP8_ScaleStateType]>>:$statistics, StrArrayAttr:$axes);
+  let results = (outs Variadic<AnyTypeOf<[FP8_Scalar, FP8_ScaleStateType]>>:$outputs);
+  let assemblyFormat = "$statistics `over` $axes attr-dict `:` qualified(type($statistics))";
+}
+
+def FP8_AllReduceOp : FP8_Op<"all_reduce", [AllTypesMatch<["inputs", "outputs"]>]> {
+  let summary = "Sum scaled tensors over the processes along axes of the grid";
+  let description = [{
+    Every process has an operand by the same scale. Codes travel; each element's are summed in f32, in the order of ranks, and the sum is rounded once. The
+    result's scale is the operand's times 2^-k, 2^k being the least power of two that is not below the number of processes: no sum saturates. NaN stays NaN. Several tensors
+    travel in one exchange.
+
+    Example: `%h:2 = fp8.all_reduce %q, %r over ["dp"] : !fp8.scaled<128x512xf8E4M3FN>, !fp8.scaled<512x128xf8E4M3FN>`
+  }];
+  let arguments = (ins Variadic<FP8_ScaledType>:$inputs, StrArrayAttr:$axes);
+  let results = (outs Variadic<FP8_ScaledType>:$outputs);
+  let hasVerifier = 1;
+  let assemblyFormat = "$inputs `over` $axes attr-dict `:` qualified(type($inputs))";
 }
 
 def FP8_AdvanceOp : FP8_Op<"advance", [AllTypesMatch<["state", "output"]>]> {

@@ -1,13 +1,14 @@
 //===- AgreeScales.cpp - fp8-agree-scales ---------------------------------===//
 //
-// One exchange serves all sites of a function: its states are recorded first,
-// then agreed on, then advanced.
+// One exchange serves all sites of delayed scaling: a function's states are
+// recorded first, then agreed on, then advanced.
 //
 //===----------------------------------------------------------------------===//
 
 #include "FP8/IR/FP8.h"
 #include "FP8/Transforms/Passes.h"
-#include "Train/IR/Train.h"
+#include "Train/IR/Functions.h"
+#include "Train/IR/TrainLayout.h"
 #include "mlir/Analysis/TopologicalSortUtils.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -21,7 +22,8 @@ namespace fp8c::fp8 {
 #include "FP8/Transforms/Passes.h.inc"
 } // namespace fp8c::fp8
 
-static void agree(func::FuncOp function) {
+/// One exchange for all states that the function advances.
+static void agreeOnStates(func::FuncOp function) {
   SmallVector<AdvanceOp> advances(function.getOps<AdvanceOp>());
   if (advances.empty() || llvm::any_of(advances, [](AdvanceOp advance) {
         return advance.getState().getDefiningOp<AgreeOp>();
@@ -33,7 +35,7 @@ static void agree(func::FuncOp function) {
   SmallVector<Value> states = llvm::map_to_vector(
       advances, [](AdvanceOp advance) -> Value { return advance.getState(); });
   auto agree = train::createFor<AgreeOp>(
-      builder, advances.front(), TypeRange(states), states,
+      builder, advances.front(), TypeRange(ValueRange(states)), states,
       builder.getStrArrayAttr({train::kDataAxis}));
   train::setName(agree, "");
   for (auto [advance, state] : llvm::zip(advances, agree.getOutputs())) {
@@ -44,15 +46,46 @@ static void agree(func::FuncOp function) {
   }
 }
 
+/// Is it the amax of a gradient that a variable keeps in FP8? The sum of all
+/// processes has another: see fp8-lower-comm.
+static bool isOfStoredGradient(AmaxOp amax) {
+  return llvm::any_of(amax.getInput().getUsers(), [](Operation *user) {
+    auto quantize = dyn_cast<QuantizeOp>(user);
+    return quantize && llvm::any_of(quantize.getOutput().getUsers(),
+                                    llvm::IsaPred<train::AssignOp>);
+  });
+}
+
+/// Current scales come from an amax where it is computed.
+static void agreeOnAmaxes(func::FuncOp function, const train::Layout &layout) {
+  for (auto amax : llvm::make_early_inc_range(function.getOps<AmaxOp>())) {
+    if (!layout.get(amax).any() || isOfStoredGradient(amax) ||
+        llvm::all_of(amax->getUsers(), llvm::IsaPred<AgreeOp>))
+      continue;
+    OpBuilder builder(amax->getContext());
+    builder.setInsertionPointAfter(amax);
+    auto agree = train::createFor<AgreeOp>(
+        builder, amax, amax->getResultTypes(), amax.getAmax(),
+        builder.getStrArrayAttr({train::kDataAxis}));
+    amax.getAmax().replaceAllUsesExcept(agree->getResult(0), agree);
+  }
+}
+
 namespace {
 struct AgreeScales : fp8::impl::AgreeScalesBase<AgreeScales> {
   using Base::Base;
   void runOnProgram() override {
-    train::GridOp grid = train::findGrid(getOperation());
-    if (!grid || grid.getSize(train::kDataAxis) <= 1)
+    if (!train::isDataParallel(getOperation()))
       return;
-    for (auto function : train::getFunctions(getOperation()))
-      agree(function);
+    train::Layout layout(getOperation());
+    for (func::FuncOp function : train::getFunctions(getOperation())) {
+      agreeOnStates(function);
+      std::optional<train::FunctionKind> kind =
+          train::getFunctionKind(function);
+      if (kind == train::FunctionKind::micro ||
+          kind == train::FunctionKind::calibrate)
+        agreeOnAmaxes(function, layout);
+    }
   }
 };
 } // namespace

@@ -179,6 +179,17 @@ private:
 
 } // namespace
 
+/// In which type a gradient travels: as the recipe stores it, but a matrix no
+/// wider than the model computes.
+static FloatType getWire(const Settings &settings, int64_t rank) {
+  if (settings.wire)
+    return settings.wire->value;
+  auto [format, scaled] = settings.storage->value;
+  if (scaled && !isFP8(format)) // f16, whose range needs the scale
+    return BFloat16Type::get(format.getContext());
+  return format.isF32() && rank >= 2 ? settings.result->value : format;
+}
+
 LogicalResult Assigner::assignVariable(train::VariableOp variable) {
   auto tensor = dyn_cast<RankedTensorType>(variable.getType());
   bool isState =
@@ -196,6 +207,9 @@ LogicalResult Assigner::assignVariable(train::VariableOp variable) {
   bool isGradient = variable.getRole() == train::Role::gradient;
   bool isAccumulator = accumulated.contains(variable.getSymNameAttr());
   FloatType f32 = Float32Type::get(module.getContext());
+  if (isGradient && train::isDataParallel(module))
+    variable->setAttr(train::kWireAttr,
+                      TypeAttr::get(getWire(settings, tensor.getRank())));
   // Sums of micro-batches are f32. FP8 gradients are quantised once, in
   // @update.
   bool isWideSum = isGradient && isAccumulator && !scaled && format != f32;

@@ -116,15 +116,10 @@ void StateLowering::run() {
     for (train::ReadOp read : reads) {
       if (!isInUpdate(read))
         continue;
-      // So is a sum over processes.
-      Value sum = read.getValue();
-      if (sum.hasOneUse())
-        if (auto reduce = dyn_cast<train::AllReduceOp>(*sum.user_begin()))
-          sum = reduce.getOutput();
-      SmallVector<OpOperand *> uses = getUses(sum);
+      SmallVector<OpOperand *> uses = getUses(read.getValue());
       OpBuilder builder(read->getContext());
-      builder.setInsertionPointAfterValue(sum);
-      dequantizeUses(quantize(builder, read, sum), read, uses);
+      builder.setInsertionPointAfter(read);
+      dequantizeUses(quantize(builder, read, read.getValue()), read, uses);
     }
     return;
   }

@@ -81,12 +81,36 @@ def InsertScaling : ProgramPass<"fp8-insert-scaling"> {
 }
 
 def AgreeScales : ProgramPass<"fp8-agree-scales"> {
-  let summary = "Let processes with other data make the same delayed scales";
+  let summary = "Let processes with other data make the same scales";
   let description = [{
-    Statistics of delayed scaling differ between processes that see other data. Before a function's first `fp8.advance` one `fp8.agree` joins those of all its
-    sites. A module without a grid, or with one process along `dp`, stays as it is.
+    Statistics differ between processes that see other data. Before a function's first `fp8.advance` one `fp8.agree` joins those of all its
+    sites. In `@micro` and `@calibrate` an amax that varies is agreed on before `fp8.compute_scale`, but for that of a gradient, which is still to be summed. A module without a grid, or with one
+    process along `dp`, stays as it is.
   }];
   let dependentDialects = ["::fp8c::fp8::FP8Dialect"];
+}
+
+def LowerComm : ProgramPass<"fp8-lower-comm"> {
+  let summary = "Send gradients in FP8";
+  let description = [{
+    Of a `train.all_reduce`, a gradient whose variable says `train.wire` in FP8 is scaled by one scale of all processes, from the largest of their amaxes; codes are summed by `fp8.all_reduce`. One
+    `fp8.agree` joins the amaxes of a bucket. A variable that keeps its gradient in that format takes the sum as it is: it is quantised once. (FP8-LM, arXiv 2310.18313, section 2.2, shares scales likewise; it
+    sums in FP8.)
+
+    ```mlir
+    %h = train.all_reduce %g sum over ["dp"] : tensor<128x512xbf16>
+    ```
+    becomes
+    ```mlir
+    %a = fp8.amax %g : tensor<128x512xbf16>
+    %b = fp8.agree %a over ["dp"] : tensor<f32>
+    %s = fp8.compute_scale %b {poison, pow2} : !fp8.scale<f8E4M3FN>
+    %q, %k = fp8.quantize %g, %s : tensor<128x512xbf16> -> !fp8.scaled<128x512xf8E4M3FN>
+    %r = fp8.all_reduce %q over ["dp"] : !fp8.scaled<128x512xf8E4M3FN>
+    %h = fp8.dequantize %r : !fp8.scaled<128x512xf8E4M3FN> -> tensor<128x512xbf16>
+    ```
+  }];
+  let dependentDialects = ["::fp8c::fp8::FP8Dialect", "::fp8c::train::TrainDialect"];
 }
 
 def CheckPrecision : ProgramPass<"fp8-check-precision"> {

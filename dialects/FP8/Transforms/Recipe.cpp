@@ -125,6 +125,7 @@ Settings RecipeEvaluator::forVariable(const VariableFacts &variable) {
     overlay(settings.storage, rule.settings.storage);
     overlay(settings.squareRoot, rule.settings.squareRoot);
     overlay(settings.stochastic, rule.settings.stochastic);
+    overlay(settings.wire, rule.settings.wire);
   }
   return settings;
 }

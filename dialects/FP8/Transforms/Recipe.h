@@ -51,13 +51,16 @@ struct Settings {
   std::optional<Setting<bool>> squareRoot;
   /// Whether scaled storage is rounded stochastically.
   std::optional<Setting<bool>> stochastic;
+  /// The type in which a gradient travels between processes; unset: as it is
+  /// stored, a matrix no wider than results are.
+  std::optional<Setting<mlir::FloatType>> wire;
 
   bool hasOperandSettings() const {
     return format || scaling || granularity || window || margin || pow2;
   }
   bool hasOpSettings() const { return result || fastAccum; }
   bool hasVariableSettings() const {
-    return storage || squareRoot || stochastic;
+    return storage || squareRoot || stochastic || wire;
   }
 };
 

@@ -333,6 +333,7 @@ void Reader::readRanks(yaml::Node *node, SmallVectorImpl<int64_t> &ranks) {
 SmallVector<Reader::Key> Reader::settingKeys(Settings &settings) {
   static constexpr StringRef wide[] = {"f32", "bf16", "f16"};
   static constexpr StringRef all[] = {"f32", "bf16", "f16", "e4m3", "e5m2"};
+  static constexpr StringRef wires[] = {"f32", "bf16", "e4m3", "e5m2"};
   auto flag = [this](StringRef what, std::optional<Setting<bool>> &setting) {
     return [this, what, &setting](yaml::Node *node) {
       setting = {readBool(node, what), locOf(node)};
@@ -373,6 +374,8 @@ SmallVector<Reader::Key> Reader::settingKeys(Settings &settings) {
          readChoice(node, "rounding", {"nearest", "stochastic"},
                     settings.stochastic);
        }},
+      {"wire",
+       [&](auto *node) { readFormat(node, "wire", wires, settings.wire); }},
   };
 }
 
@@ -419,12 +422,12 @@ void Reader::check(const Rule &rule) {
     error(settings.storage->loc)
         << "'storage' is a setting of variables, but the rule matches ops";
   else if (match.ofOps() && settings.hasVariableSettings())
-    error(rule.loc) << "'expansion' and 'rounding' are settings of variables, "
-                       "but the rule matches ops";
+    error(rule.loc) << "'expansion', 'rounding' and 'wire' are settings of "
+                       "variables, but the rule matches ops";
   else if (match.ofVariables() &&
            (settings.hasOperandSettings() || settings.hasOpSettings()))
     error(rule.loc) << "variables have only the settings 'storage', "
-                       "'expansion' and 'rounding'";
+                       "'expansion', 'rounding' and 'wire'";
   else if (!settings.hasOperandSettings() && !settings.hasOpSettings() &&
            !settings.hasVariableSettings())
     error(rule.loc) << "the rule sets nothing";
@@ -451,6 +454,7 @@ void Reader::checkAgainst(const Rule &earlier, const Rule &rule) {
   compare("storage", a.storage, b.storage);
   compare("expansion", a.squareRoot, b.squareRoot);
   compare("rounding", a.stochastic, b.stochastic);
+  compare("wire", a.wire, b.wire);
 }
 
 void Reader::readRule(yaml::Node *node, Recipe &recipe) {

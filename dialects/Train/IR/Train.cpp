@@ -217,6 +217,13 @@ void train::setOutput(FunctionOpInterface function, unsigned index,
                          OutputAttr::get(function.getContext(), output));
 }
 
+Value train::getJoined(OpOperand &operand) {
+  Operation *op = operand.getOwner();
+  return isa<AllReduceOp, fp8::AllReduceOp>(op)
+             ? Value(op->getResult(operand.getOperandNumber()))
+             : Value();
+}
+
 std::optional<train::GradientSum> train::getGradientSum(AddOp add) {
   Value first = add.getLhs();
   bool keepsType = true; // of the sum, from the first term on
@@ -224,18 +231,19 @@ std::optional<train::GradientSum> train::getGradientSum(AddOp add) {
     keepsType &= sum.getType() == add.getType();
     first = sum.getLhs();
   }
-  Operation *last = add;
-  while (isa<AddOp>(last)) {
-    if (!last->hasOneUse())
+  AssignOp assign;
+  for (Value sum = add.getResult(); !assign;) {
+    if (!sum.hasOneUse())
       return std::nullopt;
-    Operation *user = *last->user_begin();
-    if (isa<AddOp>(user) && user->getOperand(0) != last->getResult(0))
+    OpOperand &use = *sum.use_begin();
+    if (auto next = dyn_cast<AddOp>(use.getOwner());
+        next && use.getOperandNumber() == 0)
+      sum = next;
+    else if (Value joined = getJoined(use))
+      sum = joined;
+    else if (assign = dyn_cast<AssignOp>(use.getOwner()); !assign)
       return std::nullopt;
-    last = user;
   }
-  auto assign = dyn_cast<AssignOp>(last);
-  if (!assign)
-    return std::nullopt;
   if (auto read = first.getDefiningOp<ReadOp>()) {
     if (read.getVariableAttr() != assign.getVariableAttr())
       return std::nullopt;

@@ -63,6 +63,9 @@ constexpr llvm::StringLiteral kNameAttr = "train.name",
 constexpr llvm::StringLiteral kPrecisionAttr = "train.precision",
                               kWhyAttr = "train.why";
 
+/// On a gradient's variable: the type in which it travels between processes.
+constexpr llvm::StringLiteral kWireAttr = "train.wire";
+
 /// On train.fusion: a name per result, and the bytes of memory traffic that it
 /// saves, i64.
 constexpr llvm::StringLiteral kResultNamesAttr = "train.result_names",
@@ -150,6 +153,10 @@ mlir::RankedTensorType withElementType(mlir::Type type, mlir::Type element);
 
 namespace fp8c::train {
 
+/// What a collective makes of an operand, of the same type; null if the
+/// operand's op is none.
+mlir::Value getJoined(mlir::OpOperand &operand);
+
 /// A sum `((first + t1) + t2) + …` that is assigned to a gradient, with each
 /// term added where it is computed. `first` is what the variable holds, or a
 /// term.
@@ -167,6 +174,10 @@ constexpr llvm::StringLiteral kDataAxis = "dp";
 
 /// The grid of a module; null if one process runs it.
 GridOp findGrid(mlir::ModuleOp module);
+/// Do several processes with other data run the module?
+bool isDataParallel(mlir::ModuleOp module);
+/// Processes that a collective over these axes joins.
+int64_t countProcesses(mlir::Operation *op, mlir::ArrayAttr axes);
 /// Checks that a collective is over axes of the module's grid.
 mlir::LogicalResult verifyAxes(mlir::Operation *op, mlir::ArrayAttr axes);
 

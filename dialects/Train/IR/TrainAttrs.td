@@ -61,7 +61,8 @@ def Train_FunctionKind : I32EnumAttr<"FunctionKind", "What a function of a progr
     I32EnumAttrCase<"update", 4>,
     I32EnumAttrCase<"init", 5>,
     I32EnumAttrCase<"calibrate", 6>,
-    I32EnumAttrCase<"observe", 7>]> {
+    I32EnumAttrCase<"observe", 7>,
+    I32EnumAttrCase<"micro_last", 8>]> {
   let cppNamespace = "::fp8c::train";
   let genSpecializedAttr = 0;
 }

@@ -26,6 +26,7 @@ static constexpr KnownAttr kKnownAttrs[] = {
     knownAttr<InputAttr>(kLabelsAttr, OnFunction, "a #train.input"),
     knownAttr<StringAttr>(kFileNameAttr, OnVariable, "a string"),
     knownAttr<UnitAttr>(kTransposedAttr, OnVariable, "a unit"),
+    knownAttr<TypeAttr>(kWireAttr, OnVariable, "a type"),
     knownAttr<StringAttr>(kModelAttr, OnModule, "a string"),
     knownAttr<StringAttr>(kRecomputeAttr, OnModule, "a string"),
     knownI64(kMicroBatchesAttr, OnModule),

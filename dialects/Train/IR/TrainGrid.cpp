@@ -49,6 +49,19 @@ GridOp train::findGrid(ModuleOp module) {
   return grids.empty() ? GridOp() : *grids.begin();
 }
 
+bool train::isDataParallel(ModuleOp module) {
+  GridOp grid = findGrid(module);
+  return grid && grid.getSize(kDataAxis) > 1;
+}
+
+int64_t train::countProcesses(Operation *op, ArrayAttr axes) {
+  GridOp grid = findGrid(op->getParentOfType<ModuleOp>());
+  int64_t count = 1;
+  for (auto name : axes.getAsRange<StringAttr>())
+    count *= grid.getSize(name);
+  return count;
+}
+
 LogicalResult train::verifyAxes(Operation *op, ArrayAttr axes) {
   auto module = op->getParentOfType<ModuleOp>();
   GridOp grid = module ? findGrid(module) : GridOp();

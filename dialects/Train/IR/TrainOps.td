@@ -109,17 +109,17 @@ def Train_GridOp : Train_Op<"grid", [Symbol]> {
   }];
 }
 
-// What processes do to a value together.
-def Train_AllReduceOp : Train_PureOp<"all_reduce", [AllTypesMatch<["input", "output"]>, DeclareOpInterfaceMethods<SymbolUserOpInterface>], []> {
-  let summary = "Sum or maximum of a value over the processes along axes of the grid";
+def Train_AllReduceOp : Train_PureOp<"all_reduce", [AllTypesMatch<["inputs", "outputs"]>, DeclareOpInterfaceMethods<SymbolUserOpInterface>], []> {
+  let summary = "Sum or maximum of values over the processes along axes of the grid";
   let description = [{
-    Every process gets the same bits. Every process must come to it: it stands where no process turns another way.
+    Element by element, and of several values in one exchange. Every process gets the same bits, and must come to it: it stands where no process turns another
+    way. Sums are rounded to the type of the value at least once.
 
-    Example: `%h = train.all_reduce %g sum over ["dp"] : tensor<128x512xf32>`
+    Example: `%h:2 = train.all_reduce %g, %b sum over ["dp"] : tensor<128x512xbf16>, tensor<512xf32>`
   }];
-  let arguments = (ins Train_F32:$input, Train_ReductionAttr:$reduction, StrArrayAttr:$axes);
-  let results = (outs Train_F32:$output);
-  let assemblyFormat = "$input $reduction `over` $axes attr-dict `:` type($input)";
+  let arguments = (ins Variadic<Train_Float>:$inputs, Train_ReductionAttr:$reduction, StrArrayAttr:$axes);
+  let results = (outs Variadic<Train_Float>:$outputs);
+  let assemblyFormat = "$inputs `` $reduction `over` $axes attr-dict `:` type($inputs)";
 }
 
 def Train_HyperOp : Train_PureOp<"hyper", [], []> {

@@ -57,14 +57,16 @@ static Value getSource(Value value) {
     // The square root of a moment is stored, and squared again.
     auto square = dyn_cast_or_null<MulOp>(op);
     bool isForm =
-        isa_and_nonnull<CastOp, SqrtOp, TransposeOp, AllReduceOp, fp8::DequantizeOp,
+        isa_and_nonnull<CastOp, SqrtOp, TransposeOp, fp8::DequantizeOp,
                         fp8::TransposeOp, fp8::QuantizeTilesOp>(op) ||
         (square && square.getLhs() == square.getRhs()) ||
         (isa_and_nonnull<fp8::QuantizeOp>(op) &&
          isa<fp8::ScaledType>(value.getType()));
-    if (!isForm)
+    bool isSum = isa_and_nonnull<AllReduceOp, fp8::AllReduceOp>(op);
+    if (!isForm && !isSum)
       break;
-    value = op->getOperand(0);
+    value = op->getOperand(
+        isSum ? cast<OpResult>(value).getResultNumber() : 0);
   }
   return value;
 }
@@ -116,8 +118,9 @@ LogicalResult train::verifyRelations(ReadOp read, VariableOp variable) {
   std::optional<FunctionKind> kind = getFunctionKind(function);
   if (!kind || *kind == FunctionKind::update || *kind == FunctionKind::init)
     return success();
-  // The last two start as copies of the first.
+  // The others start as copies of the first.
   bool isMicro = *kind == FunctionKind::micro ||
+                 *kind == FunctionKind::micro_last ||
                  *kind == FunctionKind::observe ||
                  *kind == FunctionKind::calibrate;
   if (!isMicro || role != Role::gradient)
@@ -213,7 +216,7 @@ static LogicalResult verifyState(AssignOp assign) {
       continue;
     }
     if (auto agree = state.getDefiningOp<fp8::AgreeOp>()) {
-      state = agree.getStates()[cast<OpResult>(state).getResultNumber()];
+      state = agree.getStatistics()[cast<OpResult>(state).getResultNumber()];
       continue;
     }
     auto record = state.getDefiningOp<fp8::RecordOp>();
@@ -272,14 +275,14 @@ static LogicalResult verifyStatistics(AssignOp assign) {
 
 /// A sum over micro-batches goes on where it was.
 static LogicalResult verifySum(AssignOp assign) {
-  Value sum = assign.getValue();
+  Value sum = getSource(assign.getValue());
   for (int i = 0; i < kLongestChain; ++i) {
-    auto add = getOp<AddOp>(sum);
+    auto add = sum.getDefiningOp<AddOp>();
     if (!add)
       break;
-    sum = add.getLhs();
+    sum = getSource(add.getLhs());
   }
-  auto read = getOp<ReadOp>(sum);
+  auto read = sum.getDefiningOp<ReadOp>();
   if (!read || !read.getAccumulated() ||
       read.getVariableAttr() == assign.getVariableAttr())
     return success();

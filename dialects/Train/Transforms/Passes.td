@@ -98,11 +98,28 @@ def SetGrid : ProgramPass<"train-set-grid"> {
 def ReduceGradients : ProgramPass<"train-reduce-gradients"> {
   let summary = "Sum gradients over the processes that have other data";
   let description = [{
-    In the update every gradient is a `train.all_reduce` of what this process has: once per step, whatever the number of micro-batches, and before norm, clipping and optimizer. The trainer weighs
-    each micro-batch by its labels' share of those of all processes, so that the sum is the gradient of the joint batch. A module without a grid, or
-    with one process along `dp`, stays as it is.
+    Where a gradient is assigned it becomes a `train.all_reduce` of what this process has, in the type that `train.wire` on its variable says. Once per step: a module whose `@micro`
+    adds up micro-batches gets `@micro_last` beside it, which is the same and sums. Gradients travel in buckets of at least `bucket` elements, in the order in which backward
+    finishes them, each bucket once its last gradient is there. The trainer weighs each micro-batch by its labels' share of those of all processes, so that the sum is the gradient of the joint batch.
+    A module without a grid, or with one process along `dp`, stays as it is.
   }];
+  let options = [
+    Option<"bucket", "bucket", "int64_t", "32 * 1024 * 1024", "Elements that gradients have, at least, that travel together">
+  ];
   let dependentDialects = ["::fp8c::train::TrainDialect"];
+}
+
+def CheckLayout : ProgramPass<"train-check-layout"> {
+  let summary = "Prove that processes keep alike what must be alike";
+  let description = [{
+    A data-flow analysis of what varies between processes along `dp`: data do, and all that is computed from them; sums and maxima over the axis do not. Errors:
+
+    - a variable that all processes keep alike (a weight, a moment, a scale) is assigned a value that varies;
+    - codes are summed whose scale varies, or gradients are clipped by a norm that does;
+    - what is alike already is summed, or gradients are summed in every micro-batch.
+
+    A note says what the value comes from. Runs after every pass that makes or moves collectives. Changes nothing.
+  }];
 }
 
 def RoundBias : ProgramPass<"train-round-bias"> {

@@ -1,8 +1,15 @@
 //===- ReduceGradients.cpp - train-reduce-gradients -----------------------===//
+//
+// Each process has the gradient of its own data. It is complete where it is
+// assigned: in @micro, or in @micro_last where micro-batches are summed first.
+//
+//===----------------------------------------------------------------------===//
 
 #include "Train/IR/Functions.h"
-#include "Train/IR/Train.h"
+#include "Train/IR/Precision.h"
+#include "Train/IR/TrainLayout.h"
 #include "Train/Transforms/Passes.h"
+#include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 
@@ -16,35 +23,134 @@ namespace fp8c::train {
 } // namespace fp8c::train
 
 namespace {
+/// A gradient's value before it is stored, and the type in which it travels.
+struct Gradient {
+  AssignOp assign;
+  Value value;
+  RankedTensorType wire;
+};
+} // namespace
+
+/// What travels of an assigned value: it, or what it was before it was
+/// converted to be stored. FP8 comes with fp8-lower-comm.
+static Gradient getGradient(AssignOp assign, VariableOp variable) {
+  Value value = assign.getValue();
+  if (auto quantize = value.getDefiningOp<fp8::QuantizeOp>())
+    value = quantize.getInput();
+  auto given = variable->getAttrOfType<TypeAttr>(kWireAttr);
+  Type wire = given && isWide(given.getValue()) ? given.getValue() : Type();
+  if (auto cast = value.getDefiningOp<CastOp>())
+    if (!wire || getElementTypeOrSelf(cast.getInput()) == wire)
+      value = cast.getInput();
+  return {assign, value,
+          withElementType(value.getType(),
+                          wire ? wire : getElementTypeOrSelf(value))};
+}
+
+/// Ops of the block that need the value, in order.
+static SmallVector<Operation *> getDependents(Value value) {
+  SetVector<Operation *> slice;
+  getForwardSlice(value, &slice);
+  SmallVector<Operation *> ops = slice.takeVector();
+  llvm::sort(ops,
+             [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+  return ops;
+}
+
+/// Sums a bucket's gradients where the last of them is there; what stores them
+/// comes behind.
+static void reduce(ArrayRef<Gradient> bucket) {
+  Operation *last = bucket.back().value.getDefiningOp();
+  OpBuilder builder(last->getContext());
+  builder.setInsertionPointAfter(last);
+  SmallVector<SmallVector<Operation *>> dependents;
+  SmallVector<Value> parts;
+  for (const Gradient &gradient : bucket) {
+    dependents.push_back(getDependents(gradient.value));
+    parts.push_back(gradient.value.getType() == gradient.wire
+                        ? gradient.value
+                        : createFor<CastOp>(builder, gradient.assign,
+                                            gradient.wire, gradient.value));
+  }
+  auto sums = createFor<AllReduceOp>(
+      builder, bucket.front().assign, TypeRange(ValueRange(parts)), parts,
+      Reduction::sum, builder.getStrArrayAttr({kDataAxis}));
+  setName(sums, "");
+  Operation *at = sums;
+  for (auto [gradient, output, ops] :
+       llvm::zip(bucket, sums.getOutputs(), dependents)) {
+    Value value = gradient.value, sum = output;
+    builder.setInsertionPointAfter(at);
+    if (sum.getType() != value.getType()) {
+      sum = createFor<CastOp>(builder, gradient.assign, value.getType(), sum);
+      at = sum.getDefiningOp();
+    }
+    value.replaceUsesWithIf(sum, [&ops = ops](OpOperand &use) {
+      return llvm::is_contained(ops, use.getOwner());
+    });
+    for (Operation *op : ops) {
+      op->moveAfter(at);
+      at = op;
+    }
+  }
+}
+
+/// The gradients that differ between processes, in the order in which they are
+/// there.
+static SmallVector<Gradient> findGradients(func::FuncOp micro,
+                                           const SymbolTable &symbols,
+                                           const Layout &layout) {
+  SmallVector<Gradient> gradients;
+  for (auto assign : micro.getOps<AssignOp>()) {
+    auto variable = symbols.lookup<VariableOp>(assign.getVariable());
+    if (variable && variable.getRole() == Role::gradient &&
+        layout.get(assign.getValue()).any())
+      gradients.push_back(getGradient(assign, variable));
+  }
+  llvm::stable_sort(gradients, [](const Gradient &a, const Gradient &b) {
+    return a.value.getDefiningOp()->isBeforeInBlock(b.value.getDefiningOp());
+  });
+  return gradients;
+}
+
+/// Does the function add to gradients?
+static bool accumulates(func::FuncOp micro) {
+  return llvm::any_of(micro.getOps<ReadOp>(),
+                      [](ReadOp read) { return read.getAccumulated(); });
+}
+
+static func::FuncOp cloneAsLast(func::FuncOp micro) {
+  func::FuncOp last = micro.clone();
+  setFunctionKind(last, FunctionKind::micro_last);
+  micro->getBlock()->getOperations().insertAfter(micro->getIterator(), last);
+  return last;
+}
+
+namespace {
 struct ReduceGradients : train::impl::ReduceGradientsBase<ReduceGradients> {
   using Base::Base;
   void runOnProgram() override {
-    GridOp grid = findGrid(getOperation());
-    func::FuncOp update = findFunction(getOperation(), FunctionKind::update);
-    if (!grid || grid.getSize(kDataAxis) <= 1 || !update)
+    func::FuncOp micro = findFunction(getOperation(), FunctionKind::micro);
+    if (!isDataParallel(getOperation()) || !micro ||
+        findFunction(getOperation(), FunctionKind::micro_last))
       return;
+    if (accumulates(micro))
+      micro = cloneAsLast(micro);
     SymbolTable symbols(getOperation());
-    Builder builder(&getContext());
-    for (auto read : llvm::make_early_inc_range(update.getOps<ReadOp>())) {
-      auto variable = symbols.lookup<VariableOp>(read.getVariable());
-      if (!variable || variable.getRole() != Role::gradient ||
-          llvm::any_of(read->getUsers(),
-                       [](Operation *user) { return isa<AllReduceOp>(user); }))
+    SmallVector<Gradient> open;
+    int64_t elements = 0;
+    for (const Gradient &gradient :
+         findGradients(micro, symbols, Layout(getOperation()))) {
+      open.push_back(gradient);
+      elements += gradient.wire.getNumElements();
+      if (elements < bucket)
         continue;
-      if (!getElementTypeOrSelf(read.getValue().getType()).isF32()) {
-        read.emitOpError("is a gradient of ")
-            << read.getValue().getType()
-            << ", which cannot be summed: run this pass before formats are "
-               "chosen";
-        return signalPassFailure();
-      }
-      OpBuilder after(&getContext());
-      after.setInsertionPointAfter(read);
-      auto reduce = createFor<AllReduceOp>(
-          after, read, read.getValue().getType(), read.getValue(),
-          Reduction::sum, builder.getStrArrayAttr({kDataAxis}));
-      read.getValue().replaceAllUsesExcept(reduce.getOutput(), reduce);
+      reduce(open);
+      open.clear();
+      elements = 0;
     }
+    if (!open.empty())
+      reduce(open);
   }
 };
 } // namespace

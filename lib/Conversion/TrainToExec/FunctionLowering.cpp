@@ -134,7 +134,14 @@ bool FunctionLowering::mayWriteInPlace(AssignOp assign, Value result) {
 }
 
 Value FunctionLowering::variableDestination(Value result) {
-  for (Operation *user : result.getUsers()) {
+  for (OpOperand &use : result.getUses()) {
+    Operation *user = use.getOwner();
+    // Processes join it where it lies.
+    if (Value joined = getJoined(use))
+      for (Operation *reader : joined.getUsers())
+        if (auto assign = dyn_cast<AssignOp>(reader);
+            assign && getReads(assign.getVariableAttr().getAttr()).empty())
+          return getVariable(assign.getVariableAttr().getAttr());
     // The first term of a sum is where the others are added to it.
     if (auto add = dyn_cast<AddOp>(user))
       if (std::optional<GradientSum> sum = getGradientSum(add);
@@ -219,6 +226,7 @@ FunctionLowering::Accumulator FunctionLowering::accumulator(Value result) {
     return {};
   done.insert(add);
   done.insert(sum->assign);
+  buffers[add] = getVariable(name);
   return {getVariable(name), getAccumulation(add)};
 }
 

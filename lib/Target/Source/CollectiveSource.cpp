@@ -8,39 +8,68 @@ using namespace fp8c::exec;
 
 namespace fp8c::target {
 
-static LogicalResult refuseCUDA(Operation *op) {
-  return op->emitOpError(
-      "cannot be emitted for CUDA yet: compile with --target cpu");
+/// The call knows the other processes; a stream has it.
+static StringRef getFirst(const SourceWriter &writer) {
+  return writer.isCUDA ? writer.first : "call, ";
 }
 
 static LogicalResult print(AllReduceOp op, SourceWriter &writer) {
-  if (writer.isCUDA)
-    return refuseCUDA(op);
-  writer.comment(op, "all_reduce");
-  writer.os << "  all_reduce(call, "
-            << writer.list({op.getInput(), op.getOutput()}) << ", "
-            << typeOf(op.getInput()).getNumElements() << ", Fp8cReduction_"
-            << train::stringifyReduction(op.getReduction()) << ");\n";
+  ValueRange inputs = op.getInputs(), outputs = op.getOutputs();
+  writer.comment(op, "all_reduce: " + Twine(inputs.size()));
+  writer.os << "  {\n    const Fp8cReduced tensors[] = "
+            << getTable(
+                   inputs.size(),
+                   [&](size_t i) {
+                     MemRefType type = typeOf(inputs[i]);
+                     return "{" + writer.list({inputs[i], outputs[i]}) + ", " +
+                            std::to_string(type.getNumElements()) +
+                            ", Fp8cElement_" +
+                            getElementName(type.getElementType()) + "}";
+                   })
+            << ";\n    all_reduce(" << getFirst(writer) << "tensors, "
+            << inputs.size() << ", Fp8cReduction_"
+            << train::stringifyReduction(op.getReduction()) << ");\n  }\n";
   return success();
 }
 
-static LogicalResult print(AgreeScalesOp op, SourceWriter &writer) {
-  if (writer.isCUDA)
-    return refuseCUDA(op);
-  ValueRange states = op.getStates();
-  writer.comment(op, "agree_scales: " + Twine(states.size()));
-  writer.os << "  {\n    ScaleState *const states[] = "
-            << getTable(states.size(),
+static LogicalResult print(AllReduceCodesOp op, SourceWriter &writer) {
+  ValueRange inputs = op.getInputs(), outputs = op.getOutputs(),
+             pairs = op.getPairs(), outputPairs = op.getOutputPairs();
+  writer.comment(op, "all_reduce_codes: " + Twine(inputs.size()));
+  writer.os << "  {\n    const SummedCodes tensors[] = "
+            << getTable(inputs.size(),
                         [&](size_t i) {
-                          return "scale_state(" + writer.use(states[i]) + ")";
+                          return "{" +
+                                 writer.list({inputs[i], outputs[i], pairs[i],
+                                              outputPairs[i]}) +
+                                 ", " +
+                                 std::to_string(
+                                     typeOf(inputs[i]).getNumElements()) +
+                                 "}";
                         })
-            << ";\n    agree_scales(call, states, " << states.size()
-            << ");\n  }\n";
+            << ";\n    all_reduce_codes<"
+            << getElementName(typeOf(inputs.front()).getElementType()) << ">("
+            << getFirst(writer) << "tensors, " << inputs.size() << ", "
+            << writer.use(op.getScratch()) << ");\n  }\n";
+  return success();
+}
+
+static LogicalResult print(AgreeStatsOp op, SourceWriter &writer) {
+  SmallVector<std::string> all;
+  for (Value stats : op.getStats())
+    all.push_back(writer.use(stats));
+  for (Value state : op.getStates())
+    all.push_back("&scale_state(" + writer.use(state) + ")->pending");
+  writer.comment(op, "agree_stats: " + Twine(all.size()));
+  writer.os << "  {\n    Stats *const all[] = "
+            << getTable(all.size(), [&](size_t i) { return all[i]; })
+            << ";\n    agree_stats(" << getFirst(writer) << "all, " << all.size()
+            << ", " << writer.use(op.getScratch()) << ");\n  }\n";
   return success();
 }
 
 void attachCollectiveSource(MLIRContext &context) {
-  attachSource<AllReduceOp, AgreeScalesOp>(context);
+  attachSource<AllReduceOp, AllReduceCodesOp, AgreeStatsOp>(context);
 }
 
 } // namespace fp8c::target

@@ -3,43 +3,52 @@
 #ifndef FP8C_KERNELS_CPU_COLLECTIVES_H
 #define FP8C_KERNELS_CPU_COLLECTIVES_H
 
-#include "core/ProgramABI.h"
-#include "kernels/common/scale_state.h"
-
-#include <stdexcept>
-#include <vector>
+#include "kernels/common/collectives.h"
+#include "kernels/cpu/parallel.h"
 
 namespace fp8c {
 
-inline void all_reduce(const Fp8cCall *call, const float *input, float *output,
-                       int64_t count, Fp8cReduction reduction) {
-  const auto *with = static_cast<const Fp8cCollectives *>(call->device);
-  if (!with)
-    throw std::runtime_error("this function needs the other processes of the "
-                             "program: only training has them");
-  with->all_reduce(with->self, input, output,
-                   static_cast<unsigned long long>(count), reduction);
+namespace detail {
+inline const Fp8cCollectives &others_of(const Fp8cCall *call) {
+  return expect_others(static_cast<const Fp8cCollectives *>(call->device));
+}
+} // namespace detail
+
+inline void all_reduce(const Fp8cCall *call, const Fp8cReduced *tensors, int n,
+                       Fp8cReduction reduction) {
+  const Fp8cCollectives &with = detail::others_of(call);
+  with.all_reduce(with.self, tensors, n, reduction, nullptr);
 }
 
-/// The pending amax of every state becomes the largest of all processes, and
-/// the counts become sums. Counts are f32 on the way: exact up to 2^24, and
-/// beyond that nobody counts one by one.
-inline void agree_scales(const Fp8cCall *call, ScaleState *const *states,
-                         int64_t n) {
-  std::vector<float> amaxes, counts;
-  for (int64_t i = 0; i < n; ++i) {
-    const Stats &stats = states[i]->pending;
-    amaxes.push_back(from_bits(stats.amax_bits));
-    counts.push_back(static_cast<float>(stats.saturated));
-    counts.push_back(static_cast<float>(stats.nonfinite));
+/// See exec.all_reduce_codes.
+template <class T>
+void all_reduce_codes(const Fp8cCall *call, const SummedCodes *tensors, int n,
+                      void *scratch) {
+  const Fp8cCollectives &with = detail::others_of(call);
+  auto *bytes = static_cast<unsigned char *>(scratch);
+  const float factor = detail::sum_factor(with.size);
+  detail::scatter_codes(with, tensors, n, bytes).run(with, nullptr);
+  for (const detail::CodesSum &sum :
+       detail::codes_sums(with, tensors, n, bytes)) {
+#pragma omp parallel for schedule(static) if (sum.count >= parallel_threshold)
+    for (int64_t i = 0; i < sum.count; ++i)
+      detail::sum_codes<T>(sum, i, with.rank, with.size, factor);
   }
-  all_reduce(call, amaxes.data(), amaxes.data(), n, Fp8cReduction_max);
-  all_reduce(call, counts.data(), counts.data(), 2 * n, Fp8cReduction_sum);
-  for (int64_t i = 0; i < n; ++i)
-    states[i]->pending =
-        Stats{bits_of(amaxes[static_cast<size_t>(i)]),
-              static_cast<uint32_t>(counts[static_cast<size_t>(2 * i)]),
-              static_cast<uint32_t>(counts[static_cast<size_t>(2 * i + 1)])};
+  detail::gather_codes(with, tensors, n).run(with, nullptr);
+  for (int t = 0; t < n; ++t)
+    detail::scale_sum(tensors[t].pair, tensors[t].output_pair, factor);
+}
+
+/// Amaxes become the largest of all processes, counts their sums.
+inline void agree_stats(const Fp8cCall *call, Stats *const *stats, int n,
+                        void *scratch) {
+  const Fp8cCollectives &with = detail::others_of(call);
+  auto *all = static_cast<Stats *>(scratch);
+  for (int i = 0; i < n; ++i)
+    all[int64_t(n) * with.rank + i] = *stats[i];
+  detail::exchange_stats(with, all, n, nullptr);
+  for (int i = 0; i < n; ++i)
+    *stats[i] = detail::join_stats(all, i, n, with.size);
 }
 
 } // namespace fp8c

@@ -1,0 +1,141 @@
+//===- LowerComm.cpp - fp8-lower-comm -------------------------------------===//
+//
+// A sum of gradients that travel in FP8 becomes: amax, one exchange of a
+// bucket's amaxes, one scale for all processes, quantise once, sum the codes.
+//
+//===----------------------------------------------------------------------===//
+
+#include "FP8/IR/FP8.h"
+#include "FP8/Transforms/Passes.h"
+#include "Train/IR/Train.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
+
+using namespace mlir;
+using namespace fp8c;
+using namespace fp8c::fp8;
+
+namespace fp8c::fp8 {
+#define GEN_PASS_DEF_LOWERCOMM
+#include "FP8/Transforms/Passes.h.inc"
+} // namespace fp8c::fp8
+
+namespace {
+/// A summed gradient that travels in FP8.
+struct Coded {
+  unsigned index; ///< among the results of the sum
+  train::AssignOp assign;
+  FloatType format;
+};
+} // namespace
+
+/// The assignment of a value, through what stores it.
+static train::AssignOp findAssign(Value value) {
+  for (Operation *user : value.getUsers()) {
+    if (auto assign = dyn_cast<train::AssignOp>(user))
+      return assign;
+    if (isa<train::CastOp, QuantizeOp>(user))
+      if (train::AssignOp assign = findAssign(user->getResult(0)))
+        return assign;
+  }
+  return {};
+}
+
+static SmallVector<Coded> findCoded(train::AllReduceOp sum,
+                                    const SymbolTable &symbols) {
+  SmallVector<Coded> coded;
+  if (sum.getReduction() != train::Reduction::sum)
+    return coded;
+  for (OpResult output : sum->getResults()) {
+    train::AssignOp assign = findAssign(output);
+    auto variable =
+        assign ? symbols.lookup<train::VariableOp>(assign.getVariable())
+               : train::VariableOp();
+    auto wire = variable ? variable->getAttrOfType<TypeAttr>(train::kWireAttr)
+                         : TypeAttr();
+    if (wire && isFP8(wire.getValue()))
+      coded.push_back(
+          {output.getResultNumber(), assign, cast<FloatType>(wire.getValue())});
+  }
+  return coded;
+}
+
+/// Erases an op that nobody needs, and what served it alone.
+static void eraseUnused(Operation *op) {
+  if (!op || !isOpTriviallyDead(op))
+    return;
+  SmallVector<Value> operands(op->getOperands());
+  op->erase();
+  for (Value operand : operands)
+    eraseUnused(operand.getDefiningOp());
+}
+
+/// Makes `sum` stand for the gradient, which its variable may keep in that
+/// format itself.
+static void replace(Value gradient, Value sum, OpBuilder &builder,
+                    Operation *served) {
+  for (Operation *user : llvm::make_early_inc_range(gradient.getUsers()))
+    if (auto quantize = dyn_cast<QuantizeOp>(user))
+      if (quantize.getOutput().getType() == sum.getType() &&
+          quantize.getStats().use_empty()) {
+        quantize.getOutput().replaceAllUsesWith(sum);
+        Operation *scale = quantize.getScale().getDefiningOp();
+        quantize.erase();
+        eraseUnused(scale);
+      }
+  if (!gradient.use_empty())
+    gradient.replaceAllUsesWith(train::createFor<DequantizeOp>(
+        builder, served, cast<RankedTensorType>(gradient.getType()), sum));
+}
+
+static void lower(train::AllReduceOp sum, ArrayRef<Coded> coded) {
+  OpBuilder builder(sum);
+  SmallVector<Value> amaxes, codes;
+  for (const Coded &gradient : coded)
+    amaxes.push_back(train::createFor<AmaxOp>(builder, gradient.assign,
+                                              sum.getInputs()[gradient.index]));
+  auto agree = train::createFor<AgreeOp>(
+      builder, sum, TypeRange(ValueRange(amaxes)), amaxes, sum.getAxesAttr());
+  for (auto [gradient, amax] : llvm::zip(coded, agree.getOutputs())) {
+    Value scale = train::createFor<ComputeScaleOp>(
+        builder, gradient.assign, amax, gradient.format, /*margin=*/0,
+        /*pow2=*/true, /*poison=*/true);
+    codes.push_back(train::createFor<QuantizeOp>(
+                        builder, gradient.assign,
+                        sum.getInputs()[gradient.index], scale, gradient.format)
+                        .getOutput());
+  }
+  auto reduced = train::createFor<AllReduceOp>(
+      builder, sum, TypeRange(ValueRange(codes)), codes, sum.getAxesAttr());
+  for (auto [gradient, output] : llvm::zip(coded, reduced.getOutputs()))
+    replace(sum.getOutputs()[gradient.index], output, builder, gradient.assign);
+  // What travels as it is.
+  SmallVector<unsigned> others;
+  for (unsigned i = 0; i < sum.getInputs().size(); ++i)
+    if (llvm::none_of(coded, [i](const Coded &one) { return one.index == i; }))
+      others.push_back(i);
+  if (!others.empty()) {
+    SmallVector<Value> inputs = llvm::map_to_vector(
+        others, [&](unsigned i) -> Value { return sum.getInputs()[i]; });
+    auto rest = train::createFor<train::AllReduceOp>(
+        builder, sum, TypeRange(ValueRange(inputs)), inputs, sum.getReduction(),
+        sum.getAxesAttr());
+    for (auto [i, output] : llvm::zip(others, rest.getOutputs()))
+      sum.getOutputs()[i].replaceAllUsesWith(output);
+  }
+  sum.erase();
+}
+
+namespace {
+struct LowerComm : fp8::impl::LowerCommBase<LowerComm> {
+  using Base::Base;
+  void runOnProgram() override {
+    SymbolTable symbols(getOperation());
+    for (func::FuncOp function : train::getFunctions(getOperation()))
+      for (auto sum :
+           llvm::make_early_inc_range(function.getOps<train::AllReduceOp>()))
+        if (SmallVector<Coded> coded = findCoded(sum, symbols); !coded.empty())
+          lower(sum, coded);
+  }
+};
+} // namespace
