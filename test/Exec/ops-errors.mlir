@@ -603,3 +603,56 @@ exec.kernel @k map (%a: memref<*xf32>, %b: memref<*xf32>) inputs 2 attributes {a
     exec.store %x, %b full : memref<*xf32>
   }
 }
+
+// -----
+
+func.func @f(%g: memref<7xf32>) {
+  // expected-error @+1 {{joins processes, but the module has no train.grid}}
+  exec.all_reduce %g into %g sum over ["dp"] : memref<7xf32> into memref<7xf32>
+  return
+}
+
+// -----
+
+train.grid @grid [dp = 3]
+func.func @f(%g: memref<7xf32>, %h: memref<7xbf16>) {
+  // expected-error @+1 {{makes 'memref<7xbf16>' of 'memref<7xf32>'}}
+  exec.all_reduce %g into %h sum over ["dp"] : memref<7xf32> into memref<7xbf16>
+  return
+}
+
+// -----
+
+train.grid @grid [dp = 3]
+func.func @f(%q: memref<100xf8E4M3FN>, %s: memref<5xf32>, %b: memref<95xi8>) {
+  // expected-error @+1 {{needs 96 bytes of scratch, but got 'memref<95xi8>'}}
+  exec.all_reduce_codes %q scales %s into %q scales %s scratch %b over ["dp"] : memref<100xf8E4M3FN> scales memref<5xf32> into memref<100xf8E4M3FN> scales memref<5xf32> scratch memref<95xi8>
+  return
+}
+
+// -----
+
+train.grid @grid [dp = 3]
+func.func @f(%q: memref<9xf8E4M3FN>, %r: memref<9xf8E5M2>, %s: memref<5xf32>, %b: memref<95xi8>) {
+  // expected-error @+1 {{mixes elements of 'f8E4M3FN' and 'f8E5M2'}}
+  exec.all_reduce_codes %q, %r scales %s, %s into %q, %r scales %s, %s scratch %b over ["dp"] : memref<9xf8E4M3FN>, memref<9xf8E5M2> scales memref<5xf32>, memref<5xf32> into memref<9xf8E4M3FN>, memref<9xf8E5M2> scales memref<5xf32>, memref<5xf32> scratch memref<95xi8>
+  return
+}
+
+// -----
+
+train.grid @grid [dp = 3]
+func.func @f(%k: memref<3xui32>, %t: memref<25xf32>, %b: memref<71xi8>) {
+  // expected-error @+1 {{needs 72 bytes of scratch, but got 'memref<71xi8>'}}
+  exec.agree_stats stats %k states %t scratch %b over ["dp"] : stats memref<3xui32> states memref<25xf32> scratch memref<71xi8>
+  return
+}
+
+// -----
+
+train.grid @grid [dp = 3]
+func.func @f(%b: memref<71xi8>) {
+  // expected-error @+1 {{joins nothing}}
+  exec.agree_stats scratch %b over ["dp"] : scratch memref<71xi8>
+  return
+}

@@ -3,6 +3,7 @@
 
 // Every op of the dialect that stands in a function, as it is printed.
 
+train.grid @grid [dp = 3]
 exec.variable @w : memref<128x64xf32> at 0 {init = #train.constant<0.0>, role = #train.role<parameter>}
 // CHECK: exec.variable @w.e4m3 : memref<128x64xf8E4M3FN> at 32768 {init = #train.constant<{{.*}}>, of = @w, role = #train.role<compute_weight>, scale = @w.e4m3.scale}
 exec.variable @w.e4m3 : memref<128x64xf8E4M3FN> at 32768 {init = #train.constant<0.0>, of = @w, role = #train.role<compute_weight>, scale = @w.e4m3.scale}
@@ -37,6 +38,20 @@ func.func @memory(%x: memref<16xf32>) {
   exec.launch @double over[4, 4] ins(%a : memref<4x4xf32>) outs(%x : memref<16xf32>)
   // CHECK: exec.launch_multi @double over [1, 4] x [16, 4](%{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}) : memref<16xf32>, memref<16xf32>, memref<4x4xf32>, memref<4x4xf32>
   exec.launch_multi @double over [1, 4] x [16, 4] (%x, %x, %a, %a) : memref<16xf32>, memref<16xf32>, memref<4x4xf32>, memref<4x4xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @collectives
+func.func @collectives(%g: memref<7xbf16>, %b: memref<3xf32>, %q: memref<100xf8E4M3FN>, %s: memref<5xf32>, %k: memref<3xui32>, %t: memref<25xf32>,
+                       %codes: memref<96xi8>, %stats: memref<72xi8>) {
+  // CHECK: exec.all_reduce %{{.*}}, %{{.*}} into %{{.*}}, %{{.*}} sum over ["dp"] : memref<7xbf16>, memref<3xf32> into memref<7xbf16>, memref<3xf32>
+  exec.all_reduce %g, %b into %g, %b sum over ["dp"] : memref<7xbf16>, memref<3xf32> into memref<7xbf16>, memref<3xf32>
+  // CHECK: exec.all_reduce_codes %{{.*}} scales %{{.*}} into %{{.*}} scales %{{.*}} scratch %{{.*}} over ["dp"] : memref<100xf8E4M3FN> scales memref<5xf32> into memref<100xf8E4M3FN> scales memref<5xf32> scratch memref<96xi8>
+  exec.all_reduce_codes %q scales %s into %q scales %s scratch %codes over ["dp"] : memref<100xf8E4M3FN> scales memref<5xf32> into memref<100xf8E4M3FN> scales memref<5xf32> scratch memref<96xi8>
+  // CHECK: exec.agree_stats stats %{{.*}} states %{{.*}} scratch %{{.*}} over ["dp"] : stats memref<3xui32> states memref<25xf32> scratch memref<72xi8>
+  exec.agree_stats stats %k states %t scratch %stats over ["dp"] : stats memref<3xui32> states memref<25xf32> scratch memref<72xi8>
+  // CHECK: exec.agree_stats stats %{{.*}} scratch %{{.*}} over ["dp"] : stats memref<3xui32> scratch memref<72xi8>
+  exec.agree_stats stats %k scratch %stats over ["dp"] : stats memref<3xui32> scratch memref<72xi8>
   return
 }
 

@@ -248,3 +248,19 @@ func.func @dynamic_shape(%x: tensor<?x8xf32>) {
   %a = fp8.amax %x : tensor<?x8xf32>
   return
 }
+
+// -----
+
+func.func @summed_tiles(%q: !fp8.scaled<4x8xf8E5M2, tile<[1, ?]>>) {
+  // expected-error@+1 {{sums '!fp8.scaled<4x8xf8E5M2, tile<[1, ?]>>'; what travels is FP8 with one scale}}
+  %a = fp8.all_reduce %q over ["dp"] : !fp8.scaled<4x8xf8E5M2, tile<[1, ?]>>
+  return
+}
+
+// -----
+
+func.func @summed_formats(%q: !fp8.scaled<4xf8E5M2>, %r: !fp8.scaled<4xf8E4M3FN>) {
+  // expected-error@+1 {{in one exchange, which has codes of one format}}
+  %a:2 = fp8.all_reduce %q, %r over ["dp"] : !fp8.scaled<4xf8E5M2>, !fp8.scaled<4xf8E4M3FN>
+  return
+}

@@ -42,6 +42,15 @@ func.func @delayed(%x: tensor<4x8xf32>, %st: !fp8.scale_state<f8E5M2, 16>)
   return %q, %st2 : !fp8.scaled<4x8xf8E5M2>, !fp8.scale_state<f8E5M2, 16>
 }
 
+// CHECK-LABEL: func.func @collectives(
+func.func @collectives(%q: !fp8.scaled<4x8xf8E5M2>, %a: tensor<f32>, %s: !fp8.scale_state<f8E5M2, 16>) {
+  // CHECK: fp8.agree %{{.*}}, %{{.*}} over ["dp"] : tensor<f32>, !fp8.scale_state<f8E5M2, 16>
+  %0:2 = fp8.agree %a, %s over ["dp"] : tensor<f32>, !fp8.scale_state<f8E5M2, 16>
+  // CHECK: fp8.all_reduce %{{.*}}, %{{.*}} over ["dp", "tp"] : !fp8.scaled<4x8xf8E5M2>, !fp8.scaled<4x8xf8E5M2>
+  %1:2 = fp8.all_reduce %q, %q over ["dp", "tp"] : !fp8.scaled<4x8xf8E5M2>, !fp8.scaled<4x8xf8E5M2>
+  return
+}
+
 // CHECK-LABEL: func.func @matmul(
 func.func @matmul(%x: !fp8.scaled<2x16x32xf8E4M3FN>, %w: !fp8.scaled<32x64xf8E4M3FN>,
                   %dy: !fp8.scaled<2x16x64xf8E5M2>)

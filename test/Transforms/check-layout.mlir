@@ -39,12 +39,13 @@ func.func @micro(%x: tensor<8xf32>) attributes {train.function = #train.function
   return
 }
 func.func @update() attributes {train.function = #train.function<update>} {
-  // expected-note @+1 2 {{it comes from @w.grad, which no collective has summed}}
+  // expected-note @+2 {{it comes from @w.grad, which no collective has summed}}
+  // expected-note @+1 {{it comes from @w.grad, which no collective has summed}}
   %g = train.read @w.grad : tensor<8xf32>
   %s = train.sum_squares %g : tensor<8xf32> -> tensor<f32>
   %m = train.hyper "clip_norm"
   // expected-error @+1 {{clips by a norm that varies along 'dp'}}
-  %c, %n = train.clip_coefficient %m of %s : tensor<f32>
+  %c, %n = train.clip_coefficient %m of %s : tensor<f32>, tensor<f32> -> tensor<f32>, tensor<f32>
   // expected-error @+1 {{gives @w, which all processes keep alike, a value that varies along 'dp'}}
   train.assign @w, %g : tensor<8xf32>
   return

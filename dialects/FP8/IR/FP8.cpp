@@ -333,6 +333,11 @@ LogicalResult AllReduceOp::verify() {
         !isFP8(cast<ScaledType>(type).getStorage()))
       return emitOpError("sums ")
              << type << "; what travels is FP8 with one scale";
+    else if (cast<ScaledType>(type).getStorage() !=
+             cast<ScaledType>(getInputs().front().getType()).getStorage())
+      return emitOpError("sums ")
+             << getInputs().front().getType() << " and " << type
+             << " in one exchange, which has codes of one format";
   return success();
 }
 

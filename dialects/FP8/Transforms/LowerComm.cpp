@@ -10,6 +10,7 @@
 #include "Train/IR/Train.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
 using namespace fp8c;
@@ -90,25 +91,34 @@ static void replace(Value gradient, Value sum, OpBuilder &builder,
 
 static void lower(train::AllReduceOp sum, ArrayRef<Coded> coded) {
   OpBuilder builder(sum);
-  SmallVector<Value> amaxes, codes;
+  SmallVector<Value> amaxes;
   for (const Coded &gradient : coded)
-    amaxes.push_back(train::createFor<AmaxOp>(builder, gradient.assign,
-                                              sum.getInputs()[gradient.index]));
-  auto agree = train::createFor<AgreeOp>(
-      builder, sum, TypeRange(ValueRange(amaxes)), amaxes, sum.getAxesAttr());
+    amaxes.push_back(train::createFor<AmaxOp>(
+        builder, gradient.assign, sum.getInputs()[gradient.index]));
+  auto agree =
+      train::createFor<AgreeOp>(builder, sum, TypeRange(ValueRange(amaxes)),
+                                amaxes, sum.getAxesAttr());
+  // Codes of one format travel together.
+  llvm::MapVector<FloatType, std::pair<SmallVector<Coded>, SmallVector<Value>>>
+      groups;
   for (auto [gradient, amax] : llvm::zip(coded, agree.getOutputs())) {
     Value scale = train::createFor<ComputeScaleOp>(
         builder, gradient.assign, amax, gradient.format, /*margin=*/0,
         /*pow2=*/true, /*poison=*/true);
-    codes.push_back(train::createFor<QuantizeOp>(
-                        builder, gradient.assign,
-                        sum.getInputs()[gradient.index], scale, gradient.format)
-                        .getOutput());
+    auto quantize = train::createFor<QuantizeOp>(
+        builder, gradient.assign, sum.getInputs()[gradient.index], scale,
+        gradient.format);
+    groups[gradient.format].first.push_back(gradient);
+    groups[gradient.format].second.push_back(quantize.getOutput());
   }
-  auto reduced = train::createFor<AllReduceOp>(
-      builder, sum, TypeRange(ValueRange(codes)), codes, sum.getAxesAttr());
-  for (auto [gradient, output] : llvm::zip(coded, reduced.getOutputs()))
-    replace(sum.getOutputs()[gradient.index], output, builder, gradient.assign);
+  for (auto &[format, group] : groups) {
+    auto reduced = train::createFor<AllReduceOp>(
+        builder, sum, TypeRange(ValueRange(group.second)), group.second,
+        sum.getAxesAttr());
+    for (auto [gradient, output] : llvm::zip(group.first, reduced.getOutputs()))
+      replace(sum.getOutputs()[gradient.index], output, builder,
+              gradient.assign);
+  }
   // What travels as it is.
   SmallVector<unsigned> others;
   for (unsigned i = 0; i < sum.getInputs().size(); ++i)
