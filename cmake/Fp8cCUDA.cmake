@@ -33,6 +33,7 @@ if(FP8C_CUDA)
       "kernels, which are slow. Install cuDNN, and the headers with 'pip download nvidia-cudnn-frontend' "
       "(-DFP8C_CUDNN_FRONTEND=<folder of cudnn_frontend.h>).")
   endif()
+  find_library(FP8C_NCCL nccl HINTS ${CUDAToolkit_LIBRARY_DIR} DOC "NCCL 2.28, for programs on several GPUs")
 else()
   message(STATUS "No CUDA toolkit 12.8 or newer: programs for CUDA can be written, but not built or run here")
 endif()

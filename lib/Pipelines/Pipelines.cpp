@@ -89,6 +89,7 @@ static void buildExec(OpPassManager &passes, const PipelineOptions &options) {
   chunks.maxBytes = options.maxLogits.value_or(chunks.maxBytes);
   passes.addPass(exec::createChunkLoss(chunks));
   passes.addPass(exec::createMergeLaunches());
+  passes.addPass(exec::createOverlapCollectives());
   exec::PlanWorkspaceOptions workspace;
   workspace.maxScratchBytes = options.maxScratch;
   passes.addPass(exec::createPlanWorkspace(workspace));

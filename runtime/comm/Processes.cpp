@@ -44,6 +44,29 @@ Processes::Processes(int theRank, int theSize)
   };
 }
 
+std::string Processes::broadcast(const std::string &text) {
+  std::string result = text;
+  auto send = [&](void *data, uint64_t bytes) {
+    std::vector<Fp8cTransfer> sends, receives;
+    for (int peer = 1; isFirst() && peer < size; ++peer)
+      sends.push_back({peer, data, bytes});
+    if (!isFirst())
+      receives.push_back({0, data, bytes});
+    exchange(sends, receives);
+  };
+  uint64_t bytes = result.size();
+  send(&bytes, sizeof(bytes));
+  result.resize(bytes);
+  if (bytes)
+    send(result.data(), bytes);
+  return result;
+}
+
+int localRank() {
+  const std::optional<Rendezvous> meeting = Rendezvous::fromEnvironment();
+  return meeting ? meeting->rank : 0;
+}
+
 bool isFirstProcess() {
   const std::optional<Rendezvous> meeting = Rendezvous::fromEnvironment();
   return !meeting || meeting->rank == 0;

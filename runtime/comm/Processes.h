@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace fp8c::runtime {
@@ -29,9 +30,13 @@ public:
   virtual void allReduce(double *values, uint64_t count,
                          Fp8cReduction reduction) = 0;
   /// What programs call: see Fp8cCollectives.
-  virtual void allReduce(const Fp8cReduced &tensor, Fp8cReduction reduction) = 0;
+  virtual void allReduce(const Fp8cReduced &tensor,
+                         Fp8cReduction reduction) = 0;
   virtual void exchange(const std::vector<Fp8cTransfer> &sends,
                         const std::vector<Fp8cTransfer> &receives) = 0;
+
+  /// The first process's text, in every process.
+  std::string broadcast(const std::string &text);
 
   double sum(double value) { return join(value, Fp8cReduction_sum); }
   double max(double value) { return join(value, Fp8cReduction_max); }
@@ -54,6 +59,10 @@ private:
 /// launchProcesses() has made it; alone it needs nobody. Throws Error if
 /// another number was launched, or if they do not find each other in time.
 std::unique_ptr<Processes> joinProcesses(int64_t size);
+
+/// Which one this process is among those of its machine: its GPU's number. 0 if
+/// it is alone.
+int localRank();
 
 /// Whether this process is the first of those that were launched, or alone.
 bool isFirstProcess();

@@ -14,6 +14,7 @@
 namespace fp8c::runtime {
 
 struct FunctionSpec;
+class Processes;
 
 /// How long an op of a program took.
 struct OpTime {
@@ -74,6 +75,10 @@ public:
     (void)path;
     return "";
   }
+
+  /// Gives programs the others that run them, which must outlive this object.
+  /// Throws Error if the devices do not find each other.
+  virtual void join(Processes &others) = 0;
 
   /// One line for the start-up table: "CPU, 2 threads".
   virtual std::string describe() const = 0;

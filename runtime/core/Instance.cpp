@@ -130,10 +130,6 @@ void Function::run() {
   call.inputs = inputPointers.data();
   call.outputs = outputPointers.data();
   call.accumulate = instance.accumulate;
-  // Programs for CUDA are given their device's context instead.
-  if (instance.processes)
-    call.device =
-        const_cast<Fp8cCollectives *>(instance.processes->collectives());
   instance.theDevice->run(theName, code, instance.program().signature(theName),
                           call, instance.hyper.size());
 }

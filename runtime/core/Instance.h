@@ -66,7 +66,7 @@ public:
   void setAccumulate(bool value) { accumulate = value; }
 
   /// Gives the program the others that run it. They must outlive this object.
-  void join(Processes &others) { processes = &others; }
+  void join(Processes &others) { theDevice->join(others); }
 
   /// Calls `init`, which computes what follows from the parameters. Does
   /// nothing if the program has no such function.
@@ -80,7 +80,6 @@ private:
   unsigned char *arena = nullptr;
   std::vector<float> hyper;
   bool accumulate = true;
-  Processes *processes = nullptr;
 };
 
 /// One function of an instance with host buffers for its inputs and outputs.

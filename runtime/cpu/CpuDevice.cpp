@@ -2,6 +2,7 @@
 
 #include "cpu/CpuDevice.h"
 
+#include "comm/Processes.h"
 #include "core/Error.h"
 #include "core/Text.h"
 
@@ -61,8 +62,11 @@ public:
   }
   void run(const std::string &, Fp8cFunction function, const FunctionSpec &,
            const Fp8cCall &call, size_t) override {
-    function(&call);
+    Fp8cCall joined = call;
+    joined.device = const_cast<Fp8cCollectives *>(collectives);
+    function(&joined);
   }
+  void join(Processes &others) override { collectives = others.collectives(); }
   void setProfiling(bool) override {
     throw Error("only programs for CUDA can be profiled",
                 "compile with --target cuda, or use perf: the functions of "
@@ -80,6 +84,7 @@ private:
   };
   int threads;
   std::vector<Block> blocks;
+  const Fp8cCollectives *collectives = nullptr;
 };
 
 unsigned char *CpuDevice::allocate(uint64_t bytes, const std::string &what) {

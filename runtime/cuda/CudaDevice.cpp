@@ -8,6 +8,7 @@
 
 #include "cuda/CudaDevice.h"
 
+#include "comm/DeviceCollectives.h"
 #include "core/Error.h"
 #include "core/Manifest.h"
 #include "core/Text.h"
@@ -149,6 +150,7 @@ public:
     return library::Plans::get().prefer(path) ? "" : unusablePlans(path);
   }
   std::string describe() const override;
+  void join(Processes &others) override;
   int computeCapability() const override {
     return properties.major * 10 + properties.minor;
   }
@@ -189,6 +191,9 @@ private:
   uint64_t startBytes = 0; ///< free with the libraries' handles and no more
   bool profiling = false;
   std::vector<OpTime> profile;
+  std::vector<cudaEvent_t> asyncEnds;
+  Processes *processes = nullptr; ///< null: this one is alone
+  std::unique_ptr<DeviceCollectives> collectives;
 };
 
 CudaDevice::CudaDevice() {
@@ -206,8 +211,13 @@ CudaDevice::CudaDevice() {
                            : concat(": ", cudaGetErrorString(status))),
                 "run this program on a machine with a GPU, or compile the "
                 "model with --target cpu");
-  checkCuda(cudaSetDevice(0), "cannot use the GPU");
-  checkCuda(cudaGetDeviceProperties(&properties, 0), "cannot ask the GPU");
+  const int device = localRank();
+  if (device >= count)
+    throw Error(
+        concat("process ", device, " has no GPU: this machine has ", count),
+        "run as many processes as there are GPUs");
+  checkCuda(cudaSetDevice(device), "cannot use the GPU");
+  checkCuda(cudaGetDeviceProperties(&properties, device), "cannot ask the GPU");
   if (computeCapability() < 89)
     throw Error(concat(properties.name, " has compute capability ",
                        properties.major, ".", properties.minor,
@@ -215,11 +225,37 @@ CudaDevice::CudaDevice() {
                 "use an Ada, Hopper or Blackwell GPU, or --target cpu");
   checkCuda(cudaStreamCreateWithFlags(&context.stream, cudaStreamNonBlocking),
             "cannot make a stream");
+  int least = 0, most = 0;
+  checkCuda(cudaDeviceGetStreamPriorityRange(&least, &most),
+            "cannot ask for priorities");
+  checkCuda(cudaStreamCreateWithPriority(&context.beside, cudaStreamNonBlocking,
+                                         most),
+            "cannot make a stream");
+  checkCuda(cudaEventCreateWithFlags(&context.began, cudaEventDisableTiming),
+            "cannot make an event");
+  context.ended = &asyncEnds;
   library::startGemm();
   library::startAttention();
   startBytes = freeBytes();
   growWorkspace(min_workspace_bytes);
-  library::Plans::get().use(planFile());
+  // Of several processes the first one chooses for all.
+  library::Plans::get().use(isFirstProcess() ? planFile() : "");
+}
+
+void CudaDevice::join(Processes &others) {
+  if (others.size == 1)
+    return;
+  processes = &others;
+  auto joinGPUs = reinterpret_cast<DeviceCollectives *(*)(Processes &)>(
+      loadPart("libfp8c-nccl.so", "fp8c_join_gpus",
+               {"the part of the runtime for several GPUs",
+                "NCCL 2.28 must be installed, and its folder known to ldconfig "
+                "or LD_LIBRARY_PATH",
+                "install NCCL and rebuild fp8c"}));
+  const uint64_t before = freeBytes();
+  collectives.reset(joinGPUs(others));
+  startBytes -= before - freeBytes(); // what it needs to talk is not planned
+  context.collectives = collectives->collectives();
 }
 
 CudaDevice::~CudaDevice() {
@@ -231,10 +267,15 @@ CudaDevice::~CudaDevice() {
       for (void *table : tables)
         cudaFree(table);
   }
+  collectives.reset(); // waits for graphs that use it
   for (auto &block : blocks)
     cudaFree(block.first);
   for (unsigned char *block : hostBlocks)
     cudaFreeHost(block);
+  for (cudaEvent_t event : asyncEnds)
+    cudaEventDestroy(event);
+  cudaEventDestroy(context.began);
+  cudaStreamDestroy(context.beside);
   cudaStreamDestroy(context.stream);
 }
 
@@ -357,10 +398,15 @@ CudaDevice::Prepared &CudaDevice::prepare(Fp8cFunction function,
     state.call.outputs = state.outputPointers.data();
     state.call.device = &context;
     // GEMMs that overwrite have plans of their own.
+    const bool follows = processes && !processes->isFirst();
+    if (follows)
+      library::Plans::get().take(processes->broadcast(""));
     for (int accumulate : {0, 1}) {
       state.call.accumulate = accumulate;
       plan(function, state);
     }
+    if (processes && !follows)
+      processes->broadcast(library::Plans::get().text());
   }
   state.call.accumulate = call.accumulate;
   if (!state.graphs[call.accumulate])

@@ -35,11 +35,16 @@ std::string header(int version = 2) {
   return text.str();
 }
 
-void write(const std::string &path,
-           const std::map<std::string, std::string> &plans) {
-  std::string text = header() + "\n";
+std::string textOf(const std::map<std::string, std::string> &plans) {
+  std::string text;
   for (const auto &[call, plan] : plans)
     text += call + "\t" + plan + "\n";
+  return text;
+}
+
+void write(const std::string &path,
+           const std::map<std::string, std::string> &plans) {
+  std::string text = header() + "\n" + textOf(plans);
   text += checksumKey + runtime::checksumOf(text.data(), text.size()) + "\n";
   runtime::writeFile(path, text);
 }
@@ -113,13 +118,19 @@ bool Plans::read(const std::string &path, Lines &lines) {
         "results may differ in the last bits");
   if (first != header() && first != header(1))
     return false;
-  std::istringstream in(text.substr(0, last ? last : text.size()));
+  parse(text.substr(0, last ? last : text.size()), lines);
+  return true;
+}
+
+void Plans::parse(const std::string &text, Lines &lines) {
+  std::istringstream in(text);
   std::string line;
   while (std::getline(in, line))
     if (size_t tab = line.find('\t'); tab != std::string::npos)
       lines[line.substr(0, tab)] = line.substr(tab + 1);
-  return true;
 }
+
+std::string Plans::text() const { return textOf(used); }
 
 void Plans::use(const std::string &path) {
   cache = path;

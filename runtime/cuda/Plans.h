@@ -39,6 +39,11 @@ public:
   /// on. Throws Error if the file cannot be written.
   bool keep(const std::string &path);
 
+  /// What is used so far, as lines, and takes them where they come from another
+  /// process: all must compute alike.
+  std::string text() const;
+  void take(const std::string &text) { parse(text, preferred); }
+
   /// Writes what was chosen or used since use() and keep(), if anything.
   void save();
 
@@ -51,6 +56,7 @@ private:
 
   Plans() = default;
   bool read(const std::string &path, Lines &lines);
+  static void parse(const std::string &text, Lines &lines);
 
   Lines known, preferred, used;
   std::string cache, runFile;

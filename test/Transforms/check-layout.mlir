@@ -39,7 +39,6 @@ func.func @micro(%x: tensor<8xf32>) attributes {train.function = #train.function
   return
 }
 func.func @update() attributes {train.function = #train.function<update>} {
-  // expected-note @+2 {{it comes from @w.grad, which no collective has summed}}
   // expected-note @+1 {{it comes from @w.grad, which no collective has summed}}
   %g = train.read @w.grad : tensor<8xf32>
   %s = train.sum_squares %g : tensor<8xf32> -> tensor<f32>

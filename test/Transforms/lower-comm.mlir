@@ -9,9 +9,10 @@ train.variable @b.grad : tensor<8xf32> {init = #train.constant<0.0>, of = @b, ro
 train.variable @c : tensor<2x2xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
 train.variable @c.grad : tensor<2x2xf32> {init = #train.constant<0.0>, of = @c, role = #train.role<gradient>, train.wire = f8E5M2}
 
-// One exchange of amaxes, one of codes of each format, one of what travels as it is.
+// One exchange of what travels as it is, one of amaxes, one of codes of each format.
 // CHECK-LABEL: func.func @micro(
 // CHECK-SAME: %[[A:.*]]: tensor<4x2xbf16>, %[[B:.*]]: tensor<8xf32>, %[[C:.*]]: tensor<2x2xbf16>)
+// CHECK-NEXT: %[[SUM_B:.*]] = train.all_reduce %[[B]] sum over ["dp"] : tensor<8xf32>
 // CHECK-NEXT: %[[AMAX_A:.*]] = fp8.amax %[[A]]
 // CHECK-NEXT: %[[AMAX_C:.*]] = fp8.amax %[[C]]
 // CHECK-NEXT: %[[AMAX:.*]]:2 = fp8.agree %[[AMAX_A]], %[[AMAX_C]] over ["dp"]
@@ -22,7 +23,6 @@ train.variable @c.grad : tensor<2x2xf32> {init = #train.constant<0.0>, of = @c, 
 // CHECK-NEXT: %[[SUM_A:.*]] = fp8.all_reduce %[[CODES_A]] over ["dp"] : !fp8.scaled<4x2xf8E4M3FN>
 // CHECK-NEXT: %[[SUM_C:.*]] = fp8.all_reduce %[[CODES_C]] over ["dp"] : !fp8.scaled<2x2xf8E5M2>
 // CHECK-NEXT: %[[WIDE_C:.*]] = fp8.dequantize %[[SUM_C]] : !fp8.scaled<2x2xf8E5M2> -> tensor<2x2xbf16>
-// CHECK-NEXT: %[[SUM_B:.*]] = train.all_reduce %[[B]] sum over ["dp"] : tensor<8xf32>
 // A variable of that format takes the codes as they are.
 // CHECK-NEXT: train.assign @a.grad, %[[SUM_A]]
 // CHECK-NEXT: train.assign @b.grad, %[[SUM_B]]

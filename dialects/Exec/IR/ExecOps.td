@@ -71,6 +71,36 @@ def Exec_AllocOp : Exec_Op<"alloc", [MemoryEffects<[MemAlloc]>]> {
   let assemblyFormat = "(`at` $offset^)? attr-dict `:` type($buffer)";
 }
 
+def Exec_AsyncBeginOp : Exec_Op<"async_begin"> {
+  let summary = "Work that goes on beside that of the function";
+  let description = [{
+    What stands between this op and the `async_end` of the same section is done in its order, after all that stands before this op, and beside what
+    stands behind `async_end`, which must not touch its buffers before an `async_wait` lists them. Sections follow each other in order. They allocate nothing and do not use the workspace of library calls.
+
+    Example: `exec.async_begin 0`
+  }];
+  let arguments = (ins I64Attr:$section);
+  let assemblyFormat = "$section attr-dict";
+}
+
+def Exec_AsyncEndOp : Exec_Op<"async_end"> {
+  let summary = "The end of work that goes on beside that of the function";
+  let description = "Example: `exec.async_end 0`";
+  let arguments = (ins I64Attr:$section);
+  let assemblyFormat = "$section attr-dict";
+}
+
+def Exec_AsyncWaitOp : Exec_Op<"async_wait"> {
+  let summary = "Wait for a section of work that goes on beside that of the function";
+  let description = [{
+    `buffers` are those that the section touches: they live until here.
+
+    Example: `exec.async_wait 0 for %g, %h : memref<128x512xf32>, memref<128x512xf32>`
+  }];
+  let arguments = (ins I64Attr:$section, Arg<Variadic<Exec_Buffer>, "", [MemRead, MemWrite]>:$buffers);
+  let assemblyFormat = "$section `for` $buffers attr-dict `:` type($buffers)";
+}
+
 def Exec_ViewOp : Exec_Op<"view", [Pure]> {
   let summary = "A buffer seen with another shape, offset, strides or element type";
   let description = [{

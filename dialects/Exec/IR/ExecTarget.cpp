@@ -43,6 +43,7 @@ static constexpr Machine makeGPU(StringLiteral architecture,
   // written as halves of sectors, which costs more than a kernel of its own
   // (measured on H100 at 1,600 columns).
   traits.transposedCodes = 6400;
+  traits.runsAsync = true; // streams
   // 50257 becomes 50304: 128 is what tiles of tensor cores are wide.
   traits.vocabularyMultiple = 128;
   // A choice; no measurement of other sizes is written down.

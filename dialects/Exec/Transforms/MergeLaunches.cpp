@@ -9,6 +9,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Exec/IR/Exec.h"
+#include "Exec/Transforms/Effects.h"
 #include "Exec/Transforms/Passes.h"
 #include "Train/IR/Train.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -24,26 +25,6 @@ namespace fp8c::exec {
 } // namespace fp8c::exec
 
 namespace {
-/// Buffers, by what they are views of.
-struct Effects {
-  DenseSet<Value> reads, writes;
-
-  static bool meet(const DenseSet<Value> &a, const DenseSet<Value> &b) {
-    const auto &[few, many] =
-        a.size() < b.size() ? std::tie(a, b) : std::tie(b, a);
-    return llvm::any_of(
-        few, [&many = many](Value value) { return many.contains(value); });
-  }
-  bool conflictsWith(const Effects &other) const {
-    return meet(writes, other.reads) || meet(writes, other.writes) ||
-           meet(reads, other.writes);
-  }
-  void add(const Effects &other) {
-    reads.insert(other.reads.begin(), other.reads.end());
-    writes.insert(other.writes.begin(), other.writes.end());
-  }
-};
-
 /// Launches of one kernel, or like calls, that have been put off.
 struct Group {
   SmallVector<Operation *> ops;
@@ -54,17 +35,6 @@ struct Group {
   SmallVector<Attribute> after;
 };
 } // namespace
-
-static Effects getEffects(Operation &op) {
-  SmallVector<Value> reads, writes;
-  exec::getEffects(&op, reads, writes);
-  Effects effects;
-  for (Value buffer : reads)
-    effects.reads.insert(getRoot(buffer));
-  for (Value buffer : writes)
-    effects.writes.insert(getRoot(buffer));
-  return effects;
-}
 
 /// Can one launch run the kernel on matrices of many shapes?
 static bool isMergeable(KernelOp kernel) {
@@ -230,7 +200,7 @@ static int64_t getTemporaryBytes(const Effects &effects, const Effects &held) {
 }
 
 void OpenGroups::visit(Operation &op) {
-  Effects effects = getEffects(op);
+  Effects effects(&op);
   Attribute key = getKey(op, symbols);
   if (auto launch = dyn_cast<LaunchOp>(op)) {
     findPartialSums(launch);

@@ -18,6 +18,14 @@ def SetTarget : ProgramPass<"exec-set-target"> {
   let dependentDialects = ["::fp8c::exec::ExecDialect"];
 }
 
+def OverlapCollectives : ProgramPass<"exec-overlap-collectives"> {
+  let summary = "Let gradients travel while backward goes on";
+  let description = [{
+    What joins a bucket of gradients, from the exchange of its amaxes to that of its codes, becomes a section that runs beside the function's other work, where
+    the target does that. It is waited for where one of its buffers is needed, and at the latest when the second next bucket begins: that bounds what is kept for it.
+  }];
+}
+
 def PlanMemory : ProgramPass<"exec-plan-memory"> {
   let summary = "Give every temporary an offset in the arena";
   let description = [{

@@ -91,13 +91,26 @@ static void replace(Value gradient, Value sum, OpBuilder &builder,
 
 static void lower(train::AllReduceOp sum, ArrayRef<Coded> coded) {
   OpBuilder builder(sum);
+  // What travels as it is goes first: it waits for no amax.
+  SmallVector<unsigned> others;
+  for (unsigned i = 0; i < sum.getInputs().size(); ++i)
+    if (llvm::none_of(coded, [i](const Coded &one) { return one.index == i; }))
+      others.push_back(i);
+  if (!others.empty()) {
+    SmallVector<Value> inputs = llvm::map_to_vector(
+        others, [&](unsigned i) -> Value { return sum.getInputs()[i]; });
+    auto rest = train::createFor<train::AllReduceOp>(
+        builder, sum, TypeRange(ValueRange(inputs)), inputs, sum.getReduction(),
+        sum.getAxesAttr());
+    for (auto [i, output] : llvm::zip(others, rest.getOutputs()))
+      sum.getOutputs()[i].replaceAllUsesWith(output);
+  }
   SmallVector<Value> amaxes;
   for (const Coded &gradient : coded)
-    amaxes.push_back(train::createFor<AmaxOp>(
-        builder, gradient.assign, sum.getInputs()[gradient.index]));
-  auto agree =
-      train::createFor<AgreeOp>(builder, sum, TypeRange(ValueRange(amaxes)),
-                                amaxes, sum.getAxesAttr());
+    amaxes.push_back(train::createFor<AmaxOp>(builder, gradient.assign,
+                                              sum.getInputs()[gradient.index]));
+  auto agree = train::createFor<AgreeOp>(
+      builder, sum, TypeRange(ValueRange(amaxes)), amaxes, sum.getAxesAttr());
   // Codes of one format travel together.
   llvm::MapVector<FloatType, std::pair<SmallVector<Coded>, SmallVector<Value>>>
       groups;
@@ -118,20 +131,6 @@ static void lower(train::AllReduceOp sum, ArrayRef<Coded> coded) {
     for (auto [gradient, output] : llvm::zip(group.first, reduced.getOutputs()))
       replace(sum.getOutputs()[gradient.index], output, builder,
               gradient.assign);
-  }
-  // What travels as it is.
-  SmallVector<unsigned> others;
-  for (unsigned i = 0; i < sum.getInputs().size(); ++i)
-    if (llvm::none_of(coded, [i](const Coded &one) { return one.index == i; }))
-      others.push_back(i);
-  if (!others.empty()) {
-    SmallVector<Value> inputs = llvm::map_to_vector(
-        others, [&](unsigned i) -> Value { return sum.getInputs()[i]; });
-    auto rest = train::createFor<train::AllReduceOp>(
-        builder, sum, TypeRange(ValueRange(inputs)), inputs, sum.getReduction(),
-        sum.getAxesAttr());
-    for (auto [i, output] : llvm::zip(others, rest.getOutputs()))
-      sum.getOutputs()[i].replaceAllUsesWith(output);
   }
   sum.erase();
 }

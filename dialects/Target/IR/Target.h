@@ -48,6 +48,9 @@ struct TargetTraits {
   /// reduces over rows makes more than one copy.
   int64_t transposedCodes = 6400;
 
+  /// Kernels and exchanges can run beside each other.
+  bool runsAsync = false;
+
   // Sizes.
 
   /// Columns of logits become a multiple of it; 1: they stay as they are.

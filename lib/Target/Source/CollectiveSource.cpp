@@ -17,15 +17,14 @@ static LogicalResult print(AllReduceOp op, SourceWriter &writer) {
   ValueRange inputs = op.getInputs(), outputs = op.getOutputs();
   writer.comment(op, "all_reduce: " + Twine(inputs.size()));
   writer.os << "  {\n    const Fp8cReduced tensors[] = "
-            << getTable(
-                   inputs.size(),
-                   [&](size_t i) {
-                     MemRefType type = typeOf(inputs[i]);
-                     return "{" + writer.list({inputs[i], outputs[i]}) + ", " +
-                            std::to_string(type.getNumElements()) +
-                            ", Fp8cElement_" +
-                            getElementName(type.getElementType()) + "}";
-                   })
+            << getTable(inputs.size(),
+                        [&](size_t i) {
+                          MemRefType type = typeOf(inputs[i]);
+                          return "{" + writer.list({inputs[i], outputs[i]}) +
+                                 ", " + std::to_string(type.getNumElements()) +
+                                 ", Fp8cElement_" +
+                                 getElementName(type.getElementType()) + "}";
+                        })
             << ";\n    all_reduce(" << getFirst(writer) << "tensors, "
             << inputs.size() << ", Fp8cReduction_"
             << train::stringifyReduction(op.getReduction()) << ");\n  }\n";
@@ -63,13 +62,33 @@ static LogicalResult print(AgreeStatsOp op, SourceWriter &writer) {
   writer.comment(op, "agree_stats: " + Twine(all.size()));
   writer.os << "  {\n    Stats *const all[] = "
             << getTable(all.size(), [&](size_t i) { return all[i]; })
-            << ";\n    agree_stats(" << getFirst(writer) << "all, " << all.size()
-            << ", " << writer.use(op.getScratch()) << ");\n  }\n";
+            << ";\n    agree_stats(" << getFirst(writer) << "all, "
+            << all.size() << ", " << writer.use(op.getScratch()) << ");\n  }\n";
+  return success();
+}
+
+static LogicalResult print(AsyncBeginOp op, SourceWriter &writer) {
+  writer.os << "  {";
+  if (writer.isCUDA)
+    writer.os << " const Async async(stream, " << op.getSection() << ");";
+  writer.os << "\n";
+  return success();
+}
+
+static LogicalResult print(AsyncEndOp, SourceWriter &writer) {
+  writer.os << "  }\n";
+  return success();
+}
+
+static LogicalResult print(AsyncWaitOp op, SourceWriter &writer) {
+  if (writer.isCUDA)
+    writer.os << "  wait_for_async(stream, " << op.getSection() << ");\n";
   return success();
 }
 
 void attachCollectiveSource(MLIRContext &context) {
-  attachSource<AllReduceOp, AllReduceCodesOp, AgreeStatsOp>(context);
+  attachSource<AllReduceOp, AllReduceCodesOp, AgreeStatsOp, AsyncBeginOp,
+               AsyncEndOp, AsyncWaitOp>(context);
 }
 
 } // namespace fp8c::target

@@ -4,6 +4,7 @@
 #define FP8C_KERNELS_CUDA_KERNELS_CUH
 
 #include "kernels/common/buffers.h"
+#include "kernels/cuda/collectives.cuh"
 #include "kernels/cuda/library.h"
 #include "kernels/cuda/multi.cuh"
 #include "kernels/cuda/quantize_tiles.cuh"

@@ -41,6 +41,12 @@ struct CudaContext {
   /// order; made while planning. `next_table` is set to 0 before each call.
   std::vector<void *> *tables;
   size_t next_table;
+  /// For work beside that on `stream`; when sections of it began and ended.
+  cudaStream_t beside;
+  cudaEvent_t began;
+  std::vector<cudaEvent_t> *ended;
+  /// The other GPUs that run the program; null if there are none.
+  const Fp8cCollectives *collectives;
 };
 
 inline void check(cudaError_t status, const char *what) {
@@ -99,6 +105,55 @@ struct Stream {
     return reinterpret_cast<T *>(context->workspace);
   }
 };
+
+/// While it lives, work goes to the second stream, after all that is on the
+/// first one. Ops that are timed run one after the other.
+class Async {
+public:
+  Async(const Stream &stream, size_t section)
+      : context(*stream.context), section(section),
+        isBeside(!stream.planning() && !context.profile) {
+    if (!isBeside)
+      return;
+    while (context.ended->size() <= section) {
+      context.ended->push_back(nullptr);
+      check(cudaEventCreateWithFlags(&context.ended->back(),
+                                     cudaEventDisableTiming),
+            "cannot make an event");
+    }
+    check(cudaEventRecord(context.began, context.stream),
+          "cannot record an event");
+    check(cudaStreamWaitEvent(context.beside, context.began, 0),
+          "cannot wait for an event");
+    swap();
+  }
+  ~Async() {
+    if (!isBeside)
+      return;
+    cudaEventRecord((*context.ended)[section], context.stream);
+    swap();
+  }
+  Async(const Async &) = delete;
+  Async &operator=(const Async &) = delete;
+
+private:
+  void swap() {
+    const cudaStream_t other = context.stream;
+    context.stream = context.beside;
+    context.beside = other;
+  }
+  CudaContext &context;
+  size_t section;
+  bool isBeside;
+};
+
+/// What follows comes after all of the section.
+inline void wait_for_async(const Stream &stream, size_t section) {
+  if (!stream.planning() && !stream.context->profile)
+    check(cudaStreamWaitEvent(stream.handle(),
+                              (*stream.context->ended)[section], 0),
+          "cannot wait for an event");
+}
 
 /// Workspace that there always is, for cuBLASLt: its heuristic knows no
 /// algorithm for H100 that wants more.

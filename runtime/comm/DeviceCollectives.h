@@ -1,0 +1,35 @@
+//===- DeviceCollectives.h - Collectives of GPUs ----------------*- C++ -*-===//
+//
+// Built as a library of its own on NCCL, which only programs with a grid load.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef FP8C_RUNTIME_COMM_DEVICECOLLECTIVES_H
+#define FP8C_RUNTIME_COMM_DEVICECOLLECTIVES_H
+
+#include "comm/Processes.h"
+
+namespace fp8c::runtime {
+
+/// What programs on GPUs call to talk to each other.
+class DeviceCollectives {
+public:
+  virtual ~DeviceCollectives() = default;
+  DeviceCollectives(const DeviceCollectives &) = delete;
+  DeviceCollectives &operator=(const DeviceCollectives &) = delete;
+
+  const Fp8cCollectives *collectives() const { return &table; }
+
+protected:
+  DeviceCollectives() = default;
+  Fp8cCollectives table = {};
+};
+
+} // namespace fp8c::runtime
+
+/// Joins the GPUs of all processes, each the current one of its own. Throws
+/// Error if they do not find each other. The caller owns the result.
+extern "C" fp8c::runtime::DeviceCollectives *
+fp8c_join_gpus(fp8c::runtime::Processes &processes);
+
+#endif // FP8C_RUNTIME_COMM_DEVICECOLLECTIVES_H
