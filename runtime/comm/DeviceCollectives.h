@@ -9,7 +9,18 @@
 
 #include "comm/Processes.h"
 
+#include <cstdlib>
+#include <cstring>
+
 namespace fp8c::runtime {
+
+/// Whether the environment's FP8C_COLLECTIVES asks for them so, to find out
+/// what they cost: "skipped" leaves them out, so that results are wrong,
+/// "serial" does nothing beside them.
+inline bool collectivesAre(const char *how) {
+  const char *asked = std::getenv("FP8C_COLLECTIVES");
+  return asked && std::strcmp(asked, how) == 0;
+}
 
 /// What programs on GPUs call to talk to each other.
 class DeviceCollectives {

@@ -228,9 +228,10 @@ CudaDevice::CudaDevice() {
   int least = 0, most = 0;
   checkCuda(cudaDeviceGetStreamPriorityRange(&least, &most),
             "cannot ask for priorities");
-  checkCuda(cudaStreamCreateWithPriority(&context.beside, cudaStreamNonBlocking,
-                                         most),
-            "cannot make a stream");
+  if (!collectivesAre("serial"))
+    checkCuda(cudaStreamCreateWithPriority(&context.beside,
+                                           cudaStreamNonBlocking, most),
+              "cannot make a stream");
   checkCuda(cudaEventCreateWithFlags(&context.began, cudaEventDisableTiming),
             "cannot make an event");
   context.ended = &asyncEnds;
@@ -275,7 +276,8 @@ CudaDevice::~CudaDevice() {
   for (cudaEvent_t event : asyncEnds)
     cudaEventDestroy(event);
   cudaEventDestroy(context.began);
-  cudaStreamDestroy(context.beside);
+  if (context.beside)
+    cudaStreamDestroy(context.beside);
   cudaStreamDestroy(context.stream);
 }
 

@@ -61,29 +61,33 @@ static SmallVector<Coded> findCoded(train::AllReduceOp sum,
   return coded;
 }
 
-/// Erases an op that nobody needs, and what served it alone.
-static void eraseUnused(Operation *op) {
-  if (!op || !isOpTriviallyDead(op))
+/// Erases a scale that nobody needs, and the amax that it came from.
+static void eraseUnused(Value scale) {
+  auto compute = scale.getDefiningOp<ComputeScaleOp>();
+  if (!compute || !compute->use_empty())
     return;
-  SmallVector<Value> operands(op->getOperands());
-  op->erase();
-  for (Value operand : operands)
-    eraseUnused(operand.getDefiningOp());
+  auto amax = compute.getAmax().getDefiningOp<AmaxOp>();
+  compute.erase();
+  if (amax && amax->use_empty())
+    amax.erase();
 }
 
 /// Makes `sum` stand for the gradient, which its variable may keep in that
 /// format itself.
 static void replace(Value gradient, Value sum, OpBuilder &builder,
                     Operation *served) {
-  for (Operation *user : llvm::make_early_inc_range(gradient.getUsers()))
-    if (auto quantize = dyn_cast<QuantizeOp>(user))
-      if (quantize.getOutput().getType() == sum.getType() &&
-          quantize.getStats().use_empty()) {
-        quantize.getOutput().replaceAllUsesWith(sum);
-        Operation *scale = quantize.getScale().getDefiningOp();
-        quantize.erase();
-        eraseUnused(scale);
-      }
+  SmallVector<QuantizeOp> stored;
+  for (Operation *user : gradient.getUsers())
+    if (auto quantize = dyn_cast<QuantizeOp>(user);
+        quantize && quantize.getOutput().getType() == sum.getType() &&
+        quantize.getStats().use_empty())
+      stored.push_back(quantize);
+  for (QuantizeOp quantize : stored) {
+    quantize.getOutput().replaceAllUsesWith(sum);
+    Value scale = quantize.getScale();
+    quantize.erase();
+    eraseUnused(scale);
+  }
   if (!gradient.use_empty())
     gradient.replaceAllUsesWith(train::createFor<DequantizeOp>(
         builder, served, cast<RankedTensorType>(gradient.getType()), sum));
@@ -140,11 +144,13 @@ struct LowerComm : fp8::impl::LowerCommBase<LowerComm> {
   using Base::Base;
   void runOnProgram() override {
     SymbolTable symbols(getOperation());
-    for (func::FuncOp function : train::getFunctions(getOperation()))
-      for (auto sum :
-           llvm::make_early_inc_range(function.getOps<train::AllReduceOp>()))
+    for (func::FuncOp function : train::getFunctions(getOperation())) {
+      SmallVector<train::AllReduceOp> sums(
+          function.getOps<train::AllReduceOp>());
+      for (train::AllReduceOp sum : sums)
         if (SmallVector<Coded> coded = findCoded(sum, symbols); !coded.empty())
           lower(sum, coded);
+    }
   }
 };
 } // namespace

@@ -41,7 +41,8 @@ struct CudaContext {
   /// order; made while planning. `next_table` is set to 0 before each call.
   std::vector<void *> *tables;
   size_t next_table;
-  /// For work beside that on `stream`; when sections of it began and ended.
+  /// For work beside that on `stream`, or null; when sections of it began and
+  /// ended.
   cudaStream_t beside;
   cudaEvent_t began;
   std::vector<cudaEvent_t> *ended;
@@ -106,13 +107,18 @@ struct Stream {
   }
 };
 
+/// Ops that are timed run one after the other.
+inline bool isAsync(const Stream &stream) {
+  return stream.context->beside && !stream.planning() &&
+         !stream.context->profile;
+}
+
 /// While it lives, work goes to the second stream, after all that is on the
-/// first one. Ops that are timed run one after the other.
+/// first one.
 class Async {
 public:
   Async(const Stream &stream, size_t section)
-      : context(*stream.context), section(section),
-        isBeside(!stream.planning() && !context.profile) {
+      : context(*stream.context), section(section), isBeside(isAsync(stream)) {
     if (!isBeside)
       return;
     while (context.ended->size() <= section) {
@@ -149,7 +155,7 @@ private:
 
 /// What follows comes after all of the section.
 inline void wait_for_async(const Stream &stream, size_t section) {
-  if (!stream.planning() && !stream.context->profile)
+  if (isAsync(stream))
     check(cudaStreamWaitEvent(stream.handle(),
                               (*stream.context->ended)[section], 0),
           "cannot wait for an event");
