@@ -22,6 +22,12 @@ inline bool collectivesAre(const char *how) {
   return asked && std::strcmp(asked, how) == 0;
 }
 
+/// Memory of a GPU that programs work on.
+struct DeviceBlock {
+  unsigned char *base;
+  uint64_t bytes;
+};
+
 /// What programs on GPUs call to talk to each other.
 class DeviceCollectives {
 public:
@@ -38,9 +44,11 @@ protected:
 
 } // namespace fp8c::runtime
 
-/// Joins the GPUs of all processes, each the current one of its own. Throws
-/// Error if they do not find each other. The caller owns the result.
+/// Joins the GPUs of all processes, each the current one of its own, with the
+/// blocks that programs work on, of the same sizes in each. Throws Error if
+/// they do not find each other. The caller owns the result.
 extern "C" fp8c::runtime::DeviceCollectives *
-fp8c_join_gpus(fp8c::runtime::Processes &processes);
+fp8c_join_gpus(fp8c::runtime::Processes &processes,
+               const std::vector<fp8c::runtime::DeviceBlock> &blocks);
 
 #endif // FP8C_RUNTIME_COMM_DEVICECOLLECTIVES_H

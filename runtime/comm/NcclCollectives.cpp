@@ -1,6 +1,6 @@
 //===- NcclCollectives.cpp - GPUs that talk through NCCL ------------------===//
 
-#include "comm/DeviceCollectives.h"
+#include "comm/PeerMemory.h"
 #include "core/Error.h"
 #include "core/Text.h"
 
@@ -20,49 +20,33 @@ void check(cudaError_t status, const char *what) {
     throw Error(concat("CUDA: ", what, ": ", cudaGetErrorString(status)));
 }
 
-ncclDataType_t typeOf(Fp8cElement element) {
-  switch (element) {
-  case Fp8cElement_float:
-    return ncclFloat32;
-  case Fp8cElement_bf16:
-    return ncclBfloat16;
-  case Fp8cElement_f16:
-    return ncclFloat16;
-  }
-  return ncclFloat32;
-}
-
 class NcclCollectives final : public DeviceCollectives {
 public:
-  explicit NcclCollectives(Processes &processes);
+  NcclCollectives(Processes &processes, const std::vector<DeviceBlock> &blocks);
   ~NcclCollectives() override {
     if (comm)
       ncclCommDestroy(comm);
   }
 
 private:
-  void allReduce(const Fp8cReduced *tensors, int count, ncclRedOp_t op,
-                 cudaStream_t stream);
   void exchange(const Fp8cTransfer *sends, int sendCount,
                 const Fp8cTransfer *receives, int receiveCount,
                 cudaStream_t stream);
+  void start(Processes &processes);
   void warmUp();
 
   ncclComm_t comm = nullptr;
+  /// Null where GPUs do not see each other's memory.
+  std::unique_ptr<PeerMemory> peers;
   /// For timing alone: what comes out is wrong.
   bool leftOut = false;
 };
 
-NcclCollectives::NcclCollectives(Processes &processes) {
+NcclCollectives::NcclCollectives(Processes &processes,
+                                 const std::vector<DeviceBlock> &blocks) {
   table.self = this;
   table.rank = processes.rank;
   table.size = processes.size;
-  table.all_reduce = [](void *self, const Fp8cReduced *tensors, int count,
-                        Fp8cReduction reduction, void *stream) {
-    static_cast<NcclCollectives *>(self)->allReduce(
-        tensors, count, reduction == Fp8cReduction_sum ? ncclSum : ncclMax,
-        static_cast<cudaStream_t>(stream));
-  };
   table.exchange = [](void *self, const Fp8cTransfer *sends, int sendCount,
                       const Fp8cTransfer *receives, int receiveCount,
                       void *stream) {
@@ -70,6 +54,18 @@ NcclCollectives::NcclCollectives(Processes &processes) {
         sends, sendCount, receives, receiveCount,
         static_cast<cudaStream_t>(stream));
   };
+  const char *wanted = std::getenv("FP8C_PEER_MEMORY");
+  if (!wanted || std::string(wanted) != "0") {
+    peers = std::make_unique<PeerMemory>(processes, blocks);
+    if (!peers->obstacle().empty())
+      peers.reset();
+  }
+  leftOut = collectivesAre("skipped");
+  if (!peers)
+    start(processes);
+}
+
+void NcclCollectives::start(Processes &processes) {
   ncclUniqueId id;
   if (processes.isFirst())
     check(ncclGetUniqueId(&id), "cannot start");
@@ -79,7 +75,6 @@ NcclCollectives::NcclCollectives(Processes &processes) {
   check(ncclCommInitRank(&comm, table.size, id, table.rank),
         "the GPUs do not find each other");
   warmUp();
-  leftOut = collectivesAre("skipped");
 }
 
 /// Connections are made by the first use of each, which must not be captured.
@@ -95,31 +90,15 @@ void NcclCollectives::warmUp() {
   std::vector<Fp8cTransfer> sends, receives;
   for (int peer = 0; peer < table.size; ++peer)
     if (peer != table.rank) {
-      sends.push_back({peer, out + bytes * static_cast<uint64_t>(peer), bytes});
-      receives.push_back(
-          {peer, in + bytes * static_cast<uint64_t>(peer), bytes});
+      const uint64_t place = bytes * static_cast<uint64_t>(peer);
+      sends.push_back({peer, out + place, nullptr, bytes});
+      receives.push_back({peer, in + place, nullptr, bytes});
     }
   exchange(sends.data(), static_cast<int>(sends.size()), receives.data(),
            static_cast<int>(receives.size()), stream);
-  for (const Fp8cElement element : {Fp8cElement_float, Fp8cElement_bf16}) {
-    const Fp8cReduced tensor = {memory, memory, bytes / 4, element};
-    allReduce(&tensor, 1, ncclSum, stream);
-  }
   check(cudaStreamSynchronize(stream), "the first exchange failed");
   cudaFree(memory);
   cudaStreamDestroy(stream);
-}
-
-void NcclCollectives::allReduce(const Fp8cReduced *tensors, int count,
-                                ncclRedOp_t op, cudaStream_t stream) {
-  if (leftOut)
-    return;
-  check(ncclGroupStart(), "cannot start a group");
-  for (int i = 0; i < count; ++i)
-    check(ncclAllReduce(tensors[i].input, tensors[i].output, tensors[i].count,
-                        typeOf(tensors[i].element), op, comm, stream),
-          "cannot sum");
-  check(ncclGroupEnd(), "cannot sum");
 }
 
 void NcclCollectives::exchange(const Fp8cTransfer *sends, int sendCount,
@@ -127,6 +106,8 @@ void NcclCollectives::exchange(const Fp8cTransfer *sends, int sendCount,
                                cudaStream_t stream) {
   if (leftOut)
     return;
+  if (peers)
+    return peers->exchange(receives, receiveCount, stream);
   check(ncclGroupStart(), "cannot start a group");
   for (int i = 0; i < sendCount; ++i)
     check(ncclSend(sends[i].data, sends[i].bytes, ncclUint8, sends[i].peer,
@@ -143,6 +124,7 @@ void NcclCollectives::exchange(const Fp8cTransfer *sends, int sendCount,
 } // namespace fp8c::runtime
 
 fp8c::runtime::DeviceCollectives *
-fp8c_join_gpus(fp8c::runtime::Processes &processes) {
-  return new fp8c::runtime::NcclCollectives(processes);
+fp8c_join_gpus(fp8c::runtime::Processes &processes,
+               const std::vector<fp8c::runtime::DeviceBlock> &blocks) {
+  return new fp8c::runtime::NcclCollectives(processes, blocks);
 }

@@ -7,7 +7,9 @@
 #include "core/Error.h"
 #include "core/Text.h"
 
+#include <algorithm>
 #include <cassert>
+#include <numeric>
 
 namespace fp8c::runtime {
 namespace {
@@ -15,13 +17,10 @@ namespace {
 class Alone final : public Processes {
 public:
   Alone() : Processes(0, 1) {}
-  void allReduce(double *, uint64_t, Fp8cReduction) override {}
-  void allReduce(const Fp8cReduced &, Fp8cReduction) override {
-    assert(false && "a program without a grid has no collectives");
-  }
-  void exchange(const std::vector<Fp8cTransfer> &,
-                const std::vector<Fp8cTransfer> &) override {
-    assert(false && "a program without a grid has no collectives");
+  void exchange(const std::vector<Fp8cTransfer> &sends,
+                const std::vector<Fp8cTransfer> &receives) override {
+    assert(sends.empty() && receives.empty() && "there is nobody else");
+    (void)sends, (void)receives;
   }
 };
 
@@ -32,11 +31,6 @@ Processes::Processes(int theRank, int theSize)
   table.self = this;
   table.rank = rank;
   table.size = size;
-  table.all_reduce = [](void *self, const Fp8cReduced *tensors, int count,
-                        Fp8cReduction reduction, void *) {
-    for (int i = 0; i < count; ++i)
-      static_cast<Processes *>(self)->allReduce(tensors[i], reduction);
-  };
   table.exchange = [](void *self, const Fp8cTransfer *sends, int sendCount,
                       const Fp8cTransfer *receives, int receiveCount, void *) {
     static_cast<Processes *>(self)->exchange(
@@ -44,14 +38,37 @@ Processes::Processes(int theRank, int theSize)
   };
 }
 
+std::vector<double> Processes::gather(double value) {
+  std::vector<double> all(static_cast<size_t>(size), value);
+  std::vector<Fp8cTransfer> sends, receives;
+  for (int peer = 0; peer < size; ++peer)
+    if (peer != rank) {
+      sends.push_back({peer, &value, nullptr, sizeof(value)});
+      receives.push_back(
+          {peer, &all[static_cast<size_t>(peer)], nullptr, sizeof(value)});
+    }
+  exchange(sends, receives);
+  return all;
+}
+
+double Processes::sum(double value) {
+  const std::vector<double> all = gather(value);
+  return std::accumulate(all.begin(), all.end(), 0.0);
+}
+
+double Processes::max(double value) {
+  const std::vector<double> all = gather(value);
+  return *std::max_element(all.begin(), all.end());
+}
+
 std::string Processes::broadcast(const std::string &text) {
   std::string result = text;
   auto send = [&](void *data, uint64_t bytes) {
     std::vector<Fp8cTransfer> sends, receives;
     for (int peer = 1; isFirst() && peer < size; ++peer)
-      sends.push_back({peer, data, bytes});
+      sends.push_back({peer, data, nullptr, bytes});
     if (!isFirst())
-      receives.push_back({0, data, bytes});
+      receives.push_back({0, data, nullptr, bytes});
     exchange(sends, receives);
   };
   uint64_t bytes = result.size();

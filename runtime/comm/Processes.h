@@ -25,21 +25,17 @@ public:
   const int size;
   bool isFirst() const { return rank == 0; }
 
-  /// Joins `count` numbers element by element; every process gets the same
-  /// bits.
-  virtual void allReduce(double *values, uint64_t count,
-                         Fp8cReduction reduction) = 0;
-  /// What programs call: see Fp8cCollectives.
-  virtual void allReduce(const Fp8cReduced &tensor,
-                         Fp8cReduction reduction) = 0;
+  /// Sends and receives: see Fp8cCollectives.
   virtual void exchange(const std::vector<Fp8cTransfer> &sends,
                         const std::vector<Fp8cTransfer> &receives) = 0;
 
+  /// One value of each process, by rank.
+  std::vector<double> gather(double value);
+  double sum(double value);
+  double max(double value);
+
   /// The first process's text, in every process.
   std::string broadcast(const std::string &text);
-
-  double sum(double value) { return join(value, Fp8cReduction_sum); }
-  double max(double value) { return join(value, Fp8cReduction_max); }
 
   /// What a program calls. Lives as long as this object.
   const Fp8cCollectives *collectives() const { return &table; }
@@ -48,10 +44,6 @@ protected:
   Processes(int rank, int size);
 
 private:
-  double join(double value, Fp8cReduction reduction) {
-    allReduce(&value, 1, reduction);
-    return value;
-  }
   Fp8cCollectives table;
 };
 

@@ -23,36 +23,26 @@
 extern "C" {
 #endif
 
-enum Fp8cReduction { Fp8cReduction_sum, Fp8cReduction_max };
-enum Fp8cElement { Fp8cElement_float, Fp8cElement_bf16, Fp8cElement_f16 };
-
-/* A tensor that processes join. `output` may be `input`. */
-typedef struct Fp8cReduced {
-  const void *input;
-  void *output;
-  unsigned long long count; /* of elements */
-  enum Fp8cElement element;
-} Fp8cReduced;
-
-/* Bytes that go to another process, or come from it. */
+/* Bytes that go to another process, or come from it. All processes have the
+   same places in their memory: `mirror` is where the bytes lie in the memory of
+   the one that sends them, as an address of one's own. */
 typedef struct Fp8cTransfer {
   int peer; /* its rank */
   void *data;
+  const void *mirror; /* of what is received; what is sent needs none */
   unsigned long long bytes;
 } Fp8cTransfer;
 
 /* What a program with a grid asks of its other processes, which all make the
-   same calls in the same order. A CPU's calls return once this process has its
-   result, a GPU's once the work is on `stream`, a cudaStream_t. What fails is
-   thrown through the program. */
+   same calls in the same order. A CPU's call returns once this process has sent
+   and received, a GPU's once the work is on `stream`, a cudaStream_t. What
+   fails is thrown through the program. */
 typedef struct Fp8cCollectives {
-  void *self; /* the first argument of the functions */
+  void *self; /* the first argument of the function */
   int rank, size;
-  /* Joins tensors element by element; every process gets the same bits. */
-  void (*all_reduce)(void *self, const struct Fp8cReduced *tensors, int count,
-                     enum Fp8cReduction reduction, void *stream);
-  /* Sends and receives. The i-th of all that is sent from one process to another
-     is the i-th of all that the other receives from it, of as many bytes. */
+  /* Sends and receives. The i-th of all that is sent from one process to
+     another is the i-th of all that the other receives from it, of as many
+     bytes. What is sent may be overwritten after it. */
   void (*exchange)(void *self, const struct Fp8cTransfer *sends, int send_count,
                    const struct Fp8cTransfer *receives, int receive_count,
                    void *stream);

@@ -186,7 +186,7 @@ private:
   cudaDeviceProp properties;
   std::map<Fp8cFunction, Prepared> prepared;
   Staged hyper = {};
-  std::vector<std::pair<unsigned char *, uint64_t>> blocks;
+  std::vector<DeviceBlock> blocks;
   std::vector<unsigned char *> hostBlocks;
   uint64_t startBytes = 0; ///< free with the libraries' handles and no more
   bool profiling = false;
@@ -247,14 +247,18 @@ void CudaDevice::join(Processes &others) {
   if (others.size == 1)
     return;
   processes = &others;
-  auto joinGPUs = reinterpret_cast<DeviceCollectives *(*)(Processes &)>(
+  auto joinGPUs = reinterpret_cast<decltype(&fp8c_join_gpus)>(
       loadPart("libfp8c-nccl.so", "fp8c_join_gpus",
                {"the part of the runtime for several GPUs",
                 "NCCL 2.28 must be installed, and its folder known to ldconfig "
                 "or LD_LIBRARY_PATH",
                 "install NCCL and rebuild fp8c"}));
   const uint64_t before = freeBytes();
-  collectives.reset(joinGPUs(others));
+  std::vector<DeviceBlock> shared; // but for what stays within a library call
+  for (const DeviceBlock &block : blocks)
+    if (block.base != context.workspace)
+      shared.push_back(block);
+  collectives.reset(joinGPUs(others, shared));
   startBytes -= before - freeBytes(); // what it needs to talk is not planned
   context.collectives = collectives->collectives();
 }
@@ -270,7 +274,7 @@ CudaDevice::~CudaDevice() {
   }
   collectives.reset(); // waits for graphs that use it
   for (auto &block : blocks)
-    cudaFree(block.first);
+    cudaFree(block.base);
   for (unsigned char *block : hostBlocks)
     cudaFreeHost(block);
   for (cudaEvent_t event : asyncEnds)
@@ -293,8 +297,8 @@ unsigned char *CudaDevice::allocate(uint64_t bytes, const std::string &what) {
                 "compile with a smaller --batch, or with --recompute");
   }
   blocks.push_back({static_cast<unsigned char *>(base), bytes});
-  fill(blocks.back().first, 0, bytes);
-  return blocks.back().first;
+  fill(blocks.back().base, 0, bytes);
+  return blocks.back().base;
 }
 
 std::string CudaDevice::describe() const {
@@ -306,7 +310,7 @@ void CudaDevice::growWorkspace(uint64_t bytes) {
     return;
   checkCuda(cudaStreamSynchronize(context.stream), "a function failed");
   for (size_t i = 0; i < blocks.size(); ++i)
-    if (blocks[i].first == context.workspace) {
+    if (blocks[i].base == context.workspace) {
       cudaFree(context.workspace);
       blocks.erase(blocks.begin() + i);
       break;

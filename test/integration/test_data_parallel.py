@@ -56,7 +56,7 @@ class Workshop:
         return compile_model(onnx, program, "--recipe", file, "--batch", rows, *parallel, *options)
 
     def make_run(self, model, recipe, dp, accumulate, rows=ROWS, steps=STEPS, compiled=()):
-        out = self.folder / f"{'-'.join(map(str, [model, recipe, dp, rows, accumulate, *compiled]))}"
+        out = self.folder / '-'.join(map(str, [model, recipe, dp, rows, accumulate, steps, *compiled]))
         processes = ["--nproc", dp] if dp > 1 else []
         program = self.program(model, recipe, dp, rows, *(compiled if dp > 1 else compiled[:2]))
         options = ["--accumulate", accumulate, "--steps", steps, "--warmup", 0, "--lr", 3e-3, "--clip", 0]

@@ -58,14 +58,10 @@ mlir::Value getRoot(mlir::Value buffer);
 void getEffects(mlir::Operation *op, llvm::SmallVectorImpl<mlir::Value> &reads,
                 llvm::SmallVectorImpl<mlir::Value> &writes);
 
-/// Elements of the part of a tensor that each of so many processes sums: the
-/// last ones may have fewer. A multiple of 16, which kernels read at once.
-inline int64_t getCodesPart(int64_t elements, int64_t processes) {
-  return llvm::alignTo(llvm::divideCeil(elements, processes), 16);
-}
-/// Bytes of scratch of collectives among this many processes: of codes, what the
-/// others send of the parts that this one sums; of statistics, those of all.
-int64_t getCodesScratchBytes(mlir::ValueRange codes, int64_t processes);
+/// Bytes of scratch of collectives among this many processes: of tensors, what
+/// the others send of the parts that this one joins, also where neighbours in
+/// memory are one tensor; of statistics, those of all.
+int64_t getJoinScratchBytes(mlir::ValueRange tensors, int64_t processes);
 int64_t getAgreeScratchBytes(int64_t stats, int64_t processes);
 
 /// Bytes of the f32 copies that a product of these buffers needs where the

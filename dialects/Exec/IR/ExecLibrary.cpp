@@ -412,10 +412,16 @@ LogicalResult QuantizeTilesOp::verify() {
 // Several processes
 //===----------------------------------------------------------------------===//
 
-int64_t exec::getCodesScratchBytes(ValueRange codes, int64_t processes) {
+int64_t exec::getJoinScratchBytes(ValueRange tensors, int64_t processes) {
+  // As part_size in runtime/kernels/common/collectives.h: kernels take 16
+  // elements at once. What lies between neighbours travels along.
   int64_t bytes = 0;
-  for (Value buffer : codes)
-    bytes += (processes - 1) * getCodesPart(count(buffer), processes);
+  for (Value buffer : tensors) {
+    int64_t size = elementOf(buffer).getIntOrFloatBitWidth() / 8;
+    int64_t elements = llvm::alignTo(count(buffer) * size, kAlignment) / size;
+    bytes += (processes - 1) * size *
+             llvm::alignTo(llvm::divideCeil(elements, processes), 16);
+  }
   return bytes;
 }
 
@@ -427,8 +433,8 @@ static LogicalResult verifyScratch(Operation *op, Value scratch,
                                    int64_t least) {
   if (count(scratch) >= least)
     return success();
-  return op->emitOpError("needs ") << least << " bytes of scratch, but got "
-                                   << scratch.getType();
+  return op->emitOpError("needs ")
+         << least << " bytes of scratch, but got " << scratch.getType();
 }
 
 /// Checks that each output has its input's type.
@@ -437,8 +443,8 @@ static LogicalResult expectPairs(Operation *op, ValueRange inputs,
   if (inputs.empty())
     return op->emitOpError("joins nothing");
   if (inputs.size() != outputs.size())
-    return op->emitOpError("has ") << inputs.size() << " inputs, but "
-                                   << outputs.size() << " outputs";
+    return op->emitOpError("has ")
+           << inputs.size() << " inputs, but " << outputs.size() << " outputs";
   for (auto [input, output] : llvm::zip(inputs, outputs))
     if (elementOf(input) != elementOf(output) || count(input) != count(output))
       return op->emitOpError("makes ")
@@ -456,9 +462,12 @@ static bool areOneTensor(OperandRange inputs, OperandRange outputs,
 
 LogicalResult AllReduceOp::verify() {
   if (failed(train::verifyAxes(*this, getAxes())) ||
-      failed(expectDense(*this, getOperation()->getOperands())))
+      failed(expectDense(*this, getOperation()->getOperands())) ||
+      failed(expectPairs(*this, getInputs(), getOutputs())))
     return failure();
-  return expectPairs(*this, getInputs(), getOutputs());
+  return verifyScratch(*this, getScratch(),
+                       getJoinScratchBytes(getInputs(), train::countProcesses(
+                                                            *this, getAxes())));
 }
 
 bool AllReduceOp::mayOverwrite(OpOperand &input, OpOperand &output,
@@ -475,10 +484,9 @@ LogicalResult AllReduceCodesOp::verify() {
   if (getPairs().size() != getInputs().size() ||
       getOutputPairs().size() != getInputs().size())
     return emitOpError("needs a scale of each tensor, before and after");
-  return verifyScratch(
-      *this, getScratch(),
-      getCodesScratchBytes(getInputs(),
-                           train::countProcesses(*this, getAxes())));
+  return verifyScratch(*this, getScratch(),
+                       getJoinScratchBytes(getInputs(), train::countProcesses(
+                                                            *this, getAxes())));
 }
 
 bool AllReduceCodesOp::mayOverwrite(OpOperand &input, OpOperand &output,

@@ -324,22 +324,23 @@ def Exec_UpdateScalesOp : Exec_LibraryOp<"update_scales", [], [AttrSizedOperandS
 // Several processes
 //===----------------------------------------------------------------------===//
 
-def Exec_AllReduceOp : Exec_LibraryOp<"all_reduce", ["mayOverwrite"], [SameVariadicOperandSize]> {
+def Exec_AllReduceOp : Exec_LibraryOp<"all_reduce", ["mayOverwrite"], [AttrSizedOperandSegments]> {
   let summary = "Sums or maxima over processes";
   let description = [{
-    Element by element over the processes along `axes` of the module's grid, the same bits in each. Each of `outputs` has its input's type, and may be its memory.
+    Element by element over the processes along `axes` of the module's grid: every process gets one part of each tensor from all others, joins them in f32 in the order of ranks, and sends the
+    results to all, which so have the same bits. Each of `outputs` has its input's type, and may be its memory. `scratch` holds what comes in: see getJoinScratchBytes in Exec.h.
 
-    Example: `exec.all_reduce %g, %b into %h, %c sum over ["dp"] : memref<128x512xbf16>, memref<512xf32> into memref<128x512xbf16>, memref<512xf32>`
+    Example: `exec.all_reduce %g, %b into %g, %b scratch %s sum over ["dp"] : memref<8xbf16>, memref<5xf32> into memref<8xbf16>, memref<5xf32> scratch memref<96xi8>`
   }];
-  let arguments = (ins Exec_In<Variadic<Exec_FloatBuffer>>:$inputs, Exec_Out<Variadic<Exec_FloatBuffer>>:$outputs, Train_ReductionAttr:$reduction, StrArrayAttr:$axes);
-  let assemblyFormat = "$inputs `into` $outputs `` $reduction `over` $axes attr-dict `:` type($inputs) `into` type($outputs)";
+  let arguments = (ins Exec_In<Variadic<Exec_FloatBuffer>>:$inputs, Exec_Out<Variadic<Exec_FloatBuffer>>:$outputs, Exec_InOut<Exec_ByteBuffer>:$scratch, Train_ReductionAttr:$reduction, StrArrayAttr:$axes);
+  let assemblyFormat = "$inputs `into` $outputs `scratch` $scratch `` $reduction `over` $axes attr-dict `:` type($inputs) `into` type($outputs) `scratch` type($scratch)";
 }
 
 def Exec_AllReduceCodesOp : Exec_LibraryOp<"all_reduce_codes", ["mayOverwrite"], [AttrSizedOperandSegments]> {
   let summary = "Sums of scaled tensors over processes";
   let description = [{
-    As `fp8.all_reduce` says: every process gets the codes of one part of each tensor from all others, sums them and sends the sums to all. `output_pairs` are `pairs` divided by the power of two
-    that is not below the number of processes. Each of `outputs` may be its input's memory. `scratch` holds what comes in: see getCodesScratchBytes in Exec.h.
+    As `fp8.all_reduce` says, by the way of `all_reduce`. `output_pairs` are `pairs` divided by the power of two
+    that is not below the number of processes. Each of `outputs` may be its input's memory. `scratch` as there.
   }];
   let arguments = (ins Exec_In<Variadic<Exec_CodeBuffer>>:$inputs, Exec_In<Variadic<Exec_ScalePair>>:$pairs,
                        Exec_Out<Variadic<Exec_CodeBuffer>>:$outputs, Exec_Out<Variadic<Exec_ScalePair>>:$output_pairs,

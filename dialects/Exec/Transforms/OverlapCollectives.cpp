@@ -4,7 +4,7 @@
 #include "Exec/Transforms/Effects.h"
 #include "Exec/Transforms/Passes.h"
 #include "Target/IR/Target.h"
-#include "Train/IR/Train.h"
+#include "Train/IR/Functions.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 
@@ -42,7 +42,7 @@ static bool isDeclaration(Operation &op) {
 
 /// What a section can have: no library calls, which share their workspace.
 static bool mayBeBeside(Operation &op) {
-  return isDeclaration(op) || joinsGradients(op) ||
+  return isDeclaration(op) || joinsGradients(op) || isa<FillOp>(op) ||
          (train::getPhase(&op) == train::Phase::update &&
           isa<LaunchOp, LaunchMultiOp, ComputeScaleOp, CopyOp>(op));
 }
@@ -115,7 +115,8 @@ struct OverlapCollectives
     if (!getTarget(getOperation()).runsAsync)
       return;
     for (func::FuncOp function : train::getFunctions(getOperation()))
-      if (function.getOps<AsyncBeginOp>().empty())
+      if (function.getOps<AsyncBeginOp>().empty() &&
+          train::getFunctionKind(function) != train::FunctionKind::update)
         overlap(function.getBody().front());
   }
 };

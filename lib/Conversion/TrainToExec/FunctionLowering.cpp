@@ -179,12 +179,37 @@ Value FunctionLowering::concatDestination(Value result) {
       offset);
 }
 
+/// Its place among the others of its type that travel with it: neighbours are
+/// one tensor on the wire.
+Value FunctionLowering::joinedDestination(Value result) {
+  if (!result.hasOneUse() || !getJoined(*result.use_begin()))
+    return {};
+  Operation *join = *result.user_begin();
+  MemRefType type = getBufferType(result.getType());
+  Type element = type.getElementType();
+  int64_t size = element.getIntOrFloatBitWidth() / 8, total = 0, offset = 0;
+  for (Value operand : join->getOperands()) {
+    MemRefType other = getBufferType(operand.getType());
+    if (other.getElementType() != element)
+      continue;
+    if (operand == result)
+      offset = total;
+    total += llvm::alignTo(exec::getByteSize(other), exec::kAlignment) / size;
+  }
+  Value &whole = joinedBuffers[{join, element}];
+  if (!whole)
+    whole = alloc(MemRefType::get({total}, element), join, "joined");
+  return view(whole, type, offset);
+}
+
 Value FunctionLowering::destination(Value result, bool mayStride) {
   Value target = results.lookup(result);
   if (!target)
     target = variableDestination(result);
   if (!target && mayStride)
     target = concatDestination(result);
+  if (!target)
+    target = joinedDestination(result);
   if (!target) {
     Operation *op = result.getDefiningOp();
     StringRef name;

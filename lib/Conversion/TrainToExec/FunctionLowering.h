@@ -140,6 +140,7 @@ private:
   bool mayWriteInPlace(train::AssignOp assign, mlir::Value result);
   mlir::Value variableDestination(mlir::Value result);
   mlir::Value concatDestination(mlir::Value result);
+  mlir::Value joinedDestination(mlir::Value result);
   mlir::LogicalResult verifyTypes();
   mlir::LogicalResult lowerReturn(mlir::func::ReturnOp op);
   void setSignature(mlir::Block &source);
@@ -153,6 +154,9 @@ private:
   llvm::DenseMap<mlir::Operation *, int64_t> positions;
   llvm::DenseMap<mlir::StringAttr, llvm::SmallVector<mlir::Value>> reads;
   llvm::DenseMap<mlir::StringAttr, mlir::Value> variableBuffers, previousPairs;
+  /// Of what a collective joins, the temporaries of a type.
+  llvm::DenseMap<std::pair<mlir::Operation *, mlir::Type>, mlir::Value>
+      joinedBuffers;
   llvm::DenseSet<mlir::StringAttr> cleared;
   llvm::DenseSet<mlir::Operation *> done;
   llvm::SmallVector<std::pair<mlir::Value, mlir::Value>> copiesAtExit;

@@ -14,29 +14,45 @@ static Value allocBytes(FunctionLowering &function, Operation *op,
   return function.alloc(MemRefType::get({bytes}, byte), op, "scratch");
 }
 
-/// Where the sum of a value goes that is in a variable already: there.
-static Value getSumDestination(Value input, Value output,
-                               FunctionLowering &function) {
+/// A value is joined where it lies, if nobody else needs what it was.
+static Value getJoinDestination(Value input, Value output,
+                                FunctionLowering &function) {
+  Value buffer = function.dense(input);
   for (Operation *user : output.getUsers())
-    if (auto assign = dyn_cast<AssignOp>(user))
-      if (Value variable =
-              function.getVariable(assign.getVariableAttr().getAttr());
-          variable == function.buffer(input)) {
-        function.setDone(assign);
-        function.setBuffer(output, variable);
-        return variable;
-      }
-  return function.destination(output);
+    if (auto assign = dyn_cast<AssignOp>(user);
+        assign &&
+        buffer == function.getVariable(assign.getVariableAttr().getAttr()))
+      function.setDone(assign);
+  if (!input.hasOneUse())
+    return function.destination(output);
+  function.setBuffer(output, buffer);
+  return buffer;
 }
 
-static LogicalResult lower(AllReduceOp op, FunctionLowering &function) {
+/// Buffers before and after.
+struct Joined {
   SmallVector<Value> inputs, outputs;
-  for (auto [input, output] : llvm::zip(op.getInputs(), op.getOutputs())) {
-    inputs.push_back(function.dense(input));
-    outputs.push_back(getSumDestination(input, output, function));
+
+  Joined(Operation *op, FunctionLowering &function) {
+    for (auto [input, output] :
+         llvm::zip(op->getOperands(), op->getResults())) {
+      inputs.push_back(function.dense(input));
+      outputs.push_back(getJoinDestination(input, output, function));
+    }
   }
-  function.create<exec::AllReduceOp>(op, inputs, outputs, op.getReductionAttr(),
-                                     op.getAxesAttr());
+  Value allocScratch(Operation *op, ArrayAttr axes,
+                     FunctionLowering &function) const {
+    return allocBytes(
+        function, op,
+        exec::getJoinScratchBytes(inputs, countProcesses(op, axes)));
+  }
+};
+
+static LogicalResult lower(AllReduceOp op, FunctionLowering &function) {
+  Joined joined(op, function);
+  Value scratch = joined.allocScratch(op, op.getAxes(), function);
+  function.create<exec::AllReduceOp>(op, joined.inputs, joined.outputs, scratch,
+                                     op.getReductionAttr(), op.getAxesAttr());
   return success();
 }
 
@@ -51,19 +67,16 @@ static Value getPairDestination(Value scaled, FunctionLowering &function,
 
 static LogicalResult lowerCodes(fp8::AllReduceOp op,
                                 FunctionLowering &function) {
-  SmallVector<Value> inputs, pairs, outputs, outputPairs;
+  Joined joined(op, function);
+  SmallVector<Value> pairs, outputPairs;
   for (auto [input, output] : llvm::zip(op.getInputs(), op.getOutputs())) {
-    inputs.push_back(function.dense(input));
     pairs.push_back(function.scalePair(input));
-    outputs.push_back(getSumDestination(input, output, function));
     outputPairs.push_back(getPairDestination(output, function, op));
     function.setScalePair(output, outputPairs.back());
   }
-  Value scratch = allocBytes(
-      function, op,
-      exec::getCodesScratchBytes(inputs, countProcesses(op, op.getAxes())));
-  function.create<exec::AllReduceCodesOp>(op, inputs, pairs, outputs,
-                                          outputPairs, scratch,
+  Value scratch = joined.allocScratch(op, op.getAxes(), function);
+  function.create<exec::AllReduceCodesOp>(op, joined.inputs, pairs,
+                                          joined.outputs, outputPairs, scratch,
                                           op.getAxesAttr());
   return success();
 }
@@ -77,10 +90,10 @@ static LogicalResult lowerAgree(fp8::AgreeOp op, FunctionLowering &function) {
         .push_back(buffer);
     function.setBuffer(output, buffer);
   }
-  Value scratch = allocBytes(
-      function, op,
-      exec::getAgreeScratchBytes(op.getStatistics().size(),
-                                 countProcesses(op, op.getAxes())));
+  Value scratch =
+      allocBytes(function, op,
+                 exec::getAgreeScratchBytes(op.getStatistics().size(),
+                                            countProcesses(op, op.getAxes())));
   function.create<exec::AgreeStatsOp>(op, stats, states, scratch,
                                       op.getAxesAttr());
   return success();

@@ -7,22 +7,51 @@
 #include "Conversion/TrainToExec/TileScales.h"
 #include "FP8/Transforms/ScaleSites.h"
 #include "Train/IR/Precision.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace fp8c;
 using namespace fp8c::train;
 
+/// Variables that collectives write, those of one collective and type together
+/// and in its order: neighbours are one tensor on the wire.
+static SmallVector<VariableOp> findJoined(ModuleOp module) {
+  SymbolTable symbols(module);
+  SetVector<VariableOp> joined;
+  module.walk([&](Operation *op) {
+    if (!isa<AllReduceOp, fp8::AllReduceOp>(op))
+      return;
+    llvm::MapVector<Type, SmallVector<VariableOp>> byType;
+    for (Value output : op->getResults())
+      for (Operation *user : output.getUsers())
+        if (auto assign = dyn_cast<AssignOp>(user))
+          byType[getBufferType(output.getType()).getElementType()].push_back(
+              symbols.lookup<VariableOp>(assign.getVariable()));
+    for (auto &[type, variables] : byType)
+      joined.insert(variables.begin(), variables.end());
+  });
+  return joined.takeVector();
+}
+
 Variables::Variables(ModuleOp module) : module(module) {
   if (auto lowered = module->getAttrOfType<IntegerAttr>(exec::kVariablesAttr))
     offset = lowered.getInt();
   DenseMap<StringAttr, StringAttr> shared = findSharedScales(module);
+  auto lower = [&](VariableOp variable) {
+    StringAttr name = variable.getSymNameAttr();
+    exec::VariableOp &lowered = byName[name];
+    if (!lowered)
+      lowered =
+          create(variable, name, getBufferType(variable.getType()),
+                 variable.getRole(), variable.getInit(), variable.getOfAttr());
+  };
+  // Their scales come behind all of them.
+  llvm::for_each(findJoined(module), lower);
   for (VariableOp variable :
        llvm::make_early_inc_range(module.getOps<VariableOp>())) {
+    lower(variable);
     StringAttr name = variable.getSymNameAttr();
-    exec::VariableOp lowered =
-        create(variable, name, getBufferType(variable.getType()),
-               variable.getRole(), variable.getInit(), variable.getOfAttr());
-    byName[name] = lowered;
     auto scaled = dyn_cast<fp8::ScaledType>(variable.getType());
     // The first scale comes from the first values: of the variable, or of the
     // parameter that a compute weight copies.

@@ -16,18 +16,20 @@ static StringRef getFirst(const SourceWriter &writer) {
 static LogicalResult print(AllReduceOp op, SourceWriter &writer) {
   ValueRange inputs = op.getInputs(), outputs = op.getOutputs();
   writer.comment(op, "all_reduce: " + Twine(inputs.size()));
-  writer.os << "  {\n    const Fp8cReduced tensors[] = "
+  writer.os << "  {\n    const Joined tensors[] = "
             << getTable(inputs.size(),
                         [&](size_t i) {
                           MemRefType type = typeOf(inputs[i]);
                           return "{" + writer.list({inputs[i], outputs[i]}) +
                                  ", " + std::to_string(type.getNumElements()) +
-                                 ", Fp8cElement_" +
+                                 ", Element::of_" +
                                  getElementName(type.getElementType()) + "}";
                         })
             << ";\n    all_reduce(" << getFirst(writer) << "tensors, "
-            << inputs.size() << ", Fp8cReduction_"
-            << train::stringifyReduction(op.getReduction()) << ");\n  }\n";
+            << inputs.size() << ", "
+            << (op.getReduction() == train::Reduction::sum ? "Join::sum"
+                                                           : "Join::max")
+            << ", " << writer.use(op.getScratch()) << ");\n  }\n";
   return success();
 }
 

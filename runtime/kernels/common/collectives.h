@@ -1,8 +1,9 @@
-//===- collectives.h - Who sums what -------------------------------------===//
+//===- collectives.h - Who joins what ------------------------------------===//
 //
-// A sum of scaled tensors over processes goes three steps: every process gets
-// the codes of its part of each tensor from all others, sums them, and sends
-// the sums to all. Each code travels twice, as in a ring, but is rounded once.
+// Tensors are joined over processes in three steps: every process gets its part
+// of each tensor from all others, joins the parts in f32, in the order of
+// ranks, and sends the results to all. As many bytes travel as in a ring, but
+// what comes out is rounded once, and is the same whoever computes it.
 //
 //===----------------------------------------------------------------------===//
 
@@ -18,8 +19,18 @@
 
 namespace fp8c {
 
-/// A scaled tensor that processes sum: codes, and pairs of a scale and its
-/// inverse.
+enum class Join { sum, max };
+enum class Element { of_float, of_bf16, of_f16, of_e4m3, of_e5m2 };
+
+/// A tensor that processes join; `output` may be `input`.
+struct Joined {
+  const void *input;
+  void *output;
+  int64_t count; ///< elements
+  Element element;
+};
+
+/// A tensor of codes, and pairs of a scale and its inverse.
 struct SummedCodes {
   const void *input;
   void *output;
@@ -28,12 +39,24 @@ struct SummedCodes {
   int64_t count;
 };
 
+template <class T> constexpr Element element_of();
+template <> constexpr Element element_of<e4m3>() { return Element::of_e4m3; }
+template <> constexpr Element element_of<e5m2>() { return Element::of_e5m2; }
+
+/// Bytes of an element.
+constexpr int64_t size_of(Element element) {
+  return element == Element::of_float                                ? 4
+         : element == Element::of_bf16 || element == Element::of_f16 ? 2
+                                                                     : 1;
+}
+
 namespace detail {
 
-/// The part of a tensor that a process sums. See exec::getCodesPart.
+/// Elements of a tensor that a process joins.
 struct Part {
   int64_t first, count;
 };
+/// See exec::getJoinScratchBytes.
 inline int64_t part_size(int64_t count, int size) {
   return ((count + size - 1) / size + 15) / 16 * 16;
 }
@@ -42,6 +65,97 @@ inline Part part_of(int64_t count, int rank, int size) {
   const int64_t first = each * rank < count ? each * rank : count;
   return {first, each < count - first ? each : count - first};
 }
+
+/// Makes neighbours in memory one tensor: what lies between them is padding, as
+/// long as no buffer has room there.
+inline std::vector<Joined>
+merge_neighbours(const std::vector<Joined> &tensors) {
+  constexpr int64_t alignment = 64; // of buffers
+  std::vector<Joined> merged;
+  for (const Joined &next : tensors) {
+    if (!merged.empty()) {
+      Joined &last = merged.back();
+      const int64_t size = size_of(next.element);
+      auto distance = [&](const void *from, const void *to) {
+        return static_cast<const unsigned char *>(to) -
+               static_cast<const unsigned char *>(from);
+      };
+      const int64_t between = distance(last.input, next.input),
+                    gap = between - last.count * size;
+      if (last.element == next.element && gap >= 0 && gap < alignment &&
+          between % size == 0 &&
+          distance(last.output, next.output) == between) {
+        last.count = between / size + next.count;
+        continue;
+      }
+    }
+    merged.push_back(next);
+  }
+  return merged;
+}
+
+/// What a process sends and receives in a step.
+struct Exchange {
+  std::vector<Fp8cTransfer> sends, receives;
+
+  void send(int peer, const void *from, int64_t bytes) {
+    if (bytes)
+      sends.push_back({peer, const_cast<void *>(from), nullptr,
+                       static_cast<unsigned long long>(bytes)});
+  }
+  void receive(int peer, const void *mirror, void *into, int64_t bytes) {
+    if (bytes)
+      receives.push_back(
+          {peer, into, mirror, static_cast<unsigned long long>(bytes)});
+  }
+  void run(const Fp8cCollectives &with, void *stream) const {
+    with.exchange(with.self, sends.data(), int(sends.size()), receives.data(),
+                  int(receives.size()), stream);
+  }
+};
+
+/// The part of a tensor that this process joins: its own elements, and those of
+/// the others, `stride` bytes apart, by rank without its own.
+struct PartJoin {
+  const unsigned char *own, *others;
+  unsigned char *output;
+  int64_t count, stride;
+  Element element;
+};
+
+/// The three steps for tensors.
+struct JoinPlan {
+  Exchange scatter, gather;
+  std::vector<PartJoin> parts;
+
+  /// `scratch`: see exec::getJoinScratchBytes.
+  JoinPlan(const Fp8cCollectives &with, const std::vector<Joined> &tensors,
+           void *scratch) {
+    auto *space = static_cast<unsigned char *>(scratch);
+    for (const Joined &tensor : merge_neighbours(tensors)) {
+      const int64_t size = size_of(tensor.element);
+      const auto *input = static_cast<const unsigned char *>(tensor.input);
+      auto *output = static_cast<unsigned char *>(tensor.output);
+      const Part own = part_of(tensor.count, with.rank, with.size);
+      const int64_t first = own.first * size, bytes = own.count * size,
+                    stride = part_size(tensor.count, with.size) * size;
+      parts.push_back({input + first, space, output + first, own.count, stride,
+                       tensor.element});
+      for (int peer = 0; peer < with.size; ++peer) {
+        if (peer == with.rank)
+          continue;
+        const Part part = part_of(tensor.count, peer, with.size);
+        const int64_t its_first = part.first * size,
+                      its_bytes = part.count * size;
+        scatter.send(peer, input + its_first, its_bytes);
+        scatter.receive(peer, input + first, space, bytes);
+        gather.send(peer, output + first, bytes);
+        gather.receive(peer, output + its_first, output + its_first, its_bytes);
+        space += stride;
+      }
+    }
+  }
+};
 
 /// 2^-k, where 2^k is the least power of two that is not below n: sums of n
 /// codes times it are no larger than the largest code.
@@ -52,101 +166,19 @@ inline float sum_factor(int n) {
   return factor;
 }
 
-/// Where the codes of a process's part come to in the scratch: those of a
-/// tensor from all others, by rank, and before them those of tensors before.
-struct CodesExchange {
-  std::vector<Fp8cTransfer> sends, receives;
-
-  void send(int peer, const void *codes, Part part) {
-    add(sends, peer, const_cast<void *>(codes), part);
-  }
-  void receive(int peer, void *codes, Part part) {
-    add(receives, peer, codes, part);
-  }
-  void run(const Fp8cCollectives &with, void *stream) const {
-    with.exchange(with.self, sends.data(), int(sends.size()), receives.data(),
-                  int(receives.size()), stream);
-  }
-
-private:
-  static void add(std::vector<Fp8cTransfer> &to, int peer, void *codes,
-                  Part part) {
-    if (part.count)
-      to.push_back({peer, static_cast<unsigned char *>(codes) + part.first,
-                    static_cast<unsigned long long>(part.count)});
-  }
-};
-
-/// The first exchange: parts go to those who sum them.
-inline CodesExchange scatter_codes(const Fp8cCollectives &with,
-                                   const SummedCodes *tensors, int n,
-                                   unsigned char *scratch) {
-  CodesExchange exchange;
-  for (int t = 0; t < n; ++t) {
-    const int64_t count = tensors[t].count, each = part_size(count, with.size);
-    const Part own = part_of(count, with.rank, with.size);
-    for (int peer = 0; peer < with.size; ++peer) {
-      if (peer == with.rank)
-        continue;
-      exchange.send(peer, tensors[t].input, part_of(count, peer, with.size));
-      exchange.receive(peer, scratch, {0, own.count});
-      scratch += each;
-    }
-  }
-  return exchange;
-}
-
-/// The second: sums go to all.
-inline CodesExchange gather_codes(const Fp8cCollectives &with,
-                                  const SummedCodes *tensors, int n) {
-  CodesExchange exchange;
-  for (int t = 0; t < n; ++t) {
-    const Part own = part_of(tensors[t].count, with.rank, with.size);
-    for (int peer = 0; peer < with.size; ++peer) {
-      if (peer == with.rank)
-        continue;
-      exchange.send(peer, tensors[t].output, own);
-      exchange.receive(peer, tensors[t].output,
-                       part_of(tensors[t].count, peer, with.size));
-    }
-  }
-  return exchange;
-}
-
-/// The part that this process sums: its own codes, and those of the others at
-/// `others`, `stride` apart, by rank without its own.
-struct CodesSum {
-  const unsigned char *own, *others;
-  unsigned char *output;
-  int64_t count, stride;
-};
-inline std::vector<CodesSum> codes_sums(const Fp8cCollectives &with,
-                                        const SummedCodes *tensors, int n,
-                                        const unsigned char *scratch) {
-  std::vector<CodesSum> sums;
-  for (int t = 0; t < n; ++t) {
-    const Part own = part_of(tensors[t].count, with.rank, with.size);
-    const int64_t each = part_size(tensors[t].count, with.size);
-    sums.push_back(
-        {static_cast<const unsigned char *>(tensors[t].input) + own.first,
-         scratch, static_cast<unsigned char *>(tensors[t].output) + own.first,
-         own.count, each});
-    scratch += each * (with.size - 1);
-  }
-  return sums;
-}
-
-/// Sums element i of the part, in the order of ranks.
+/// Joins element i of the part in the order of ranks, times `factor`.
 template <class T>
-FP8C_FN void sum_codes(const CodesSum &sum, int64_t i, int rank, int size,
-                       float factor) {
-  float total = 0.0f;
+FP8C_FN void join_element(const PartJoin &part, int64_t i, int rank, int size,
+                          bool is_sum, float factor) {
+  float joined = 0.0f;
   for (int r = 0; r < size; ++r) {
-    const unsigned char *codes =
-        r == rank ? sum.own : sum.others + (r < rank ? r : r - 1) * sum.stride;
-    total += load(reinterpret_cast<const T *>(codes), i);
+    const unsigned char *from =
+        r == rank ? part.own
+                  : part.others + (r < rank ? r : r - 1) * part.stride;
+    const float x = load(reinterpret_cast<const T *>(from), i);
+    joined = r == 0 ? x : is_sum ? joined + x : max(joined, x);
   }
-  store(reinterpret_cast<T *>(sum.output), i, total * factor);
+  store(reinterpret_cast<T *>(part.output), i, joined * factor);
 }
 
 /// The scale of a sum.
@@ -162,18 +194,17 @@ inline const Fp8cCollectives &expect_others(const Fp8cCollectives *with) {
   return *with;
 }
 
-/// Statistics of all processes, by rank, of which the own ones are in place.
-inline void exchange_stats(const Fp8cCollectives &with, Stats *all, int n,
-                           void *stream) {
-  std::vector<Fp8cTransfer> sends, receives;
-  const auto bytes = static_cast<unsigned long long>(n) * sizeof(Stats);
+/// Statistics of all processes, by rank; the own ones are in place.
+inline Exchange gather_stats(const Fp8cCollectives &with, Stats *all, int n) {
+  Exchange exchange;
+  const int64_t bytes = int64_t(n) * int64_t(sizeof(Stats));
   for (int peer = 0; peer < with.size; ++peer)
     if (peer != with.rank) {
-      sends.push_back({peer, all + int64_t(n) * with.rank, bytes});
-      receives.push_back({peer, all + int64_t(n) * peer, bytes});
+      exchange.send(peer, all + int64_t(n) * with.rank, bytes);
+      Stats *its = all + int64_t(n) * peer;
+      exchange.receive(peer, its, its, bytes);
     }
-  with.exchange(with.self, sends.data(), int(sends.size()), receives.data(),
-                int(receives.size()), stream);
+  return exchange;
 }
 
 /// Statistic i of all processes together.
@@ -186,6 +217,15 @@ FP8C_FN Stats join_stats(const Stats *all, int64_t i, int n, int size) {
     joined.saturated += one.saturated;
     joined.nonfinite += one.nonfinite;
   }
+  return joined;
+}
+
+template <class T>
+std::vector<Joined> codes_of(const SummedCodes *tensors, int n) {
+  std::vector<Joined> joined;
+  for (int t = 0; t < n; ++t)
+    joined.push_back({tensors[t].input, tensors[t].output, tensors[t].count,
+                      element_of<T>()});
   return joined;
 }
 

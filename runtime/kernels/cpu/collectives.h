@@ -7,17 +7,52 @@
 #include "kernels/cpu/parallel.h"
 
 namespace fp8c {
-
 namespace detail {
+
 inline const Fp8cCollectives &others_of(const Fp8cCall *call) {
   return expect_others(static_cast<const Fp8cCollectives *>(call->device));
 }
+
+template <class T>
+void join_part(const Fp8cCollectives &with, const PartJoin &part, bool is_sum,
+               float factor) {
+#pragma omp parallel for schedule(static) if (part.count >= parallel_threshold)
+  for (int64_t i = 0; i < part.count; ++i)
+    join_element<T>(part, i, with.rank, with.size, is_sum, factor);
+}
+
+inline void join(const Fp8cCollectives &with, const JoinPlan &plan, bool is_sum,
+                 float factor) {
+  plan.scatter.run(with, nullptr);
+  for (const PartJoin &part : plan.parts)
+    switch (part.element) {
+    case Element::of_float:
+      join_part<float>(with, part, is_sum, factor);
+      break;
+    case Element::of_bf16:
+      join_part<bf16>(with, part, is_sum, factor);
+      break;
+    case Element::of_f16:
+      join_part<f16>(with, part, is_sum, factor);
+      break;
+    case Element::of_e4m3:
+      join_part<e4m3>(with, part, is_sum, factor);
+      break;
+    case Element::of_e5m2:
+      join_part<e5m2>(with, part, is_sum, factor);
+      break;
+    }
+  plan.gather.run(with, nullptr);
+}
+
 } // namespace detail
 
-inline void all_reduce(const Fp8cCall *call, const Fp8cReduced *tensors, int n,
-                       Fp8cReduction reduction) {
+/// See exec.all_reduce.
+inline void all_reduce(const Fp8cCall *call, const Joined *tensors, int n,
+                       Join how, void *scratch) {
   const Fp8cCollectives &with = detail::others_of(call);
-  with.all_reduce(with.self, tensors, n, reduction, nullptr);
+  detail::join(with, {with, {tensors, tensors + n}, scratch}, how == Join::sum,
+               1.0f);
 }
 
 /// See exec.all_reduce_codes.
@@ -25,16 +60,9 @@ template <class T>
 void all_reduce_codes(const Fp8cCall *call, const SummedCodes *tensors, int n,
                       void *scratch) {
   const Fp8cCollectives &with = detail::others_of(call);
-  auto *bytes = static_cast<unsigned char *>(scratch);
   const float factor = detail::sum_factor(with.size);
-  detail::scatter_codes(with, tensors, n, bytes).run(with, nullptr);
-  for (const detail::CodesSum &sum :
-       detail::codes_sums(with, tensors, n, bytes)) {
-#pragma omp parallel for schedule(static) if (sum.count >= parallel_threshold)
-    for (int64_t i = 0; i < sum.count; ++i)
-      detail::sum_codes<T>(sum, i, with.rank, with.size, factor);
-  }
-  detail::gather_codes(with, tensors, n).run(with, nullptr);
+  detail::join(with, {with, detail::codes_of<T>(tensors, n), scratch},
+               /*is_sum=*/true, factor);
   for (int t = 0; t < n; ++t)
     detail::scale_sum(tensors[t].pair, tensors[t].output_pair, factor);
 }
@@ -46,7 +74,7 @@ inline void agree_stats(const Fp8cCall *call, Stats *const *stats, int n,
   auto *all = static_cast<Stats *>(scratch);
   for (int i = 0; i < n; ++i)
     all[int64_t(n) * with.rank + i] = *stats[i];
-  detail::exchange_stats(with, all, n, nullptr);
+  detail::gather_stats(with, all, n).run(with, nullptr);
   for (int i = 0; i < n; ++i)
     *stats[i] = detail::join_stats(all, i, n, with.size);
 }

@@ -10,35 +10,75 @@
 namespace fp8c {
 namespace detail {
 
-constexpr int join_pack = 16, join_threads = 256, join_blocks = 1024;
+constexpr int join_threads = 256, join_blocks = 264;
 
-/// 16 neighbours of every process a thread, then what is left one by one.
+/// As many elements as are read at once.
+template <class T> struct alignas(16) Lanes { T of[16 / sizeof(T)]; };
+
+/// 16 bytes of every process a thread, then what is left one by one.
 template <class T>
-__global__ void sum_codes_kernel(const CodesSum *sums, int rank, int size,
-                                 float factor) {
-  const CodesSum sum = sums[blockIdx.y];
+__global__ void join_kernel(const PartJoin *parts, int rank, int size,
+                            bool is_sum, float factor) {
+  constexpr int lanes = 16 / sizeof(T);
+  const PartJoin part = parts[blockIdx.y];
   const int64_t thread = int64_t(blockIdx.x) * join_threads + threadIdx.x,
                 threads = int64_t(gridDim.x) * join_threads;
-  const int64_t packs = sum.count / join_pack;
+  const int64_t packs = part.count / lanes;
   for (int64_t p = thread; p < packs; p += threads) {
-    float totals[join_pack] = {};
+    float joined[lanes];
     for (int r = 0; r < size; ++r) {
-      const unsigned char *codes =
-          r == rank ? sum.own
-                    : sum.others + (r < rank ? r : r - 1) * sum.stride;
-      const auto pack = reinterpret_cast<const Codes<T, join_pack> *>(codes)[p];
+      const unsigned char *from =
+          r == rank ? part.own
+                    : part.others + (r < rank ? r : r - 1) * part.stride;
+      const Lanes<T> pack = reinterpret_cast<const Lanes<T> *>(from)[p];
 #pragma unroll
-      for (int i = 0; i < join_pack; ++i)
-        totals[i] += to_float(pack[i]);
+      for (int i = 0; i < lanes; ++i) {
+        const float x = load(pack.of, i);
+        joined[i] = r == 0 ? x : is_sum ? joined[i] + x : max(joined[i], x);
+      }
     }
-    Codes<T, join_pack> result = {};
+    Lanes<T> result;
 #pragma unroll
-    for (int i = 0; i < join_pack; ++i)
-      result.set(i, from_float<T>(totals[i] * factor));
-    reinterpret_cast<Codes<T, join_pack> *>(sum.output)[p] = result;
+    for (int i = 0; i < lanes; ++i)
+      store(result.of, i, joined[i] * factor);
+    reinterpret_cast<Lanes<T> *>(part.output)[p] = result;
   }
-  for (int64_t i = packs * join_pack + thread; i < sum.count; i += threads)
-    sum_codes<T>(sum, i, rank, size, factor);
+  for (int64_t i = packs * lanes + thread; i < part.count; i += threads)
+    join_element<T>(part, i, rank, size, is_sum, factor);
+}
+
+/// Joins the parts of one type.
+template <class T>
+void join_parts(const Stream &stream, const Fp8cCollectives &with,
+                const std::vector<PartJoin> &all, Element element, bool is_sum,
+                float factor) {
+  std::vector<PartJoin> parts;
+  int64_t most = 0;
+  for (const PartJoin &part : all)
+    if (part.element == element) {
+      parts.push_back(part);
+      most = part.count > most ? part.count : most;
+    }
+  if (parts.empty())
+    return;
+  const PartJoin *table = stream.table(parts);
+  const int64_t each = int64_t(join_threads) * (16 / sizeof(T)),
+                wanted = (most + each - 1) / each,
+                blocks = wanted < 1             ? 1
+                         : wanted < join_blocks ? wanted
+                                                : join_blocks;
+  launch(stream, join_kernel<T>, dim3(unsigned(blocks), unsigned(parts.size())),
+         join_threads, 0, table, with.rank, with.size, is_sum, factor);
+}
+
+inline void run(const Stream &stream, const Fp8cCollectives &with,
+                const Exchange &exchange) {
+  if (!stream.planning())
+    exchange.run(with, stream.handle());
+}
+
+inline const Fp8cCollectives &others_of(const Stream &stream) {
+  return expect_others(stream.context->collectives);
 }
 
 /// A scale of a sum: where it comes from and goes to.
@@ -68,17 +108,20 @@ static __global__ void join_stats_kernel(Stats *const *stats, int n,
 
 inline int blocks_of_32(int n) { return (n + 31) / 32; }
 
-inline const Fp8cCollectives &others_of(const Stream &stream) {
-  return expect_others(stream.context->collectives);
-}
-
 } // namespace detail
 
-inline void all_reduce(const Stream &stream, const Fp8cReduced *tensors, int n,
-                       Fp8cReduction reduction) {
-  const Fp8cCollectives &with = detail::others_of(stream);
-  if (!stream.planning())
-    with.all_reduce(with.self, tensors, n, reduction, stream.handle());
+/// See exec.all_reduce.
+inline void all_reduce(const Stream &stream, const Joined *tensors, int n,
+                       Join how, void *scratch) {
+  using namespace detail;
+  const Fp8cCollectives &with = others_of(stream);
+  const JoinPlan plan(with, {tensors, tensors + n}, scratch);
+  const bool is_sum = how == Join::sum;
+  run(stream, with, plan.scatter);
+  join_parts<float>(stream, with, plan.parts, Element::of_float, is_sum, 1.0f);
+  join_parts<bf16>(stream, with, plan.parts, Element::of_bf16, is_sum, 1.0f);
+  join_parts<f16>(stream, with, plan.parts, Element::of_f16, is_sum, 1.0f);
+  run(stream, with, plan.gather);
 }
 
 /// See exec.all_reduce_codes.
@@ -87,25 +130,16 @@ void all_reduce_codes(const Stream &stream, const SummedCodes *tensors, int n,
                       void *scratch) {
   using namespace detail;
   const Fp8cCollectives &with = others_of(stream);
-  auto *bytes = static_cast<unsigned char *>(scratch);
   const float factor = sum_factor(with.size);
   std::vector<SumScale> scales;
-  int64_t most = 0;
-  for (int t = 0; t < n; ++t) {
+  for (int t = 0; t < n; ++t)
     scales.push_back({tensors[t].pair, tensors[t].output_pair});
-    const int64_t part = part_size(tensors[t].count, with.size);
-    most = part > most ? part : most;
-  }
-  const CodesSum *sum_table = stream.table(codes_sums(with, tensors, n, bytes));
   const SumScale *scale_table = stream.table(scales);
-  if (stream.planning())
-    return;
-  scatter_codes(with, tensors, n, bytes).run(with, stream.handle());
-  const int64_t wanted = (most / join_pack + join_threads - 1) / join_threads,
-                blocks = wanted < join_blocks ? wanted : join_blocks;
-  launch(stream, sum_codes_kernel<T>, dim3(unsigned(blocks), unsigned(n)),
-         join_threads, 0, sum_table, with.rank, with.size, factor);
-  gather_codes(with, tensors, n).run(with, stream.handle());
+  const JoinPlan plan(with, codes_of<T>(tensors, n), scratch);
+  run(stream, with, plan.scatter);
+  join_parts<T>(stream, with, plan.parts, element_of<T>(), /*is_sum=*/true,
+                factor);
+  run(stream, with, plan.gather);
   launch(stream, scale_sums_kernel, blocks_of_32(n), 32, 0, scale_table, n,
          factor);
 }
@@ -116,12 +150,10 @@ inline void agree_stats(const Stream &stream, Stats *const *stats, int n,
   using namespace detail;
   const Fp8cCollectives &with = others_of(stream);
   Stats *const *table = stream.table(std::vector<Stats *>(stats, stats + n));
-  if (stream.planning())
-    return;
   auto *all = static_cast<Stats *>(scratch);
   launch(stream, pack_stats_kernel, blocks_of_32(n), 32, 0, table, n,
          all + int64_t(n) * with.rank);
-  exchange_stats(with, all, n, stream.handle());
+  run(stream, with, gather_stats(with, all, n));
   launch(stream, join_stats_kernel, blocks_of_32(n), 32, 0, table, n,
          static_cast<const Stats *>(all), with.size);
 }

@@ -1,0 +1,143 @@
+//===- PeerMemory.cpp - Other GPUs' memory as one's own -------------------===//
+
+#include "comm/PeerMemory.h"
+
+#include "core/Error.h"
+#include "core/Text.h"
+
+#include <cstring>
+
+namespace fp8c::runtime {
+namespace {
+
+void check(cudaError_t status, const char *what) {
+  if (status != cudaSuccess)
+    throw Error(concat("CUDA: ", what, ": ", cudaGetErrorString(status)));
+}
+
+/// A function of the driver, which is not linked: programs for one GPU start
+/// without it.
+template <class Function> Function *driverFunction(const char *name) {
+  void *function = nullptr;
+  cudaDriverEntryPointQueryResult result;
+  if (cudaGetDriverEntryPointByVersion(
+          name, &function, 12000, cudaEnableDefault, &result) != cudaSuccess)
+    return nullptr;
+  return reinterpret_cast<Function *>(function);
+}
+
+using ValueFunction = CUresult(CUstream, CUdeviceptr, cuuint32_t, unsigned);
+
+/// Flags of a barrier: one a process, set by it and cleared by the one that
+/// waits. One is used again after so many barriers: by then all have passed.
+constexpr uint64_t barriers = 4096;
+
+} // namespace
+
+PeerMemory::PeerMemory(Processes &processes,
+                       const std::vector<DeviceBlock> &blocks)
+    : rank(processes.rank), size(processes.size) {
+  const uint64_t flagBytes = barriers * 4 * static_cast<uint64_t>(size);
+  void *memory = nullptr;
+  check(cudaMalloc(&memory, flagBytes), "no memory for flags");
+  flags = static_cast<unsigned char *>(memory);
+  check(cudaMemset(flags, 0, flagBytes), "cannot clear flags");
+  check(cudaDeviceSynchronize(), "cannot clear flags");
+  for (const DeviceBlock &block : blocks)
+    open(processes, block);
+  open(processes, {flags, flagBytes});
+  if (why.empty() && (!driverFunction<ValueFunction>("cuStreamWaitValue32") ||
+                      !driverFunction<ValueFunction>("cuStreamWriteValue32")))
+    why = "the driver cannot wait for flags";
+  if (processes.max(why.empty() ? 0 : 1) > 0 && why.empty())
+    why = "another GPU cannot";
+}
+
+PeerMemory::~PeerMemory() {
+  for (const Mapped &block : mapped)
+    for (unsigned char *peer : block.peers)
+      if (peer)
+        cudaIpcCloseMemHandle(peer);
+  cudaFree(flags);
+}
+
+void PeerMemory::open(Processes &processes, const DeviceBlock &block) {
+  cudaIpcMemHandle_t own = {};
+  if (why.empty() && cudaIpcGetMemHandle(&own, block.base) != cudaSuccess)
+    why = "its memory cannot be shared";
+  std::vector<cudaIpcMemHandle_t> all(static_cast<size_t>(size), own);
+  std::vector<Fp8cTransfer> sends, receives;
+  for (int peer = 0; peer < size; ++peer)
+    if (peer != rank) {
+      sends.push_back({peer, &own, nullptr, sizeof(own)});
+      receives.push_back(
+          {peer, &all[static_cast<size_t>(peer)], nullptr, sizeof(own)});
+    }
+  processes.exchange(sends, receives);
+  Mapped opened = {block.base, block.bytes,
+                   std::vector<unsigned char *>(static_cast<size_t>(size))};
+  for (size_t peer = 0; peer < all.size() && why.empty(); ++peer) {
+    void *address = nullptr;
+    if (peer == static_cast<size_t>(rank))
+      continue;
+    const cudaError_t status = cudaIpcOpenMemHandle(
+        &address, all[peer], cudaIpcMemLazyEnablePeerAccess);
+    if (status != cudaSuccess)
+      why = concat("the memory of rank ", peer,
+                   " cannot be opened: ", cudaGetErrorString(status));
+    opened.peers[peer] = static_cast<unsigned char *>(address);
+  }
+  cudaGetLastError(); // or the next call would report it
+  mapped.push_back(std::move(opened));
+}
+
+const void *PeerMemory::at(int peer, const void *mirror) const {
+  const auto *address = static_cast<const unsigned char *>(mirror);
+  for (const Mapped &block : mapped)
+    if (address >= block.own && address < block.own + block.bytes)
+      return block.peers[static_cast<size_t>(peer)] + (address - block.own);
+  throw Error("a program sends what is not in its memory");
+}
+
+void PeerMemory::barrier(cudaStream_t stream) {
+  static auto *const write =
+      driverFunction<ValueFunction>("cuStreamWriteValue32");
+  static auto *const wait =
+      driverFunction<ValueFunction>("cuStreamWaitValue32");
+  auto flagOf = [&](const void *base, int process) {
+    return reinterpret_cast<CUdeviceptr>(base) +
+           4 * static_cast<CUdeviceptr>(process);
+  };
+  auto *own = flags + 4 * static_cast<uint64_t>(size) * (nextFlag++ % barriers);
+  auto enqueue = [&](ValueFunction *function, CUdeviceptr flag,
+                     cuuint32_t value) {
+    if (function(stream, flag, value, 0) != CUDA_SUCCESS)
+      throw Error("CUDA: cannot wait for another GPU",
+                  "set FP8C_PEER_MEMORY=0, which leaves it to NCCL");
+  };
+  static_assert(CU_STREAM_WRITE_VALUE_DEFAULT == 0, "with a fence before");
+  for (int peer = 0; peer < size; ++peer)
+    if (peer != rank)
+      enqueue(write, flagOf(at(peer, own), rank), 1);
+  for (int peer = 0; peer < size; ++peer)
+    if (peer != rank) {
+      if (wait(stream, flagOf(own, peer), 1, CU_STREAM_WAIT_VALUE_EQ) !=
+          CUDA_SUCCESS)
+        throw Error("CUDA: cannot wait for another GPU",
+                    "set FP8C_PEER_MEMORY=0, which leaves it to NCCL");
+      enqueue(write, flagOf(own, peer), 0);
+    }
+}
+
+void PeerMemory::exchange(const Fp8cTransfer *receives, int count,
+                          cudaStream_t stream) {
+  barrier(stream);
+  for (int i = 0; i < count; ++i)
+    check(cudaMemcpyAsync(receives[i].data,
+                          at(receives[i].peer, receives[i].mirror),
+                          receives[i].bytes, cudaMemcpyDeviceToDevice, stream),
+          "cannot copy from another GPU");
+  barrier(stream);
+}
+
+} // namespace fp8c::runtime
