@@ -80,7 +80,10 @@ private:
 /// nobody promises to keep until the graph is launched.
 bool touchesHost(cudaGraphNode_t node) {
   cudaGraphNodeType type;
-  checkCuda(cudaGraphNodeGetType(node, &type), "cannot read a graph");
+  if (cudaGraphNodeGetType(node, &type) != cudaSuccess) {
+    cudaGetLastError(); // the runtime has no name for waiting for a flag
+    return false;
+  }
   if (type != cudaGraphNodeTypeMemcpy)
     return false;
   cudaMemcpy3DParms copy;
