@@ -20,6 +20,7 @@ class Processes;
 struct OpTime {
   std::string function, op; ///< names as in the program's source
   double startMs, ms;       ///< from the start of the function
+  bool beside = false;      ///< while other ops ran: see exec.async_begin
 };
 
 /// One device of one process. Pointers from allocate() are device addresses:

@@ -42,12 +42,12 @@ void writeTrace(const std::string &path, const std::vector<OpTime> &times) {
     if (time.function != function || time.startMs == 0)
       offset = end; // functions follow each other
     function = time.function;
-    end = offset + time.startMs + time.ms;
+    end = std::max(end, offset + time.startMs + time.ms);
     events.push_back({{"name", time.op},
                       {"cat", time.function},
                       {"ph", "X"},
                       {"pid", 1},
-                      {"tid", 1},
+                      {"tid", time.beside ? 2 : 1},
                       {"ts", (offset + time.startMs) * 1e3},
                       {"dur", time.ms * 1e3}});
   }

@@ -305,6 +305,8 @@ StepMetrics Training::runProfiledStep(RunState &state) {
   StepMetrics metrics = runStep(state);
   device.setProfiling(false);
   std::vector<OpTime> times = device.takeProfile();
+  if (!processes->isFirst())
+    return metrics;
   writeTrace(profile, times);
   print(concat("\nstep ", state.step, " op by op (trace in ",
                printable(profile), "; open it with Perfetto)\n",

@@ -430,13 +430,19 @@ void CudaDevice::runProfiled(const std::string &name, Fp8cFunction function,
   enqueue(function, state);
   Stream(&state.call).op("end");
   checkCuda(cudaStreamSynchronize(context.stream), "a function failed");
-  for (size_t i = 0; i + 1 < marks.size(); ++i) {
-    float start = 0, ms = 0;
-    checkCuda(cudaEventElapsedTime(&start, marks[0].event, marks[i].event),
-              "cannot time an op");
-    checkCuda(cudaEventElapsedTime(&ms, marks[i].event, marks[i + 1].event),
-              "cannot time an op");
-    profile.push_back({name, marks[i].name, start, ms});
+  auto between = [](cudaEvent_t first, cudaEvent_t last) {
+    float ms = 0;
+    checkCuda(cudaEventElapsedTime(&ms, first, last), "cannot time an op");
+    return ms;
+  };
+  for (auto mark = marks.begin(); mark != marks.end(); ++mark) {
+    // An op ends where the next one of its stream begins.
+    const auto next = std::find_if(mark + 1, marks.end(), [&](const OpMark &m) {
+      return m.beside == mark->beside;
+    });
+    if (mark->name && next != marks.end())
+      profile.push_back({name, mark->name, between(marks[0].event, mark->event),
+                         between(mark->event, next->event), mark->beside});
   }
 }
 

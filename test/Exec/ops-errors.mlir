@@ -606,18 +606,27 @@ exec.kernel @k map (%a: memref<*xf32>, %b: memref<*xf32>) inputs 2 attributes {a
 
 // -----
 
-func.func @f(%g: memref<7xf32>) {
+func.func @f(%g: memref<7xf32>, %s: memref<128xi8>) {
   // expected-error @+1 {{joins processes, but the module has no train.grid}}
-  exec.all_reduce %g into %g sum over ["dp"] : memref<7xf32> into memref<7xf32>
+  exec.all_reduce %g into %g scratch %s sum over ["dp"] : memref<7xf32> into memref<7xf32> scratch memref<128xi8>
   return
 }
 
 // -----
 
 train.grid @grid [dp = 3]
-func.func @f(%g: memref<7xf32>, %h: memref<7xbf16>) {
+func.func @f(%g: memref<7xf32>, %h: memref<7xbf16>, %s: memref<128xi8>) {
   // expected-error @+1 {{makes 'memref<7xbf16>' of 'memref<7xf32>'}}
-  exec.all_reduce %g into %h sum over ["dp"] : memref<7xf32> into memref<7xbf16>
+  exec.all_reduce %g into %h scratch %s sum over ["dp"] : memref<7xf32> into memref<7xbf16> scratch memref<128xi8>
+  return
+}
+
+// -----
+
+train.grid @grid [dp = 3]
+func.func @f(%g: memref<7xf32>, %s: memref<127xi8>) {
+  // expected-error @+1 {{needs 128 bytes of scratch, but got 'memref<127xi8>'}}
+  exec.all_reduce %g into %g scratch %s sum over ["dp"] : memref<7xf32> into memref<7xf32> scratch memref<127xi8>
   return
 }
 

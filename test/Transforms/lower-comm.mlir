@@ -17,8 +17,8 @@ train.variable @c.grad : tensor<2x2xf32> {init = #train.constant<0.0>, of = @c, 
 // CHECK-NEXT: %[[AMAX_C:.*]] = fp8.amax %[[C]]
 // CHECK-NEXT: %[[AMAX:.*]]:2 = fp8.agree %[[AMAX_A]], %[[AMAX_C]] over ["dp"]
 // CHECK-NEXT: %[[SCALE_A:.*]] = fp8.compute_scale %[[AMAX]]#0 {poison, pow2} : !fp8.scale<f8E4M3FN>
-// CHECK-NEXT: %[[CODES_A:.*]], %{{.*}} = fp8.quantize %[[A]], %[[SCALE_A]]
 // CHECK-NEXT: %[[SCALE_C:.*]] = fp8.compute_scale %[[AMAX]]#1 {poison, pow2} : !fp8.scale<f8E5M2>
+// CHECK-NEXT: %[[CODES_A:.*]], %{{.*}} = fp8.quantize %[[A]], %[[SCALE_A]]
 // CHECK-NEXT: %[[CODES_C:.*]], %{{.*}} = fp8.quantize %[[C]], %[[SCALE_C]]
 // CHECK-NEXT: %[[SUM_A:.*]] = fp8.all_reduce %[[CODES_A]] over ["dp"] : !fp8.scaled<4x2xf8E4M3FN>
 // CHECK-NEXT: %[[SUM_C:.*]] = fp8.all_reduce %[[CODES_C]] over ["dp"] : !fp8.scaled<2x2xf8E5M2>

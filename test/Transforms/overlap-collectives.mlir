@@ -5,7 +5,7 @@
 module attributes {exec.target = #exec.target<cuda, sm_90>} {
   train.grid @grid [dp = 2]
   // CHECK-LABEL: func.func @micro(
-  func.func @micro(%x: memref<8xf32>, %a: memref<8xf32>, %b: memref<8xf32>, %c: memref<8xf32>, %k: memref<3xui32>) attributes {exec.inputs = 1 : i64, train.function = #train.function<micro>} {
+  func.func @micro(%x: memref<8xf32>, %a: memref<8xf32>, %b: memref<8xf32>, %c: memref<8xf32>, %k: memref<3xui32>, %space: memref<64xi8>) attributes {exec.inputs = 1 : i64, train.function = #train.function<micro>} {
     // CHECK: exec.copy
     // What is declared stands before.
     // CHECK-NEXT: %[[SCRATCH:.*]] = exec.alloc
@@ -14,23 +14,23 @@ module attributes {exec.target = #exec.target<cuda, sm_90>} {
     // CHECK-NEXT: exec.agree_stats
     // CHECK-NEXT: exec.async_end 0
     exec.copy %x to %a : memref<8xf32> to memref<8xf32>
-    exec.all_reduce %a into %a sum over ["dp"] {train.phase = #train.phase<update>} : memref<8xf32> into memref<8xf32>
+    exec.all_reduce %a into %a scratch %space sum over ["dp"] {train.phase = #train.phase<update>} : memref<8xf32> into memref<8xf32> scratch memref<64xi8>
     %s = exec.alloc : memref<24xi8>
     exec.agree_stats stats %k scratch %s over ["dp"] {train.phase = #train.phase<update>} : stats memref<3xui32> scratch memref<24xi8>
     // CHECK-NEXT: exec.copy %arg0 to %arg2
     // CHECK-NEXT: exec.async_begin 1
     // CHECK: exec.async_end 1
     exec.copy %x to %b : memref<8xf32> to memref<8xf32>
-    exec.all_reduce %b into %b sum over ["dp"] {train.phase = #train.phase<update>} : memref<8xf32> into memref<8xf32>
+    exec.all_reduce %b into %b scratch %space sum over ["dp"] {train.phase = #train.phase<update>} : memref<8xf32> into memref<8xf32> scratch memref<64xi8>
     // CHECK-NEXT: exec.copy %arg0 to %arg3
-    // CHECK-NEXT: exec.async_wait 0 for %arg1, %arg4, %[[SCRATCH]] :
+    // CHECK-NEXT: exec.async_wait 0 for %arg1, %arg5, %arg4, %[[SCRATCH]] :
     // CHECK-NEXT: exec.async_begin 2
     // CHECK: exec.async_end 2
     exec.copy %x to %c : memref<8xf32> to memref<8xf32>
-    exec.all_reduce %c into %c sum over ["dp"] {train.phase = #train.phase<update>} : memref<8xf32> into memref<8xf32>
-    // CHECK-NEXT: exec.async_wait 1 for %arg2
+    exec.all_reduce %c into %c scratch %space sum over ["dp"] {train.phase = #train.phase<update>} : memref<8xf32> into memref<8xf32> scratch memref<64xi8>
+    // CHECK-NEXT: exec.async_wait 1 for %arg2, %arg5
     // CHECK-NEXT: exec.copy %arg2 to %arg0
-    // CHECK-NEXT: exec.async_wait 2 for %arg3
+    // CHECK-NEXT: exec.async_wait 2 for %arg3, %arg5
     // CHECK-NEXT: return
     exec.copy %b to %x : memref<8xf32> to memref<8xf32>
     return
@@ -55,7 +55,7 @@ module attributes {exec.target = #exec.target<cuda, sm_90>} {
 train.grid @grid [dp = 2]
 // CHECK-LABEL: func.func @cpu(
 // CHECK-NOT: async
-func.func @cpu(%a: memref<8xf32>) attributes {exec.inputs = 1 : i64, train.function = #train.function<micro>} {
-  exec.all_reduce %a into %a sum over ["dp"] {train.phase = #train.phase<update>} : memref<8xf32> into memref<8xf32>
+func.func @cpu(%a: memref<8xf32>, %space: memref<64xi8>) attributes {exec.inputs = 1 : i64, train.function = #train.function<micro>} {
+  exec.all_reduce %a into %a scratch %space sum over ["dp"] {train.phase = #train.phase<update>} : memref<8xf32> into memref<8xf32> scratch memref<64xi8>
   return
 }

@@ -94,6 +94,27 @@ def test_gradients_are_those_of_the_joint_batch(workshop, model, dp, accumulate)
         assert found["grad_norm"] == pytest.approx(expected["grad_norm"], rel=1e-5)
 
 
+@pytest.mark.parametrize("compiled", [(), ("--micro-batches", 1)])
+def test_labels_weigh_the_same_whoever_sees_them(workshop, compiled, tmp_path):
+    """Most windows have no labels: some processes have none in a step, and some steps none at all."""
+    data = workshop.data("gpt2")
+    tokens = np.fromfile(data, "<u2").astype(int)
+    counts = (np.arange(len(tokens)) // 40 % 11 == 0) & (np.arange(len(tokens)) % 3 == 0)
+    np.where(counts, tokens, -100).astype("<i4").tofile(tmp_path / "labels.bin")
+    runs = []
+    for dp, rows in (3, 1), (1, 3):
+        program = workshop.program("gpt2", "f32", dp, rows, *compiled)
+        runs.append(tmp_path / str(dp))
+        run("fp8c-run", "train", program, *(["--nproc", dp] if dp > 1 else []), "--data", data,
+            "--labels", tmp_path / "labels.bin", "--accumulate", 1 if compiled else 2, "--steps", 12, "--warmup", 0,
+            "--lr", 1e-3, "--clip", 0, "--checkpoint-every", 12, "--out", runs[-1])  # fmt: skip
+    several, one = map(metrics, runs)
+    assert len({line["loss"] for line in one}) > 6
+    for found, expected in zip(several, one, strict=True):
+        assert found["loss"] == pytest.approx(expected["loss"], abs=1e-5, nan_ok=True)
+        assert found["grad_norm"] == pytest.approx(expected["grad_norm"], rel=1e-5, nan_ok=True)
+
+
 @pytest.mark.parametrize("compiled", [(), ("--micro-batches", 1), ("--micro-batches", 1, "--bucket", 1)])
 @pytest.mark.parametrize("dp", [2, 3])
 @pytest.mark.parametrize("recipe", ["f32", *RECIPES])
@@ -119,7 +140,7 @@ def test_recipes_train_alike(workshop, recipe):
 
 @pytest.mark.parametrize("recipe", ["f32", "fp8-delayed", "fp8-lm"])
 def test_checkpoints_are_those_of_one_process(workshop, recipe, tmp_path):
-    """A run of two processes is continued by one, and the reverse."""
+    """Names, types and shapes: what a checkpoint says does not depend on who wrote it."""
     several = workshop.run("gpt2", recipe, 2, 1)
     one = workshop.run("gpt2", recipe, 1, 1, ROWS * 2)
     shapes = [{name: (array.dtype, array.shape) for name, array in state(out, STEPS).items()} for out in (several, one)]

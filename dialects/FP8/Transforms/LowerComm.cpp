@@ -115,13 +115,15 @@ static void lower(train::AllReduceOp sum, ArrayRef<Coded> coded) {
                                               sum.getInputs()[gradient.index]));
   auto agree = train::createFor<AgreeOp>(
       builder, sum, TypeRange(ValueRange(amaxes)), amaxes, sum.getAxesAttr());
+  SmallVector<Value> scales;
+  for (auto [gradient, amax] : llvm::zip(coded, agree.getOutputs()))
+    scales.push_back(train::createFor<ComputeScaleOp>(
+        builder, gradient.assign, amax, gradient.format, /*margin=*/0,
+        /*pow2=*/true, /*poison=*/true));
   // Codes of one format travel together.
   llvm::MapVector<FloatType, std::pair<SmallVector<Coded>, SmallVector<Value>>>
       groups;
-  for (auto [gradient, amax] : llvm::zip(coded, agree.getOutputs())) {
-    Value scale = train::createFor<ComputeScaleOp>(
-        builder, gradient.assign, amax, gradient.format, /*margin=*/0,
-        /*pow2=*/true, /*poison=*/true);
+  for (auto [gradient, scale] : llvm::zip(coded, scales)) {
     auto quantize = train::createFor<QuantizeOp>(
         builder, gradient.assign, sum.getInputs()[gradient.index], scale,
         gradient.format);

@@ -85,8 +85,7 @@ void Layout::visit(Operation *op, std::optional<FunctionKind> kind) {
   if (auto assign = dyn_cast<AssignOp>(op)) {
     auto variable = symbols.lookup<VariableOp>(assign.getVariable());
     if (variable && variable.getRole() == Role::gradient &&
-        completesGradients(kind, hasLastMicro) &&
-        !get(assign.getValue()).any())
+        completesGradients(kind, hasLastMicro) && !get(assign.getValue()).any())
       summed.insert(assign.getVariableAttr().getAttr());
     return;
   }
@@ -125,10 +124,9 @@ void Layout::visit(Operation *op, std::optional<FunctionKind> kind) {
       .Default([&](Operation *) {
         Variation inputs = ofOperands(op);
         for (Value result : op->getResults())
-          variations[result] =
-              isa<fp8::ScaledType>(result.getType())
-                  ? inputs
-                  : Variation{.value = inputs.any()};
+          variations[result] = isa<fp8::ScaledType>(result.getType())
+                                   ? inputs
+                                   : Variation{.value = inputs.any()};
       });
 }
 
@@ -139,9 +137,8 @@ void Layout::visit(Operation *op, std::optional<FunctionKind> kind) {
 InFlightDiagnostic Layout::explain(InFlightDiagnostic error,
                                    Value value) const {
   while (Operation *op = value.getDefiningOp()) {
-    auto from = llvm::find_if(op->getOperands(), [&](Value operand) {
-      return get(operand).any();
-    });
+    auto from = llvm::find_if(
+        op->getOperands(), [&](Value operand) { return get(operand).any(); });
     if (from == op->operand_end())
       break;
     value = *from;

@@ -65,8 +65,7 @@ static Value getSource(Value value) {
     bool isSum = isa_and_nonnull<AllReduceOp, fp8::AllReduceOp>(op);
     if (!isForm && !isSum)
       break;
-    value = op->getOperand(
-        isSum ? cast<OpResult>(value).getResultNumber() : 0);
+    value = op->getOperand(isSum ? cast<OpResult>(value).getResultNumber() : 0);
   }
   return value;
 }
@@ -119,10 +118,9 @@ LogicalResult train::verifyRelations(ReadOp read, VariableOp variable) {
   if (!kind || *kind == FunctionKind::update || *kind == FunctionKind::init)
     return success();
   // The others start as copies of the first.
-  bool isMicro = *kind == FunctionKind::micro ||
-                 *kind == FunctionKind::micro_last ||
-                 *kind == FunctionKind::observe ||
-                 *kind == FunctionKind::calibrate;
+  bool isMicro =
+      *kind == FunctionKind::micro || *kind == FunctionKind::micro_last ||
+      *kind == FunctionKind::observe || *kind == FunctionKind::calibrate;
   if (!isMicro || role != Role::gradient)
     return read.emitOpError("reads ")
            << read.getVariableAttr() << ", a " << stringifyRole(role)

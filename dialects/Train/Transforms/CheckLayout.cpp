@@ -18,7 +18,8 @@ namespace {
 struct CheckLayout : train::impl::CheckLayoutBase<CheckLayout> {
   using Base::Base;
   void runOnProgram() override {
-    if (isDataParallel(getOperation()) && failed(Layout(getOperation()).verify()))
+    if (isDataParallel(getOperation()) &&
+        failed(Layout(getOperation()).verify()))
       signalPassFailure();
   }
 };

@@ -20,8 +20,9 @@ namespace fp8c {
 
 /// When an op of a program began.
 struct OpMark {
-  const char *name; ///< of the IR, and its shapes
+  const char *name; ///< of the IR, and its shapes; null: the end of a section
   cudaEvent_t event;
+  bool beside; ///< in a section: see Async
 };
 
 /// What Fp8cCall::device points to for CUDA programs. The runtime owns it.
@@ -44,6 +45,7 @@ struct CudaContext {
   /// For work beside that on `stream`, or null; when sections of it began and
   /// ended.
   cudaStream_t beside;
+  bool is_beside; ///< whether `stream` is that one now
   cudaEvent_t began;
   std::vector<cudaEvent_t> *ended;
   /// The other GPUs that run the program; null if there are none.
@@ -72,7 +74,7 @@ struct Stream {
     cudaEvent_t event;
     check(cudaEventCreate(&event), "cannot make an event");
     check(cudaEventRecord(event, handle()), "cannot record an event");
-    context->profile->push_back({name, event});
+    context->profile->push_back({name, event, context->is_beside});
   }
 
   /// The device's copy of a table that is the same in every call of a function.
@@ -107,10 +109,8 @@ struct Stream {
   }
 };
 
-/// Ops that are timed run one after the other.
-inline bool isAsync(const Stream &stream) {
-  return stream.context->beside && !stream.planning() &&
-         !stream.context->profile;
+inline bool is_async(const Stream &stream) {
+  return stream.context->beside && !stream.planning();
 }
 
 /// While it lives, work goes to the second stream, after all that is on the
@@ -118,8 +118,9 @@ inline bool isAsync(const Stream &stream) {
 class Async {
 public:
   Async(const Stream &stream, size_t section)
-      : context(*stream.context), section(section), isBeside(isAsync(stream)) {
-    if (!isBeside)
+      : context(*stream.context), section(section),
+        is_beside(is_async(stream)) {
+    if (!is_beside)
       return;
     while (context.ended->size() <= section) {
       context.ended->push_back(nullptr);
@@ -134,8 +135,9 @@ public:
     swap();
   }
   ~Async() {
-    if (!isBeside)
+    if (!is_beside)
       return;
+    mark_end();
     cudaEventRecord((*context.ended)[section], context.stream);
     swap();
   }
@@ -147,18 +149,28 @@ private:
     const cudaStream_t other = context.stream;
     context.stream = context.beside;
     context.beside = other;
+    context.is_beside = !context.is_beside;
+  }
+  void mark_end() {
+    cudaEvent_t event;
+    if (!context.profile || cudaEventCreate(&event) != cudaSuccess)
+      return;
+    cudaEventRecord(event, context.stream);
+    context.profile->push_back({nullptr, event, true});
   }
   CudaContext &context;
   size_t section;
-  bool isBeside;
+  bool is_beside;
 };
 
 /// What follows comes after all of the section.
 inline void wait_for_async(const Stream &stream, size_t section) {
-  if (isAsync(stream))
-    check(cudaStreamWaitEvent(stream.handle(),
-                              (*stream.context->ended)[section], 0),
-          "cannot wait for an event");
+  if (!is_async(stream))
+    return;
+  stream.op("wait for a section");
+  check(cudaStreamWaitEvent(stream.handle(), (*stream.context->ended)[section],
+                            0),
+        "cannot wait for an event");
 }
 
 /// Workspace that there always is, for cuBLASLt: its heuristic knows no
