@@ -99,7 +99,7 @@ def test_labels_weigh_the_same_whoever_sees_them(workshop, compiled, tmp_path):
     """Most windows have no labels: some processes have none in a step, and some steps none at all."""
     data = workshop.data("gpt2")
     tokens = np.fromfile(data, "<u2").astype(int)
-    counts = (np.arange(len(tokens)) // 40 % 11 == 0) & (np.arange(len(tokens)) % 3 == 0)
+    counts = (np.arange(len(tokens)) // 48 % 4 == 0) & (np.arange(len(tokens)) % 3 == 0)
     np.where(counts, tokens, -100).astype("<i4").tofile(tmp_path / "labels.bin")
     runs = []
     for dp, rows in (3, 1), (1, 3):
