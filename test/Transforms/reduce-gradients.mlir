@@ -78,3 +78,17 @@ func.func @micro(%x: tensor<8xf32>) attributes {train.function = #train.function
   train.assign @w.grad, %x : tensor<8xf32>
   return
 }
+
+// -----
+
+// A gradient may come from outside.
+train.grid @grid [dp = 2]
+train.variable @w : tensor<8xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+train.variable @w.grad : tensor<8xf32> {init = #train.constant<0.0>, of = @w, role = #train.role<gradient>}
+// CHECK-LABEL: func.func @micro(
+// CHECK-NEXT: %[[SUM:.*]] = train.all_reduce %arg0 sum over ["dp"] {train.name = ""} : tensor<8xf32>
+// CHECK-NEXT: train.assign @w.grad, %[[SUM]]
+func.func @micro(%x: tensor<8xf32>) attributes {train.function = #train.function<micro>} {
+  train.assign @w.grad, %x : tensor<8xf32>
+  return
+}

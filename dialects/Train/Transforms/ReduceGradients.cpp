@@ -60,9 +60,8 @@ static SmallVector<Operation *> getDependents(Value value) {
 /// Sums a bucket's gradients where the last of them is there; what stores them
 /// comes behind.
 static void reduce(ArrayRef<Gradient> bucket) {
-  Operation *last = bucket.back().value.getDefiningOp();
-  OpBuilder builder(last->getContext());
-  builder.setInsertionPointAfter(last);
+  OpBuilder builder(bucket.front().value.getContext());
+  builder.setInsertionPointAfterValue(bucket.back().value);
   SmallVector<SmallVector<Operation *>> dependents;
   SmallVector<Value> parts;
   for (const Gradient &gradient : bucket) {
@@ -108,7 +107,9 @@ static SmallVector<Gradient> findGradients(func::FuncOp micro,
       gradients.push_back(getGradient(assign, variable));
   }
   llvm::stable_sort(gradients, [](const Gradient &a, const Gradient &b) {
-    return a.value.getDefiningOp()->isBeforeInBlock(b.value.getDefiningOp());
+    Operation *first = a.value.getDefiningOp(),
+              *second = b.value.getDefiningOp();
+    return second && (!first || first->isBeforeInBlock(second));
   });
   return gradients;
 }
