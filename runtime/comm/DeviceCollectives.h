@@ -36,10 +36,13 @@ public:
   DeviceCollectives &operator=(const DeviceCollectives &) = delete;
 
   const Fp8cCollectives *collectives() const { return &table; }
+  /// Bytes that were enqueued to be sent.
+  uint64_t enqueuedBytes() const { return enqueued; }
 
 protected:
   DeviceCollectives() = default;
   Fp8cCollectives table = {};
+  uint64_t enqueued = 0;
 };
 
 } // namespace fp8c::runtime

@@ -50,9 +50,10 @@ NcclCollectives::NcclCollectives(Processes &processes,
   table.exchange = [](void *self, const Fp8cTransfer *sends, int sendCount,
                       const Fp8cTransfer *receives, int receiveCount,
                       void *stream) {
-    static_cast<NcclCollectives *>(self)->exchange(
-        sends, sendCount, receives, receiveCount,
-        static_cast<cudaStream_t>(stream));
+    auto &collectives = *static_cast<NcclCollectives *>(self);
+    collectives.enqueued += bytesOf(sends, sendCount);
+    collectives.exchange(sends, sendCount, receives, receiveCount,
+                         static_cast<cudaStream_t>(stream));
   };
   const char *wanted = std::getenv("FP8C_PEER_MEMORY");
   if (!wanted || std::string(wanted) != "0") {

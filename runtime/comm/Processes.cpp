@@ -33,8 +33,10 @@ Processes::Processes(int theRank, int theSize)
   table.size = size;
   table.exchange = [](void *self, const Fp8cTransfer *sends, int sendCount,
                       const Fp8cTransfer *receives, int receiveCount, void *) {
-    static_cast<Processes *>(self)->exchange(
-        {sends, sends + sendCount}, {receives, receives + receiveCount});
+    auto &processes = *static_cast<Processes *>(self);
+    processes.sent += bytesOf(sends, sendCount);
+    processes.exchange({sends, sends + sendCount},
+                       {receives, receives + receiveCount});
   };
 }
 

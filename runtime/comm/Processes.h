@@ -39,13 +39,24 @@ public:
 
   /// What a program calls. Lives as long as this object.
   const Fp8cCollectives *collectives() const { return &table; }
+  /// Bytes that programs have sent by it.
+  uint64_t sentBytes() const { return sent; }
 
 protected:
   Processes(int rank, int size);
 
 private:
   Fp8cCollectives table;
+  uint64_t sent = 0;
 };
+
+/// All bytes of some transfers.
+inline uint64_t bytesOf(const Fp8cTransfer *transfers, int count) {
+  uint64_t bytes = 0;
+  for (int i = 0; i < count; ++i)
+    bytes += transfers[i].bytes;
+  return bytes;
+}
 
 /// The `size` processes that a program is compiled for. This one is who
 /// launchProcesses() has made it; alone it needs nobody. Throws Error if

@@ -81,6 +81,9 @@ public:
   /// Throws Error if the devices do not find each other.
   virtual void join(Processes &others) = 0;
 
+  /// Bytes that programs have sent to other processes.
+  virtual uint64_t sentBytes() const = 0;
+
   /// One line for the start-up table: "CPU, 2 threads".
   virtual std::string describe() const = 0;
 

@@ -141,6 +141,8 @@ std::string metricsLine(const StepMetrics &metrics) {
   line += concat(
       ",\"ms\":", exactText(std::round(metrics.ms * 1000) / 1000),
       ",\"tokens_per_s\":", exactText(std::round(metrics.tokensPerSecond)));
+  if (metrics.sentBytes)
+    line += concat(",\"sent_bytes\":", metrics.sentBytes);
   if (metrics.memory)
     line += concat(",\"planned_bytes\":", metrics.memory->planned,
                    ",\"measured_bytes\":", metrics.memory->measured);

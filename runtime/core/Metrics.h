@@ -26,6 +26,7 @@ struct StepMetrics {
   double tokensPerSecond = 0;
   std::optional<double> valLoss;
   int64_t skipped = 0;             ///< steps skipped so far in the run
+  uint64_t sentBytes = 0;          ///< to other processes, by programs
   std::optional<MemoryUse> memory; ///< with the last step, on a GPU
 };
 

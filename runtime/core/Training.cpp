@@ -6,6 +6,7 @@
 #include "core/Initialize.h"
 #include "core/Interrupt.h"
 #include "core/Profile.h"
+#include "core/Replicas.h"
 #include "core/Text.h"
 
 #include <algorithm>
@@ -82,7 +83,7 @@ void Training::printNote(const std::string &note) const {
 }
 
 int Training::start(RunFolder &folder, const RunConfig &config,
-                    const std::string &profile) {
+                    const Observations &observations) {
   auto refuseExisting = [&] {
     if (RunFolder::exists(folder.path()) ||
         !folder.checkpoints().steps().empty())
@@ -97,9 +98,9 @@ int Training::start(RunFolder &folder, const RunConfig &config,
     checkPath(path);
   config.options.check();
   Training training(config);
-  if (!profile.empty())
+  if (!observations.profile.empty())
     training.instance.device().setProfiling(false); // or throws: it cannot
-  training.profile = profile;
+  training.observations = observations;
   training.printConfiguration(folder);
   training.initialize();
   if (!training.processes->isFirst())
@@ -278,6 +279,7 @@ bool Training::isDue(int64_t every, int64_t step) const {
 StepMetrics Training::runStep(RunState &state) {
   Clock::time_point start = Clock::now();
   int64_t step = state.step + 1;
+  const uint64_t sentBefore = instance.device().sentBytes();
   Trainer::StepResult result = trainer.step(step);
   state.step = step;
 
@@ -291,6 +293,7 @@ StepMetrics Training::runStep(RunState &state) {
   metrics.tokensPerSecond =
       static_cast<double>(trainer.tokensPerStep()) / seconds;
 
+  metrics.sentBytes = instance.device().sentBytes() - sentBefore;
   hadLabels = result.labels > 0;
   bool finite = std::isfinite(result.loss) && std::isfinite(result.gradNorm);
   state.skipped += !finite;
@@ -307,9 +310,9 @@ StepMetrics Training::runProfiledStep(RunState &state) {
   std::vector<OpTime> times = device.takeProfile();
   if (!processes->isFirst())
     return metrics;
-  writeTrace(profile, times);
+  writeTrace(observations.profile, times);
   print(concat("\nstep ", state.step, " op by op (trace in ",
-               printable(profile), "; open it with Perfetto)\n",
+               printable(observations.profile), "; open it with Perfetto)\n",
                profileTable(times, 60), "\n"));
   return metrics;
 }
@@ -336,8 +339,11 @@ int Training::loop(const RunFolder &folder, RunState state) {
 
   while (state.step < options.steps) {
     // After some steps everything is loaded and warm.
-    bool profiled = !profile.empty() && state.step == firstStep + 2;
+    bool profiled =
+        !observations.profile.empty() && state.step == firstStep + 2;
     StepMetrics metrics = profiled ? runProfiledStep(state) : runStep(state);
+    if (observations.replicas)
+      checkReplicas(instance, *processes);
     bool last = state.step == options.steps;
     // All stop after the same step, whoever was asked to.
     const int signal = static_cast<int>(processes->max(pendingInterrupt()));
@@ -367,6 +373,9 @@ int Training::loop(const RunFolder &folder, RunState state) {
     }
     if (metrics.memory)
       print("\n" + memoryLine(*metrics.memory) + "\n");
+    if (metrics.sentBytes && (last || stop))
+      print(concat("\nwire: ", bytesText(metrics.sentBytes),
+                   " a step from each process\n"));
     if (state.skippedInARow >= maxSkippedInARow)
       throw Error(
           concat("stopped at step ", state.step, ": ",

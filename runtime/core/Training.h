@@ -23,15 +23,22 @@ struct ResumeChanges {
   void apply(TrainOptions &options, const std::string &run) const;
 };
 
+/// What is looked at while a run is executed, and changes nothing.
+struct Observations {
+  /// Where a trace of the fourth step goes, which is timed op by op and so
+  /// slower, with a table to stdout; empty: none.
+  std::string profile;
+  /// See checkReplicas(); after every step.
+  bool replicas = false;
+};
+
 /// A run being executed. It prints its configuration and its steps to stdout.
 class Training {
 public:
   /// Starts a new run in `folder`. Everything is checked before anything is
   /// written. `config` needs no fingerprint and no number of tokens yet.
-  /// With `profile` the fourth step is timed op by op, which makes it slower: a
-  /// trace goes to that file, a table to stdout.
   static int start(RunFolder &folder, const RunConfig &config,
-                   const std::string &profile = "");
+                   const Observations &observations = {});
 
   /// Takes a run up at its newest checkpoint, or from its beginning if it was
   /// ended before the first; continues bit for bit. With `step` at that step's
@@ -65,7 +72,7 @@ private:
   std::unique_ptr<TokenFile> validation;
   std::unique_ptr<LabelFile> validationLabels;
   std::unique_ptr<Evaluator> evaluator;
-  std::string profile;   ///< where the trace goes; empty: none
+  Observations observations;
   bool hadLabels = true; ///< whether labels counted in the last step
 };
 

@@ -63,10 +63,14 @@ public:
   void run(const std::string &, Fp8cFunction function, const FunctionSpec &,
            const Fp8cCall &call, size_t) override {
     Fp8cCall joined = call;
-    joined.device = const_cast<Fp8cCollectives *>(collectives);
+    if (processes)
+      joined.device = const_cast<Fp8cCollectives *>(processes->collectives());
     function(&joined);
   }
-  void join(Processes &others) override { collectives = others.collectives(); }
+  void join(Processes &others) override { processes = &others; }
+  uint64_t sentBytes() const override {
+    return processes ? processes->sentBytes() : 0;
+  }
   void setProfiling(bool) override {
     throw Error("only programs for CUDA can be profiled",
                 "compile with --target cuda, or use perf: the functions of "
@@ -84,7 +88,7 @@ private:
   };
   int threads;
   std::vector<Block> blocks;
-  const Fp8cCollectives *collectives = nullptr;
+  Processes *processes = nullptr;
 };
 
 unsigned char *CpuDevice::allocate(uint64_t bytes, const std::string &what) {

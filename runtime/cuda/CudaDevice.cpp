@@ -154,6 +154,7 @@ public:
   }
   std::string describe() const override;
   void join(Processes &others) override;
+  uint64_t sentBytes() const override { return sent; }
   int computeCapability() const override {
     return properties.major * 10 + properties.minor;
   }
@@ -170,6 +171,7 @@ private:
     std::vector<void *> outputPointers;
     Fp8cCall call;
     cudaGraphExec_t graphs[2] = {}; // by Fp8cCall::accumulate
+    uint64_t sent[2] = {};          // by a launch of each
     std::vector<void *> tables[2];  // likewise
   };
 
@@ -179,6 +181,9 @@ private:
   void plan(Fp8cFunction function, Prepared &state);
   /// Calls the function, which then enqueues its work.
   void enqueue(Fp8cFunction function, Prepared &state);
+  uint64_t enqueuedBytes() const {
+    return collectives ? collectives->enqueuedBytes() : 0;
+  }
   void growWorkspace(uint64_t bytes);
   void capture(Fp8cFunction function, Prepared &prepared);
   /// Without a graph, with an event between every two ops.
@@ -195,6 +200,7 @@ private:
   bool profiling = false;
   std::vector<OpTime> profile;
   std::vector<cudaEvent_t> asyncEnds;
+  uint64_t sent = 0;
   Processes *processes = nullptr; ///< null: this one is alone
   std::unique_ptr<DeviceCollectives> collectives;
 };
@@ -341,7 +347,9 @@ CudaDevice::Staged CudaDevice::stage(const TensorSpec &spec) {
 void CudaDevice::enqueue(Fp8cFunction function, Prepared &state) {
   context.tables = &state.tables[state.call.accumulate];
   context.next_table = 0;
+  const uint64_t before = enqueuedBytes();
   function(&state.call);
+  state.sent[state.call.accumulate] = enqueuedBytes() - before;
 }
 
 void CudaDevice::plan(Fp8cFunction function, Prepared &state) {
@@ -464,6 +472,7 @@ void CudaDevice::run(const std::string &name, Fp8cFunction function,
   else
     checkCuda(cudaGraphLaunch(state.graphs[call.accumulate], context.stream),
               "cannot launch");
+  sent += state.sent[call.accumulate];
   for (const Staged &output : state.outputs)
     checkCuda(cudaMemcpyAsync(output.host, output.device, output.bytes,
                               cudaMemcpyDeviceToHost, context.stream),

@@ -60,7 +60,7 @@ class Workshop:
         processes = ["--nproc", dp] if dp > 1 else []
         program = self.program(model, recipe, dp, rows, *(compiled if dp > 1 else compiled[:2]))
         options = ["--accumulate", accumulate, "--steps", steps, "--warmup", 0, "--lr", 3e-3, "--clip", 0]
-        run("fp8c-run", "train", program, *processes, "--data", self.data(model), *options,
+        run("fp8c-run", "train", program, *processes, "--data", self.data(model), *options, "--check-replicas",
             "--checkpoint-every", 1, "--keep", 0, "--out", out)  # fmt: skip
         return out
 
@@ -92,6 +92,40 @@ def test_gradients_are_those_of_the_joint_batch(workshop, model, dp, accumulate)
     for found, expected in zip(metrics(several), metrics(one), strict=True):
         assert found["loss"] == pytest.approx(expected["loss"], abs=1e-5)
         assert found["grad_norm"] == pytest.approx(expected["grad_norm"], rel=1e-5)
+
+
+@pytest.mark.parametrize("dp", [2, 3, 4])
+def test_bytes_on_the_wire(workshop, dp):
+    """A ring's bytes: of each element a process sends 2 (n - 1) / n times its size."""
+    sent = {}
+    for recipe in "f32", *RECIPES:
+        out = workshop.run("gpt2", recipe, dp, 1, steps=1, compiled=("--micro-batches", 1))
+        sent[recipe] = metrics(out)[0]["sent_bytes"]
+    matrices = sum(a.size for name, a in state(out, 1).items() if name.endswith(".m") and a.ndim == 2)
+    vectors = sum(a.size for name, a in state(out, 1).items() if name.endswith(".m") and a.ndim == 1)
+    share = 2 * (dp - 1) / dp
+    for recipe, size in {"f32": 4, "wire-bf16": 2, "wire-e4m3": 1, "wire-e5m2": 1}.items():
+        # Parts are whole blocks of 16 elements, and amaxes travel too.
+        assert sent[recipe] == pytest.approx(share * (size * matrices + 4 * vectors), rel=0.06), recipe
+
+
+def test_a_replica_that_differs_is_found(workshop, tmp_path):
+    """A program without its collectives: each process follows its own gradients."""
+    compiler = tmp_path / "c++"
+    compiler.write_text("""#!/bin/sh
+for argument; do
+  case $argument in *.cpp) sed -i 's/^    all_reduce(/    if (false) all_reduce(/' "$argument" ;; esac
+done
+exec c++ "$@"
+""")
+    compiler.chmod(0o755)
+    workshop.program("gpt2", "f32", 2, ROWS)  # writes the model
+    program = compile_model(workshop.folder / "gpt2.onnx", tmp_path / "broken.fp8x", "--recipe", "f32", "--batch", ROWS,
+                            "--parallel", "dp=2", "--host-compiler", compiler)  # fmt: skip
+    train = ["fp8c-run", "train", program, "--nproc", 2, "--unchecked", "--data", workshop.data("gpt2"), "--steps", 2]
+    run(*train, "--out", tmp_path / "unseen")
+    output = run(*train, "--check-replicas", "--out", tmp_path / "run", status=1)
+    assert "than rank 0" in output
 
 
 @pytest.mark.parametrize("compiled", [(), ("--micro-batches", 1)])

@@ -16,8 +16,9 @@ namespace {
 using namespace runtime;
 
 struct TrainArguments {
-  std::string program, data, labels, validation, validationLabels,
-      out = "run", resume, profile;
+  std::string program, data, labels, validation, validationLabels, out = "run",
+                                                                   resume;
+  Observations observations;
   int64_t step = 0;
   int processes = 0;
   TrainOptions options;
@@ -54,7 +55,7 @@ int start(const CLI::App &command, TrainArguments &arguments) {
   config.options = arguments.options;
   config.checks = arguments.checks;
   RunFolder folder(arguments.out);
-  return Training::start(folder, config, arguments.profile);
+  return Training::start(folder, config, arguments.observations);
 }
 
 int resume(const CLI::App &command, const TrainArguments &arguments) {
@@ -141,9 +142,14 @@ void addTrainCommand(CLI::App &tool, Action &action) {
       ->group(files);
 
   command
-      ->add_option("--profile", arguments->profile,
+      ->add_option("--profile", arguments->observations.profile,
                    "time the fourth step op by op: a Perfetto trace (JSON) to "
                    "this file, a table to the terminal; CUDA only")
+      ->group(files);
+  command
+      ->add_flag("--check-replicas", arguments->observations.replicas,
+                 "with --nproc: after every step compare the checksums of all "
+                 "variables; end with an error if one differs")
       ->group(files);
 
   const char *optimizer = "Optimizer (AdamW)";
