@@ -65,15 +65,7 @@ void PeerMemory::open(Processes &processes, const DeviceBlock &block) {
   cudaIpcMemHandle_t own = {};
   if (why.empty() && cudaIpcGetMemHandle(&own, block.base) != cudaSuccess)
     why = "its memory cannot be shared";
-  std::vector<cudaIpcMemHandle_t> all(static_cast<size_t>(size), own);
-  std::vector<Fp8cTransfer> sends, receives;
-  for (int peer = 0; peer < size; ++peer)
-    if (peer != rank) {
-      sends.push_back({peer, &own, nullptr, sizeof(own)});
-      receives.push_back(
-          {peer, &all[static_cast<size_t>(peer)], nullptr, sizeof(own)});
-    }
-  processes.exchange(sends, receives);
+  const std::vector<cudaIpcMemHandle_t> all = processes.gather(own);
   Mapped opened = {block.base, block.bytes,
                    std::vector<unsigned char *>(static_cast<size_t>(size))};
   for (size_t peer = 0; peer < all.size() && why.empty(); ++peer) {
@@ -110,22 +102,19 @@ void PeerMemory::barrier(cudaStream_t stream) {
   };
   auto *own = flags + 4 * static_cast<uint64_t>(size) * (nextFlag++ % barriers);
   auto enqueue = [&](ValueFunction *function, CUdeviceptr flag,
-                     cuuint32_t value) {
-    if (function(stream, flag, value, 0) != CUDA_SUCCESS)
+                     cuuint32_t value, unsigned how) {
+    if (function(stream, flag, value, how) != CUDA_SUCCESS)
       throw Error("CUDA: cannot wait for another GPU",
                   "set FP8C_PEER_MEMORY=0, which leaves it to NCCL");
   };
-  static_assert(CU_STREAM_WRITE_VALUE_DEFAULT == 0, "with a fence before");
   for (int peer = 0; peer < size; ++peer)
-    if (peer != rank)
-      enqueue(write, flagOf(at(peer, own), rank), 1);
+    if (peer != rank) // with a fence before
+      enqueue(write, flagOf(at(peer, own), rank), 1,
+              CU_STREAM_WRITE_VALUE_DEFAULT);
   for (int peer = 0; peer < size; ++peer)
     if (peer != rank) {
-      if (wait(stream, flagOf(own, peer), 1, CU_STREAM_WAIT_VALUE_EQ) !=
-          CUDA_SUCCESS)
-        throw Error("CUDA: cannot wait for another GPU",
-                    "set FP8C_PEER_MEMORY=0, which leaves it to NCCL");
-      enqueue(write, flagOf(own, peer), 0);
+      enqueue(wait, flagOf(own, peer), 1, CU_STREAM_WAIT_VALUE_EQ);
+      enqueue(write, flagOf(own, peer), 0, CU_STREAM_WRITE_VALUE_DEFAULT);
     }
 }
 

@@ -40,17 +40,18 @@ Processes::Processes(int theRank, int theSize)
   };
 }
 
-std::vector<double> Processes::gather(double value) {
-  std::vector<double> all(static_cast<size_t>(size), value);
+void Processes::gatherBytes(void *all, uint64_t bytes) {
+  auto of = [&](int process) {
+    return static_cast<unsigned char *>(all) +
+           bytes * static_cast<uint64_t>(process);
+  };
   std::vector<Fp8cTransfer> sends, receives;
   for (int peer = 0; peer < size; ++peer)
     if (peer != rank) {
-      sends.push_back({peer, &value, nullptr, sizeof(value)});
-      receives.push_back(
-          {peer, &all[static_cast<size_t>(peer)], nullptr, sizeof(value)});
+      sends.push_back({peer, of(rank), nullptr, bytes});
+      receives.push_back({peer, of(peer), nullptr, bytes});
     }
   exchange(sends, receives);
-  return all;
 }
 
 double Processes::sum(double value) {

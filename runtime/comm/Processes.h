@@ -29,8 +29,12 @@ public:
   virtual void exchange(const std::vector<Fp8cTransfer> &sends,
                         const std::vector<Fp8cTransfer> &receives) = 0;
 
-  /// One value of each process, by rank.
-  std::vector<double> gather(double value);
+  /// One value of each process, by rank; of a type whose bytes are all of it.
+  template <typename T> std::vector<T> gather(const T &value) {
+    std::vector<T> all(static_cast<size_t>(size), value);
+    gatherBytes(all.data(), sizeof(T));
+    return all;
+  }
   double sum(double value);
   double max(double value);
 
@@ -46,6 +50,9 @@ protected:
   Processes(int rank, int size);
 
 private:
+  /// Of `size` values of so many bytes at `all` sends its own, gets the others.
+  void gatherBytes(void *all, uint64_t bytes);
+
   Fp8cCollectives table;
   uint64_t sent = 0;
 };

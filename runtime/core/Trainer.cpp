@@ -57,14 +57,16 @@ uint64_t Trainer::fill(Function &function, int64_t step, int64_t microBatch,
 std::vector<Trainer::MicroBatch> Trainer::microBatchesOf(int64_t step) const {
   std::vector<MicroBatch> all;
   for (int64_t i = 0; i < options.accumulate; ++i) {
-    MicroBatch one = {i, 0, batches.count(step, i, processes.rank),
-                      processes.rank};
+    MicroBatch one = {i, 0, 0, processes.rank};
     for (int64_t part = processes.size; part-- > 0;)
       if (const uint64_t count = batches.count(step, i, part)) {
         one.allLabels += count;
-        if (!one.labels)
-          one.part = part;
+        if (part == processes.rank)
+          one.labels = count;
+        one.part = part;
       }
+    if (one.labels)
+      one.part = processes.rank;
     if (one.allLabels)
       all.push_back(one);
   }

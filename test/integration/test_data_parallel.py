@@ -206,13 +206,19 @@ def test_other_numbers_of_processes_are_refused(workshop, dp, processes, says, t
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("victim", [0, 1])
-def test_when_one_is_killed_all_end(workshop, victim, tmp_path):
+def start_training(workshop, out):
+    """Two processes that train until they are ended; they have begun."""
     program = workshop.program("gpt2", "f32", 2, ROWS)
     training = start("fp8c-run", "train", program, "--nproc", 2, "--data", workshop.data("gpt2"), "--steps", 10**6,
-                     "--checkpoint-every", 0, "--out", tmp_path / "run")  # fmt: skip
-    while not (tmp_path / "run" / "metrics.jsonl").exists():
+                     "--checkpoint-every", 0, "--out", out)  # fmt: skip
+    while not (out / "metrics.jsonl").exists():
         time.sleep(0.01)
+    return training
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_when_one_is_killed_all_end(workshop, victim, tmp_path):
+    training = start_training(workshop, tmp_path / "run")
     children = [int(pid) for pid in open(f"/proc/{training.pid}/task/{training.pid}/children").read().split()]
     os.kill(children[victim], signal.SIGKILL)
     begin = time.monotonic()
@@ -224,11 +230,7 @@ def test_when_one_is_killed_all_end(workshop, victim, tmp_path):
 
 @pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
 def test_all_stop_after_the_same_step(workshop, asked, tmp_path):
-    program = workshop.program("gpt2", "f32", 2, ROWS)
-    training = start("fp8c-run", "train", program, "--nproc", 2, "--data", workshop.data("gpt2"), "--steps", 10**6,
-                     "--checkpoint-every", 0, "--out", tmp_path / "run")  # fmt: skip
-    while not (tmp_path / "run" / "metrics.jsonl").exists():
-        time.sleep(0.01)
+    training = start_training(workshop, tmp_path / "run")
     training.send_signal(asked)
     output, errors = training.communicate(timeout=30)
     assert training.returncode == 128 + asked, errors

@@ -460,15 +460,19 @@ static bool areOneTensor(OperandRange inputs, OperandRange outputs,
   return in < inputs.size() && in == out;
 }
 
-LogicalResult AllReduceOp::verify() {
-  if (failed(train::verifyAxes(*this, getAxes())) ||
-      failed(expectDense(*this, getOperation()->getOperands())) ||
-      failed(expectPairs(*this, getInputs(), getOutputs())))
+/// Checks what all ops have that join tensors.
+template <typename Op> static LogicalResult verifyJoin(Op op) {
+  if (failed(train::verifyAxes(op, op.getAxes())) ||
+      failed(expectDense(op, op->getOperands())) ||
+      failed(expectPairs(op, op.getInputs(), op.getOutputs())))
     return failure();
-  return verifyScratch(*this, getScratch(),
-                       getJoinScratchBytes(getInputs(), train::countProcesses(
-                                                            *this, getAxes())));
+  return verifyScratch(
+      op, op.getScratch(),
+      getJoinScratchBytes(op.getInputs(),
+                          train::countProcesses(op, op.getAxes())));
 }
+
+LogicalResult AllReduceOp::verify() { return verifyJoin(*this); }
 
 bool AllReduceOp::mayOverwrite(OpOperand &input, OpOperand &output,
                                const SymbolTable &) {
@@ -476,17 +480,12 @@ bool AllReduceOp::mayOverwrite(OpOperand &input, OpOperand &output,
 }
 
 LogicalResult AllReduceCodesOp::verify() {
-  if (failed(train::verifyAxes(*this, getAxes())) ||
-      failed(expectDense(*this, getOperation()->getOperands())) ||
-      failed(expectOneType(*this, getInputs())) ||
-      failed(expectPairs(*this, getInputs(), getOutputs())))
-    return failure();
   if (getPairs().size() != getInputs().size() ||
       getOutputPairs().size() != getInputs().size())
     return emitOpError("needs a scale of each tensor, before and after");
-  return verifyScratch(*this, getScratch(),
-                       getJoinScratchBytes(getInputs(), train::countProcesses(
-                                                            *this, getAxes())));
+  if (failed(expectOneType(*this, getInputs())))
+    return failure();
+  return verifyJoin(*this);
 }
 
 bool AllReduceCodesOp::mayOverwrite(OpOperand &input, OpOperand &output,
