@@ -9,7 +9,6 @@
 #include "FP8/Transforms/Passes.h"
 #include "Train/IR/Functions.h"
 #include "Train/IR/TrainLayout.h"
-#include "mlir/Analysis/TopologicalSortUtils.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 
