@@ -2,8 +2,8 @@
 //
 // GPUs of one machine copy from each other's memory with their copy engines:
 // no multiprocessor takes part, so that products beside it are not held up (a
-// product of 1.24 ms takes 1.25 ms beside such a gather of 512 MiB on four
-// H200, and 2.4 ms beside NCCL's kernels).
+// product of 1.24 ms takes 1.25 ms beside an all-gather of 512 MiB by them on
+// four H200; with an all-to-all of 512 MiB by NCCL's kernels it takes 2.4 ms).
 //
 //===----------------------------------------------------------------------===//
 
