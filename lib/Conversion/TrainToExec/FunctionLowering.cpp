@@ -140,7 +140,7 @@ Value FunctionLowering::variableDestination(Value result) {
     if (Value joined = getJoined(use))
       for (Operation *reader : joined.getUsers())
         if (auto assign = dyn_cast<AssignOp>(reader);
-            assign && getReads(assign.getVariableAttr().getAttr()).empty())
+            assign && mayWriteInPlace(assign, result))
           return getVariable(assign.getVariableAttr().getAttr());
     // The first term of a sum is where the others are added to it.
     if (auto add = dyn_cast<AddOp>(user))
