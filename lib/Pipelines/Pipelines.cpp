@@ -55,6 +55,10 @@ static void buildFP8(OpPassManager &passes, const PipelineOptions &options) {
   passes.addPass(fp8::createPadProducts());
   passes.addPass(fp8::createInsertScaling());
   passes.addPass(fp8::createAgreeScales());
+  train::OrderGradientsOptions order;
+  if (options.bucket)
+    order.window = *options.bucket;
+  passes.addPass(train::createOrderGradients(order));
   train::ReduceGradientsOptions gradients;
   gradients.bucket = options.bucket.value_or(gradients.bucket);
   passes.addPass(train::createReduceGradients(gradients));

@@ -1,21 +1,20 @@
 //===- Launch.cpp - Several processes of one ------------------------------===//
 
-#include "comm/Processes.h"
-#include "comm/Rendezvous.h"
+#include "comm/Job.h"
 #include "core/Error.h"
 #include "core/Text.h"
-#include "cpu/CpuDevice.h"
 
 #include <algorithm>
+#include <arpa/inet.h>
 #include <cerrno>
-#include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
+#include <netinet/in.h>
 #include <optional>
 #include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <utility>
@@ -24,9 +23,8 @@
 namespace fp8c::runtime {
 namespace {
 
-constexpr const char *rankName = "FP8C_RANK", *sizeName = "FP8C_PROCESSES",
-                     *folderName = "FP8C_RENDEZVOUS";
-
+/// How long the others may take to notice that one has failed, and to report
+/// it.
 constexpr std::chrono::seconds grace(5);
 
 volatile std::sig_atomic_t forwarded = 0;
@@ -88,40 +86,46 @@ int Children::wait() {
   return result;
 }
 
-std::string makeFolder() {
-  std::error_code ignored;
-  std::string path =
-      (std::filesystem::temp_directory_path(ignored) / "fp8c-XXXXXX").string();
-  if (!mkdtemp(path.data()))
-    throw Error::inFile(path, concat("cannot make the folder in which "
-                                     "processes find each other: ",
-                                     std::strerror(errno)));
-  return path;
+[[noreturn]] void fail(const char *what) {
+  throw Error(concat("cannot ", what, ": ", std::strerror(errno)));
+}
+
+/// The job's processes meet at a socket that nobody else can take before them.
+void listenOnThisMachine(Job &job) {
+  job.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  auto *generic = reinterpret_cast<sockaddr *>(&address);
+  if (job.listener < 0 || bind(job.listener, generic, size) != 0 ||
+      listen(job.listener, SOMAXCONN) != 0 ||
+      getsockname(job.listener, generic, &size) != 0)
+    fail("make the socket at which processes meet");
+  job.host = "127.0.0.1";
+  job.port = ntohs(address.sin_port);
+}
+
+std::string makeToken() {
+  unsigned char bytes[16];
+  if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
+    fail("draw random bytes");
+  std::string token;
+  for (const unsigned char byte : bytes)
+    for (const int digit : {byte >> 4, byte & 15})
+      token += "0123456789abcdef"[digit];
+  return token;
 }
 
 } // namespace
 
-std::optional<Rendezvous> Rendezvous::fromEnvironment() {
-  const char *rank = std::getenv(rankName), *size = std::getenv(sizeName),
-             *folder = std::getenv(folderName);
-  if (!rank || !size || !folder)
-    return {};
-  return Rendezvous{std::atoi(rank), std::atoi(size), folder};
-}
-
-void Rendezvous::toEnvironment() const {
-  setenv(rankName, std::to_string(rank).c_str(), 1);
-  setenv(sizeName, std::to_string(size).c_str(), 1);
-  setenv(folderName, folder.c_str(), 1);
-  // Threads that compete with those of other processes spin each other out.
-  setenv("OMP_NUM_THREADS",
-         std::to_string(std::max(1, cpuThreads() / size)).c_str(),
-         /*replace=*/0);
-}
-
-Launched launchProcesses(int count) {
+Launched launchProcesses(int count, std::chrono::seconds timeout) {
   std::fflush(nullptr); // or every process writes it again
-  const std::string folder = makeFolder();
+  Job job;
+  job.size = count;
+  job.timeout = timeout;
+  job.token = makeToken();
+  listenOnThisMachine(job);
   const pid_t launcher = getpid();
   Children children;
   for (int rank = 0; rank < count; ++rank) {
@@ -140,7 +144,12 @@ Launched launchProcesses(int count) {
         _exit(1);
       // A terminal's signals come through the launcher, once.
       setpgid(0, 0);
-      Rendezvous{rank, count, folder}.toEnvironment();
+      job.rank = job.localRank = rank;
+      if (rank != 0) {
+        close(job.listener);
+        job.listener = -1;
+      }
+      setCurrentJob(std::move(job));
       return {/*isLauncher=*/false, 0};
     }
     children.add(pid);
@@ -150,10 +159,8 @@ Launched launchProcesses(int count) {
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
-  const int status = children.wait();
-  std::error_code ignored;
-  std::filesystem::remove_all(folder, ignored);
-  return {/*isLauncher=*/true, status};
+  close(job.listener);
+  return {/*isLauncher=*/true, children.wait()};
 }
 
 } // namespace fp8c::runtime

@@ -20,7 +20,7 @@ void check(cudaError_t status, const char *what) {
     throw Error(concat("CUDA: ", what, ": ", cudaGetErrorString(status)));
 }
 
-class NcclCollectives final : public DeviceCollectives {
+class NcclCollectives final : public Collectives {
 public:
   NcclCollectives(Processes &processes, const std::vector<DeviceBlock> &blocks);
   ~NcclCollectives() override {
@@ -30,9 +30,9 @@ public:
 
 private:
   void exchange(const Fp8cTransfer *sends, int sendCount,
-                const Fp8cTransfer *receives, int receiveCount,
-                cudaStream_t stream);
-  void start(Processes &processes);
+                const Fp8cTransfer *receives, int receiveCount, bool stays,
+                void *stream) override;
+  void start();
   void warmUp();
 
   ncclComm_t comm = nullptr;
@@ -42,19 +42,9 @@ private:
   bool leftOut = false;
 };
 
-NcclCollectives::NcclCollectives(Processes &processes,
-                                 const std::vector<DeviceBlock> &blocks) {
-  table.self = this;
-  table.rank = processes.rank;
-  table.size = processes.size;
-  table.exchange = [](void *self, const Fp8cTransfer *sends, int sendCount,
-                      const Fp8cTransfer *receives, int receiveCount,
-                      void *stream) {
-    auto &collectives = *static_cast<NcclCollectives *>(self);
-    collectives.enqueued += bytesOf(sends, sendCount);
-    collectives.exchange(sends, sendCount, receives, receiveCount,
-                         static_cast<cudaStream_t>(stream));
-  };
+NcclCollectives::NcclCollectives(Processes &others,
+                                 const std::vector<DeviceBlock> &blocks)
+    : Collectives(others) {
   const char *wanted = std::getenv("FP8C_PEER_MEMORY");
   if (!wanted || std::string(wanted) != "0") {
     peers = std::make_unique<PeerMemory>(processes, blocks);
@@ -63,17 +53,18 @@ NcclCollectives::NcclCollectives(Processes &processes,
   }
   leftOut = collectivesAre("skipped");
   if (!peers)
-    start(processes);
+    start();
 }
 
-void NcclCollectives::start(Processes &processes) {
+void NcclCollectives::start() {
   ncclUniqueId id;
   if (processes.isFirst())
     check(ncclGetUniqueId(&id), "cannot start");
-  const std::string sent =
-      processes.broadcast(std::string(id.internal, sizeof(id.internal)));
+  const std::string sent = processes.broadcast(
+      "NCCL's identifier", std::string(id.internal, sizeof(id.internal)));
   sent.copy(id.internal, sizeof(id.internal));
-  check(ncclCommInitRank(&comm, table.size, id, table.rank),
+  Processes::Waiting waiting(processes, "NCCL's start");
+  check(ncclCommInitRank(&comm, processes.size, id, processes.rank),
         "the GPUs do not find each other");
   warmUp();
 }
@@ -84,19 +75,19 @@ void NcclCollectives::warmUp() {
   check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking),
         "cannot make a stream");
   constexpr uint64_t bytes = 256;
-  const auto size = static_cast<uint64_t>(table.size);
+  const auto size = static_cast<uint64_t>(processes.size);
   void *memory = nullptr;
   check(cudaMalloc(&memory, 2 * bytes * size), "no memory");
   auto *out = static_cast<unsigned char *>(memory), *in = out + bytes * size;
   std::vector<Fp8cTransfer> sends, receives;
-  for (int peer = 0; peer < table.size; ++peer)
-    if (peer != table.rank) {
+  for (int peer = 0; peer < processes.size; ++peer)
+    if (peer != processes.rank) {
       const uint64_t place = bytes * static_cast<uint64_t>(peer);
       sends.push_back({peer, out + place, nullptr, bytes});
       receives.push_back({peer, in + place, nullptr, bytes});
     }
   exchange(sends.data(), static_cast<int>(sends.size()), receives.data(),
-           static_cast<int>(receives.size()), stream);
+           static_cast<int>(receives.size()), /*stays=*/false, stream);
   check(cudaStreamSynchronize(stream), "the first exchange failed");
   cudaFree(memory);
   cudaStreamDestroy(stream);
@@ -104,11 +95,12 @@ void NcclCollectives::warmUp() {
 
 void NcclCollectives::exchange(const Fp8cTransfer *sends, int sendCount,
                                const Fp8cTransfer *receives, int receiveCount,
-                               cudaStream_t stream) {
+                               bool stays, void *onStream) {
   if (leftOut)
     return;
+  auto *const stream = static_cast<cudaStream_t>(onStream);
   if (peers)
-    return peers->exchange(receives, receiveCount, stream);
+    return peers->exchange(receives, receiveCount, stays, stream);
   check(ncclGroupStart(), "cannot start a group");
   for (int i = 0; i < sendCount; ++i)
     check(ncclSend(sends[i].data, sends[i].bytes, ncclUint8, sends[i].peer,
@@ -124,7 +116,7 @@ void NcclCollectives::exchange(const Fp8cTransfer *sends, int sendCount,
 } // namespace
 } // namespace fp8c::runtime
 
-fp8c::runtime::DeviceCollectives *
+fp8c::runtime::Collectives *
 fp8c_join_gpus(fp8c::runtime::Processes &processes,
                const std::vector<fp8c::runtime::DeviceBlock> &blocks) {
   return new fp8c::runtime::NcclCollectives(processes, blocks);

@@ -5,6 +5,7 @@
 #include "core/Error.h"
 #include "core/Text.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace fp8c::runtime {
@@ -26,7 +27,9 @@ template <class Function> Function *driverFunction(const char *name) {
   return reinterpret_cast<Function *>(function);
 }
 
-using ValueFunction = CUresult(CUstream, CUdeviceptr, cuuint32_t, unsigned);
+using BatchFunction = CUresult(CUstream, unsigned, CUstreamBatchMemOpParams *,
+                               unsigned);
+constexpr const char *batchName = "cuStreamBatchMemOp";
 
 /// Flags of a barrier: one a process, set by it and cleared by the one that
 /// waits. One is used again after so many barriers: by then all have passed.
@@ -46,10 +49,9 @@ PeerMemory::PeerMemory(Processes &processes,
   for (const DeviceBlock &block : blocks)
     open(processes, block);
   open(processes, {flags, flagBytes});
-  if (why.empty() && (!driverFunction<ValueFunction>("cuStreamWaitValue32") ||
-                      !driverFunction<ValueFunction>("cuStreamWriteValue32")))
+  if (why.empty() && !driverFunction<BatchFunction>(batchName))
     why = "the driver cannot wait for flags";
-  if (processes.max(why.empty() ? 0 : 1) > 0 && why.empty())
+  if (processes.max("obstacles", why.empty() ? 0 : 1) > 0 && why.empty())
     why = "another GPU cannot";
 }
 
@@ -65,7 +67,8 @@ void PeerMemory::open(Processes &processes, const DeviceBlock &block) {
   cudaIpcMemHandle_t own = {};
   if (why.empty() && cudaIpcGetMemHandle(&own, block.base) != cudaSuccess)
     why = "its memory cannot be shared";
-  const std::vector<cudaIpcMemHandle_t> all = processes.gather(own);
+  const std::vector<cudaIpcMemHandle_t> all =
+      processes.gatherValues("memory handles", own);
   Mapped opened = {block.base, block.bytes,
                    std::vector<unsigned char *>(static_cast<size_t>(size))};
   for (size_t peer = 0; peer < all.size() && why.empty(); ++peer) {
@@ -91,34 +94,42 @@ const void *PeerMemory::at(int peer, const void *mirror) const {
   throw Error("a program sends what is not in its memory");
 }
 
+/// In one batch: as many calls would be as many nodes of a graph.
 void PeerMemory::barrier(cudaStream_t stream) {
-  static auto *const write =
-      driverFunction<ValueFunction>("cuStreamWriteValue32");
-  static auto *const wait =
-      driverFunction<ValueFunction>("cuStreamWaitValue32");
-  auto flagOf = [&](const void *base, int process) {
-    return reinterpret_cast<CUdeviceptr>(base) +
-           4 * static_cast<CUdeviceptr>(process);
-  };
+  static auto *const batch = driverFunction<BatchFunction>(batchName);
   auto *own = flags + 4 * static_cast<uint64_t>(size) * (nextFlag++ % barriers);
-  auto enqueue = [&](ValueFunction *function, CUdeviceptr flag,
-                     cuuint32_t value, unsigned how) {
-    if (function(stream, flag, value, how) != CUDA_SUCCESS)
-      throw Error("CUDA: cannot wait for another GPU",
-                  "set FP8C_PEER_MEMORY=0, which leaves it to NCCL");
+  std::vector<CUstreamBatchMemOpParams> ops;
+  auto add = [&](CUstreamBatchMemOpType operation, const void *base,
+                 int process, cuuint32_t value, unsigned how) {
+    CUstreamBatchMemOpParams op = {};
+    const CUdeviceptr flag = reinterpret_cast<CUdeviceptr>(base) +
+                             4 * static_cast<CUdeviceptr>(process);
+    if (operation == CU_STREAM_MEM_OP_WRITE_VALUE_32)
+      op.writeValue = {operation, flag, {value}, how, 0};
+    else
+      op.waitValue = {operation, flag, {value}, how, 0};
+    ops.push_back(op);
   };
   for (int peer = 0; peer < size; ++peer)
     if (peer != rank) // with a fence before
-      enqueue(write, flagOf(at(peer, own), rank), 1,
-              CU_STREAM_WRITE_VALUE_DEFAULT);
+      add(CU_STREAM_MEM_OP_WRITE_VALUE_32, at(peer, own), rank, 1,
+          CU_STREAM_WRITE_VALUE_DEFAULT);
   for (int peer = 0; peer < size; ++peer)
     if (peer != rank) {
-      enqueue(wait, flagOf(own, peer), 1, CU_STREAM_WAIT_VALUE_EQ);
-      enqueue(write, flagOf(own, peer), 0, CU_STREAM_WRITE_VALUE_DEFAULT);
+      add(CU_STREAM_MEM_OP_WAIT_VALUE_32, own, peer, 1,
+          CU_STREAM_WAIT_VALUE_EQ);
+      add(CU_STREAM_MEM_OP_WRITE_VALUE_32, own, peer, 0,
+          CU_STREAM_WRITE_VALUE_DEFAULT);
     }
+  constexpr size_t most = 256; // that a batch may have
+  for (size_t first = 0; first < ops.size(); first += most)
+    if (batch(stream, static_cast<unsigned>(std::min(most, ops.size() - first)),
+              ops.data() + first, 0) != CUDA_SUCCESS)
+      throw Error("CUDA: cannot wait for another GPU",
+                  "set FP8C_PEER_MEMORY=0, which leaves it to NCCL");
 }
 
-void PeerMemory::exchange(const Fp8cTransfer *receives, int count,
+void PeerMemory::exchange(const Fp8cTransfer *receives, int count, bool stays,
                           cudaStream_t stream) {
   barrier(stream);
   for (int i = 0; i < count; ++i)
@@ -126,7 +137,8 @@ void PeerMemory::exchange(const Fp8cTransfer *receives, int count,
                           at(receives[i].peer, receives[i].mirror),
                           receives[i].bytes, cudaMemcpyDeviceToDevice, stream),
           "cannot copy from another GPU");
-  barrier(stream);
+  if (!stays) // else the next one's first barrier is this one's second
+    barrier(stream);
 }
 
 } // namespace fp8c::runtime

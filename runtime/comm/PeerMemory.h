@@ -10,7 +10,7 @@
 #ifndef FP8C_RUNTIME_COMM_PEERMEMORY_H
 #define FP8C_RUNTIME_COMM_PEERMEMORY_H
 
-#include "comm/DeviceCollectives.h"
+#include "comm/Collectives.h"
 
 #include <cuda.h>
 #include <cuda_runtime_api.h>
@@ -30,8 +30,9 @@ public:
   const std::string &obstacle() const { return why; }
 
   /// Copies what others have at the mirrors, once all of them have come here;
-  /// what follows on the stream comes after all have copied.
-  void exchange(const Fp8cTransfer *receives, int count, cudaStream_t stream);
+  /// unless it stays, what follows on the stream comes after all have copied.
+  void exchange(const Fp8cTransfer *receives, int count, bool stays,
+                cudaStream_t stream);
 
 private:
   struct Mapped {

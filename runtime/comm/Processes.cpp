@@ -2,112 +2,93 @@
 
 #include "comm/Processes.h"
 
-#include "comm/Rendezvous.h"
 #include "core/Device.h"
 #include "core/Error.h"
 #include "core/Text.h"
 
 #include <algorithm>
-#include <cassert>
-#include <numeric>
+#include <sstream>
+#include <utility>
 
 namespace fp8c::runtime {
 namespace {
 
 class Alone final : public Processes {
 public:
-  Alone() : Processes(0, 1) {}
-  void exchange(const std::vector<Fp8cTransfer> &sends,
-                const std::vector<Fp8cTransfer> &receives) override {
-    assert(sends.empty() && receives.empty() && "there is nobody else");
-    (void)sends, (void)receives;
+  Alone() : Processes(0, 1, 0) {}
+  std::string address() const override { return ""; }
+  std::string describe(int) const override { return "this process"; }
+  void share(const std::string &, const std::string &mine) override {
+    shared = mine;
   }
+  std::vector<std::string> takeShared() override { return {shared}; }
+  void setActivity(const std::string &) override {}
+  const std::string &activity() const override { return nothing; }
+  void setErrorFolder(const std::string &) override {}
+  void noteError(const std::string &) override {}
+  void throwLost(const std::string &what) override { throw Error(what); }
+
+private:
+  void beginWaiting(const std::string &) override {}
+  void endWaiting() override {}
+
+  const std::string nothing;
+  std::string shared;
 };
+
+/// The first lines in which two texts differ.
+std::pair<std::string, std::string> differingLines(const std::string &one,
+                                                   const std::string &two) {
+  std::istringstream ones(one), twos(two);
+  std::string a, b;
+  do {
+    a.clear(), b.clear();
+    std::getline(ones, a);
+    std::getline(twos, b);
+  } while (a == b && ones && twos);
+  return {a, b};
+}
 
 } // namespace
 
-Processes::Processes(int theRank, int theSize)
-    : rank(theRank), size(theSize), table() {
-  table.self = this;
-  table.rank = rank;
-  table.size = size;
-  table.exchange = [](void *self, const Fp8cTransfer *sends, int sendCount,
-                      const Fp8cTransfer *receives, int receiveCount, void *) {
-    auto &processes = *static_cast<Processes *>(self);
-    processes.sent += bytesOf(sends, sendCount);
-    processes.exchange({sends, sends + sendCount},
-                       {receives, receives + receiveCount});
-  };
-}
-
-void Processes::gatherBytes(void *all, uint64_t bytes) {
-  auto of = [&](int process) {
-    return static_cast<unsigned char *>(all) +
-           bytes * static_cast<uint64_t>(process);
-  };
-  std::vector<Fp8cTransfer> sends, receives;
-  for (int peer = 0; peer < size; ++peer)
-    if (peer != rank) {
-      sends.push_back({peer, of(rank), nullptr, bytes});
-      receives.push_back({peer, of(peer), nullptr, bytes});
-    }
-  exchange(sends, receives);
-}
-
-double Processes::sum(double value) {
-  const std::vector<double> all = gather(value);
-  return std::accumulate(all.begin(), all.end(), 0.0);
-}
-
-double Processes::max(double value) {
-  const std::vector<double> all = gather(value);
+double Processes::max(const std::string &what, double value) {
+  const std::vector<double> all = gatherValues(what, value);
   return *std::max_element(all.begin(), all.end());
 }
 
-std::string Processes::broadcast(const std::string &text) {
-  std::string result = text;
-  auto send = [&](void *data, uint64_t bytes) {
-    std::vector<Fp8cTransfer> sends, receives;
-    for (int peer = 1; isFirst() && peer < size; ++peer)
-      sends.push_back({peer, data, nullptr, bytes});
-    if (!isFirst())
-      receives.push_back({0, data, nullptr, bytes});
-    exchange(sends, receives);
-  };
-  uint64_t bytes = result.size();
-  send(&bytes, sizeof(bytes));
-  result.resize(bytes);
-  if (bytes)
-    send(result.data(), bytes);
-  return result;
+std::string Processes::broadcast(const std::string &what,
+                                 const std::string &text) {
+  return gather(what, isFirst() ? text : "").front();
 }
 
-int localRank() {
-  const std::optional<Rendezvous> meeting = Rendezvous::fromEnvironment();
-  return meeting ? meeting->rank : 0;
-}
-
-bool isFirstProcess() {
-  const std::optional<Rendezvous> meeting = Rendezvous::fromEnvironment();
-  return !meeting || meeting->rank == 0;
+void Processes::expectSame(const std::string &what, const std::string &mine,
+                           const std::string &hint) {
+  const std::vector<std::string> all = gather(what, mine);
+  for (size_t other = 1; other < all.size(); ++other)
+    if (all[other] != all.front()) {
+      const auto [its, first] = differingLines(all[other], all.front());
+      throw Error(concat(describe(static_cast<int>(other)), " has other ", what,
+                         " than ", describe(0), ": ", its, ", not ", first),
+                  hint);
+    }
 }
 
 std::unique_ptr<Processes> joinProcesses(int64_t size) {
-  const std::optional<Rendezvous> meeting = Rendezvous::fromEnvironment();
-  const int64_t launched = meeting ? meeting->size : 1;
-  if (launched != size)
+  const Job &job = currentJob();
+  if (job.size != size)
     throw Error(concat("the program is compiled for ", size,
                        size == 1 ? " process" : " processes", ", but ",
-                       launched, launched == 1 ? " runs it" : " run it"),
-                concat("give --nproc ", size,
-                       ", or compile it with --parallel dp=", launched));
-  if (!meeting)
+                       job.size, job.size == 1 ? " runs it" : " run it"),
+                concat("start ", size, " (--nproc ", size,
+                       "), or compile it with --parallel dp=", job.size));
+  if (size == 1)
     return std::make_unique<Alone>();
-  auto join = reinterpret_cast<Processes *(*)(const Rendezvous &)>(loadPart(
-      "libfp8c-gloo.so", "fp8c_join_processes",
-      {"the part of the runtime for several processes",
-       "libgloo0 must be installed", "install libgloo-dev and rebuild fp8c"}));
-  return std::unique_ptr<Processes>(join(*meeting));
+  auto join = reinterpret_cast<JoinJob *>(
+      loadPart("libfp8c-control.so", "fp8c_join_job",
+               {"the part of the runtime for several processes",
+                "libprotobuf-lite32 must be installed",
+                "install libasio-dev and libprotobuf-dev, and rebuild fp8c"}));
+  return std::unique_ptr<Processes>(join(job));
 }
 
 } // namespace fp8c::runtime

@@ -3,9 +3,9 @@
 #ifndef FP8C_RUNTIME_COMM_PROCESSES_H
 #define FP8C_RUNTIME_COMM_PROCESSES_H
 
-#include "core/ProgramABI.h"
+#include "comm/Job.h"
 
-#include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,7 +14,8 @@ namespace fp8c::runtime {
 
 /// The processes that run a program together, seen from one of them. Every
 /// process must make the same calls in the same order; each returns once this
-/// one has its result, and throws Error if a process is lost.
+/// one has its result, however long others take, and throws Error if one is
+/// lost.
 class Processes {
 public:
   virtual ~Processes() = default;
@@ -23,70 +24,106 @@ public:
 
   const int rank; ///< 0 … size - 1
   const int size;
+  const int localRank; ///< among those of this machine
   bool isFirst() const { return rank == 0; }
+  /// This process's address in the network; "" if it is alone.
+  virtual std::string address() const = 0;
+  /// "rank 2 (host gpu4, process 4711)"
+  virtual std::string describe(int which) const = 0;
 
-  /// Sends and receives: see Fp8cCollectives.
-  virtual void exchange(const std::vector<Fp8cTransfer> &sends,
-                        const std::vector<Fp8cTransfer> &receives) = 0;
-
-  /// One value of each process, by rank; of a type whose bytes are all of it.
-  template <typename T> std::vector<T> gather(const T &value) {
-    std::vector<T> all(static_cast<size_t>(size), value);
-    gatherBytes(all.data(), sizeof(T));
-    return all;
+  /// The texts of all processes, by rank. `what` names them in errors.
+  std::vector<std::string> gather(const std::string &what,
+                                  const std::string &mine) {
+    share(what, mine);
+    return takeShared();
   }
-  double sum(double value);
-  double max(double value);
+  /// One value of each process; of a type whose bytes are all of it.
+  template <typename T>
+  std::vector<T> gatherValues(const std::string &what, const T &value) {
+    shareValue(what, value);
+    return takeSharedValues<T>();
+  }
 
+  /// What gather() does in two calls, between which this process may do
+  /// something else, but share nothing.
+  virtual void share(const std::string &what, const std::string &mine) = 0;
+  virtual std::vector<std::string> takeShared() = 0;
+  template <typename T>
+  void shareValue(const std::string &what, const T &value);
+  template <typename T> std::vector<T> takeSharedValues();
+
+  double max(const std::string &what, double value);
   /// The first process's text, in every process.
-  std::string broadcast(const std::string &text);
+  std::string broadcast(const std::string &what, const std::string &text);
+  /// Returns when all have come to the same call.
+  void meet(const std::string &what) { gather(what, ""); }
+  /// Throws Error, in every process, unless all have the same lines; `hint`
+  /// says what to do about it.
+  void expectSame(const std::string &what, const std::string &mine,
+                  const std::string &hint);
 
-  /// What a program calls. Lives as long as this object.
-  const Fp8cCollectives *collectives() const { return &table; }
-  /// Bytes that programs have sent by it.
-  uint64_t sentBytes() const { return sent; }
+  /// What this process does, for the errors of others: "@micro".
+  virtual void setActivity(const std::string &activity) = 0;
+  virtual const std::string &activity() const = 0;
+
+  /// While one lives this process waits for what only others can end. If one is
+  /// lost then, or if it takes longer than ten times the job's timeout, the
+  /// process reports it and ends.
+  class Waiting {
+  public:
+    Waiting(Processes &processes, const std::string &what)
+        : processes(processes) {
+      processes.beginWaiting(what);
+    }
+    ~Waiting() { processes.endWaiting(); }
+    Waiting(const Waiting &) = delete;
+    Waiting &operator=(const Waiting &) = delete;
+
+  private:
+    Processes &processes;
+  };
+
+  /// Where errors are written besides, if there is such a folder; others hear
+  /// of this one.
+  virtual void setErrorFolder(const std::string &folder) = 0;
+  virtual void noteError(const std::string &text) = 0;
+
+  /// A program's transfer has failed because of `what`: waits until it is known
+  /// who was lost, and throws Error.
+  [[noreturn]] virtual void throwLost(const std::string &what) = 0;
 
 protected:
-  Processes(int rank, int size);
-
-private:
-  /// Of `size` values of so many bytes at `all` sends its own, gets the others.
-  void gatherBytes(void *all, uint64_t bytes);
-
-  Fp8cCollectives table;
-  uint64_t sent = 0;
+  Processes(int rank, int size, int localRank)
+      : rank(rank), size(size), localRank(localRank) {}
+  virtual void beginWaiting(const std::string &what) = 0;
+  virtual void endWaiting() = 0;
 };
 
-/// All bytes of some transfers.
-inline uint64_t bytesOf(const Fp8cTransfer *transfers, int count) {
-  uint64_t bytes = 0;
-  for (int i = 0; i < count; ++i)
-    bytes += transfers[i].bytes;
-  return bytes;
+template <typename T>
+void Processes::shareValue(const std::string &what, const T &value) {
+  share(what, {reinterpret_cast<const char *>(&value), sizeof(T)});
 }
 
-/// The `size` processes that a program is compiled for. This one is who
-/// launchProcesses() has made it; alone it needs nobody. Throws Error if
-/// another number was launched, or if they do not find each other in time.
+template <typename T> std::vector<T> Processes::takeSharedValues() {
+  std::vector<T> values;
+  for (const std::string &bytes : takeShared()) {
+    values.emplace_back();
+    std::memcpy(&values.back(), bytes.data(), sizeof(T));
+  }
+  return values;
+}
+
+/// The `size` processes that a program is compiled for: those of
+/// currentJob(). Throws Error if another number runs it, or if they do not find
+/// each other in time.
 std::unique_ptr<Processes> joinProcesses(int64_t size);
 
-/// Which one this process is among those of its machine: its GPU's number. 0 if
-/// it is alone.
-int localRank();
-
-/// Whether this process is the first of those that were launched, or alone.
-bool isFirstProcess();
-
-/// Makes `count` processes of this one, which must have one thread. Returns in
-/// each of them, without a value; the one that launched them gets their common
-/// exit status, once all have ended: that of the first that failed. When one
-/// fails the others have 5 s to end by themselves.
-struct Launched {
-  bool isLauncher;
-  int status; ///< of the launcher
-};
-Launched launchProcesses(int count);
+/// What joinProcesses() calls in the library libfp8c-control.so, whose result
+/// the caller owns.
+using JoinJob = Processes *(const Job &job);
 
 } // namespace fp8c::runtime
+
+extern "C" fp8c::runtime::JoinJob fp8c_join_job;
 
 #endif // FP8C_RUNTIME_COMM_PROCESSES_H

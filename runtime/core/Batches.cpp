@@ -52,31 +52,28 @@ TrainingBatches::TrainingBatches(const TokenFile &file, const BatchShape &shape,
         "use more data, or compile with a smaller batch or sequence length");
 }
 
-uint64_t TrainingBatches::fill(int64_t step, int64_t microBatch,
-                               int64_t *tokens, int64_t *labels,
-                               int64_t part) const {
+uint64_t TrainingBatches::fill(int64_t step, int64_t chunk, int64_t *tokens,
+                               int64_t *labels) const {
   const auto seq = static_cast<uint64_t>(shape.seq);
   const uint64_t needed = seq + (shape.labels == InputRole::LabelsNext);
   uint64_t counted = 0;
   for (int64_t row = 0; row < shape.rows; ++row) {
     uint64_t first =
         stream.below(file.size() - needed + 1, static_cast<uint64_t>(step),
-                     static_cast<uint32_t>(microBatch),
-                     static_cast<uint32_t>(part * shape.rows + row));
+                     0, static_cast<uint32_t>(chunk * shape.rows + row));
     counted += fillRow(first, seq, 0, tokens + row * shape.seq,
                        labels ? labels + row * shape.seq : nullptr);
   }
   return counted;
 }
 
-uint64_t TrainingBatches::count(int64_t step, int64_t microBatch,
-                                int64_t part) const {
+uint64_t TrainingBatches::count(int64_t step, int64_t chunk) const {
   if (!labelFile && !shape.pad && shape.ignored < 0)
     return static_cast<uint64_t>(shape.rows * shape.labelsPerRow());
   const auto size = static_cast<size_t>(shape.rows * shape.seq);
   std::vector<int64_t> tokens(size), labels(size);
-  return fill(step, microBatch, tokens.data(),
-              shape.labels == InputRole::None ? nullptr : labels.data(), part);
+  return fill(step, chunk, tokens.data(),
+              shape.labels == InputRole::None ? nullptr : labels.data());
 }
 
 /// Labels that a file has, whether they count or not.

@@ -49,10 +49,11 @@ private:
   int64_t labelOf(uint64_t place, int64_t token) const;
 };
 
-/// Random windows for training. Which window a row gets is a pure function of
-/// (seed, step, micro-batch, row): a resumed run sees the same data, and so
-/// does the same model under another recipe. Several processes have parts of
-/// one micro-batch: part i are the rows from i * rows on.
+/// Random windows for training. The rows of a step are numbered through; chunk
+/// i are those from i * rows on, for a process's share of a micro-batch. Which
+/// window a row gets is a pure function of (seed, step, number): a resumed run
+/// sees the same data, and so does the same model under another recipe, or
+/// divided into other micro-batches or among other processes.
 class TrainingBatches : Rows {
 public:
   /// Throws Error if the file is shorter than one micro-batch.
@@ -60,12 +61,12 @@ public:
                   const LabelFile *labels = nullptr);
 
   /// Fills [rows, seq] tokens and their labels, and returns how many of them
-  /// count. `step` counts from 1, `microBatch` from 0.
-  uint64_t fill(int64_t step, int64_t microBatch, int64_t *tokens,
-                int64_t *labels, int64_t part = 0) const;
+  /// count. `step` counts from 1, `chunk` from 0.
+  uint64_t fill(int64_t step, int64_t chunk, int64_t *tokens,
+                int64_t *labels) const;
 
-  /// How many labels of a part of a micro-batch count.
-  uint64_t count(int64_t step, int64_t microBatch, int64_t part = 0) const;
+  /// How many labels of a chunk count.
+  uint64_t count(int64_t step, int64_t chunk) const;
 
 private:
   RandomStream stream;

@@ -108,6 +108,7 @@ void writeState(const Instance &instance, const RunState &state,
       {"format", stateFormat},
       {"step", state.step},
       {"fingerprint", instance.manifest().fingerprint},
+      {"model", instance.manifest().modelFingerprint()},
       {"counters",
        {{"skipped", state.skipped}, {"skipped_in_a_row", state.skippedInARow}}},
       {"tensors", {{"bytes", tensors.bytes}, {"checksum", tensors.checksum}}},
@@ -172,14 +173,20 @@ void copyTensors(Instance &instance, const SafetensorsReader &tensors) {
       instance.write(*variable, data);
 }
 
-void checkFingerprint(const Instance &instance, const std::string &fingerprint,
-                      const std::string &path) {
-  if (fingerprint != instance.manifest().fingerprint)
+/// Older checkpoints know their program alone.
+void checkModel(const Instance &instance, const JsonField &state,
+                const std::string &path) {
+  const bool hasModel = state.has("model");
+  const std::string saved =
+                        state.at(hasModel ? "model" : "fingerprint").string(),
+                    now = hasModel ? instance.manifest().modelFingerprint()
+                                   : instance.manifest().fingerprint;
+  if (saved != now)
     throw Error::inFile(
         path,
-        concat("the checkpoint belongs to another program: its fingerprint is ",
-               fingerprint, ", that of ", instance.program().folder(), " is ",
-               instance.manifest().fingerprint),
+        concat("the checkpoint belongs to another ",
+               hasModel ? "model" : "program", ": its fingerprint is ", saved,
+               ", that of ", instance.program().folder(), " is ", now),
         "a program compiled from another model or with another recipe has "
         "other variables; use the one the run was started with");
 }
@@ -273,7 +280,7 @@ SavedState loadCheckpoint(Instance &instance, const std::string &folder) {
   std::string note;
   Json document = readSealedJson(statePath, stateFormat, note);
   JsonField root(document, statePath);
-  checkFingerprint(instance, root.at("fingerprint").string(), folder);
+  checkModel(instance, root, folder);
   checkFrozenData(instance, root);
   SavedState state = readState(document, statePath);
 
@@ -289,7 +296,12 @@ SavedState loadCheckpoint(Instance &instance, const std::string &folder) {
   if (fingerprint == tensors.metadata().end())
     throw Error::inFile(tensors.path(), "has no fingerprint in __metadata__: "
                                         "not the file of a checkpoint");
-  checkFingerprint(instance, fingerprint->second, tensors.path());
+  if (fingerprint->second != root.at("fingerprint").string())
+    throw Error::inFile(tensors.path(),
+                        concat("belongs to another program than state.json: "
+                               "its fingerprint is ",
+                               fingerprint->second, ", not ",
+                               root.at("fingerprint").string()));
   copyTensors(instance, tensors);
   if (verification)
     verification->finish();

@@ -3,10 +3,10 @@
 // A checkpoint is a folder step-000500/ with
 //
 //   model.safetensors   parameters, moments and scaling states
-//   state.json          step, counters, options, the program's fingerprint,
-//                       size and checksum of model.safetensors, and if the
-//                       program has frozen weights that of its initial.bin;
-//                       sealed
+//   state.json          step, counters, options, fingerprints of program and
+//                       model, size and checksum of model.safetensors, and if
+//                       the program has frozen weights that of its
+//                       initial.bin; sealed
 //
 // It is written under a name that starts with a dot, put on the disk and then
 // renamed, so that whatever carries the name step-… is complete.
@@ -72,7 +72,7 @@ private:
 };
 
 /// Loads a checkpoint's variables and calls `init`. Throws Error if it was made
-/// by another program or is damaged; a second thread computes its checksum
+/// of another model or is damaged; a second thread computes its checksum
 /// meanwhile.
 SavedState loadCheckpoint(Instance &instance, const std::string &folder);
 

@@ -7,16 +7,19 @@
 
 namespace fp8c::runtime {
 
+std::string sha256(const std::string &text) {
+  std::array<char, SHA256_DIGEST_STRING_LENGTH> digits;
+  SHA256Data(reinterpret_cast<const uint8_t *>(text.data()), text.size(),
+             digits.data());
+  return digits.data();
+}
+
 std::string fingerprintOf(const OrderedJson &manifest) {
   OrderedJson identity;
   for (const char *key : {"recipe", "variables", "functions"})
     if (manifest.contains(key))
       identity[key] = manifest[key];
-  const std::string text = jsonText(identity);
-  std::array<char, SHA256_DIGEST_STRING_LENGTH> digits;
-  SHA256Data(reinterpret_cast<const uint8_t *>(text.data()), text.size(),
-             digits.data());
-  return digits.data();
+  return sha256(jsonText(identity));
 }
 
 std::string contractOf(const OrderedJson &manifest) {

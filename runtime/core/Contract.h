@@ -14,8 +14,11 @@
 
 namespace fp8c::runtime {
 
-/// SHA-256, as 64 hexadecimal digits, of what a checkpoint depends on: recipe,
-/// variables and functions of a manifest, but not the plan of temporaries.
+/// SHA-256 as 64 hexadecimal digits.
+std::string sha256(const std::string &text);
+
+/// SHA-256 of what a run depends on: recipe, variables and functions of a
+/// manifest, but not the plan of temporaries.
 std::string fingerprintOf(const OrderedJson &manifest);
 
 /// What a program's code takes for granted, a line "key value" for each: the

@@ -34,15 +34,15 @@ void *loadPart(const char *file, const char *symbol, const RuntimePart &part) {
               part.without);
 }
 
-static std::unique_ptr<Device> createCudaDevice() {
-  auto create = reinterpret_cast<Device *(*)()>(loadPart(
+static std::unique_ptr<Device> createCudaDevice(int localRank) {
+  auto create = reinterpret_cast<Device *(*)(int)>(loadPart(
       "libfp8c-cuda.so", "fp8c_create_cuda_device",
       {"the CUDA part of the runtime",
        "CUDA 13 with cuBLASLt and cuDNN 9 must be installed, and "
        "their folders known to ldconfig or LD_LIBRARY_PATH",
        "install the CUDA toolkit and rebuild fp8c, or compile the model with "
        "--target cpu"}));
-  return std::unique_ptr<Device>(create());
+  return std::unique_ptr<Device>(create(localRank));
 }
 
 void checkArchitecture(const std::string &gpu, int computeCapability) {
@@ -63,10 +63,10 @@ void checkArchitecture(const std::string &gpu, int computeCapability) {
                 concat("compile it with --gpu sm_", computeCapability));
 }
 
-std::unique_ptr<Device> createDevice(const std::string &target) {
+std::unique_ptr<Device> createDevice(const std::string &target, int localRank) {
   if (target == "cpu")
     return createCpuDevice();
-  return createCudaDevice();
+  return createCudaDevice(localRank);
 }
 
 } // namespace fp8c::runtime

@@ -77,8 +77,9 @@ public:
     return "";
   }
 
-  /// Gives programs the others that run them, which must outlive this object.
-  /// Throws Error if the devices do not find each other.
+  /// Gives programs the others that run them, which must outlive this object,
+  /// once all memory is allocated. Throws Error if the devices do not find each
+  /// other.
   virtual void join(Processes &others) = 0;
 
   /// Bytes that programs have sent to other processes.
@@ -106,11 +107,12 @@ void *loadPart(const char *file, const char *symbol, const RuntimePart &part);
 /// older ones, not the reverse.
 void checkArchitecture(const std::string &gpu, int computeCapability);
 
-/// The device that a manifest's "target" asks for, "cpu" or "cuda". Throws
+/// The device that a manifest's "target" asks for, "cpu" or "cuda", for the
+/// process that is number `localRank` of those on this machine. Throws
 /// Error if this runtime was built without it, or the machine has none. Must be
 /// called before the program is loaded: thread counts are fixed when the
 /// program's libraries start.
-std::unique_ptr<Device> createDevice(const std::string &target);
+std::unique_ptr<Device> createDevice(const std::string &target, int localRank);
 
 } // namespace fp8c::runtime
 

@@ -30,14 +30,17 @@ void HostTensor::Free::operator()(unsigned char *pointer) const {
   std::free(pointer);
 }
 
-Instance::Instance(Program program) : theProgram(std::move(program)) {
+Instance::Instance(Program program, Processes *others)
+    : theProgram(std::move(program)), others(others) {
   // The device first: it fixes the thread count for the program's libraries.
-  theDevice = createDevice(manifest().target);
+  theDevice = createDevice(manifest().target, others ? others->localRank : 0);
   checkArchitecture(manifest().gpu, theDevice->computeCapability());
   theProgram.loadCode();
   variables = theDevice->allocate(manifest().variablesBytes, "variables");
   arena = theDevice->allocate(manifest().arenaBytes, "the arena");
   hyper.resize(manifest().hyper.size());
+  if (others && others->size > 1)
+    theDevice->join(*others);
 }
 
 void Instance::read(const Variable &variable, void *destination) const {
@@ -117,6 +120,8 @@ HostTensor &Function::output(const std::string &outputName) {
 }
 
 void Function::run() {
+  if (instance.others)
+    instance.others->setActivity("@" + theName);
   std::vector<const void *> inputPointers;
   for (const HostTensor &input : theInputs)
     inputPointers.push_back(input.data());

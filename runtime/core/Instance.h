@@ -39,8 +39,10 @@ class Function;
 class Instance {
 public:
   /// Loads the program's code and allocates its memory. Variables are zero
-  /// until initializeVariables() or a checkpoint gives them values.
-  explicit Instance(Program program);
+  /// until initializeVariables() or a checkpoint gives them values. `others`
+  /// run the program with this process, and must outlive this object; null: it
+  /// cannot call functions that talk to them.
+  explicit Instance(Program program, Processes *others = nullptr);
 
   Instance(const Instance &) = delete;
   Instance &operator=(const Instance &) = delete;
@@ -65,9 +67,6 @@ public:
   /// or overwrites them, as in the first micro-batch of a step.
   void setAccumulate(bool value) { accumulate = value; }
 
-  /// Gives the program the others that run it. They must outlive this object.
-  void join(Processes &others) { theDevice->join(others); }
-
   /// Calls `init`, which computes what follows from the parameters. Does
   /// nothing if the program has no such function.
   void refresh();
@@ -75,6 +74,7 @@ public:
 private:
   friend class Function;
   Program theProgram;
+  Processes *const others;
   std::unique_ptr<Device> theDevice;
   unsigned char *variables = nullptr;
   unsigned char *arena = nullptr;

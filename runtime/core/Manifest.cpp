@@ -10,6 +10,7 @@
 #include "core/Text.h"
 
 #include <algorithm>
+#include <numeric>
 #include <set>
 
 namespace fp8c::runtime {
@@ -430,6 +431,17 @@ const char *nameOf(Role role) { return roles[static_cast<size_t>(role)].name; }
 bool isCheckpointed(Role role) {
   return role != Role::Gradient && role != Role::ComputeWeight &&
          role != Role::Frozen;
+}
+
+std::string Manifest::modelFingerprint() const {
+  std::vector<std::string> lines;
+  for (const Variable &variable : variables)
+    if (isCheckpointed(variable.role))
+      lines.push_back(concat(nameOf(variable.role), " ", nameOf(variable.type),
+                             " ", shapeText(variable.shape), " ", variable.name,
+                             "\n"));
+  std::sort(lines.begin(), lines.end());
+  return sha256(std::accumulate(lines.begin(), lines.end(), std::string()));
 }
 
 Manifest Manifest::read(const std::string &path, Checks checks) {

@@ -202,6 +202,11 @@ struct Manifest {
     return variablesBytes + arenaBytes + workspaceBytes;
   }
 
+  /// SHA-256 of what a checkpoint holds: roles, names, types and shapes of its
+  /// variables. Programs that differ in nothing else, as in their batch or
+  /// their number of processes, take each other's checkpoints.
+  std::string modelFingerprint() const;
+
   /// Bytes of all variables of one role.
   uint64_t bytesOf(Role role) const;
 };

@@ -17,7 +17,7 @@
 #define FP8C_RUNTIME_CORE_PROGRAMABI_H
 
 /* Raised whenever Fp8cCall or the meaning of one of its fields changes. */
-#define FP8C_PROGRAM_ABI 7
+#define FP8C_PROGRAM_ABI 8
 
 #ifdef __cplusplus
 extern "C" {
@@ -42,10 +42,11 @@ typedef struct Fp8cCollectives {
   int rank, size;
   /* Sends and receives. The i-th of all that is sent from one process to
      another is the i-th of all that the other receives from it, of as many
-     bytes. What is sent may be overwritten after it. */
+     bytes. What is sent may be overwritten after it, or, with `stays`, once
+     the next exchange has begun. */
   void (*exchange)(void *self, const struct Fp8cTransfer *sends, int send_count,
                    const struct Fp8cTransfer *receives, int receive_count,
-                   void *stream);
+                   int stays, void *stream);
 } Fp8cCollectives;
 
 /* What one call of a program function works on. The runtime owns everything.

@@ -15,9 +15,9 @@ void checkReplicas(const Instance &instance, Processes &processes) {
     instance.read(variable, bytes.data());
     mine += checksumOf(bytes.data(), bytes.size()) + "\n";
   }
-  const std::string first = processes.broadcast(mine);
+  const std::string first = processes.broadcast("checksums", mine);
   const std::vector<double> differs =
-      processes.gather(mine == first ? 0.0 : 1.0);
+      processes.gatherValues("differences", mine == first ? 0.0 : 1.0);
   size_t line = 0;
   for (const Variable &variable : instance.manifest().variables) {
     const size_t end = mine.find('\n', line);

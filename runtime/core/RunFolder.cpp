@@ -70,6 +70,9 @@ RunConfig RunFolder::readConfig() const {
   JsonField root(document, configPath());
   config.program = root.at("program").string();
   config.fingerprint = root.at("fingerprint").string();
+  if (root.has("tokens_per_step"))
+    config.tokensPerStep =
+        static_cast<int64_t>(root.at("tokens_per_step").size());
   config.data = root.at("data").string();
   config.dataTokens = root.at("data_tokens").size();
   if (root.has("labels")) {
@@ -88,6 +91,7 @@ void RunFolder::writeConfig(const RunConfig &config) const {
   OrderedJson json = {{"format", configFormat},
                       {"program", config.program},
                       {"fingerprint", config.fingerprint},
+                      {"tokens_per_step", config.tokensPerStep},
                       {"data", config.data},
                       {"data_tokens", config.dataTokens}};
   if (!config.labels.empty()) {

@@ -23,6 +23,7 @@ namespace fp8c::runtime {
 struct RunConfig {
   std::string program;        ///< absolute path of the .fp8x folder
   std::string fingerprint;    ///< of that program
+  int64_t tokensPerStep = 0;  ///< 0: not stored, as by older versions
   std::string data;           ///< absolute path of the training tokens
   uint64_t dataTokens = 0;    ///< its size; another size is another data order
   std::string labels;         ///< absolute path of their labels, or empty

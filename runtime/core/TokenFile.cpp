@@ -2,6 +2,7 @@
 
 #include "core/TokenFile.h"
 
+#include "core/Checksum.h"
 #include "core/Error.h"
 #include "core/Text.h"
 
@@ -55,6 +56,18 @@ TokenFile::TokenFile(const std::string &path) : file(path) {
 
 const char *TokenFile::layout() const {
   return hasHeader ? "llm.c header" : "headerless uint16";
+}
+
+std::string TokenFile::sampledChecksum() const {
+  constexpr uint64_t blocks = 64, blockTokens = 2048;
+  Checksum sum;
+  sum.update(&count, sizeof(count));
+  for (uint64_t block = 0; block < blocks; ++block) {
+    const uint64_t first = count / blocks * block;
+    sum.update(tokens + first,
+               std::min(blockTokens, count - first) * sizeof(uint16_t));
+  }
+  return sum.text();
 }
 
 void TokenFile::checkVocabulary(int64_t vocab) const {

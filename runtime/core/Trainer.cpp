@@ -4,8 +4,10 @@
 
 #include "core/Error.h"
 #include "core/Evaluate.h"
+#include "core/Interrupt.h"
 #include "core/Text.h"
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -43,30 +45,33 @@ void Trainer::calibrate() {
 
 uint64_t Trainer::fill(Function &function, int64_t step,
                        int64_t microBatch) const {
-  return fill(function, step, microBatch, processes.rank);
+  return fillChunk(function, step, chunkOf(microBatch, processes.rank));
 }
 
-uint64_t Trainer::fill(Function &function, int64_t step, int64_t microBatch,
-                       int64_t part) const {
+uint64_t Trainer::fillChunk(Function &function, int64_t step,
+                            int64_t chunk) const {
   HostTensor *labels = function.labels();
-  return batches.fill(step, microBatch, function.tokens()->as<int64_t>(),
-                      labels ? labels->as<int64_t>() : nullptr, part);
+  return batches.fill(step, chunk, function.tokens()->as<int64_t>(),
+                      labels ? labels->as<int64_t>() : nullptr);
 }
 
 /// Data say it: no process needs to ask another.
 std::vector<Trainer::MicroBatch> Trainer::microBatchesOf(int64_t step) const {
   std::vector<MicroBatch> all;
   for (int64_t i = 0; i < options.accumulate; ++i) {
-    MicroBatch one = {i, 0, 0, processes.rank};
-    for (int64_t part = processes.size; part-- > 0;)
-      if (const uint64_t count = batches.count(step, i, part)) {
+    const int64_t own = chunkOf(i, processes.rank);
+    MicroBatch one = {0, 0, own};
+    for (int64_t process = processes.size; process-- > 0;) {
+      const int64_t chunk = chunkOf(i, process);
+      if (const uint64_t count = batches.count(step, chunk)) {
         one.allLabels += count;
-        if (part == processes.rank)
+        if (chunk == own)
           one.labels = count;
-        one.part = part;
+        one.chunk = chunk;
       }
+    }
     if (one.labels)
-      one.part = processes.rank;
+      one.chunk = own;
     if (one.allLabels)
       all.push_back(one);
   }
@@ -82,24 +87,33 @@ Trainer::StepResult Trainer::step(int64_t step) {
   const std::vector<MicroBatch> all = microBatchesOf(step);
   for (const MicroBatch &one : all)
     result.labels += one.allLabels;
-  if (!result.labels) {
-    result.loss = result.gradNorm = NAN;
-    return result;
-  }
   const auto total = static_cast<double>(result.labels);
-  double loss = 0;
+  Share mine = {0, 0};
   for (const MicroBatch &one : all) {
     Function &function = microLast && &one == &all.back() ? *microLast : micro;
     const auto count = static_cast<double>(one.labels);
-    fill(function, step, one.index, one.part);
+    fillChunk(function, step, one.chunk);
     instance.setHyper("grad_scale", static_cast<float>(count / total));
     instance.setAccumulate(&one != &all.front());
     function.run();
     if (one.labels)
-      loss += count * static_cast<double>(*function.loss().as<float>());
+      mine.loss += count * static_cast<double>(*function.loss().as<float>());
   }
-  update.run();
-  result.loss = static_cast<float>(processes.sum(loss) / total);
+  // On its way while the update runs. All stop after the same step, whoever was
+  // asked to.
+  mine.signal = pendingInterrupt();
+  processes.shareValue("loss and signal", mine);
+  if (result.labels)
+    update.run();
+  double loss = 0;
+  for (const Share &one : processes.takeSharedValues<Share>()) {
+    loss += one.loss;
+    result.signal = std::max(result.signal, one.signal);
+  }
+  result.loss = result.gradNorm = NAN;
+  if (!result.labels)
+    return result;
+  result.loss = static_cast<float>(loss / total);
   result.gradNorm = *update.output("grad_norm").as<float>();
   // Who looks at a micro-batch by itself sees it as one of equal ones.
   instance.setHyper("grad_scale", 1.0f / static_cast<float>(options.accumulate *

@@ -17,6 +17,7 @@ public:
     float gradNorm = 0; ///< before clipping
     float lr = 0;
     uint64_t labels = 0; ///< how many count
+    int signal = 0;      ///< that a process was sent, or 0; alike in all
   };
 
   /// Checks the data as checkData(). Everything passed in must outlive this
@@ -50,15 +51,21 @@ private:
   /// own part has no labels, a mean of which may be NaN, computes that of
   /// another with weight 0.
   struct MicroBatch {
-    int64_t index;
     uint64_t allLabels; ///< of all processes
     uint64_t labels;    ///< of this one
-    int64_t part;       ///< whose rows it computes
+    int64_t chunk;      ///< that it computes, see TrainingBatches
+  };
+  /// What processes tell each other of a step.
+  struct Share {
+    double loss; ///< times its labels
+    int signal;
   };
   /// Those of a step in which there are labels.
   std::vector<MicroBatch> microBatchesOf(int64_t step) const;
-  uint64_t fill(Function &function, int64_t step, int64_t microBatch,
-                int64_t part) const;
+  int64_t chunkOf(int64_t microBatch, int64_t process) const {
+    return microBatch * processes.size + process;
+  }
+  uint64_t fillChunk(Function &function, int64_t step, int64_t chunk) const;
 
   Instance &instance;
   Processes &processes;

@@ -38,9 +38,11 @@ void checkPath(const std::string &path) {
 
 /// What cannot be changed on resume must be as it was.
 void checkOptions(const TrainOptions &options, const SavedState &state,
-                  const std::string &run) {
-  static const std::set<std::string> changeable = {"steps", "checkpoint_every",
-                                                   "keep", "log_every"};
+                  const ResumeChanges &changes, const std::string &run) {
+  std::set<std::string> changeable = {"steps", "checkpoint_every", "keep",
+                                      "log_every"};
+  if (!changes.program.empty())
+    changeable.insert("accumulate");
   const Json now = Json::parse(options.toJson().dump());
   for (const auto &[key, saved] : state.options.items())
     if (!changeable.count(key) && now.value(key, saved) != saved)
@@ -55,23 +57,47 @@ void checkOptions(const TrainOptions &options, const SavedState &state,
 
 } // namespace
 
-Training::Training(const RunConfig &theConfig)
-    : config(theConfig), instance(Program::open(config.program, config.checks)),
-      processes(joinProcesses(instance.manifest().processes)),
-      data(config.data), labels(openLabels(config.labels, data)),
-      trainer(instance, *processes, config.options, data, labels.get()),
+Training::Training(const RunConfig &theConfig, Program program,
+                   Processes &processes)
+    : config(theConfig), processes(processes),
+      instance(std::move(program), &processes), data(config.data),
+      labels(openLabels(config.labels, data)),
+      trainer(instance, processes, config.options, data, labels.get()),
       watch(instance, config.options.watch) {
-  instance.join(*processes);
-  if (config.validation.empty())
-    return;
-  validation = std::make_unique<TokenFile>(config.validation);
-  validationLabels = openLabels(config.validationLabels, *validation);
-  evaluator = std::make_unique<Evaluator>(instance, *validation,
-                                          validationLabels.get());
+  if (!config.validation.empty()) {
+    validation = std::make_unique<TokenFile>(config.validation);
+    validationLabels = openLabels(config.validationLabels, *validation);
+    evaluator = std::make_unique<Evaluator>(instance, *validation,
+                                            validationLabels.get());
+  }
+  expectSameInputs();
+}
+
+/// Each process has been told by itself what to train, and on what.
+void Training::expectSameInputs() const {
+  processes.expectSame("programs", instance.manifest().fingerprint,
+                       "compile once, and give all processes that program");
+  std::string options;
+  const OrderedJson json = config.options.toJson();
+  for (const auto &[key, value] : json.items())
+    options += concat(key, " ", value.dump(), "\n");
+  processes.expectSame("options", options,
+                       "give all processes the same command line");
+  auto checksum = [](const auto &file) {
+    return file ? file->checksum() : "none";
+  };
+  processes.expectSame(
+      "data",
+      concat(data.size(), " tokens\ntokens with checksum ",
+             data.sampledChecksum(), "\nlabels with checksum ",
+             checksum(labels), "\nvalidation tokens with checksum ",
+             validation ? validation->sampledChecksum() : "none",
+             "\nvalidation labels with checksum ", checksum(validationLabels)),
+      "give all processes the same files");
 }
 
 void Training::print(const std::string &text) const {
-  if (!processes->isFirst())
+  if (!processes.isFirst())
     return;
   std::fwrite(text.data(), 1, text.size(), stdout);
   std::fflush(stdout);
@@ -80,6 +106,21 @@ void Training::print(const std::string &text) const {
 void Training::printNote(const std::string &note) const {
   if (!note.empty())
     print("note: " + printableMessage(note) + "\n");
+}
+
+template <class Body>
+int Training::withOthers(const RunFolder &folder, const RunConfig &config,
+                         Body body) {
+  Program program = Program::open(config.program, config.checks);
+  const auto processes = joinProcesses(program.manifest().processes);
+  processes->setErrorFolder(folder.path());
+  try {
+    Training training(config, std::move(program), *processes);
+    return body(training);
+  } catch (const std::exception &error) {
+    processes->noteError(error.what());
+    throw;
+  }
 }
 
 int Training::start(RunFolder &folder, const RunConfig &config,
@@ -97,26 +138,33 @@ int Training::start(RunFolder &folder, const RunConfig &config,
                                   config.validation, config.validationLabels})
     checkPath(path);
   config.options.check();
-  Training training(config);
-  if (!observations.profile.empty())
-    training.instance.device().setProfiling(false); // or throws: it cannot
-  training.observations = observations;
-  training.printConfiguration(folder);
-  training.initialize();
-  if (!training.processes->isFirst())
+  return withOthers(folder, config, [&](Training &training) {
+    if (!observations.profile.empty())
+      training.instance.device().setProfiling(false); // or throws: it cannot
+    training.observations = observations;
+    training.printConfiguration(folder);
+    training.initialize();
+    if (!training.processes.isFirst())
+      return training.loop(folder, RunState());
+    folder.lock();
+    refuseExisting(); // it may have been made while this one got ready
+    training.config.fingerprint = training.instance.manifest().fingerprint;
+    training.config.tokensPerStep = training.trainer.tokensPerStep();
+    training.config.dataTokens = training.data.size();
+    if (training.labels)
+      training.config.labelsChecksum = training.labels->checksum();
+    folder.writeConfig(training.config);
+    training.instance.device().keepPlans(folder.plansPath());
     return training.loop(folder, RunState());
-  folder.lock();
-  refuseExisting(); // it may have been made while this one got ready
-  training.config.fingerprint = training.instance.manifest().fingerprint;
-  training.config.dataTokens = training.data.size();
-  if (training.labels)
-    training.config.labelsChecksum = training.labels->checksum();
-  folder.writeConfig(training.config);
-  training.instance.device().keepPlans(folder.plansPath());
-  return training.loop(folder, RunState());
+  });
 }
 
-void ResumeChanges::apply(TrainOptions &options, const std::string &run) const {
+void ResumeChanges::apply(RunConfig &config, const std::string &run) const {
+  TrainOptions &options = config.options;
+  if (!program.empty()) {
+    config.program = program;
+    options.accumulate = accumulate.value_or(options.accumulate);
+  }
   if (steps && *steps < options.steps)
     throw Error::inFile(run, concat("--steps can only be raised on resume, and "
                                     "the run has ",
@@ -131,34 +179,45 @@ void ResumeChanges::apply(TrainOptions &options, const std::string &run) const {
 int Training::resume(RunFolder &folder, const ResumeChanges &changes,
                      std::optional<int64_t> step) {
   RunConfig config = folder.readConfig(); // before lock() makes a folder
-  const bool isFirst = isFirstProcess();
+  const bool isFirst = currentJob().rank == 0;
   if (isFirst) {
     folder.lock();
     folder.checkpoints().clean();
     config = folder.readConfig();
   }
   config.checks = changes.checks;
-  changes.apply(config.options, folder.path());
+  changes.apply(config, folder.path());
 
-  Training training(config);
-  training.checkInputs();
-  training.printConfiguration(folder);
-  training.printNote(config.note);
-  if (isFirst)
-    training.printNote(
-        training.instance.device().keepPlans(folder.plansPath()));
-  RunState state = training.restore(folder, step);
-  if (isFirst)
-    folder.writeConfig(config);
-  return training.loop(folder, state);
+  return withOthers(folder, config, [&](Training &training) {
+    if (!changes.program.empty())
+      training.config.fingerprint = training.instance.manifest().fingerprint;
+    training.checkInputs();
+    training.printConfiguration(folder);
+    training.printNote(config.note);
+    if (isFirst)
+      training.printNote(
+          training.instance.device().keepPlans(folder.plansPath()));
+    RunState state = training.restore(folder, step, changes);
+    if (isFirst)
+      folder.writeConfig(training.config);
+    return training.loop(folder, state);
+  });
 }
 
 void Training::checkInputs() const {
   if (config.fingerprint != instance.manifest().fingerprint)
     throw Error::inFile(
         config.program, "the program was compiled again since the run began",
-        "a run can only be continued with the program it began with: compile "
-        "that one again, or start a new run");
+        "compile that one again, or name this one: fp8c-run train PROGRAM "
+        "--resume RUN");
+  if (config.tokensPerStep && config.tokensPerStep != trainer.tokensPerStep())
+    throw Error::inFile(config.program,
+                        concat("a step of the run has ", config.tokensPerStep,
+                               " tokens, one of this program has ",
+                               trainer.tokensPerStep()),
+                        "compile it with another --batch, or give another "
+                        "--accumulate, so that "
+                        "sequences x micro-batches x processes stay the same");
   if (config.dataTokens != data.size())
     throw Error::inFile(config.data,
                         concat("the data has changed since the run began: it "
@@ -173,8 +232,8 @@ void Training::checkInputs() const {
                         "put the old file back, or start a new run");
 }
 
-RunState Training::restore(const RunFolder &folder,
-                           std::optional<int64_t> step) {
+RunState Training::restore(const RunFolder &folder, std::optional<int64_t> step,
+                           const ResumeChanges &changes) {
   CheckpointFolder checkpoints = folder.checkpoints();
   std::vector<int64_t> steps = checkpoints.steps();
   if (step && std::find(steps.begin(), steps.end(), *step) == steps.end()) {
@@ -196,12 +255,12 @@ RunState Training::restore(const RunFolder &folder,
                       ", which can be loaded: fp8c-run train --resume ",
                       folder.path(), " --step ", older);
       });
-  checkOptions(config.options, state, folder.path());
+  checkOptions(config.options, state, changes, folder.path());
   printNote(state.note);
   print(concat("resumed at step ", state.step, "\n"));
-  processes->sum(0); // all have read the newer checkpoints' names
+  processes.meet("checkpoint"); // all have read the newer ones' names
   std::string aside =
-      processes->isFirst() ? folder.setAsideAfter(state.step) : "";
+      processes.isFirst() ? folder.setAsideAfter(state.step) : "";
   if (!aside.empty())
     printNote("newer checkpoints were moved to " + aside +
               ", and metrics copied: they can be deleted");
@@ -235,9 +294,9 @@ void Training::printConfiguration(const RunFolder &folder) const {
             concat(trainer.batchShape().rows, " x ", trainer.batchShape().seq,
                    " tokens x ", options.accumulate,
                    options.accumulate == 1 ? " micro-batch" : " micro-batches",
-                   processes->size == 1
+                   processes.size == 1
                        ? ""
-                       : concat(" x ", processes->size, " processes"),
+                       : concat(" x ", processes.size, " processes"),
                    " = ", withThousands(trainer.tokensPerStep()),
                    " tokens per step"));
   double passes = static_cast<double>(trainer.tokensPerStep()) *
@@ -295,6 +354,7 @@ StepMetrics Training::runStep(RunState &state) {
 
   metrics.sentBytes = instance.device().sentBytes() - sentBefore;
   hadLabels = result.labels > 0;
+  signal = result.signal;
   bool finite = std::isfinite(result.loss) && std::isfinite(result.gradNorm);
   state.skipped += !finite;
   state.skippedInARow = finite ? 0 : state.skippedInARow + 1;
@@ -308,7 +368,7 @@ StepMetrics Training::runProfiledStep(RunState &state) {
   StepMetrics metrics = runStep(state);
   device.setProfiling(false);
   std::vector<OpTime> times = device.takeProfile();
-  if (!processes->isFirst())
+  if (!processes.isFirst())
     return metrics;
   writeTrace(observations.profile, times);
   print(concat("\nstep ", state.step, " op by op (trace in ",
@@ -326,7 +386,7 @@ int Training::loop(const RunFolder &folder, RunState state) {
                  " steps; raise --steps to train on\n"));
     return 0;
   }
-  const bool writes = processes->isFirst();
+  const bool writes = processes.isFirst();
   std::optional<MetricsFile> metricsFile;
   if (writes) {
     metricsFile.emplace(folder.metricsPath(), state.step);
@@ -343,10 +403,8 @@ int Training::loop(const RunFolder &folder, RunState state) {
         !observations.profile.empty() && state.step == firstStep + 2;
     StepMetrics metrics = profiled ? runProfiledStep(state) : runStep(state);
     if (observations.replicas)
-      checkReplicas(instance, *processes);
+      checkReplicas(instance, processes);
     bool last = state.step == options.steps;
-    // All stop after the same step, whoever was asked to.
-    const int signal = static_cast<int>(processes->max(pendingInterrupt()));
     bool stop = signal != 0;
     if (evaluator && isDue(options.evalEvery, state.step))
       metrics.valLoss = evaluator->run(options.evalBatches).loss;
@@ -387,11 +445,15 @@ int Training::loop(const RunFolder &folder, RunState state) {
                            : "give more labels that are not negative, or raise "
                              "--accumulate",
                  "; the last checkpoint is in ", folder.path()));
-    if (writes && saves &&
-        (isDue(options.checkpointEvery, state.step) || stop)) {
-      metricsFile->sync();
-      folder.checkpoints().save(instance, state, options.toJson(),
-                                options.keep);
+    if (saves && (isDue(options.checkpointEvery, state.step) || stop)) {
+      if (writes) {
+        metricsFile->sync();
+        folder.checkpoints().save(instance, state, options.toJson(),
+                                  options.keep);
+      }
+      // Others wait here as long as it takes: a transfer's patience is limited.
+      processes.setActivity("the checkpoint");
+      processes.meet("checkpoint");
     }
     if (stop && !last) {
       print(concat("\nstopped after step ", state.step,

@@ -13,14 +13,19 @@
 
 namespace fp8c::runtime {
 
-/// What may be changed when a run is taken up again: how long it is and what
-/// is written when. Everything else would make it another run.
+/// What may be changed when a run is taken up again: how long it is, what is
+/// written when, and who computes it. Everything else would make it another
+/// run.
 struct ResumeChanges {
-  std::optional<int64_t> steps; ///< can only be raised
+  /// Another program for the same model, or empty; with its own micro-batches,
+  /// and as many tokens a step.
+  std::string program;
+  std::optional<int64_t> accumulate; ///< only with another program
+  std::optional<int64_t> steps;      ///< can only be raised
   std::optional<int64_t> checkpointEvery, keep, logEvery;
   Checks checks = Checks::On; ///< of the program
 
-  void apply(TrainOptions &options, const std::string &run) const;
+  void apply(RunConfig &config, const std::string &run) const;
 };
 
 /// What is looked at while a run is executed, and changes nothing.
@@ -47,15 +52,22 @@ public:
                     std::optional<int64_t> step = {});
 
 private:
-  explicit Training(const RunConfig &config);
+  Training(const RunConfig &config, Program program, Processes &processes);
 
   /// Only the first process speaks and writes.
   void print(const std::string &text) const;
   void printNote(const std::string &note) const;
   void printConfiguration(const RunFolder &folder) const;
   void initialize();
+  /// Joins the processes that run the program and calls `body(training)`; what
+  /// it throws the others hear of.
+  template <class Body>
+  static int withOthers(const RunFolder &folder, const RunConfig &config,
+                        Body body);
+  void expectSameInputs() const;
   void checkInputs() const;
-  RunState restore(const RunFolder &folder, std::optional<int64_t> step);
+  RunState restore(const RunFolder &folder, std::optional<int64_t> step,
+                   const ResumeChanges &changes);
   /// Returns the exit status: 0, or 128 + signal if interrupted.
   int loop(const RunFolder &folder, RunState state);
   StepMetrics runStep(RunState &state);
@@ -63,8 +75,8 @@ private:
   bool isDue(int64_t every, int64_t step) const;
 
   RunConfig config;
+  Processes &processes;
   Instance instance;
-  std::unique_ptr<Processes> processes;
   TokenFile data;
   std::unique_ptr<LabelFile> labels;
   Trainer trainer;
@@ -74,6 +86,7 @@ private:
   std::unique_ptr<Evaluator> evaluator;
   Observations observations;
   bool hadLabels = true; ///< whether labels counted in the last step
+  int signal = 0;        ///< that a process was sent until then, or 0
 };
 
 } // namespace fp8c::runtime

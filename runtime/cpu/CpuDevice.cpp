@@ -2,7 +2,7 @@
 
 #include "cpu/CpuDevice.h"
 
-#include "comm/Processes.h"
+#include "comm/Collectives.h"
 #include "core/Error.h"
 #include "core/Text.h"
 
@@ -63,13 +63,13 @@ public:
   void run(const std::string &, Fp8cFunction function, const FunctionSpec &,
            const Fp8cCall &call, size_t) override {
     Fp8cCall joined = call;
-    if (processes)
-      joined.device = const_cast<Fp8cCollectives *>(processes->collectives());
+    if (collectives)
+      joined.device = const_cast<Fp8cCollectives *>(collectives->forPrograms());
     function(&joined);
   }
-  void join(Processes &others) override { processes = &others; }
+  void join(Processes &others) override;
   uint64_t sentBytes() const override {
-    return processes ? processes->sentBytes() : 0;
+    return collectives ? collectives->sentBytes() : 0;
   }
   void setProfiling(bool) override {
     throw Error("only programs for CUDA can be profiled",
@@ -88,7 +88,7 @@ private:
   };
   int threads;
   std::vector<Block> blocks;
-  Processes *processes = nullptr;
+  std::unique_ptr<Collectives> collectives; ///< null: this one is alone
 };
 
 unsigned char *CpuDevice::allocate(uint64_t bytes, const std::string &what) {
@@ -108,6 +108,14 @@ unsigned char *CpuDevice::allocate(uint64_t bytes, const std::string &what) {
   madvise(base, mapped, MADV_HUGEPAGE);
   blocks.push_back({base, mapped});
   return static_cast<unsigned char *>(base);
+}
+
+void CpuDevice::join(Processes &others) {
+  auto joinCPUs = reinterpret_cast<JoinCPUs *>(loadPart(
+      "libfp8c-gloo.so", "fp8c_join_cpus",
+      {"the part of the runtime for several CPU processes",
+       "libgloo0 must be installed", "install libgloo-dev and rebuild fp8c"}));
+  collectives.reset(joinCPUs(others));
 }
 
 } // namespace

@@ -8,7 +8,7 @@
 
 #include "cuda/CudaDevice.h"
 
-#include "comm/DeviceCollectives.h"
+#include "comm/Collectives.h"
 #include "core/Error.h"
 #include "core/Manifest.h"
 #include "core/Text.h"
@@ -115,7 +115,7 @@ void refuseHostMemory(cudaGraph_t graph) {
 
 class CudaDevice final : public Device {
 public:
-  CudaDevice();
+  explicit CudaDevice(int localRank);
   ~CudaDevice() override;
 
   unsigned char *allocate(uint64_t bytes, const std::string &what) override;
@@ -182,7 +182,7 @@ private:
   /// Calls the function, which then enqueues its work.
   void enqueue(Fp8cFunction function, Prepared &state);
   uint64_t enqueuedBytes() const {
-    return collectives ? collectives->enqueuedBytes() : 0;
+    return collectives ? collectives->sentBytes() : 0;
   }
   void growWorkspace(uint64_t bytes);
   void capture(Fp8cFunction function, Prepared &prepared);
@@ -202,10 +202,10 @@ private:
   std::vector<cudaEvent_t> asyncEnds;
   uint64_t sent = 0;
   Processes *processes = nullptr; ///< null: this one is alone
-  std::unique_ptr<DeviceCollectives> collectives;
+  std::unique_ptr<Collectives> collectives;
 };
 
-CudaDevice::CudaDevice() {
+CudaDevice::CudaDevice(int localRank) {
   int count = 0;
   cudaError_t status = cudaGetDeviceCount(&count);
   if (status == cudaErrorInsufficientDriver)
@@ -220,7 +220,8 @@ CudaDevice::CudaDevice() {
                            : concat(": ", cudaGetErrorString(status))),
                 "run this program on a machine with a GPU, or compile the "
                 "model with --target cpu");
-  const int device = localRank();
+  // A launcher may show each process nothing but its own.
+  const int device = count == 1 ? 0 : localRank;
   if (device >= count)
     throw Error(
         concat("process ", device, " has no GPU: this machine has ", count),
@@ -248,15 +249,23 @@ CudaDevice::CudaDevice() {
   library::startAttention();
   startBytes = freeBytes();
   growWorkspace(min_workspace_bytes);
-  // Of several processes the first one chooses for all.
-  library::Plans::get().use(isFirstProcess() ? planFile() : "");
+  library::Plans::get().use(planFile());
 }
 
 void CudaDevice::join(Processes &others) {
-  if (others.size == 1)
-    return;
   processes = &others;
-  auto joinGPUs = reinterpret_cast<decltype(&fp8c_join_gpus)>(
+  const auto ids = others.gatherValues("GPUs", properties.uuid);
+  for (int other = 0; other < others.size; ++other)
+    if (other != others.rank &&
+        std::memcmp(&ids[static_cast<size_t>(other)], &properties.uuid,
+                    sizeof(properties.uuid)) == 0)
+      throw Error(concat(others.describe(others.rank), " and ",
+                         others.describe(other), " use the same GPU"),
+                  "start as many processes on each machine as it has GPUs");
+  // The first one chooses for all.
+  if (!others.isFirst())
+    library::Plans::get().use("");
+  auto joinGPUs = reinterpret_cast<JoinGPUs *>(
       loadPart("libfp8c-nccl.so", "fp8c_join_gpus",
                {"the part of the runtime for several GPUs",
                 "NCCL 2.28 must be installed, and its folder known to ldconfig "
@@ -269,7 +278,7 @@ void CudaDevice::join(Processes &others) {
       shared.push_back(block);
   collectives.reset(joinGPUs(others, shared));
   startBytes -= before - freeBytes(); // what it needs to talk is not planned
-  context.collectives = collectives->collectives();
+  context.collectives = collectives->forPrograms();
 }
 
 CudaDevice::~CudaDevice() {
@@ -417,13 +426,13 @@ CudaDevice::Prepared &CudaDevice::prepare(Fp8cFunction function,
     // GEMMs that overwrite have plans of their own.
     const bool follows = processes && !processes->isFirst();
     if (follows)
-      library::Plans::get().take(processes->broadcast(""));
+      library::Plans::get().take(processes->broadcast("plans", ""));
     for (int accumulate : {0, 1}) {
       state.call.accumulate = accumulate;
       plan(function, state);
     }
     if (processes && !follows)
-      processes->broadcast(library::Plans::get().text());
+      processes->broadcast("plans", library::Plans::get().text());
   }
   state.call.accumulate = call.accumulate;
   if (!state.graphs[call.accumulate])
@@ -477,7 +486,12 @@ void CudaDevice::run(const std::string &name, Fp8cFunction function,
     checkCuda(cudaMemcpyAsync(output.host, output.device, output.bytes,
                               cudaMemcpyDeviceToHost, context.stream),
               "cannot fetch outputs");
-  checkCuda(cudaStreamSynchronize(context.stream), "a function failed");
+  {
+    std::optional<Processes::Waiting> waiting;
+    if (processes)
+      waiting.emplace(*processes, "the GPU's work of @" + name);
+    checkCuda(cudaStreamSynchronize(context.stream), "a function failed");
+  }
   for (size_t i = 0; i < state.outputs.size(); ++i)
     std::memcpy(call.outputs[i], state.outputs[i].host, state.outputs[i].bytes);
 }
@@ -485,6 +499,6 @@ void CudaDevice::run(const std::string &name, Fp8cFunction function,
 } // namespace
 } // namespace fp8c::runtime
 
-fp8c::runtime::Device *fp8c_create_cuda_device() {
-  return new fp8c::runtime::CudaDevice;
+fp8c::runtime::Device *fp8c_create_cuda_device(int localRank) {
+  return new fp8c::runtime::CudaDevice(localRank);
 }

@@ -11,7 +11,8 @@
 
 #include "core/Device.h"
 
-/// Throws Error if there is no usable GPU. The caller owns the result.
-extern "C" fp8c::runtime::Device *fp8c_create_cuda_device();
+/// The GPU that CUDA counts as number `localRank`, or the only one. Throws
+/// Error if it is missing or not usable. The caller owns the result.
+extern "C" fp8c::runtime::Device *fp8c_create_cuda_device(int localRank);
 
 #endif // FP8C_RUNTIME_CUDA_CUDADEVICE_H

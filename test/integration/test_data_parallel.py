@@ -193,47 +193,50 @@ def test_resume_continues_bit_for_bit(workshop, tmp_path):
     assert all(whole[name].tobytes() == part[name].tobytes() for name in whole)
 
 
-@pytest.mark.parametrize("dp, processes, says", [
-    (2, [], "compiled for 2 processes, but 1 runs it"),
-    (2, ["--nproc", 3], "compiled for 2 processes, but 3 run it"),
-    (1, ["--nproc", 2], "compiled for 1 process, but 2 run it"),
-])  # fmt: skip
-def test_other_numbers_of_processes_are_refused(workshop, dp, processes, says, tmp_path):
-    program = workshop.program("gpt2", "f32", dp, ROWS)
-    output = run("fp8c-run", "train", program, *processes, "--data", workshop.data("gpt2"), "--steps", 1,
-                 "--out", tmp_path / "run", status=1)  # fmt: skip
-    assert says in output and "--nproc" in output
-    assert not (tmp_path / "run").exists()
+# Of four sequences a step: how many processes, with how many of them each, in how many parts.
+GRIDS = {"one": (1, 4, 1), "two": (2, 2, 1), "four": (4, 1, 1), "one in parts": (1, 1, 4), "two in parts": (2, 1, 2)}
 
 
-def start_training(workshop, out):
-    """Two processes that train until they are ended; they have begun."""
-    program = workshop.program("gpt2", "f32", 2, ROWS)
-    training = start("fp8c-run", "train", program, "--nproc", 2, "--data", workshop.data("gpt2"), "--steps", 10**6,
-                     "--checkpoint-every", 0, "--out", out)  # fmt: skip
-    while not (out / "metrics.jsonl").exists():
-        time.sleep(0.01)
-    return training
+def continued(workshop, folder, grid, *options, status=0, rows=None):
+    dp, batch, accumulate = GRIDS[grid]
+    program = workshop.program("gpt2", "f32", dp, rows or batch)
+    processes = ["--nproc", dp] if dp > 1 else []
+    return run("fp8c-run", "train", program, *processes, "--accumulate", accumulate, *options, status=status)
 
 
-@pytest.mark.parametrize("victim", [0, 1])
-def test_when_one_is_killed_all_end(workshop, victim, tmp_path):
-    training = start_training(workshop, tmp_path / "run")
-    children = [int(pid) for pid in open(f"/proc/{training.pid}/task/{training.pid}/children").read().split()]
-    os.kill(children[victim], signal.SIGKILL)
-    begin = time.monotonic()
-    _, errors = training.communicate(timeout=30)
-    assert time.monotonic() - begin < 10
-    assert training.returncode != 0
-    assert "lost another process" in errors or f"rank {victim} was ended by signal 9" in errors
+@pytest.mark.parametrize("path", [("four", "two", "one"), ("one", "two in parts", "four"), ("two", "one in parts", "two")])
+def test_runs_move_between_grids(workshop, path, tmp_path):
+    """What is trained by other numbers of processes is what one trains in one go."""
+    options = ["--data", workshop.data("gpt2"), "--steps", 6, "--warmup", 0, "--schedule", "constant", "--clip", 0]
+    continued(workshop, tmp_path, "one", *options, "--out", tmp_path / "whole")
+    moved = tmp_path / "moved"
+    options[3] = 2
+    continued(workshop, tmp_path, path[0], *options, "--out", moved)
+    for grid, steps in zip(path[1:], (4, 6)):
+        continued(workshop, tmp_path, grid, "--resume", moved, "--steps", steps)
+    for found, expected in zip(metrics(moved), metrics(tmp_path / "whole"), strict=True):
+        assert found["loss"] == pytest.approx(expected["loss"], abs=1e-5)
+        assert found["grad_norm"] == pytest.approx(expected["grad_norm"], rel=1e-5)
 
 
-@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
-def test_all_stop_after_the_same_step(workshop, asked, tmp_path):
-    training = start_training(workshop, tmp_path / "run")
-    training.send_signal(asked)
-    output, errors = training.communicate(timeout=30)
-    assert training.returncode == 128 + asked, errors
-    assert "continue with" in output
-    last = metrics(tmp_path / "run")[-1]["step"]
-    assert state(tmp_path / "run", last)
+def test_a_moved_run_stays_the_same_run(workshop, tmp_path):
+    """Another batch in all, or another model, would make it another one."""
+    out = tmp_path / "run"
+    options = ["--data", workshop.data("gpt2"), "--steps", 2, "--out", out]
+    continued(workshop, tmp_path, "two", *options)
+    before = (out / "config.json").read_bytes()
+    resume = ["--resume", out, "--steps", 4]
+    assert "has 96 tokens, one of this program has 192" in continued(workshop, tmp_path, "two", *resume, rows=4, status=1)
+    other = workshop.program("llama", "f32", 2, 2)
+    run("fp8c-run", "train", other, "--nproc", 2, *resume, status=1)
+    assert "--accumulate can only be changed with the program" in run(
+        "fp8c-run", "train", "--nproc", 2, *resume, "--accumulate", 2, status=1
+    )
+    assert (out / "config.json").read_bytes() == before
+    # A program of another model whose steps have as many tokens: its checkpoint tells.
+    wide = workshop.folder / "wide.onnx"
+    run("fp8c", "model", "gpt2", "--layers", 2, "--d-model", 48, "--heads", 2, "--vocab", 61, "--seq", 24, "-o", wide)
+    program = compile_model(wide, workshop.folder / "wide.fp8x", "--recipe", "f32", "--batch", 2, "--parallel", "dp=2")
+    output = run("fp8c-run", "train", program, "--nproc", 2, *resume, status=1)
+    assert "the checkpoint belongs to another model" in output
+    assert (out / "config.json").read_bytes() == before

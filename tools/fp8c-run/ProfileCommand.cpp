@@ -14,9 +14,11 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstdio>
+#include <map>
 
 namespace fp8c::run {
 namespace {
@@ -138,11 +140,15 @@ OrderedJson measureSums(Instance &instance, const Trainer &trainer,
 /// Means over all elements.
 void printSums(const OrderedJson &sums) {
   std::printf("sums of E4M3 gradients over %d ranks, at rest after %d steps:\n"
-              "%-12s %22s %18s\n",
-              sums["ranks"].get<int>(), sums["steps"].get<int>(), "divided",
-              "terms that underflow", "sums that saturate");
-  for (const char *way : {"before", "after", "auto"}) {
-    double elements = 0, underflow = 0, saturated = 0;
+              "%-14s %22s %20s %16s\n",
+              sums["ranks"].get<int>(), sums["steps"].get<int>(), "",
+              "terms that underflow", "sums that saturate", "worst SNR");
+  const std::map<std::string, const char *> ways = {{"before", "ring, 1/N"},
+                                                    {"after", "ring, 1"},
+                                                    {"auto", "ring, mu"},
+                                                    {"exact", "all to all"}};
+  for (const char *way : {"before", "after", "auto", "exact"}) {
+    double elements = 0, underflow = 0, saturated = 0, worst = INFINITY;
     for (const OrderedJson &gradient : sums["gradients"]) {
       double size = 1;
       for (int64_t extent : gradient["shape"])
@@ -150,15 +156,17 @@ void printSums(const OrderedJson &sums) {
       elements += size;
       underflow += size * gradient[way]["underflow"].get<double>();
       saturated += size * gradient[way]["saturated"].get<double>();
+      worst = std::min(worst, gradient[way]["snr_db"].get<double>());
     }
-    std::printf("%-12s %20.3f %% %16.5f %%\n",
-                way == std::string("auto") ? "by mu" : way,
-                100 * underflow / elements, 100 * saturated / elements);
+    std::printf("%-14s %20.3f %% %18.5f %% %13.1f dB\n", ways.at(way),
+                100 * underflow / elements, 100 * saturated / elements, worst);
   }
 }
 
 int profile(const ProfileArguments &arguments) {
-  Instance instance(Program::open(arguments.program, arguments.checks));
+  Program program = Program::open(arguments.program, arguments.checks);
+  const auto processes = joinProcesses(program.manifest().processes);
+  Instance instance(std::move(program));
   const Manifest &manifest = instance.manifest();
   for (const Variable &variable : manifest.variables)
     if (isState(variable) && variable.type != DataType::F32)
@@ -171,7 +179,6 @@ int profile(const ProfileArguments &arguments) {
   arguments.options.check();
   TokenFile data(arguments.data);
   std::unique_ptr<LabelFile> labels = openLabels(arguments.labels, data);
-  const auto processes = joinProcesses(instance.manifest().processes);
   Trainer trainer(instance, *processes, arguments.options, data, labels.get());
   initializeVariables(instance, arguments.options.seed);
   instance.refresh();

@@ -21,6 +21,7 @@ struct TrainArguments {
   Observations observations;
   int64_t step = 0;
   int processes = 0;
+  JobOptions job;
   TrainOptions options;
   Checks checks = Checks::On;
 };
@@ -60,8 +61,10 @@ int start(const CLI::App &command, TrainArguments &arguments) {
 
 int resume(const CLI::App &command, const TrainArguments &arguments) {
   const std::vector<std::string> changeable = {
-      "--resume", "--step",      "--steps",     "--checkpoint-every",
-      "--keep",   "--log-every", "--unchecked", "--nproc"};
+      "PROG",        "--resume",     "--step",    "--steps",
+      "--keep",      "--accumulate", "--nproc",   "--checkpoint-every",
+      "--address",   "--log-every",  "--timeout", "--unchecked",
+      "--token-file"};
   for (const CLI::Option *option : command.parse_order())
     if (std::find(changeable.begin(), changeable.end(), option->get_name()) ==
         changeable.end())
@@ -80,6 +83,13 @@ int resume(const CLI::App &command, const TrainArguments &arguments) {
   changes.keep = given("--keep", options.keep);
   changes.logEvery = given("--log-every", options.logEvery);
   changes.checks = arguments.checks;
+  if (!arguments.program.empty())
+    changes.program = absolutePath(arguments.program);
+  changes.accumulate = given("--accumulate", options.accumulate);
+  if (changes.accumulate && changes.program.empty())
+    throw Error("--accumulate can only be changed with the program",
+                "name the program that continues the run: fp8c-run train "
+                "PROGRAM --resume RUN");
   RunFolder folder(arguments.resume);
   return Training::resume(folder, changes, given("--step", arguments.step));
 }
@@ -96,21 +106,46 @@ void addTrainCommand(CLI::App &tool, Action &action) {
       CLI::MultiOptionPolicy::TakeLast);
 
   command->add_option("PROG", arguments->program,
-                      "compiled program (the .fp8x folder)");
+                      "compiled program (the .fp8x folder); with --resume "
+                      "another one that continues the run, of the same model, "
+                      "for another number of processes or another batch");
   command->add_option("--resume", arguments->resume,
                       "continue the run in this folder, bit for bit; of the "
                       "options only --step, --steps (raised), "
                       "--checkpoint-every, --keep and --log-every may be "
-                      "given");
+                      "given, and with PROG --accumulate");
   command->add_option("--step", arguments->step,
                       "with --resume: continue at this step's checkpoint [the "
                       "newest]; newer ones are moved to RUN/aside-1");
 
+  const char *several =
+      "Several processes (of a program that was compiled with "
+      "--parallel dp=N)";
+  auto *count = command->add_option("--nproc", arguments->processes,
+                                    "start so many processes on this machine; "
+                                    "without it torchrun, mpirun or srun does");
+  count->check(CLI::Range(1, 1024))->group(several);
   command
-      ->add_option("--nproc", arguments->processes,
-                   "start so many processes of this machine, for a program "
-                   "that was compiled with --parallel dp=N")
-      ->check(CLI::Range(1, 1024));
+      ->add_option("--address", arguments->job.address,
+                   "HOST:PORT where rank 0 listens [the launcher's: torchrun's "
+                   "MASTER_ADDR and MASTER_PORT, Slurm's first node; for "
+                   "mpirun on one machine 127.0.0.1:29400]")
+      ->envname("FP8C_ADDRESS")
+      ->excludes(count)
+      ->group(several);
+  command
+      ->add_option("--token-file", arguments->job.tokenFile,
+                   "file, readable by nobody else, with the secret that all "
+                   "processes of the job share [the environment's FP8C_TOKEN]")
+      ->excludes(count)
+      ->group(several);
+  command
+      ->add_option("--timeout", arguments->job.timeout,
+                   "seconds in which all processes must have come; one waits "
+                   "ten times as long for others who live")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 86400))
+      ->group(several);
 
   const char *files = "Data and output";
   command
@@ -259,9 +294,13 @@ void addTrainCommand(CLI::App &tool, Action &action) {
   command->callback([command, arguments, &action] {
     action = [command, arguments] {
       if (arguments->processes)
-        if (Launched launched = launchProcesses(arguments->processes);
+        if (Launched launched =
+                launchProcesses(arguments->processes,
+                                std::chrono::seconds(arguments->job.timeout));
             launched.isLauncher)
           return launched.status;
+      if (!arguments->processes)
+        setCurrentJob(Job::fromEnvironment(arguments->job));
       return arguments->resume.empty() ? start(*command, *arguments)
                                        : resume(*command, *arguments);
     };

@@ -95,12 +95,23 @@ def SetGrid : ProgramPass<"train-set-grid"> {
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
 
+def OrderGradients : ProgramPass<"train-order-gradients"> {
+  let summary = "Compute a large gradient that comes last before others that can wait";
+  let description = [{
+    Nothing hides the exchange of the gradient that is there last: of an embedding, which needs all of backward. The gradients before it, of up to `window` elements together, do not
+    lead to it: what computes them is put behind it, so that it travels meanwhile. Only the last gradient of at least `window` elements is looked at, and only where processes sum gradients.
+  }];
+  let options = [
+    Option<"window", "window", "int64_t", "32 * 1024 * 1024", "Elements of gradients that wait, at most">
+  ];
+}
+
 def ReduceGradients : ProgramPass<"train-reduce-gradients"> {
   let summary = "Sum gradients over the processes that have other data";
   let description = [{
     Where a gradient is assigned it becomes a `train.all_reduce` of what this process has, in the type that `train.wire` on its variable says. Once per step: a module whose `@micro`
     adds up micro-batches gets `@micro_last` beside it, which is the same and sums. Gradients travel in buckets of at least `bucket` elements, in the order in which backward
-    finishes them, each bucket once its last gradient is there. The trainer weighs each micro-batch by its labels' share of those of all processes, so that the sum is the gradient of the joint batch.
+    finishes them, each bucket once its last gradient is there. Buckets from a quarter of `bucket` on close before a gradient that fills one alone, and where they are as large as all that is left. The trainer weighs each micro-batch by its labels' share of those of all processes, so that the sum is the gradient of the joint batch.
     A module without a grid, or with one process along `dp`, stays as it is.
   }];
   let options = [

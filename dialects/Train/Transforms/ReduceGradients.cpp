@@ -6,8 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Train/IR/Functions.h"
-#include "Train/IR/Precision.h"
-#include "Train/IR/TrainLayout.h"
+#include "Train/Transforms/Gradients.h"
 #include "Train/Transforms/Passes.h"
 #include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -21,31 +20,6 @@ namespace fp8c::train {
 #define GEN_PASS_DEF_REDUCEGRADIENTS
 #include "Train/Transforms/Passes.h.inc"
 } // namespace fp8c::train
-
-namespace {
-/// A gradient's value before it is stored, and the type in which it travels.
-struct Gradient {
-  AssignOp assign;
-  Value value;
-  RankedTensorType wire;
-};
-} // namespace
-
-/// What travels of an assigned value: it, or what it was before it was
-/// converted to be stored. FP8 comes with fp8-lower-comm.
-static Gradient getGradient(AssignOp assign, VariableOp variable) {
-  Value value = assign.getValue();
-  if (auto quantize = value.getDefiningOp<fp8::QuantizeOp>())
-    value = quantize.getInput();
-  auto given = variable->getAttrOfType<TypeAttr>(kWireAttr);
-  Type wire = given && isWide(given.getValue()) ? given.getValue() : Type();
-  if (auto cast = value.getDefiningOp<CastOp>())
-    if (!wire || getElementTypeOrSelf(cast.getInput()) == wire)
-      value = cast.getInput();
-  return {assign, value,
-          withElementType(value.getType(),
-                          wire ? wire : getElementTypeOrSelf(value))};
-}
 
 /// Ops of the block that need the value, in order.
 static SmallVector<Operation *> getDependents(Value value) {
@@ -94,26 +68,6 @@ static void reduce(ArrayRef<Gradient> bucket) {
   }
 }
 
-/// The gradients that differ between processes, in the order in which they are
-/// there.
-static SmallVector<Gradient> findGradients(func::FuncOp micro,
-                                           const SymbolTable &symbols,
-                                           const Layout &layout) {
-  SmallVector<Gradient> gradients;
-  for (auto assign : micro.getOps<AssignOp>()) {
-    auto variable = symbols.lookup<VariableOp>(assign.getVariable());
-    if (variable && variable.getRole() == Role::gradient &&
-        layout.get(assign.getValue()).any())
-      gradients.push_back(getGradient(assign, variable));
-  }
-  llvm::stable_sort(gradients, [](const Gradient &a, const Gradient &b) {
-    Operation *first = a.value.getDefiningOp(),
-              *second = b.value.getDefiningOp();
-    return second && (!first || first->isBeforeInBlock(second));
-  });
-  return gradients;
-}
-
 /// Does the function add to gradients?
 static bool accumulates(func::FuncOp micro) {
   return llvm::any_of(micro.getOps<ReadOp>(),
@@ -137,21 +91,33 @@ struct ReduceGradients : train::impl::ReduceGradientsBase<ReduceGradients> {
       return;
     if (accumulates(micro))
       micro = cloneAsLast(micro);
-    SymbolTable symbols(getOperation());
+    const SmallVector<Gradient> gradients =
+        findGradients(micro, Layout(getOperation()));
+    int64_t left = 0;
+    for (const Gradient &gradient : gradients)
+      left += gradient.getNumElements();
     SmallVector<Gradient> open;
     int64_t elements = 0;
-    for (const Gradient &gradient :
-         findGradients(micro, symbols, Layout(getOperation()))) {
-      open.push_back(gradient);
-      elements += gradient.wire.getNumElements();
-      if (elements < bucket)
-        continue;
+    const int64_t least = bucket / 4;
+    auto close = [&] {
       reduce(open);
       open.clear();
       elements = 0;
+    };
+    for (const Gradient &gradient : gradients) {
+      // What is there need not wait for what fills a bucket alone.
+      if (gradient.getNumElements() >= bucket && !open.empty() &&
+          elements >= least)
+        close();
+      open.push_back(gradient);
+      elements += gradient.getNumElements();
+      left -= gradient.getNumElements();
+      // Nothing hides the last bucket: towards the end they become smaller.
+      if (elements >= std::min<int64_t>(bucket, std::max(left, least)))
+        close();
     }
     if (!open.empty())
-      reduce(open);
+      close();
   }
 };
 } // namespace

@@ -97,6 +97,7 @@ merge_neighbours(const std::vector<Joined> &tensors) {
 /// What a process sends and receives in a step.
 struct Exchange {
   std::vector<Fp8cTransfer> sends, receives;
+  bool stays = false; ///< what is sent, until the next exchange begins
 
   void send(int peer, const void *from, int64_t bytes) {
     if (bytes)
@@ -110,7 +111,7 @@ struct Exchange {
   }
   void run(const Fp8cCollectives &with, void *stream) const {
     with.exchange(with.self, sends.data(), int(sends.size()), receives.data(),
-                  int(receives.size()), stream);
+                  int(receives.size()), stays, stream);
   }
 };
 
@@ -132,6 +133,7 @@ struct JoinPlan {
   JoinPlan(const Fp8cCollectives &with, const std::vector<Joined> &tensors,
            void *scratch) {
     auto *space = static_cast<unsigned char *>(scratch);
+    scatter.stays = true; // a process joins what is not sent
     for (const Joined &tensor : merge_neighbours(tensors)) {
       const int64_t size = size_of(tensor.element);
       const auto *input = static_cast<const unsigned char *>(tensor.input);

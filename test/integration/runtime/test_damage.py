@@ -161,6 +161,7 @@ EDITS = {
     "absurd row": (STATE, {"counters": {"skipped": 1, "skipped_in_a_row": 2}}, "skipped_in_a_row: is 2"),
     "no counters": (STATE, {"counters": {}}, 'has no "skipped"'),
     "other program": (STATE, {"fingerprint": "other"}, "belongs to another program"),
+    "other model": (STATE, {"model": "other"}, "belongs to another model: its fingerprint is other"),
     "no options": (STATE, {"options": 3}, "options: expected an object"),
     "other size": (STATE, {"tensors": {"bytes": 5, "checksum": "xxh3:0"}}, "and was written with 5"),
     "lr null": (CONFIG, {"options.lr": None}, "lr: expected a number"),

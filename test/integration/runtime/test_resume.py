@@ -90,8 +90,11 @@ def test_refuses_another_program(tool, program):
     program(lambda manifest: manifest.update(fingerprint="other"))
     message = tool.fails("train", "--resume", "run")
     assert "the program was compiled again since the run began" in message
+    assert "hint: " in message
+    tool("eval", "run", "--data", "val.bin")  # it has the same variables
+    program(lambda manifest: next(v for v in manifest["variables"] if v["name"] == "calibrations").update(name="other"))
     message = tool.fails("eval", "run", "--data", "val.bin")
-    assert "belongs to another program: its fingerprint is bigram-1" in message
+    assert "the checkpoint belongs to another model: its fingerprint is " in message
     assert "hint: " in message
 
 

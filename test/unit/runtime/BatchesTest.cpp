@@ -56,6 +56,25 @@ TEST(TrainingBatches, AreAFunctionOfStepAndMicroBatch) {
   EXPECT_NE(training(batches, 7, 3).tokens, training(other, 7, 3).tokens);
 }
 
+TEST(TrainingBatches, AreTheSameHoweverAStepIsDivided) {
+  TestFolder folder;
+  TokenFile file(folder.write("x.bin", counting(1000)));
+  BatchShape small = shape, large = shape;
+  large.rows = 3 * small.rows;
+  const auto tokens = [&](const BatchShape &of, int64_t chunk) {
+    std::vector<int64_t> all(static_cast<size_t>(of.rows * of.seq)),
+        labels(all.size());
+    TrainingBatches(file, of, 1).fill(7, chunk, all.data(), labels.data());
+    return all;
+  };
+  std::vector<int64_t> joined;
+  for (const int64_t chunk : {0, 1, 2}) {
+    const std::vector<int64_t> part = tokens(small, chunk);
+    joined.insert(joined.end(), part.begin(), part.end());
+  }
+  EXPECT_EQ(joined, tokens(large, 0));
+}
+
 TEST(TrainingBatches, ReachEveryWindow) {
   TestFolder folder;
   TokenFile file(folder.write("t", counting(9)));
