@@ -7,6 +7,7 @@
 #include "core/Text.h"
 
 #include <algorithm>
+#include <map>
 #include <sstream>
 #include <utility>
 
@@ -18,10 +19,13 @@ public:
   Alone() : Processes(0, 1, 0) {}
   std::string address() const override { return ""; }
   std::string describe(int) const override { return "this process"; }
-  void share(const std::string &, const std::string &mine) override {
-    shared = mine;
+  Shared share(const std::string &, const std::string &mine) override {
+    shared[++count] = mine;
+    return count;
   }
-  std::vector<std::string> takeShared() override { return {shared}; }
+  std::vector<std::string> take(Shared number) override {
+    return {std::move(shared.extract(number).mapped())};
+  }
   void setActivity(const std::string &) override {}
   const std::string &activity() const override { return nothing; }
   void setErrorFolder(const std::string &) override {}
@@ -33,7 +37,8 @@ private:
   void endWaiting() override {}
 
   const std::string nothing;
-  std::string shared;
+  std::map<Shared, std::string> shared;
+  Shared count = 0;
 };
 
 /// The first lines in which two texts differ.

@@ -5,6 +5,7 @@
 
 #include "comm/Job.h"
 
+#include <cstdint>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -34,23 +35,24 @@ public:
   /// The texts of all processes, by rank. `what` names them in errors.
   std::vector<std::string> gather(const std::string &what,
                                   const std::string &mine) {
-    share(what, mine);
-    return takeShared();
+    return take(share(what, mine));
   }
   /// One value of each process; of a type whose bytes are all of it.
   template <typename T>
   std::vector<T> gatherValues(const std::string &what, const T &value) {
-    shareValue(what, value);
-    return takeSharedValues<T>();
+    return takeValues<T>(shareValue(what, value));
   }
 
-  /// What gather() does in two calls, between which this process may do
-  /// something else, but share nothing.
-  virtual void share(const std::string &what, const std::string &mine) = 0;
-  virtual std::vector<std::string> takeShared() = 0;
+  /// What gather() does in two calls: what is shared is taken, once, by the
+  /// number that share() gives it. Every process must share in the same order.
+  using Shared = uint64_t;
+  virtual Shared share(const std::string &what, const std::string &mine) = 0;
+  virtual std::vector<std::string> take(Shared number) = 0;
   template <typename T>
-  void shareValue(const std::string &what, const T &value);
-  template <typename T> std::vector<T> takeSharedValues();
+  Shared shareValue(const std::string &what, const T &value) {
+    return share(what, {reinterpret_cast<const char *>(&value), sizeof(T)});
+  }
+  template <typename T> std::vector<T> takeValues(Shared number);
 
   double max(const std::string &what, double value);
   /// The first process's text, in every process.
@@ -99,14 +101,9 @@ protected:
   virtual void endWaiting() = 0;
 };
 
-template <typename T>
-void Processes::shareValue(const std::string &what, const T &value) {
-  share(what, {reinterpret_cast<const char *>(&value), sizeof(T)});
-}
-
-template <typename T> std::vector<T> Processes::takeSharedValues() {
+template <typename T> std::vector<T> Processes::takeValues(Shared number) {
   std::vector<T> values;
-  for (const std::string &bytes : takeShared()) {
+  for (const std::string &bytes : take(number)) {
     values.emplace_back();
     std::memcpy(&values.back(), bytes.data(), sizeof(T));
   }

@@ -102,11 +102,12 @@ Trainer::StepResult Trainer::step(int64_t step) {
   // On its way while the update runs. All stop after the same step, whoever was
   // asked to.
   mine.signal = pendingInterrupt();
-  processes.shareValue("loss and signal", mine);
+  const Processes::Shared shared =
+      processes.shareValue("loss and signal", mine);
   if (result.labels)
     update.run();
   double loss = 0;
-  for (const Share &one : processes.takeSharedValues<Share>()) {
+  for (const Share &one : processes.takeValues<Share>(shared)) {
     loss += one.loss;
     result.signal = std::max(result.signal, one.signal);
   }

@@ -20,6 +20,7 @@
 #include <cstdio>
 #include <ctime>
 #include <fstream>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <sys/stat.h>
@@ -57,8 +58,8 @@ public:
 
   std::string address() const override { return ownAddress; }
   std::string describe(int which) const override;
-  void share(const std::string &what, const std::string &mine) override;
-  std::vector<std::string> takeShared() override;
+  Shared share(const std::string &what, const std::string &mine) override;
+  std::vector<std::string> take(Shared number) override;
   void setActivity(const std::string &now) override;
   const std::string &activity() const override { return ownActivity; }
   void setErrorFolder(const std::string &folder) override;
@@ -98,11 +99,12 @@ private:
 
   mutable std::mutex mutex; ///< of what follows
   std::condition_variable changed;
-  std::deque<std::vector<std::string>> gathered;
+  std::map<Shared, std::vector<std::string>> gathered;
+  Shared shared = 0, received = 0;
   std::vector<std::string> activities; ///< of all
   std::string ownActivity;             ///< written by the main thread alone
   std::string waitingIn;               ///< empty: it does not wait
-  bool isSharing = false;              ///< it waits in takeShared()
+  bool isSharing = false;              ///< it waits in take()
   std::string lastShared;
   Clock::time_point waitingSince;
   std::string trouble;     ///< who was lost, and why
@@ -243,26 +245,27 @@ void ControlPlane::send(const ToFirst &message) {
   });
 }
 
-void ControlPlane::share(const std::string &what, const std::string &mine) {
+Processes::Shared ControlPlane::share(const std::string &what,
+                                      const std::string &mine) {
   ToFirst message;
   message.mutable_share()->set_what(what);
   message.mutable_share()->set_value(mine);
   send(message);
   std::lock_guard<std::mutex> lock(mutex);
   lastShared = what;
+  return ++shared;
 }
 
-std::vector<std::string> ControlPlane::takeShared() {
+std::vector<std::string> ControlPlane::take(Shared number) {
   std::unique_lock<std::mutex> lock(mutex);
   isSharing = true;
   waitingSince = Clock::now();
-  changed.wait(lock, [&] { return !gathered.empty() || !trouble.empty(); });
+  changed.wait(lock,
+               [&] { return gathered.count(number) || !trouble.empty(); });
   isSharing = false;
-  if (gathered.empty())
+  if (!gathered.count(number))
     throw Error(troubleIn("sharing " + lastShared), hint);
-  std::vector<std::string> result = std::move(gathered.front());
-  gathered.pop_front();
-  return result;
+  return std::move(gathered.extract(number).mapped());
 }
 
 std::string ControlPlane::troubleIn(const std::string &what) {
@@ -423,7 +426,7 @@ void ControlPlane::receive(const std::string &message) {
   case FromFirst::kGathered: {
     const auto &values = said.gathered().values();
     std::lock_guard<std::mutex> lock(mutex);
-    gathered.emplace_back(values.begin(), values.end());
+    gathered[++received].assign(values.begin(), values.end());
     changed.notify_all();
     break;
   }
