@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""How fast PyTorch trains the models of scripts/gpu-check, on one GPU.
+"""How fast PyTorch trains the models of scripts/gpu-check, on one GPU, or, started by
+torchrun, on one a process with DistributedDataParallel and gradients in bf16 on the wire.
 
 A run is MODEL:MODE:BATCH, as 124m:bf16:64. Every mode has f32 parameters and AdamW
 moments, bf16 autocast, flash attention, torch.compile, fused AdamW, gradients
@@ -11,13 +12,15 @@ A step's time is the median between CUDA events of 12 steps after 6. FLOPs per t
 are 6 for every parameter but those of positions (the token table counts once, as the
 head's weight) and 6 * layers * width * seq for causal attention: forward 2 products
 of 2 * width * seq / 2, and twice that backward. Memory is the most that PyTorch had
-allocated. The data are random tokens.
+allocated. The data are random tokens. Of several processes each has BATCH sequences,
+and the first one speaks.
 
 usage: torch_peer.py RUN... [--save FILE]
 """
 
 import argparse
 import gc
+import os
 import statistics
 import sys
 from dataclasses import dataclass
@@ -30,6 +33,7 @@ from common import save
 
 VOCAB, TOKENS = 50304, 50257  # padded, used
 WARM, STEPS = 6, 12
+PROCESSES, RANK = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
 
 
 @dataclass(frozen=True)
@@ -141,10 +145,21 @@ def flops_per_token(model, size):
 # ------------------------------------------------------------------------------
 
 
+def parallel(model):
+    """The model, whose gradients are averaged over processes if there are several."""
+    if PROCESSES == 1:
+        return model
+    from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import bf16_compress_hook
+
+    model = nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=True)
+    model.register_comm_hook(None, bf16_compress_hook)
+    return model
+
+
 def train(model, tokens):
     """The times between the ends of steps, in ms."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
-    compiled = torch.compile(model)
+    compiled = torch.compile(parallel(model))
     events = []
     for _ in range(WARM + STEPS + 1):
         with torch.autocast("cuda", torch.bfloat16):
@@ -196,6 +211,11 @@ def main():
     torch.backends.cuda.enable_math_sdp(False)
     torch.backends.cuda.enable_mem_efficient_sdp(False)
     torch.backends.cuda.enable_cudnn_sdp(False)
+    if PROCESSES > 1:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        torch.distributed.init_process_group("nccl")
+        if RANK:
+            sys.stdout = open(os.devnull, "w")
     rows = []
     for name, mode, batch in args.runs:
         row = {"model": name, "mode": mode, "batch": batch}
@@ -210,7 +230,7 @@ def main():
         torch._dynamo.reset()
         gc.collect()
         torch.cuda.empty_cache()
-        save(args.save, {"device": torch.cuda.get_device_name(), "torch": torch.__version__, "runs": rows})
+        save(args.save if RANK == 0 else None, {"device": torch.cuda.get_device_name(), "torch": torch.__version__, "runs": rows})
 
 
 if __name__ == "__main__":

@@ -59,8 +59,8 @@ uint64_t TrainingBatches::fill(int64_t step, int64_t chunk, int64_t *tokens,
   uint64_t counted = 0;
   for (int64_t row = 0; row < shape.rows; ++row) {
     uint64_t first =
-        stream.below(file.size() - needed + 1, static_cast<uint64_t>(step),
-                     0, static_cast<uint32_t>(chunk * shape.rows + row));
+        stream.below(file.size() - needed + 1, static_cast<uint64_t>(step), 0,
+                     static_cast<uint32_t>(chunk * shape.rows + row));
     counted += fillRow(first, seq, 0, tokens + row * shape.seq,
                        labels ? labels + row * shape.seq : nullptr);
   }

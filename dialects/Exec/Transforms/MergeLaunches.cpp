@@ -192,7 +192,7 @@ bool OpenGroups::addsUpPartialSums(LaunchOp launch) const {
 /// it only reads, but for those that `held` reads too.
 static int64_t getTemporaryBytes(const Effects &effects, const Effects &held) {
   int64_t bytes = 0;
-  for (Value buffer : effects.reads)
+  for (Value buffer : effects.reads.getRoots())
     if (buffer.getDefiningOp<AllocOp>() && !effects.writes.contains(buffer) &&
         !held.reads.contains(buffer))
       bytes += getByteSize(cast<MemRefType>(buffer.getType()));

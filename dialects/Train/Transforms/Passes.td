@@ -111,7 +111,7 @@ def ReduceGradients : ProgramPass<"train-reduce-gradients"> {
   let description = [{
     Where a gradient is assigned it becomes a `train.all_reduce` of what this process has, in the type that `train.wire` on its variable says. Once per step: a module whose `@micro`
     adds up micro-batches gets `@micro_last` beside it, which is the same and sums. Gradients travel in buckets of at least `bucket` elements, in the order in which backward
-    finishes them, each bucket once its last gradient is there. Buckets from a quarter of `bucket` on close before a gradient that fills one alone, and where they are as large as all that is left. The trainer weighs each micro-batch by its labels' share of those of all processes, so that the sum is the gradient of the joint batch.
+    finishes them, each bucket once its last gradient is there, or, from a quarter of its size on, before a gradient that fills one alone. Vectors are few bytes and as much trouble: all of them travel together, last. The trainer weighs each micro-batch by its labels' share of those of all processes, so that the sum is the gradient of the joint batch.
     A module without a grid, or with one process along `dp`, stays as it is.
   }];
   let options = [

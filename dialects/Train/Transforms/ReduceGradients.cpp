@@ -85,39 +85,38 @@ namespace {
 struct ReduceGradients : train::impl::ReduceGradientsBase<ReduceGradients> {
   using Base::Base;
   void runOnProgram() override {
-    func::FuncOp micro = findFunction(getOperation(), FunctionKind::micro);
-    if (!isDataParallel(getOperation()) || !micro ||
-        findFunction(getOperation(), FunctionKind::micro_last))
+    ModuleOp module = getOperation();
+    func::FuncOp micro = findFunction(module, FunctionKind::micro);
+    if (!isDataParallel(module) || !micro ||
+        findFunction(module, FunctionKind::micro_last))
       return;
     if (accumulates(micro))
       micro = cloneAsLast(micro);
-    const SmallVector<Gradient> gradients =
-        findGradients(micro, Layout(getOperation()));
-    int64_t left = 0;
-    for (const Gradient &gradient : gradients)
-      left += gradient.getNumElements();
-    SmallVector<Gradient> open;
+    SmallVector<Gradient> open, vectors;
     int64_t elements = 0;
-    const int64_t least = bucket / 4;
     auto close = [&] {
       reduce(open);
       open.clear();
       elements = 0;
     };
-    for (const Gradient &gradient : gradients) {
+    for (const Gradient &gradient : findGradients(micro, Layout(module))) {
+      if (gradient.wire.getRank() < 2) {
+        vectors.push_back(gradient);
+        continue;
+      }
       // What is there need not wait for what fills a bucket alone.
       if (gradient.getNumElements() >= bucket && !open.empty() &&
-          elements >= least)
+          elements >= bucket / 4)
         close();
       open.push_back(gradient);
       elements += gradient.getNumElements();
-      left -= gradient.getNumElements();
-      // Nothing hides the last bucket: towards the end they become smaller.
-      if (elements >= std::min<int64_t>(bucket, std::max(left, least)))
+      if (elements >= bucket)
         close();
     }
     if (!open.empty())
       close();
+    if (!vectors.empty())
+      reduce(vectors);
   }
 };
 } // namespace

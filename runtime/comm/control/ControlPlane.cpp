@@ -294,8 +294,10 @@ void ControlPlane::throwLost(const std::string &what) {
   std::unique_lock<std::mutex> lock(mutex);
   const std::string waited = std::exchange(waitingIn, "");
   changed.wait_for(lock, grace, [&] { return !trouble.empty(); });
-  if (trouble.empty())
+  if (trouble.empty()) {
     trouble = "a transfer has failed: " + what;
+    since = Clock::now();
+  }
   throw Error(troubleIn(waited), hint);
 }
 

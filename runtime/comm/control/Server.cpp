@@ -296,7 +296,9 @@ void Server::tick() {
               " s: it was stopped, or its machine cannot be "
               "reached"));
   if (isStuck()) {
-    std::string what = "all processes wait for each other";
+    std::string what =
+        concat("all processes wait for each other for more than ",
+               job.timeout.count(), " s (--timeout)");
     for (int rank = 0; rank < job.size; ++rank)
       what += concat(rank ? ", " : ": ", describe(rank), " in ",
                      members[static_cast<size_t>(rank)].beat.activity());
