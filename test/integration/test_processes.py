@@ -190,6 +190,17 @@ def test_strangers_do_not_hinder_a_job(inputs, tmp_path):
         stranger.close()
 
 
+def test_a_latecomer_does_not_end_a_job(inputs, tmp_path):
+    port = free_port()
+    arguments = train(inputs, tmp_path / "run", "--steps", 400)
+    job = [launch(torchrun(rank, 2, port), arguments) for rank in (0, 1)]
+    wait_for(tmp_path / "run/metrics.jsonl")
+    [(status, errors)] = finish([launch(torchrun(1, 2, port), train(inputs, tmp_path / "other"))], 10)
+    assert status == 1 and "rank 1 is here already" in errors
+    assert [status for status, _ in finish(job, 30)] == [0, 0]
+    assert len(losses(tmp_path / "run")) == 400
+
+
 def test_an_error_of_one_is_told_by_all(inputs, tmp_path):
     """Only one of them is told to compare replicas, so that it does not do what others do."""
     port = free_port()

@@ -102,8 +102,9 @@ void Server::greet(const std::shared_ptr<Connection> &stranger,
     lastRefusal =
         concat("; one from ", stranger->peerAddress(), " was refused: ", why);
     refuse(stranger, why);
-    // One of the job's own: it will not come another time.
-    if (isHello && isSameToken(hello.token(), job.token))
+    // One of the job's own: it will not come another time. A job that has begun
+    // does without it.
+    if (!hasBegun && isHello && isSameToken(hello.token(), job.token))
       refuseAll(concat("rank ", hello.rank(), " (host ", hello.host(),
                        ", process ", hello.pid(), ") was refused: ", why));
     return;
