@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <numeric>
 
 namespace fp8c::runtime {
 namespace {
@@ -251,6 +253,11 @@ FormatStats quantisedStats(const Quantisation &how, const float *values,
   Tiling tiling = {shape, how.tile};
   if (shape.empty())
     tiling.shape = {1};
+  if (how.tile.size() == 2) { // a matrix, whatever the value's dimensions
+    const int64_t rows = std::accumulate(
+        shape.begin(), shape.end() - 1, int64_t(1), std::multiplies<int64_t>());
+    tiling.shape = {rows, shape.back()};
+  }
   if (how.tile.empty() || scale != 0)
     tiling.tile = tiling.shape;
   const Storing storing = {/*scaled=*/true, /*root=*/false,

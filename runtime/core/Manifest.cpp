@@ -72,7 +72,8 @@ Quantisation parseQuantisation(const JsonField &field,
     if (size.integer() < 1)
       throw size.error("is no number of elements");
   }
-  if (!how.tile.empty() && how.tile.size() != shape.size())
+  if (!how.tile.empty() && how.tile.size() != shape.size() &&
+      !(how.tile.size() == 2 && shape.size() > 2))
     throw field.at("tile").error("does not fit " + shapeText(shape));
   return how;
 }
