@@ -392,7 +392,7 @@ def test_checkpoints_of_another_program(tiny, tokens, tmp_path):
     run("fp8c", *compiling, "fp8-delayed", cwd=tmp_path)
     says = ["was compiled again since the run began", "hint: "]
     refuses("fp8c-run", "train", "--resume", "run", "--steps", 3, folder=tmp_path, says=says)
-    says = ["belongs to another program", "hint: "]
+    says = ["belongs to another model", "hint: "]
     refuses("fp8c-run", "eval", "run", "--data", data, folder=tmp_path, says=says)
 
 
