@@ -85,8 +85,8 @@ struct Variable : TensorSpec {
 struct Quantisation {
   DataType format = DataType::F8E4M3FN;
   /// What shares a scale: of each dimension so many elements, or, as products
-  /// that are padded see it, of the rows that the leading dimensions make and of
-  /// the columns; empty: all.
+  /// that are padded see it, of the rows that the leading dimensions make and
+  /// of the columns; empty: all.
   std::vector<int64_t> tile;
   float margin = 0;       ///< scales are 2^margin smaller than they could be
   bool powerOfTwo = true; ///< and floored to powers of two
