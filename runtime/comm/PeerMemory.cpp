@@ -51,8 +51,9 @@ PeerMemory::PeerMemory(Processes &processes,
   open(processes, {flags, flagBytes});
   if (why.empty() && !driverFunction<BatchFunction>(batchName))
     why = "the driver cannot wait for flags";
-  if (processes.max("obstacles", why.empty() ? 0 : 1) > 0 && why.empty())
-    why = "another GPU cannot";
+  for (const std::string &obstacle : processes.gather("obstacles", why))
+    if (why.empty() && !obstacle.empty())
+      why = "another GPU cannot";
 }
 
 PeerMemory::~PeerMemory() {

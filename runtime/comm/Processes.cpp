@@ -6,7 +6,6 @@
 #include "core/Error.h"
 #include "core/Text.h"
 
-#include <algorithm>
 #include <map>
 #include <sstream>
 #include <utility>
@@ -55,11 +54,6 @@ std::pair<std::string, std::string> differingLines(const std::string &one,
 }
 
 } // namespace
-
-double Processes::max(const std::string &what, double value) {
-  const std::vector<double> all = gatherValues(what, value);
-  return *std::max_element(all.begin(), all.end());
-}
 
 std::string Processes::broadcast(const std::string &what,
                                  const std::string &text) {

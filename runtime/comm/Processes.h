@@ -54,7 +54,6 @@ public:
   }
   template <typename T> std::vector<T> takeValues(Shared number);
 
-  double max(const std::string &what, double value);
   /// The first process's text, in every process.
   std::string broadcast(const std::string &what, const std::string &text);
   /// Returns when all have come to the same call.

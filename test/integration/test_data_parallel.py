@@ -6,16 +6,12 @@ step are (1 - beta1) times the gradients.
 
 import functools
 import json
-import os
-import random
 import shutil
-import signal
-import time
 
 import numpy as np
 import pytest
 
-from support import compile_model, read_safetensors, run, start
+from support import compile_model, read_safetensors, run
 
 ROWS, STEPS = 2, 10
 MODELS = {
