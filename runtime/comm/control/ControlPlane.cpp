@@ -57,7 +57,9 @@ public:
   ~ControlPlane() override;
 
   std::string address() const override { return ownAddress; }
-  std::string describe(int which) const override;
+  std::string describe(int which) const override {
+    return control::describe(which, all[static_cast<size_t>(which)]);
+  }
   Shared share(const std::string &what, const std::string &mine) override;
   std::vector<std::string> take(Shared number) override;
   void setActivity(const std::string &now) override;
@@ -73,6 +75,7 @@ private:
   // The main thread, before the other one runs.
   void connect();
   void sayHello();
+  void waitBriefly();
 
   // The watching thread.
   void watch();
@@ -137,6 +140,14 @@ ControlPlane::ControlPlane(const Job &theJob)
   thread = std::thread([this] { io.run(); });
 }
 
+/// For the next message, in rank 0 as its server too.
+void ControlPlane::waitBriefly() {
+  io.restart();
+  io.run_one_for(watchEvery);
+  if (server)
+    server->tick();
+}
+
 /// Rank 0 may come later than this one.
 void ControlPlane::connect() {
   using asio::ip::tcp;
@@ -158,10 +169,7 @@ void ControlPlane::connect() {
     else
       isDone = true;
     while (!isDone && Clock::now() < deadline) {
-      io.restart();
-      io.run_one_for(watchEvery);
-      if (server)
-        server->tick();
+      waitBriefly();
     }
     if (isDone && !error) {
       connection = std::make_shared<Connection>(std::move(socket));
@@ -197,15 +205,12 @@ void ControlPlane::sayHello() {
   hello.set_version(version());
   hello.set_rank(rank);
   hello.set_size(size);
-  hello.set_host(hostName());
-  hello.set_pid(getpid());
+  hello.mutable_process()->set_host(hostName());
+  hello.mutable_process()->set_pid(getpid());
   connection->send(message.SerializeAsString());
   const Clock::time_point deadline = Clock::now() + job.timeout + patience;
   while (all.empty() && refused.empty() && !isOver && Clock::now() < deadline) {
-    io.restart();
-    io.run_one_for(watchEvery);
-    if (server)
-      server->tick();
+    waitBriefly();
   }
   if (!all.empty()) {
     ownAddress = connection->localAddress();
@@ -219,8 +224,7 @@ void ControlPlane::sayHello() {
   // What is on its way to others.
   for (const Clock::time_point last = Clock::now() + grace;
        server && !server->isDone() && Clock::now() < last;) {
-    io.restart();
-    io.run_one_for(watchEvery);
+    waitBriefly();
   }
   throw Error(concat("rank ", rank, " of ", size,
                      " cannot take part in the "
@@ -231,12 +235,6 @@ void ControlPlane::sayHello() {
                                      : refused),
               "start all processes of the job together, each with the same "
               "program, --address and token");
-}
-
-std::string ControlPlane::describe(int which) const {
-  const Process &process = all[static_cast<size_t>(which)];
-  return concat("rank ", which, " (host ", process.host(), ", process ",
-                process.pid(), ")");
 }
 
 void ControlPlane::send(const ToFirst &message) {
@@ -368,10 +366,7 @@ void ControlPlane::watch() {
   }
   if (trouble.empty() && now - firstHeard > silence) {
     lock.unlock();
-    return lose(concat(
-        describe(0), " was lost: it has not been heard of for ",
-        std::chrono::duration_cast<std::chrono::seconds>(silence).count(),
-        " s: it was stopped, or its machine cannot be reached"));
+    return lose(concat(describe(0), " was lost: ", control::describe(silence)));
   }
   const auto longest = job.timeout * transferFactor;
   if (trouble.empty() && !waitingIn.empty() && now - waitingSince > longest) {

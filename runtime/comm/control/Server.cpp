@@ -62,6 +62,18 @@ asio::ip::tcp::acceptor listenAt(asio::io_context &io, const Job &job) {
 
 std::string version() { return "fp8c control 1"; }
 
+std::string describe(int rank, const Process &process) {
+  return concat("rank ", rank, " (host ", process.host(), ", process ",
+                process.pid(), ")");
+}
+
+std::string describe(Clock::duration silence) {
+  return concat(
+      "it has not been heard of for ",
+      std::chrono::duration_cast<std::chrono::seconds>(silence).count(),
+      " s: it was stopped, or its machine cannot be reached");
+}
+
 Server::Server(asio::io_context &io, const Job &job)
     : io(io), job(job), acceptor(listenAt(io, job)),
       members(static_cast<size_t>(job.size)),
@@ -105,15 +117,14 @@ void Server::greet(const std::shared_ptr<Connection> &stranger,
     // One of the job's own: it will not come another time. A job that has begun
     // does without it.
     if (!hasBegun && isHello && isSameToken(hello.token(), job.token))
-      refuseAll(concat("rank ", hello.rank(), " (host ", hello.host(),
-                       ", process ", hello.pid(), ") was refused: ", why));
+      refuseAll(concat(describe(hello.rank(), hello.process()),
+                       " was refused: ", why));
     return;
   }
   const int rank = hello.rank();
   Member &member = members[static_cast<size_t>(rank)];
   member.connection = stranger;
-  member.who.set_host(hello.host());
-  member.who.set_pid(hello.pid());
+  member.who = hello.process();
   member.heard = Clock::now();
   stranger->setLongest(longestMessage);
   stranger->setHandlers(
@@ -228,9 +239,10 @@ void Server::lose(int rank, const std::string &why) {
 /// It is told too, if it can hear: it may have been stopped, and go on.
 void Server::loseAnyway(int rank, const std::string &why) {
   if (hasBegun)
-    tellLoss(concat(describe(rank), " was lost: ", why));
+    tellLoss(concat(describeMember(rank), " was lost: ", why));
   else
-    refuseAll(concat(describe(rank), " was lost before all had come: ", why));
+    refuseAll(
+        concat(describeMember(rank), " was lost before all had come: ", why));
   members[static_cast<size_t>(rank)].hasLeft = true;
 }
 
@@ -240,12 +252,6 @@ void Server::tellLoss(const std::string &what) {
   FromFirst message;
   message.mutable_lost()->set_what(what);
   tellAll(message);
-}
-
-std::string Server::describe(int rank) const {
-  const Process &who = members[static_cast<size_t>(rank)].who;
-  return concat("rank ", rank, " (host ", who.host(), ", process ", who.pid(),
-                ")");
 }
 
 bool Server::isStuck() const {
@@ -289,19 +295,13 @@ void Server::tick() {
   }
   for (size_t rank = 0; rank < members.size(); ++rank)
     if (!members[rank].hasLeft && now - members[rank].heard > silence)
-      return lose(
-          static_cast<int>(rank),
-          concat(
-              "it has not been heard of for ",
-              std::chrono::duration_cast<std::chrono::seconds>(silence).count(),
-              " s: it was stopped, or its machine cannot be "
-              "reached"));
+      return lose(static_cast<int>(rank), describe(silence));
   if (isStuck()) {
     std::string what =
         concat("all processes wait for each other for more than ",
                job.timeout.count(), " s (--timeout)");
     for (int rank = 0; rank < job.size; ++rank)
-      what += concat(rank ? ", " : ": ", describe(rank), " in ",
+      what += concat(rank ? ", " : ": ", describeMember(rank), " in ",
                      members[static_cast<size_t>(rank)].beat.activity());
     return tellLoss(what);
   }

@@ -23,6 +23,11 @@ constexpr std::chrono::seconds shortSilence(4), longSilence(20);
 /// What processes of other versions cannot take part in.
 std::string version();
 
+/// "rank 2 (host gpu4, process 4711)"
+std::string describe(int rank, const Process &process);
+/// "it has not been heard of for 4 s: …"
+std::string describe(Clock::duration silence);
+
 /// Lets the processes of a job come, gives each what all have shared, and tells
 /// them who is lost. Lives on the thread that runs the io_context.
 class Server {
@@ -59,8 +64,9 @@ private:
   void begin();
   void receive(int rank, const std::string &message);
   void gather();
-  /// "rank 2 (host gpu4, process 4711)"
-  std::string describe(int rank) const;
+  std::string describeMember(int rank) const {
+    return describe(rank, members[static_cast<size_t>(rank)].who);
+  }
   /// All wait for each other, and nothing has come for the job's timeout.
   bool isStuck() const;
   /// It is lost, unless it has left.
