@@ -159,17 +159,22 @@ static LogicalResult importSplitToSequence(Node &node) {
   if (!axis)
     return failure();
   int64_t whole = node.shape(0)[*axis];
-  Shape sizes(node.has(1) ? 0 : whole, 1);
-  if (node.has(1) && node.rank(1) == 0) {
-    int64_t size = node.integers(1)[0];
-    if (size < 1)
-      return node.invalid("cuts into parts of " + Twine(size));
-    for (int64_t rest = whole; rest > 0; rest -= size)
-      sizes.push_back(std::min(rest, size));
-  } else if (node.has(1)) {
+  Shape sizes;
+  if (node.has(1) && node.rank(1) != 0) {
     sizes = Shape(node.integers(1));
     if (!addUpTo(sizes, whole))
       return node.invalid("cuts " + Twine(whole) + " into " + toString(sizes));
+  } else {
+    constexpr int64_t mostParts = 1 << 16;
+    const int64_t size = node.has(1) ? node.integers(1)[0] : 1;
+    if (size < 1)
+      return node.invalid("cuts into parts of " + Twine(size));
+    const int64_t parts = llvm::divideCeil(uint64_t(whole), size);
+    if (parts > mostParts)
+      return node.unsupported("makes " + Twine(parts) + " parts, more than " +
+                              Twine(mostParts));
+    for (int64_t rest = whole; rest > 0; rest -= size)
+      sizes.push_back(std::min(rest, size));
   }
   if (llvm::is_contained(sizes, 0) && !node.constant(0))
     return node.unsupported("makes a part without elements");
