@@ -28,10 +28,11 @@ static void buildGrad(OpPassManager &passes, const PipelineOptions &options) {
     return;
   passes.addPass(train::createAutodiff());
   train::AddOptimizerOptions optimizer;
-  optimizer.accumulate = !options.oneMicroBatch;
+  optimizer.microBatches = options.microBatches;
   passes.addPass(train::createAddOptimizer(optimizer));
   train::SetGridOptions grid;
   grid.dp = options.dp;
+  grid.reproducible = options.reproducible;
   passes.addPass(train::createSetGrid(grid));
   passes.addPass(createCSEPass());
   if (options.exposeOperands)

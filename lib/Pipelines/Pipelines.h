@@ -33,8 +33,10 @@ struct PipelineOptions {
   bool forwardOnly = false;
   /// What backward computes anew: see train-recompute.
   std::vector<std::string> recompute;
-  /// Gradients are not summed over micro-batches.
-  bool oneMicroBatch = false;
+  /// Of a step; 0: any number. See train-add-optimizer.
+  int64_t microBatches = 0;
+  /// See train-set-grid.
+  bool reproducible = false;
   /// Processes with data of their own that run the program: see train-set-grid.
   int64_t dp = 1;
   /// See train-reduce-gradients.

@@ -24,6 +24,7 @@ inline bool collectivesAre(const char *how) {
 /// Transfers between the memory of processes.
 class Collectives {
 public:
+  explicit Collectives(Processes &processes);
   virtual ~Collectives() = default;
   Collectives(const Collectives &) = delete;
   Collectives &operator=(const Collectives &) = delete;
@@ -34,8 +35,6 @@ public:
   uint64_t sentBytes() const { return sent; }
 
 protected:
-  explicit Collectives(Processes &processes);
-
   /// See Fp8cCollectives.
   virtual void exchange(const Fp8cTransfer *sends, int sendCount,
                         const Fp8cTransfer *receives, int receiveCount,
@@ -62,6 +61,16 @@ inline Collectives::Collectives(Processes &processes) : processes(processes) {
                          stream);
   };
 }
+
+/// Of a program with a grid of one process.
+class LoneCollectives final : public Collectives {
+public:
+  using Collectives::Collectives;
+
+private:
+  void exchange(const Fp8cTransfer *, int, const Fp8cTransfer *, int, bool,
+                void *) override {}
+};
 
 /// Memory of a GPU that programs work on.
 struct DeviceBlock {

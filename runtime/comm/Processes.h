@@ -53,6 +53,13 @@ public:
     return share(what, {reinterpret_cast<const char *>(&value), sizeof(T)});
   }
   template <typename T> std::vector<T> takeValues(Shared number);
+  /// As many values of each process.
+  template <typename T>
+  Shared shareValues(const std::string &what, const std::vector<T> &values) {
+    return share(what, {reinterpret_cast<const char *>(values.data()),
+                        values.size() * sizeof(T)});
+  }
+  template <typename T> std::vector<std::vector<T>> takeRows(Shared number);
 
   /// The first process's text, in every process.
   std::string broadcast(const std::string &what, const std::string &text);
@@ -100,12 +107,20 @@ protected:
   virtual void endWaiting() = 0;
 };
 
+template <typename T>
+std::vector<std::vector<T>> Processes::takeRows(Shared number) {
+  std::vector<std::vector<T>> rows;
+  for (const std::string &bytes : take(number)) {
+    rows.emplace_back(bytes.size() / sizeof(T));
+    std::memcpy(rows.back().data(), bytes.data(), bytes.size());
+  }
+  return rows;
+}
+
 template <typename T> std::vector<T> Processes::takeValues(Shared number) {
   std::vector<T> values;
-  for (const std::string &bytes : take(number)) {
-    values.emplace_back();
-    std::memcpy(&values.back(), bytes.data(), sizeof(T));
-  }
+  for (const std::vector<T> &row : takeRows<T>(number))
+    values.push_back(row.front());
   return values;
 }
 

@@ -77,9 +77,14 @@ public:
     return "";
   }
 
-  /// Gives programs the others that run them, which must outlive this object,
-  /// once all memory is allocated. Throws Error if the devices do not find each
-  /// other.
+  /// From now on libraries compute in the first way that they propose, not in
+  /// the fastest, which another program of the same products may not find. To
+  /// be called before anything runs.
+  virtual void chooseAlike() {}
+
+  /// Gives programs with a grid the others that run them, which must outlive
+  /// this object, once all memory is allocated. Throws Error if the devices do
+  /// not find each other.
   virtual void join(Processes &others) = 0;
 
   /// Bytes that programs have sent to other processes.

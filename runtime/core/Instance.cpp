@@ -39,7 +39,10 @@ Instance::Instance(Program program, Processes *others)
   variables = theDevice->allocate(manifest().variablesBytes, "variables");
   arena = theDevice->allocate(manifest().arenaBytes, "the arena");
   hyper.resize(manifest().hyper.size());
-  if (others && others->size > 1)
+  const bool reproducible = manifest().model.reproducible;
+  if (reproducible)
+    theDevice->chooseAlike();
+  if (others && (others->size > 1 || reproducible))
     theDevice->join(*others);
 }
 

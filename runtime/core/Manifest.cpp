@@ -27,7 +27,7 @@ constexpr struct {
     {Role::Parameter, "parameter"}, {Role::Gradient, "gradient"},
     {Role::Moment1, "moment1"},     {Role::Moment2, "moment2"},
     {Role::Scale, "scale"},         {Role::ComputeWeight, "compute_weight"},
-    {Role::Frozen, "frozen"},
+    {Role::Frozen, "frozen"},       {Role::GradientParts, "gradient_parts"},
 };
 
 constexpr const char *inputRoles[] = {"", "tokens", "labels_next",
@@ -266,6 +266,8 @@ ModelInfo parseModel(const JsonField &field) {
   model.parameters = count("parameters");
   model.frozen = count("frozen");
   model.microBatches = count("micro_batches");
+  if (field.has("reproducible"))
+    model.reproducible = field.at("reproducible").boolean();
   if (field.has("pad"))
     model.pad = count("pad");
   return model;
@@ -318,7 +320,7 @@ void checkHyper(const Manifest &manifest, const JsonField &root) {
                                        std::end(hyperNames));
   const std::vector<std::string> &given = manifest.hyper;
   if (isCompiled(manifest) &&
-      (given.size() + 1 < known.size() || given.size() > known.size() ||
+      (given.size() < firstHyperNames || given.size() > known.size() ||
        !std::equal(given.begin(), given.end(), known.begin())))
     throw root.at("hyper").error("is not the list that programs are compiled "
                                  "for",
@@ -430,8 +432,8 @@ std::optional<size_t> FunctionSpec::logits() const {
 const char *nameOf(Role role) { return roles[static_cast<size_t>(role)].name; }
 
 bool isCheckpointed(Role role) {
-  return role != Role::Gradient && role != Role::ComputeWeight &&
-         role != Role::Frozen;
+  return role != Role::Gradient && role != Role::GradientParts &&
+         role != Role::ComputeWeight && role != Role::Frozen;
 }
 
 std::string Manifest::modelFingerprint() const {

@@ -55,7 +55,8 @@ enum class Role {
   Moment2,
   Scale,         ///< state of FP8 scaling: scale, amax window, counters
   ComputeWeight, ///< a parameter's quantised or bf16 copy
-  Frozen         ///< a parameter that is not trained
+  Frozen,        ///< a parameter that is not trained
+  GradientParts  ///< of a step's micro-batches, kept apart
 };
 
 const char *nameOf(Role role);
@@ -155,7 +156,8 @@ struct ModelInfo {
   int64_t batch = 0;          ///< rows per micro-batch
   int64_t parameters = 0;     ///< trained numbers
   int64_t frozen = 0;         ///< numbers of parameters that are not trained
-  int64_t microBatches = 0;   ///< the most that a step may have; 0: any number
+  int64_t microBatches = 0;   ///< that a step must have; 0: any number
+  bool reproducible = false;  ///< the same bits however a step is divided
   std::optional<int64_t> pad; ///< the token that fills rows up; no label
 };
 

@@ -98,7 +98,7 @@ void TrainOptions::apply(Instance &instance) const {
   for (const std::string &name : instance.manifest().hyper) {
     static const std::set<std::string> known = {
         "lr",           "step",      "beta1",      "beta2", "eps",
-        "weight_decay", "clip_norm", "grad_scale", "seed"};
+        "weight_decay", "clip_norm", "grad_scale", "seed",  "micro_batch"};
     if (!known.count(name))
       throw Error("the program has a hyperparameter \"" + name +
                       "\" that this runtime does not know",

@@ -22,15 +22,24 @@ Trainer::Trainer(Instance &instance, Processes &processes,
       shape(batchShapeOf(micro, instance.manifest())),
       batches(data, shape, options.seed, labels),
       counted(checkData(data, labels, shape)) {
-  int64_t most = instance.manifest().model.microBatches;
-  if (most && options.accumulate > most)
+  const int64_t needed = instance.manifest().model.microBatches;
+  if (needed && options.accumulate != needed)
     throw Error(concat("--accumulate ", options.accumulate,
-                       ": the program was compiled for ", most,
-                       " micro-batch per step"),
-                "compile the model without --micro-batches");
+                       ": the program was compiled for ", needed,
+                       needed == 1 ? " micro-batch" : " micro-batches",
+                       " per step"),
+                concat("train it with --accumulate ", needed,
+                       ", or compile the model with another --micro-batches, "
+                       "or without"));
   if (instance.program().has("micro_last"))
     microLast.emplace(instance, "micro_last");
   options.apply(instance);
+  weighAlone();
+}
+
+void Trainer::weighAlone() {
+  instance.setHyper("grad_scale", 1.0f / static_cast<float>(options.accumulate *
+                                                            processes.size));
 }
 
 void Trainer::calibrate() {
@@ -38,7 +47,11 @@ void Trainer::calibrate() {
     return;
   constexpr int64_t mostTries = 1000;
   Function function(instance, "calibrate");
-  for (int64_t step = 1; !fill(function, step, 0) && step < mostTries;)
+  auto see = [&](int64_t step) {
+    return reproducible() ? fillChunk(function, step, 0)
+                          : fill(function, step, 0);
+  };
+  for (int64_t step = 1; !see(step) && step < mostTries;)
     ++step;
   function.run();
 }
@@ -58,6 +71,12 @@ uint64_t Trainer::fillChunk(Function &function, int64_t step,
 /// Data say it: no process needs to ask another.
 std::vector<Trainer::MicroBatch> Trainer::microBatchesOf(int64_t step) const {
   std::vector<MicroBatch> all;
+  const int64_t chunks = options.accumulate * processes.size;
+  int64_t first = 0; // that has labels, in the step
+  while (reproducible() && first < chunks && !batches.count(step, first))
+    ++first;
+  if (first == chunks)
+    return all;
   for (int64_t i = 0; i < options.accumulate; ++i) {
     const int64_t own = chunkOf(i, processes.rank);
     MicroBatch one = {0, 0, own};
@@ -72,7 +91,9 @@ std::vector<Trainer::MicroBatch> Trainer::microBatchesOf(int64_t step) const {
     }
     if (one.labels)
       one.chunk = own;
-    if (one.allLabels)
+    else if (reproducible())
+      one.chunk = first;
+    if (one.allLabels || reproducible())
       all.push_back(one);
   }
   return all;
@@ -88,37 +109,40 @@ Trainer::StepResult Trainer::step(int64_t step) {
   for (const MicroBatch &one : all)
     result.labels += one.allLabels;
   const auto total = static_cast<double>(result.labels);
-  Share mine = {0, 0};
+  std::vector<double> mine = {0}; // a signal, and losses times their labels
+  float number = 0;
   for (const MicroBatch &one : all) {
     Function &function = microLast && &one == &all.back() ? *microLast : micro;
     const auto count = static_cast<double>(one.labels);
     fillChunk(function, step, one.chunk);
+    instance.setHyper("micro_batch", number++);
     instance.setHyper("grad_scale", static_cast<float>(count / total));
     instance.setAccumulate(&one != &all.front());
     function.run();
-    if (one.labels)
-      mine.loss += count * static_cast<double>(*function.loss().as<float>());
+    mine.push_back(
+        one.labels ? count * static_cast<double>(*function.loss().as<float>())
+                   : 0);
   }
   // On its way while the update runs. All stop after the same step, whoever was
   // asked to.
-  mine.signal = pendingInterrupt();
+  mine.front() = pendingInterrupt();
   const Processes::Shared shared =
-      processes.shareValue("loss and signal", mine);
+      processes.shareValues("loss and signal", mine);
   if (result.labels)
     update.run();
   double loss = 0;
-  for (const Share &one : processes.takeValues<Share>(shared)) {
-    loss += one.loss;
-    result.signal = std::max(result.signal, one.signal);
-  }
+  const auto shares = processes.takeRows<double>(shared);
+  for (const std::vector<double> &one : shares)
+    result.signal = std::max(result.signal, static_cast<int>(one.front()));
+  for (size_t i = 1; i < mine.size(); ++i) // in the order of the step's chunks
+    for (const std::vector<double> &one : shares)
+      loss += one[i];
   result.loss = result.gradNorm = NAN;
   if (!result.labels)
     return result;
   result.loss = static_cast<float>(loss / total);
   result.gradNorm = *update.output("grad_norm").as<float>();
-  // Who looks at a micro-batch by itself sees it as one of equal ones.
-  instance.setHyper("grad_scale", 1.0f / static_cast<float>(options.accumulate *
-                                                            processes.size));
+  weighAlone();
   return result;
 }
 

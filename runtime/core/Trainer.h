@@ -26,7 +26,8 @@ public:
           const TokenFile &data, const LabelFile *labels = nullptr);
 
   /// Lets a fresh program see the first micro-batch that has labels, which
-  /// seeds its FP8 scales. Does nothing if the recipe needs none.
+  /// seeds its FP8 scales; each process its own, or, if it is reproducible, the
+  /// first of all. Does nothing if the recipe needs none.
   void calibrate();
 
   /// Step `step`, counted from 1: every micro-batch, then the update. Loss and
@@ -55,17 +56,16 @@ private:
     uint64_t labels;    ///< of this one
     int64_t chunk;      ///< that it computes, see TrainingBatches
   };
-  /// What processes tell each other of a step.
-  struct Share {
-    double loss; ///< times its labels
-    int signal;
-  };
-  /// Those of a step in which there are labels.
+  /// Those of a step in which there are labels; of a reproducible program all,
+  /// unless none has any.
   std::vector<MicroBatch> microBatchesOf(int64_t step) const;
+  bool reproducible() const { return instance.manifest().model.reproducible; }
   int64_t chunkOf(int64_t microBatch, int64_t process) const {
     return microBatch * processes.size + process;
   }
   uint64_t fillChunk(Function &function, int64_t step, int64_t chunk) const;
+  /// Who looks at a micro-batch by itself sees it as one of equal ones.
+  void weighAlone();
 
   Instance &instance;
   Processes &processes;

@@ -111,6 +111,10 @@ unsigned char *CpuDevice::allocate(uint64_t bytes, const std::string &what) {
 }
 
 void CpuDevice::join(Processes &others) {
+  if (others.size == 1) {
+    collectives = std::make_unique<LoneCollectives>(others);
+    return;
+  }
   auto joinCPUs = reinterpret_cast<JoinCPUs *>(loadPart(
       "libfp8c-gloo.so", "fp8c_join_cpus",
       {"the part of the runtime for several CPU processes",

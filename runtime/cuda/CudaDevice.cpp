@@ -153,6 +153,7 @@ public:
     return library::Plans::get().prefer(path) ? "" : unusablePlans(path);
   }
   std::string describe() const override;
+  void chooseAlike() override { library::Plans::get().takeFirst(); }
   void join(Processes &others) override;
   uint64_t sentBytes() const override { return sent; }
   int computeCapability() const override {
@@ -184,6 +185,7 @@ private:
   uint64_t enqueuedBytes() const {
     return collectives ? collectives->sentBytes() : 0;
   }
+  void joinGPUs(Processes &others);
   void growWorkspace(uint64_t bytes);
   void capture(Fp8cFunction function, Prepared &prepared);
   /// Without a graph, with an event between every two ops.
@@ -253,6 +255,14 @@ CudaDevice::CudaDevice(int localRank) {
 }
 
 void CudaDevice::join(Processes &others) {
+  if (others.size == 1)
+    collectives = std::make_unique<LoneCollectives>(others);
+  else
+    joinGPUs(others);
+  context.collectives = collectives->forPrograms();
+}
+
+void CudaDevice::joinGPUs(Processes &others) {
   processes = &others;
   const auto ids = others.gatherValues("GPUs", properties.uuid);
   for (int other = 0; other < others.size; ++other)
@@ -265,7 +275,7 @@ void CudaDevice::join(Processes &others) {
   // The first one chooses for all.
   if (!others.isFirst())
     library::Plans::get().use("");
-  auto joinGPUs = reinterpret_cast<JoinGPUs *>(
+  auto join = reinterpret_cast<JoinGPUs *>(
       loadPart("libfp8c-nccl.so", "fp8c_join_gpus",
                {"the part of the runtime for several GPUs",
                 "NCCL 2.28 must be installed, and its folder known to ldconfig "
@@ -276,9 +286,8 @@ void CudaDevice::join(Processes &others) {
   for (const DeviceBlock &block : blocks)
     if (block.base != context.workspace)
       shared.push_back(block);
-  collectives.reset(joinGPUs(others, shared));
+  collectives.reset(join(others, shared));
   startBytes -= before - freeBytes(); // what it needs to talk is not planned
-  context.collectives = collectives->forPrograms();
 }
 
 CudaDevice::~CudaDevice() {

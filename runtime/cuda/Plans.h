@@ -13,9 +13,9 @@ class Stream;
 
 namespace fp8c::library {
 
-/// Which of `count` candidates is the fastest; -1 if none runs. `run` enqueues
-/// the i-th, or returns false. Few runs tell the good ones from the rest, more
-/// tell the good ones apart.
+/// Which of `count` candidates is the fastest, or the first where that is to be
+/// taken; -1 if none runs. `run` enqueues the i-th, or returns false. Few runs
+/// tell the good ones from the rest, more tell the good ones apart.
 int fastestOf(const Stream &stream, int count,
               const std::function<bool(int)> &run);
 
@@ -30,6 +30,11 @@ public:
   /// Reads the plans in `path`, a cache between runs; those chosen later are
   /// added to it. One of another GPU or library version is replaced. "": none.
   void use(const std::string &path);
+
+  /// The first candidate that runs is good enough from now on, however fast:
+  /// another program finds it too. Nothing is known, or kept in a cache.
+  void takeFirst();
+  bool takesFirst() const { return first; }
 
   /// Prefers the plans in `path`, those of a run. Returns false if they are of
   /// another GPU or library version, where they cannot be taken.
@@ -60,7 +65,7 @@ private:
 
   Lines known, preferred, used;
   std::string cache, runFile;
-  bool choseMore = false, usesMore = false;
+  bool choseMore = false, usesMore = false, first = false;
 };
 
 } // namespace fp8c::library

@@ -624,6 +624,32 @@ func.func @f(%g: memref<7xf32>, %h: memref<7xbf16>, %s: memref<128xi8>) {
 // -----
 
 train.grid @grid [dp = 3]
+func.func @f(%g: memref<3x7xf32>, %f: memref<2x7xf32>, %h: memref<7xf32>, %s: memref<1024xi8>) {
+  // expected-error @+1 {{makes 'memref<7xf32>' of 'memref<2x7xf32>'}}
+  exec.all_reduce %g, %f into %h, %h scratch %s sum over ["dp"] : memref<3x7xf32>, memref<2x7xf32> into memref<7xf32>, memref<7xf32> scratch memref<1024xi8>
+  return
+}
+
+// -----
+
+train.grid @grid [dp = 3]
+func.func @f(%g: memref<3x7xf32>, %h: memref<7xf32>, %s: memref<383xi8>) {
+  // expected-error @+1 {{needs 384 bytes of scratch, but got 'memref<383xi8>'}}
+  exec.all_reduce %g into %h scratch %s sum over ["dp"] : memref<3x7xf32> into memref<7xf32> scratch memref<383xi8>
+  return
+}
+
+// -----
+
+func.func @f(%g: memref<7xf32>, %p: memref<3x8xf32>, %i: memref<f32>) {
+  // expected-error @+1 {{puts 'memref<7xf32>' into parts of 'memref<3x8xf32>'}}
+  exec.put_part %g into %p at %i : memref<7xf32> into memref<3x8xf32>, memref<f32>
+  return
+}
+
+// -----
+
+train.grid @grid [dp = 3]
 func.func @f(%g: memref<7xf32>, %s: memref<127xi8>) {
   // expected-error @+1 {{needs 128 bytes of scratch, but got 'memref<127xi8>'}}
   exec.all_reduce %g into %g scratch %s sum over ["dp"] : memref<7xf32> into memref<7xf32> scratch memref<127xi8>

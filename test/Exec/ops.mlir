@@ -43,13 +43,17 @@ func.func @memory(%x: memref<16xf32>) {
 
 // CHECK-LABEL: func.func @collectives
 func.func @collectives(%g: memref<7xbf16>, %b: memref<3xf32>, %q: memref<100xf8E4M3FN>, %s: memref<5xf32>, %k: memref<3xui32>, %t: memref<25xf32>,
-                       %codes: memref<96xi8>, %stats: memref<72xi8>, %space: memref<192xi8>) {
-  // CHECK: exec.all_reduce %{{.*}}, %{{.*}} into %{{.*}}, %{{.*}} scratch %{{.*}} sum over ["dp"] : memref<7xbf16>, memref<3xf32> into memref<7xbf16>, memref<3xf32> scratch memref<192xi8>
-  exec.all_reduce %g, %b into %g, %b scratch %space sum over ["dp"] : memref<7xbf16>, memref<3xf32> into memref<7xbf16>, memref<3xf32> scratch memref<192xi8>
+                       %codes: memref<96xi8>, %stats: memref<72xi8>, %space: memref<256xi8>, %parts: memref<2x3xf32>, %i: memref<f32>) {
+  // CHECK: exec.all_reduce %{{.*}}, %{{.*}} into %{{.*}}, %{{.*}} scratch %{{.*}} sum over ["dp"] : memref<7xbf16>, memref<3xf32> into memref<7xbf16>, memref<3xf32> scratch memref<256xi8>
+  exec.all_reduce %g, %b into %g, %b scratch %space sum over ["dp"] : memref<7xbf16>, memref<3xf32> into memref<7xbf16>, memref<3xf32> scratch memref<256xi8>
   // CHECK: exec.all_reduce_codes %{{.*}} scales %{{.*}} into %{{.*}} scales %{{.*}} scratch %{{.*}} over ["dp"] : memref<100xf8E4M3FN> scales memref<5xf32> into memref<100xf8E4M3FN> scales memref<5xf32> scratch memref<96xi8>
   exec.all_reduce_codes %q scales %s into %q scales %s scratch %codes over ["dp"] : memref<100xf8E4M3FN> scales memref<5xf32> into memref<100xf8E4M3FN> scales memref<5xf32> scratch memref<96xi8>
   // CHECK: exec.agree_stats stats %{{.*}} states %{{.*}} scratch %{{.*}} over ["dp"] : stats memref<3xui32> states memref<25xf32> scratch memref<72xi8>
   exec.agree_stats stats %k states %t scratch %stats over ["dp"] : stats memref<3xui32> states memref<25xf32> scratch memref<72xi8>
+  // CHECK: exec.put_part %{{.*}} into %{{.*}} at %{{.*}} : memref<3xf32> into memref<2x3xf32>, memref<f32>
+  exec.put_part %b into %parts at %i : memref<3xf32> into memref<2x3xf32>, memref<f32>
+  // CHECK: exec.all_reduce %{{.*}} into %{{.*}} scratch %{{.*}} sum over ["dp"] : memref<2x3xf32> into memref<3xf32> scratch memref<256xi8>
+  exec.all_reduce %parts into %b scratch %space sum over ["dp"] : memref<2x3xf32> into memref<3xf32> scratch memref<256xi8>
   // CHECK: exec.async_begin 3
   exec.async_begin 3
   // CHECK: exec.async_end 3

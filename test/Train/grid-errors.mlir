@@ -58,3 +58,47 @@ func.func @over_nothing(%g: tensor<8xf32>) -> tensor<8xf32> {
   %h = train.all_reduce %g sum over [] : tensor<8xf32>
   return %h : tensor<8xf32>
 }
+
+// -----
+
+train.grid @grid [dp = 2]
+func.func @other_type(%g: tensor<3x8xf32>) -> tensor<4xf32> {
+  // expected-error @+1 {{makes 'tensor<4xf32>' of 'tensor<3x8xf32>'}}
+  %h = train.all_reduce %g sum over ["dp"] : tensor<3x8xf32> -> tensor<4xf32>
+  return %h : tensor<4xf32>
+}
+
+// -----
+
+train.grid @grid [dp = 2]
+func.func @other_parts(%g: tensor<3x8xf32>, %f: tensor<2x4xf32>) -> tensor<8xf32> {
+  // expected-error @+1 {{joins values of 3 parts and of 2}}
+  %h:2 = train.all_reduce %g, %f sum over ["dp"] : tensor<3x8xf32>, tensor<2x4xf32> -> tensor<8xf32>, tensor<4xf32>
+  return %h#0 : tensor<8xf32>
+}
+
+// -----
+
+train.grid @grid [dp = 2]
+func.func @fewer(%g: tensor<8xf32>) {
+  // expected-error @+1 {{joins 1 values, but 0 come out}}
+  "train.all_reduce"(%g) {reduction = #train<reduction sum>, axes = ["dp"]} : (tensor<8xf32>) -> ()
+  return
+}
+
+// -----
+
+train.grid @grid [dp = 2]
+func.func @codes_of_another_format(%g: !fp8.scaled<3x8xf8E4M3FN>) -> !fp8.scaled<8xf8E5M2> {
+  // expected-error @+1 {{makes '!fp8.scaled<8xf8E5M2>' of '!fp8.scaled<3x8xf8E4M3FN>'}}
+  %h = fp8.all_reduce %g over ["dp"] : !fp8.scaled<3x8xf8E4M3FN> -> !fp8.scaled<8xf8E5M2>
+  return %h : !fp8.scaled<8xf8E5M2>
+}
+
+// -----
+
+func.func @no_part(%g: tensor<4xf32>, %p: tensor<3x8xf32>, %i: tensor<f32>) -> tensor<3x8xf32> {
+  // expected-error @+1 {{puts 'tensor<4xf32>' into parts of 'tensor<3x8xf32>'}}
+  %q = train.put_part %g into %p at %i : tensor<4xf32> into tensor<3x8xf32>
+  return %q : tensor<3x8xf32>
+}

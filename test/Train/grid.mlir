@@ -14,3 +14,18 @@ func.func @join(%g: tensor<4x8xf32>, %s: !fp8.scale_state<f8E4M3FN, 16>, %t: !fp
   %u:2 = fp8.agree %s, %t over ["dp"] : !fp8.scale_state<f8E4M3FN, 16>, !fp8.scale_state<f8E5M2, 4>
   return %i : tensor<4x8xf32>
 }
+
+train.variable @parts : tensor<3x4x8xbf16> {init = #train.constant<0.0>, role = #train.role<gradient_parts>}
+
+// CHECK-LABEL: func.func @parts_of_micro_batches(
+func.func @parts_of_micro_batches(%g: tensor<4x8xbf16>, %c: !fp8.scaled<3x4x8xf8E4M3FN>) -> (tensor<4x8xbf16>, !fp8.scaled<4x8xf8E4M3FN>) {
+  %p = train.read @parts : tensor<3x4x8xbf16>
+  %i = train.hyper "micro_batch"
+  // CHECK: %[[ALL:.*]] = train.put_part %{{.*}} into %{{.*}} at %{{.*}} : tensor<4x8xbf16> into tensor<3x4x8xbf16>
+  %q = train.put_part %g into %p at %i : tensor<4x8xbf16> into tensor<3x4x8xbf16>
+  // CHECK: train.all_reduce %[[ALL]] sum over ["dp"] : tensor<3x4x8xbf16> -> tensor<4x8xbf16>
+  %h = train.all_reduce %q sum over ["dp"] : tensor<3x4x8xbf16> -> tensor<4x8xbf16>
+  // CHECK: fp8.all_reduce %{{.*}} over ["dp"] : !fp8.scaled<3x4x8xf8E4M3FN> -> !fp8.scaled<4x8xf8E4M3FN>
+  %d = fp8.all_reduce %c over ["dp"] : !fp8.scaled<3x4x8xf8E4M3FN> -> !fp8.scaled<4x8xf8E4M3FN>
+  return %h, %d : tensor<4x8xbf16>, !fp8.scaled<4x8xf8E4M3FN>
+}

@@ -1,5 +1,5 @@
-// RUN: fp8c-opt %s --train-add-optimizer=accumulate=false | FileCheck %s
-// RUN: fp8c-opt %s --train-add-optimizer=accumulate=false --train-form-fusions --convert-to-exec=gemm-workspace=false | FileCheck %s --check-prefix=EXEC
+// RUN: fp8c-opt %s --train-add-optimizer=micro-batches=1 | FileCheck %s
+// RUN: fp8c-opt %s --train-add-optimizer=micro-batches=1 --train-form-fusions --convert-to-exec=gemm-workspace=false | FileCheck %s --check-prefix=EXEC
 
 // With one micro-batch a step the first term of a gradient is what the others are added to, each where it is computed.
 train.variable @wte : tensor<32x16xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}

@@ -84,7 +84,8 @@ WORD = re.compile(r'[%@]"[^"]*"|[%@]?[\w.$#]+')
 # to read another weight, or to add something else, is another program and as good as this one.
 RELATING = re.compile(r"(?:train\.(?:adamw|assign|update_scales|stored_scale|variable)|fp8\.(?:record|advance|current_scale)|exec\.variable) ")
 # What a variable is for.
-ROLES = ("parameter", "gradient", "moment1", "moment2", "scale", "compute_weight", "buffer", "frozen")
+ROLES = ("parameter", "gradient", "moment1", "moment2", "scale", "compute_weight", "buffer", "frozen",
+         "gradient_parts")
 # Of this the second operand: by which scale.
 SCALE = re.compile(r"(fp8\.quantize %[\w#]+, )%[\w#]+")
 # Once a tensor is two buffers.

@@ -54,7 +54,7 @@ void describeProgram(const Program &program, Table &table) {
   table.row("variables", bytesText(manifest.variablesBytes));
   for (Role role :
        {Role::Parameter, Role::Gradient, Role::Moment1, Role::Moment2,
-        Role::Scale, Role::ComputeWeight, Role::Frozen})
+        Role::Scale, Role::ComputeWeight, Role::Frozen, Role::GradientParts})
     if (uint64_t bytes = manifest.bytesOf(role))
       table.row(concat("  ", nameOf(role)), bytesText(bytes));
   table.row("arena", bytesText(manifest.arenaBytes) +

@@ -51,7 +51,7 @@ struct CompileArguments {
   uint64_t memoryLimit = 0;
   ImportONNXOptions import;
   bool forwardOnly = false, exposeOperands = false, remarks = false,
-       requireFP8 = false, saysRecompute = false;
+       requireFP8 = false, saysRecompute = false, reproducible = false;
 };
 } // namespace
 
@@ -106,6 +106,14 @@ static int compile(const CompileArguments &args) {
   context.loadAllAvailableDialects();
   DiagnosticPrinter diagnostics(context, args.remarks);
 
+  if (args.microBatches > 1 && !args.reproducible) {
+    emitError(UnknownLoc::get(&context))
+        << "--micro-batches " << args.microBatches
+        << ": gradients of several are kept apart only in reproducible "
+           "trainings\nhint: add --reproducible, or leave --micro-batches away "
+           "and say --accumulate when training";
+    return 1;
+  }
   // First of all: what is in the way is told before anything takes time.
   if (args.recipe == "auto" &&
       failed(checkRecipePlace(getRecipePath(args.output), context)))
@@ -140,7 +148,7 @@ static int compile(const CompileArguments &args) {
   if (recipe == "auto") {
     recipe = getRecipePath(args.output);
     writeAutoRecipe(*module, args.stats,
-                    {args.budget, /*f32Sums=*/args.microBatches != 1}, recipe);
+                    {args.budget, /*f32Sums=*/args.microBatches == 0}, recipe);
     llvm::errs() << "fp8c: the chosen recipe is in "
                  << runtime::printable(recipe) << "\n";
   }
@@ -151,7 +159,8 @@ static int compile(const CompileArguments &args) {
   options.exposeOperands = args.exposeOperands;
   options.target = args.target;
   options.gpu = args.gpu;
-  options.oneMicroBatch = args.microBatches == 1;
+  options.microBatches = args.microBatches;
+  options.reproducible = args.reproducible;
   // What the option's check has let through.
   StringRef(args.parallel)
       .substr(StringRef("dp=").size())
@@ -240,11 +249,21 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
                    "that travel together, as 32M (default)")
       ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))
       ->check(CLI::PositiveNumber);
+  auto *microBatches =
+      command
+          ->add_option("--micro-batches", args->microBatches,
+                       "Micro-batches of a step: 1 stores gradients as the "
+                       "recipe says, without f32 sums (default: any number); "
+                       "more need --reproducible")
+          ->check(CLI::Range(1, 1024));
   command
-      ->add_option("--micro-batches", args->microBatches,
-                   "Micro-batches of a step: 1 stores gradients as the recipe "
-                   "says, without f32 sums (default: any number)")
-      ->check(CLI::IsMember({1}));
+      ->add_flag("--reproducible", args->reproducible,
+                 "Make trainings give the same bits whatever a step's "
+                 "sequences are divided into: processes (--parallel) times "
+                 "micro-batches of one --batch. Gradients of micro-batches are "
+                 "kept apart until they are summed, and libraries take the "
+                 "first algorithm that they propose, not the fastest")
+      ->needs(microBatches);
   command
       ->add_option("--seq", args->seq,
                    "Tokens of a sequence, if the model leaves it open")

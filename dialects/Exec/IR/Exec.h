@@ -61,7 +61,10 @@ void getEffects(mlir::Operation *op, llvm::SmallVectorImpl<mlir::Value> &reads,
 /// Bytes of scratch of collectives among this many processes: of tensors, what
 /// the others send of the parts that this one joins, also where neighbours in
 /// memory are one tensor; of statistics, those of all.
-int64_t getJoinScratchBytes(mlir::ValueRange tensors, int64_t processes);
+int64_t getJoinScratchBytes(mlir::ValueRange inputs, mlir::ValueRange outputs,
+                            int64_t processes);
+/// How many parts of `output` `input` is; 0 if it is none.
+int64_t countParts(mlir::Value input, mlir::Value output);
 int64_t getAgreeScratchBytes(int64_t stats, int64_t processes);
 
 /// Bytes of the f32 copies that a product of these buffers needs where the

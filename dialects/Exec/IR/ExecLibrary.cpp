@@ -412,14 +412,20 @@ LogicalResult QuantizeTilesOp::verify() {
 // Several processes
 //===----------------------------------------------------------------------===//
 
-int64_t exec::getJoinScratchBytes(ValueRange tensors, int64_t processes) {
+int64_t exec::countParts(Value input, Value output) {
+  int64_t all = count(input), one = count(output);
+  return one && all % one == 0 ? all / one : 0;
+}
+
+int64_t exec::getJoinScratchBytes(ValueRange inputs, ValueRange outputs,
+                                  int64_t processes) {
   // As part_size in runtime/kernels/common/collectives.h: kernels take 16
   // elements at once. What lies between neighbours travels along.
   int64_t bytes = 0;
-  for (Value buffer : tensors) {
-    int64_t size = elementOf(buffer).getIntOrFloatBitWidth() / 8;
-    int64_t elements = llvm::alignTo(count(buffer) * size, kAlignment) / size;
-    bytes += (processes - 1) * size *
+  for (auto [input, output] : llvm::zip(inputs, outputs)) {
+    int64_t size = elementOf(output).getIntOrFloatBitWidth() / 8;
+    int64_t elements = llvm::alignTo(count(output) * size, kAlignment) / size;
+    bytes += countParts(input, output) * (processes - 1) * size *
              llvm::alignTo(llvm::divideCeil(elements, processes), 16);
   }
   return bytes;
@@ -437,7 +443,8 @@ static LogicalResult verifyScratch(Operation *op, Value scratch,
          << least << " bytes of scratch, but got " << scratch.getType();
 }
 
-/// Checks that each output has its input's type.
+/// Checks that each input is of its output's type, or as many parts of it as
+/// the others.
 static LogicalResult expectPairs(Operation *op, ValueRange inputs,
                                  ValueRange outputs) {
   if (inputs.empty())
@@ -445,8 +452,10 @@ static LogicalResult expectPairs(Operation *op, ValueRange inputs,
   if (inputs.size() != outputs.size())
     return op->emitOpError("has ")
            << inputs.size() << " inputs, but " << outputs.size() << " outputs";
+  int64_t parts = exec::countParts(inputs.front(), outputs.front());
   for (auto [input, output] : llvm::zip(inputs, outputs))
-    if (elementOf(input) != elementOf(output) || count(input) != count(output))
+    if (elementOf(input) != elementOf(output) || !parts ||
+        exec::countParts(input, output) != parts)
       return op->emitOpError("makes ")
              << output.getType() << " of " << input.getType();
   return success();
@@ -468,7 +477,7 @@ template <typename Op> static LogicalResult verifyJoin(Op op) {
     return failure();
   return verifyScratch(
       op, op.getScratch(),
-      getJoinScratchBytes(op.getInputs(),
+      getJoinScratchBytes(op.getInputs(), op.getOutputs(),
                           train::countProcesses(op, op.getAxes())));
 }
 
@@ -491,6 +500,16 @@ LogicalResult AllReduceCodesOp::verify() {
 bool AllReduceCodesOp::mayOverwrite(OpOperand &input, OpOperand &output,
                                     const SymbolTable &) {
   return areOneTensor(getInputs(), getOutputs(), input, output);
+}
+
+LogicalResult PutPartOp::verify() {
+  if (failed(expectDense(*this, {getInput(), getParts()})))
+    return failure();
+  if (elementOf(getInput()) != elementOf(getParts()) ||
+      !countParts(getParts(), getInput()))
+    return emitOpError("puts ")
+           << getInput().getType() << " into parts of " << getParts().getType();
+  return success();
 }
 
 LogicalResult AgreeStatsOp::verify() {

@@ -329,6 +329,7 @@ def Exec_AllReduceOp : Exec_LibraryOp<"all_reduce", ["mayOverwrite"], [AttrSized
   let description = [{
     Element by element over the processes along `axes` of the module's grid: every process gets one part of each tensor from all others, joins them in f32 in the order of ranks, and sends the
     results to all, which so have the same bits. Each of `outputs` has its input's type, and may be its memory. `scratch` holds what comes in: see getJoinScratchBytes in Exec.h.
+    Inputs of N times as many elements are parts that are joined too: the first part of every process in the order of ranks, then the second.
 
     Example: `exec.all_reduce %g, %b into %g, %b scratch %s sum over ["dp"] : memref<8xbf16>, memref<5xf32> into memref<8xbf16>, memref<5xf32> scratch memref<96xi8>`
   }];
@@ -340,7 +341,7 @@ def Exec_AllReduceCodesOp : Exec_LibraryOp<"all_reduce_codes", ["mayOverwrite"],
   let summary = "Sums of scaled tensors over processes";
   let description = [{
     As `fp8.all_reduce` says, by the way of `all_reduce`. `output_pairs` are `pairs` divided by the power of two
-    that is not below the number of processes. Each of `outputs` may be its input's memory. `scratch` as there.
+    that is not below the number of summands. Each of `outputs` may be its input's memory. `scratch` and parts as there.
   }];
   let arguments = (ins Exec_In<Variadic<Exec_CodeBuffer>>:$inputs, Exec_In<Variadic<Exec_ScalePair>>:$pairs,
                        Exec_Out<Variadic<Exec_CodeBuffer>>:$outputs, Exec_Out<Variadic<Exec_ScalePair>>:$output_pairs,
@@ -349,6 +350,17 @@ def Exec_AllReduceCodesOp : Exec_LibraryOp<"all_reduce_codes", ["mayOverwrite"],
     $inputs `scales` $pairs `into` $outputs `scales` $output_pairs `scratch` $scratch `over` $axes attr-dict
     `:` type($inputs) `scales` type($pairs) `into` type($outputs) `scales` type($output_pairs) `scratch` type($scratch)
   }];
+}
+
+def Exec_PutPartOp : Exec_LibraryOp<"put_part"> {
+  let summary = "Write one part of a buffer";
+  let description = [{
+    `input` becomes part `index`, a whole number from 0, of `parts`; the others stay. One that is not there is not written.
+
+    Example: `exec.put_part %g into %p at %i : memref<8xbf16> into memref<4x8xbf16>, memref<f32>`
+  }];
+  let arguments = (ins Exec_In<Exec_FloatBuffer>:$input, Exec_InOut<Exec_FloatBuffer>:$parts, Exec_In<Exec_F32Buffer>:$index);
+  let assemblyFormat = "$input `into` $parts `at` $index attr-dict `:` type($input) `into` type($parts) `,` type($index)";
 }
 
 def Exec_AgreeStatsOp : Exec_LibraryOp<"agree_stats", [], [AttrSizedOperandSegments]> {

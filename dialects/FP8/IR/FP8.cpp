@@ -338,7 +338,7 @@ LogicalResult AllReduceOp::verify() {
       return emitOpError("sums ")
              << getInputs().front().getType() << " and " << type
              << " in one exchange, which has codes of one format";
-  return success();
+  return verifyJoinedTypes(*this);
 }
 
 LogicalResult DequantizeOp::verify() {

@@ -3,6 +3,7 @@
 #ifndef FP8_IR_FP8_H
 #define FP8_IR_FP8_H
 
+#include "FP8/IR/JoinedTypes.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinTypes.h"

@@ -221,19 +221,19 @@ def FP8_AgreeOp : FP8_Op<"agree", [AllTypesMatch<["statistics", "outputs"]>]> {
   let assemblyFormat = "$statistics `over` $axes attr-dict `:` qualified(type($statistics))";
 }
 
-def FP8_AllReduceOp : FP8_Op<"all_reduce", [AllTypesMatch<["inputs", "outputs"]>]> {
+def FP8_AllReduceOp : FP8_Op<"all_reduce", []> {
   let summary = "Sum scaled tensors over the processes along axes of the grid";
   let description = [{
     Every process has an operand by the same scale. Codes travel; each element's are summed in f32, in the order of ranks, and the sum is rounded once. The
-    result's scale is the operand's times 2^-k, 2^k being the least power of two that is not below the number of processes: no sum saturates. NaN stays NaN. Several tensors
-    travel in one exchange.
+    result's scale is the operand's times 2^-k, 2^k being the least power of two that is not below the number of summands: no sum saturates. NaN stays NaN. Several tensors
+    travel in one exchange. Parts are summed as `train.all_reduce` does.
 
     Example: `%h:2 = fp8.all_reduce %q, %r over ["dp"] : !fp8.scaled<128x512xf8E4M3FN>, !fp8.scaled<512x128xf8E4M3FN>`
   }];
   let arguments = (ins Variadic<FP8_ScaledType>:$inputs, StrArrayAttr:$axes);
   let results = (outs Variadic<FP8_ScaledType>:$outputs);
   let hasVerifier = 1;
-  let assemblyFormat = "$inputs `over` $axes attr-dict `:` qualified(type($inputs))";
+  let assemblyFormat = "$inputs `over` $axes attr-dict `:` custom<JoinedTypes>(type($inputs), type($outputs))";
 }
 
 def FP8_AdvanceOp : FP8_Op<"advance", [AllTypesMatch<["state", "output"]>]> {

@@ -81,7 +81,9 @@ struct AgreeScales : fp8::impl::AgreeScalesBase<AgreeScales> {
       agreeOnStates(function);
       std::optional<train::FunctionKind> kind =
           train::getFunctionKind(function);
-      if (kind == train::FunctionKind::micro ||
+      // A micro-batch's own scales are the same wherever it is computed.
+      bool isAlone = getOperation()->hasAttr(train::kReproducibleAttr);
+      if ((kind == train::FunctionKind::micro && !isAlone) ||
           kind == train::FunctionKind::calibrate)
         agreeOnAmaxes(function, layout);
     }

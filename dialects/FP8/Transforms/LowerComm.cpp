@@ -103,9 +103,10 @@ static void lower(train::AllReduceOp sum, ArrayRef<Coded> coded) {
   if (!others.empty()) {
     SmallVector<Value> inputs = llvm::map_to_vector(
         others, [&](unsigned i) -> Value { return sum.getInputs()[i]; });
+    SmallVector<Type> types = llvm::map_to_vector(
+        others, [&](unsigned i) { return sum.getOutputs()[i].getType(); });
     auto rest = train::createFor<train::AllReduceOp>(
-        builder, sum, TypeRange(ValueRange(inputs)), inputs, sum.getReduction(),
-        sum.getAxesAttr());
+        builder, sum, types, inputs, sum.getReduction(), sum.getAxesAttr());
     for (auto [i, output] : llvm::zip(others, rest.getOutputs()))
       sum.getOutputs()[i].replaceAllUsesWith(output);
   }
@@ -131,9 +132,13 @@ static void lower(train::AllReduceOp sum, ArrayRef<Coded> coded) {
     groups[gradient.format].second.push_back(quantize.getOutput());
   }
   for (auto &[format, group] : groups) {
+    SmallVector<Type> types =
+        llvm::map_to_vector(group.first, [&](const Coded &gradient) -> Type {
+          Value output = sum.getOutputs()[gradient.index];
+          return ScaledType::get(getShape(output.getType()), gradient.format);
+        });
     auto reduced = train::createFor<AllReduceOp>(
-        builder, sum, TypeRange(ValueRange(group.second)), group.second,
-        sum.getAxesAttr());
+        builder, sum, types, group.second, sum.getAxesAttr());
     for (auto [gradient, output] : llvm::zip(group.first, reduced.getOutputs()))
       replace(sum.getOutputs()[gradient.index], output, builder,
               gradient.assign);

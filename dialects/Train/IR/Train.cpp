@@ -219,9 +219,10 @@ void train::setOutput(FunctionOpInterface function, unsigned index,
 
 Value train::getJoined(OpOperand &operand) {
   Operation *op = operand.getOwner();
-  return isa<AllReduceOp, fp8::AllReduceOp>(op)
-             ? Value(op->getResult(operand.getOperandNumber()))
-             : Value();
+  if (!isa<AllReduceOp, fp8::AllReduceOp>(op))
+    return {};
+  Value joined = op->getResult(operand.getOperandNumber());
+  return joined.getType() == operand.get().getType() ? joined : Value();
 }
 
 std::optional<train::GradientSum> train::getGradientSum(AddOp add) {
@@ -463,8 +464,8 @@ LogicalResult UpdateScalesOp::verifySymbolUses(SymbolTableCollection &symbols) {
 
 LogicalResult HyperOp::verify() {
   static constexpr llvm::StringLiteral known[] = {
-      "lr",        "beta1", "beta2",      "eps", "weight_decay",
-      "clip_norm", "step",  "grad_scale", "seed"};
+      "lr",        "beta1", "beta2",      "eps",  "weight_decay",
+      "clip_norm", "step",  "grad_scale", "seed", kMicroBatch};
   if (!llvm::is_contained(known, getSymbol()))
     return emitOpError("knows no hyperparameter \"") << getSymbol() << "\"";
   return success();

@@ -90,10 +90,14 @@ constexpr llvm::StringLiteral kLabelsAttr = "train.labels";
 constexpr llvm::StringLiteral kFileNameAttr = "train.file_name",
                               kTransposedAttr = "train.transposed";
 /// On the module: the name of the model; what backward computes anew, as the
-/// option says it; and how many micro-batches a step must have, i64.
+/// option says it; how many micro-batches a step must have, i64; and that a
+/// training gives the same bits however a step is divided, a unit.
 constexpr llvm::StringLiteral kModelAttr = "train.model",
                               kRecomputeAttr = "train.recompute",
-                              kMicroBatchesAttr = "train.micro_batches";
+                              kMicroBatchesAttr = "train.micro_batches",
+                              kReproducibleAttr = "train.reproducible";
+/// The hyperparameter that numbers micro-batches.
+constexpr llvm::StringLiteral kMicroBatch = "micro_batch";
 /// On the module, i64: the token that only fills windows up. As a label it does
 /// not count.
 constexpr llvm::StringLiteral kPadAttr = "train.pad";
@@ -154,7 +158,7 @@ mlir::RankedTensorType withElementType(mlir::Type type, mlir::Type element);
 namespace fp8c::train {
 
 /// What a collective makes of an operand, of the same type; null if the
-/// operand's op is none.
+/// operand's op is none, or joins parts.
 mlir::Value getJoined(mlir::OpOperand &operand);
 
 /// A sum `((first + t1) + t2) + …` that is assigned to a gradient, with each

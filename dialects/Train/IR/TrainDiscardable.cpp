@@ -30,6 +30,7 @@ static constexpr KnownAttr kKnownAttrs[] = {
     knownAttr<StringAttr>(kModelAttr, OnModule, "a string"),
     knownAttr<StringAttr>(kRecomputeAttr, OnModule, "a string"),
     knownI64(kMicroBatchesAttr, OnModule),
+    knownAttr<UnitAttr>(kReproducibleAttr, OnModule, "a unit"),
     knownI64(kPadAttr, OnModule)};
 
 //===----------------------------------------------------------------------===//

@@ -51,7 +51,8 @@ GridOp train::findGrid(ModuleOp module) {
 
 bool train::isDataParallel(ModuleOp module) {
   GridOp grid = findGrid(module);
-  return grid && grid.getSize(kDataAxis) > 1;
+  return grid &&
+         grid.getSize(kDataAxis) > (module->hasAttr(kReproducibleAttr) ? 0 : 1);
 }
 
 int64_t train::countProcesses(Operation *op, ArrayAttr axes) {
@@ -78,6 +79,15 @@ LogicalResult train::verifyAxes(Operation *op, ArrayAttr axes) {
   if (axes.empty())
     return op->emitOpError("is over no axis");
   return success();
+}
+
+LogicalResult AllReduceOp::verify() { return verifyJoinedTypes(*this); }
+
+LogicalResult PutPartOp::verify() {
+  if (getPartType(getParts().getType()) == getInput().getType())
+    return success();
+  return emitOpError("puts ")
+         << getInput().getType() << " into parts of " << getParts().getType();
 }
 
 LogicalResult AllReduceOp::verifySymbolUses(SymbolTableCollection &) {

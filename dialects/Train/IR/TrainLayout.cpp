@@ -58,6 +58,8 @@ Variation Layout::ofRead(ReadOp read, std::optional<FunctionKind> kind) const {
   if (isa<fp8::ScaleStateType>(read.getValue().getType()))
     return {.value = true};
   auto variable = symbols.lookup<VariableOp>(read.getVariable());
+  if (variable && variable.getRole() == Role::gradient_parts)
+    return {.value = true};
   return {.value = variable && variable.getRole() == Role::gradient &&
                    (kind != FunctionKind::update ||
                     !summed.contains(read.getVariableAttr().getAttr()))};
@@ -172,6 +174,8 @@ LogicalResult Layout::verify(AssignOp assign) const {
                 "once a step, in the function of kind micro_last";
     return success(); // @update tells whether it was summed
   }
+  if (variable.getRole() == Role::gradient_parts)
+    return success(); // nobody reads them but who sums them
   bool mayRecord = isa<fp8::ScaleStateType>(variable.getType());
   if (mayRecord ? !variation.scale : !variation.any())
     return success();

@@ -109,24 +109,41 @@ def Train_GridOp : Train_Op<"grid", [Symbol]> {
   }];
 }
 
-def Train_AllReduceOp : Train_PureOp<"all_reduce", [AllTypesMatch<["inputs", "outputs"]>, DeclareOpInterfaceMethods<SymbolUserOpInterface>], []> {
+def Train_AllReduceOp : Train_PureOp<"all_reduce", [DeclareOpInterfaceMethods<SymbolUserOpInterface>], []> {
   let summary = "Sum or maximum of values over the processes along axes of the grid";
   let description = [{
     Element by element, and of several values in one exchange. Every process gets the same bits, and must come to it: it stands where no process turns another
-    way. Sums are rounded to the type of the value at least once.
+    way. Sums are rounded to the type of the value at least once. With parts (see `train.put_part`), the first dimension, which the results lack, is joined too:
+    the first part of every process in the order of ranks, then the second.
 
-    Example: `%h:2 = train.all_reduce %g, %b sum over ["dp"] : tensor<128x512xbf16>, tensor<512xf32>`
+    Example: `%h:2 = train.all_reduce %g, %b sum over ["dp"] : tensor<128x512xbf16>, tensor<512xf32>`, with parts
+    `%h = train.all_reduce %p sum over ["dp"] : tensor<4x128x512xbf16> -> tensor<128x512xbf16>`
   }];
   let arguments = (ins Variadic<Train_Float>:$inputs, Train_ReductionAttr:$reduction, StrArrayAttr:$axes);
   let results = (outs Variadic<Train_Float>:$outputs);
-  let assemblyFormat = "$inputs `` $reduction `over` $axes attr-dict `:` type($inputs)";
+  let assemblyFormat = "$inputs `` $reduction `over` $axes attr-dict `:` custom<JoinedTypes>(type($inputs), type($outputs))";
+  let hasVerifier = 1;
+}
+
+def Train_PutPartOp : Train_PureOp<"put_part", [AllTypesMatch<["parts", "output"]>], []> {
+  let summary = "Keep what a micro-batch gives beside what the others give";
+  let description = [{
+    `parts`, with `input` at `index` of its first dimension: the number of the micro-batch in its step. A sum of parts that are kept does not depend on which of them one process has.
+    `parts` is a variable's value, and the result what it is assigned.
+
+    Example: `%q = train.put_part %g into %p at %i : tensor<128x512xbf16> into tensor<4x128x512xbf16>`
+  }];
+  let arguments = (ins Train_Float:$input, Train_Float:$parts, Train_Scalar:$index);
+  let results = (outs Train_Float:$output);
+  let assemblyFormat = "$input `into` $parts `at` $index attr-dict `:` type($input) `into` type($parts)";
+  let hasVerifier = 1;
 }
 
 def Train_HyperOp : Train_PureOp<"hyper", [], []> {
   let summary = "A number that is set at run time, without recompiling";
   let description = [{
     One of `lr`, `beta1`, `beta2`, `eps`, `weight_decay`, `clip_norm`, `step`
-    (from 1), `grad_scale` (1 / number of micro-batches), `seed` (below 2^24).
+    (from 1), `grad_scale` (1 / number of micro-batches), `seed` (below 2^24), `micro_batch` (from 0).
 
     Example: `%lr = train.hyper "lr"`
   }];

@@ -228,12 +228,13 @@ LogicalResult AddOptimizer::addOptimizer() {
   FailureOr<SmallVector<Trained>> all = findTrained(micro, symbols);
   if (failed(all) || failed(addState(*all, symbols)))
     return failure();
-  storeGradients(micro, *all, accumulate);
+  storeGradients(micro, *all, /*accumulate=*/microBatches == 0);
   symbols.insert(makeUpdate(micro.getLoc(), *all),
                  std::next(Block::iterator(micro)));
   // What the runtime must know: another micro-batch would overwrite the first.
-  if (!accumulate)
-    module->setAttr(kMicroBatchesAttr,
-                    IntegerAttr::get(IntegerType::get(&getContext(), 64), 1));
+  if (microBatches)
+    module->setAttr(
+        kMicroBatchesAttr,
+        IntegerAttr::get(IntegerType::get(&getContext(), 64), microBatches));
   return success();
 }

@@ -57,11 +57,11 @@ def AddOptimizer : ProgramPass<"train-add-optimizer"> {
     clip coefficient and AdamW for every parameter (decay for those of two or more dimensions). Gradients and moments are f32. They are never
     cleared: the first micro-batch of a step writes over them. Parameters without a gradient get no state.
 
-    With `accumulate=false` a step has one micro-batch: `@micro` assigns its gradients, and the module says
-    `train.micro_batches = 1`. Gradients then need no type in which sums survive.
+    With `micro-batches` `@micro` assigns its gradients, which then need no type in which sums survive, and the module says
+    `train.micro_batches`: one, or as many as `train-reduce-gradients` keeps apart.
   }];
   let options = [
-    Option<"accumulate", "accumulate", "bool", "true", "Whether a step may have several micro-batches">
+    Option<"microBatches", "micro-batches", "int64_t", "0", "How many micro-batches a step has; 0: any number, whose gradients are added up">
   ];
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
@@ -90,8 +90,14 @@ def Recompute : ProgramPass<"train-recompute"> {
 
 def SetGrid : ProgramPass<"train-set-grid"> {
   let summary = "Say on the module how many processes run it";
-  let description = "Gives the module a `train.grid` of `dp` processes, each with data of its own; of one process none.";
-  let options = [Option<"dp", "dp", "int64_t", "1", "Processes along the axis dp">];
+  let description = [{
+    Gives the module a `train.grid` of `dp` processes, each with data of its own; of one process none, unless it is `reproducible`: then the module says
+    `train.reproducible`, and one process joins its micro-batches as several join theirs.
+  }];
+  let options = [
+    Option<"dp", "dp", "int64_t", "1", "Processes along the axis dp">,
+    Option<"reproducible", "reproducible", "bool", "false", "Whether trainings give the same bits however a step is divided">
+  ];
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
 
@@ -112,7 +118,9 @@ def ReduceGradients : ProgramPass<"train-reduce-gradients"> {
     Where a gradient is assigned it becomes a `train.all_reduce` of what this process has, in the type that `train.wire` on its variable says. Once per step: a module whose `@micro`
     adds up micro-batches gets `@micro_last` beside it, which is the same and sums. Gradients travel in buckets of at least `bucket` elements, in the order in which backward
     finishes them, each bucket once its last gradient is there, or, from a quarter of its size on, before a gradient that fills one alone. Vectors are few bytes and as much trouble: all of them travel together, last. The trainer weighs each micro-batch by its labels' share of those of all processes, so that the sum is the gradient of the joint batch.
-    A module without a grid, or with one process along `dp`, stays as it is.
+    Where a reproducible module says that a step has several micro-batches, each of them puts its gradient beside those of the others (`train.put_part`), into a variable of role
+    `gradient_parts`, and the last one sums all parts of all processes in one order.
+    A module without a grid stays as it is, and one with one process along `dp` that is not reproducible.
   }];
   let options = [
     Option<"bucket", "bucket", "int64_t", "32 * 1024 * 1024", "Elements that gradients have, at least, that travel together">

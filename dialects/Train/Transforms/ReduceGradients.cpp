@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Train/IR/Functions.h"
+#include "Train/Transforms/BuildUtils.h"
 #include "Train/Transforms/Gradients.h"
 #include "Train/Transforms/Passes.h"
 #include "mlir/Analysis/SliceAnalysis.h"
@@ -31,23 +32,99 @@ static SmallVector<Operation *> getDependents(Value value) {
   return ops;
 }
 
+/// What this process sends of a gradient.
+static Value getPart(const Gradient &gradient, OpBuilder &builder) {
+  if (gradient.value.getType() == gradient.wire)
+    return gradient.value;
+  return createFor<CastOp>(builder, gradient.assign, gradient.wire,
+                           gradient.value);
+}
+
+namespace {
+/// The gradients of a step's micro-batches, where they are kept apart until
+/// they are summed.
+class Parts {
+public:
+  explicit Parts(ModuleOp module) : symbols(module) {
+    auto count = module->getAttrOfType<IntegerAttr>(kMicroBatchesAttr);
+    if (count && module->hasAttr(kReproducibleAttr))
+      microBatches = count.getInt();
+  }
+  bool any() const { return microBatches > 1; }
+  /// What this process sends of a gradient: its part, or those that are kept.
+  Value get(const Gradient &gradient, OpBuilder &builder) {
+    Value part = getPart(gradient, builder);
+    return any() ? keep(gradient, part, builder) : part;
+  }
+  /// Makes the function keep its gradients, and assign none.
+  void keepAll(func::FuncOp micro);
+
+private:
+  Value keep(const Gradient &gradient, Value part, OpBuilder &builder);
+  VariableOp declare(Gradient gradient);
+
+  SymbolTable symbols;
+  int64_t microBatches = 1;
+  DenseMap<StringAttr, VariableOp> variables; ///< by the gradient's
+};
+} // namespace
+
+VariableOp Parts::declare(Gradient gradient) {
+  StringAttr name = gradient.assign.getVariableAttr().getAttr();
+  VariableOp &variable = variables[name];
+  if (variable)
+    return variable;
+  SmallVector<int64_t> shape = {microBatches};
+  llvm::append_range(shape, gradient.wire.getShape());
+  auto whole = symbols.lookup<VariableOp>(name);
+  OpBuilder builder(whole);
+  builder.setInsertionPointAfter(whole);
+  variable = VariableOp::create(
+      builder, whole.getLoc(), (name.getValue() + ".parts").str(),
+      RankedTensorType::get(shape, gradient.wire.getElementType()),
+      Role::gradient_parts, whole.getInit(), whole.getOfAttr());
+  symbols.insert(variable); // under another name, if this one is taken
+  return variable;
+}
+
+Value Parts::keep(const Gradient &gradient, Value part, OpBuilder &builder) {
+  VariableOp variable = declare(gradient);
+  Operation *served = gradient.assign;
+  auto parts = createFor<ReadOp>(builder, served, variable.getType(),
+                                 variable.getSymName(), /*accumulated=*/false);
+  auto index = createFor<HyperOp>(builder, served, kMicroBatch);
+  auto all = createFor<PutPartOp>(builder, served, part, parts, index);
+  createFor<AssignOp>(builder, served, variable.getSymName(), all);
+  return all;
+}
+
+void Parts::keepAll(func::FuncOp micro) {
+  OpBuilder builder(micro.getContext());
+  for (const Gradient &gradient :
+       findGradients(micro, Layout(micro->getParentOfType<ModuleOp>()))) {
+    builder.setInsertionPointAfterValue(gradient.value);
+    get(gradient, builder);
+    gradient.assign->erase();
+  }
+  eraseDeadOps(micro.getBody().front());
+}
+
 /// Sums a bucket's gradients where the last of them is there; what stores them
 /// comes behind.
-static void reduce(ArrayRef<Gradient> bucket) {
+static void reduce(ArrayRef<Gradient> bucket, Parts &all) {
   OpBuilder builder(bucket.front().value.getContext());
   builder.setInsertionPointAfterValue(bucket.back().value);
   SmallVector<SmallVector<Operation *>> dependents;
   SmallVector<Value> parts;
+  SmallVector<Type> types;
   for (const Gradient &gradient : bucket) {
     dependents.push_back(getDependents(gradient.value));
-    parts.push_back(gradient.value.getType() == gradient.wire
-                        ? gradient.value
-                        : createFor<CastOp>(builder, gradient.assign,
-                                            gradient.wire, gradient.value));
+    parts.push_back(all.get(gradient, builder));
+    types.push_back(gradient.wire);
   }
-  auto sums = createFor<AllReduceOp>(
-      builder, bucket.front().assign, TypeRange(ValueRange(parts)), parts,
-      Reduction::sum, builder.getStrArrayAttr({kDataAxis}));
+  auto sums = createFor<AllReduceOp>(builder, bucket.front().assign, types,
+                                     parts, Reduction::sum,
+                                     builder.getStrArrayAttr({kDataAxis}));
   setName(sums, "");
   Operation *at = sums;
   for (auto [gradient, output, ops] :
@@ -90,12 +167,17 @@ struct ReduceGradients : train::impl::ReduceGradientsBase<ReduceGradients> {
     if (!isDataParallel(module) || !micro ||
         findFunction(module, FunctionKind::micro_last))
       return;
-    if (accumulates(micro))
-      micro = cloneAsLast(micro);
+    Parts parts(module);
+    if (parts.any() || accumulates(micro)) {
+      func::FuncOp last = cloneAsLast(micro);
+      if (parts.any())
+        parts.keepAll(micro);
+      micro = last;
+    }
     SmallVector<Gradient> open, vectors;
     int64_t elements = 0;
     auto close = [&] {
-      reduce(open);
+      reduce(open, parts);
       open.clear();
       elements = 0;
     };
@@ -116,7 +198,7 @@ struct ReduceGradients : train::impl::ReduceGradientsBase<ReduceGradients> {
     if (!open.empty())
       close();
     if (!vectors.empty())
-      reduce(vectors);
+      reduce(vectors, parts);
   }
 };
 } // namespace

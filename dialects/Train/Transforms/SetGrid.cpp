@@ -17,7 +17,9 @@ namespace {
 struct SetGrid : train::impl::SetGridBase<SetGrid> {
   using Base::Base;
   void runOnProgram() override {
-    if (dp == 1)
+    if (reproducible)
+      getOperation()->setAttr(kReproducibleAttr, UnitAttr::get(&getContext()));
+    else if (dp == 1)
       return;
     if (GridOp grid = findGrid(getOperation())) {
       grid.emitOpError("is there already");

@@ -11,7 +11,9 @@ using namespace fp8c::train;
 static Value allocBytes(FunctionLowering &function, Operation *op,
                         int64_t bytes) {
   Type byte = IntegerType::get(op->getContext(), 8);
-  return function.alloc(MemRefType::get({bytes}, byte), op, "scratch");
+  // One process needs none for itself.
+  return function.alloc(MemRefType::get({std::max<int64_t>(bytes, 1)}, byte),
+                        op, "scratch");
 }
 
 /// A value is joined where it lies, if nobody else needs what it was.
@@ -23,7 +25,7 @@ static Value getJoinDestination(Value input, Value output,
         assign &&
         buffer == function.getVariable(assign.getVariableAttr().getAttr()))
       function.setDone(assign);
-  if (!input.hasOneUse())
+  if (!input.hasOneUse() || input.getType() != output.getType())
     return function.destination(output);
   function.setBuffer(output, buffer);
   return buffer;
@@ -44,7 +46,7 @@ struct Joined {
                      FunctionLowering &function) const {
     return allocBytes(
         function, op,
-        exec::getJoinScratchBytes(inputs, countProcesses(op, axes)));
+        exec::getJoinScratchBytes(inputs, outputs, countProcesses(op, axes)));
   }
 };
 
@@ -99,8 +101,21 @@ static LogicalResult lowerAgree(fp8::AgreeOp op, FunctionLowering &function) {
   return success();
 }
 
+/// The variable that the parts were read from is changed in place.
+static LogicalResult lower(PutPartOp op, FunctionLowering &function) {
+  Value parts = function.buffer(op.getParts());
+  if (!op.getParts().hasOneUse() || !op.getParts().getDefiningOp<ReadOp>())
+    return op.emitOpError("needs parts that a variable holds, and nobody else "
+                          "reads");
+  function.create<exec::PutPartOp>(op, function.dense(op.getInput()), parts,
+                                   function.buffer(op.getIndex()));
+  function.setBuffer(op, parts);
+  return success();
+}
+
 void fp8c::addCollectiveLowerings(LoweringTable &table) {
   table.add<AllReduceOp>(lower);
+  table.add<PutPartOp>(lower);
   table.add<fp8::AllReduceOp>(lowerCodes);
   table.add<fp8::AgreeOp>(lowerAgree);
 }

@@ -259,6 +259,8 @@ Json fp8c::target::getManifest(ModuleOp module, StringRef target, StringRef gpu,
   }
   if (int64_t count = number(module, train::kMicroBatchesAttr))
     model["micro_batches"] = count;
+  if (module->hasAttr(train::kReproducibleAttr))
+    model["reproducible"] = true;
   Json manifest = {{"format", 1},
                    {"compiler", "fp8c " FP8C_VERSION},
                    {"target", target.str()},

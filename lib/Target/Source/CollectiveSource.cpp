@@ -13,17 +13,24 @@ static StringRef getFirst(const SourceWriter &writer) {
   return writer.isCUDA ? writer.first : "call, ";
 }
 
+/// The last of a tensor's fields, where it is not what it is by default.
+static std::string getParts(Value input, Value output) {
+  int64_t parts = exec::countParts(input, output);
+  return parts == 1 ? "" : ", " + std::to_string(parts);
+}
+
 static LogicalResult print(AllReduceOp op, SourceWriter &writer) {
   ValueRange inputs = op.getInputs(), outputs = op.getOutputs();
   writer.comment(op, "all_reduce: " + Twine(inputs.size()));
   writer.os << "  {\n    const Joined tensors[] = "
             << getTable(inputs.size(),
                         [&](size_t i) {
-                          MemRefType type = typeOf(inputs[i]);
+                          MemRefType type = typeOf(outputs[i]);
                           return "{" + writer.list({inputs[i], outputs[i]}) +
                                  ", " + std::to_string(type.getNumElements()) +
                                  ", Element::of_" +
-                                 getElementName(type.getElementType()) + "}";
+                                 getElementName(type.getElementType()) +
+                                 getParts(inputs[i], outputs[i]) + "}";
                         })
             << ";\n    all_reduce(" << getFirst(writer) << "tensors, "
             << inputs.size() << ", "
@@ -45,13 +52,20 @@ static LogicalResult print(AllReduceCodesOp op, SourceWriter &writer) {
                                               outputPairs[i]}) +
                                  ", " +
                                  std::to_string(
-                                     typeOf(inputs[i]).getNumElements()) +
-                                 "}";
+                                     typeOf(outputs[i]).getNumElements()) +
+                                 getParts(inputs[i], outputs[i]) + "}";
                         })
             << ";\n    all_reduce_codes<"
             << getElementName(typeOf(inputs.front()).getElementType()) << ">("
             << getFirst(writer) << "tensors, " << inputs.size() << ", "
             << writer.use(op.getScratch()) << ");\n  }\n";
+  return success();
+}
+
+static LogicalResult print(PutPartOp op, SourceWriter &writer) {
+  Value input = op.getInput(), parts = op.getParts();
+  writer.call(op, ", " + Twine(typeOf(input).getNumElements()) + ", " +
+                      Twine(exec::countParts(parts, input)));
   return success();
 }
 
@@ -89,8 +103,8 @@ static LogicalResult print(AsyncWaitOp op, SourceWriter &writer) {
 }
 
 void attachCollectiveSource(MLIRContext &context) {
-  attachSource<AllReduceOp, AllReduceCodesOp, AgreeStatsOp, AsyncBeginOp,
-               AsyncEndOp, AsyncWaitOp>(context);
+  attachSource<AllReduceOp, AllReduceCodesOp, PutPartOp, AgreeStatsOp,
+               AsyncBeginOp, AsyncEndOp, AsyncWaitOp>(context);
 }
 
 } // namespace fp8c::target

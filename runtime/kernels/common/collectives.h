@@ -22,12 +22,14 @@ namespace fp8c {
 enum class Join { sum, max };
 enum class Element { of_float, of_bf16, of_f16, of_e4m3, of_e5m2 };
 
-/// A tensor that processes join; `output` may be `input`.
+/// A tensor that processes join; `output` may be `input`. Several parts of it
+/// that a process has follow each other.
 struct Joined {
   const void *input;
   void *output;
-  int64_t count; ///< elements
+  int64_t count; ///< elements of `output`
   Element element;
+  int64_t parts = 1;
 };
 
 /// A tensor of codes, and pairs of a scale and its inverse.
@@ -37,6 +39,7 @@ struct SummedCodes {
   const float *pair;
   float *output_pair;
   int64_t count;
+  int64_t parts = 1;
 };
 
 template <class T> constexpr Element element_of();
@@ -82,8 +85,8 @@ merge_neighbours(const std::vector<Joined> &tensors) {
       };
       const int64_t between = distance(last.input, next.input),
                     gap = between - last.count * size;
-      if (last.element == next.element && gap >= 0 && gap < alignment &&
-          between % size == 0 &&
+      if (last.parts == 1 && next.parts == 1 && last.element == next.element &&
+          gap >= 0 && gap < alignment && between % size == 0 &&
           distance(last.output, next.output) == between) {
         last.count = between / size + next.count;
         continue;
@@ -115,13 +118,22 @@ struct Exchange {
   }
 };
 
-/// The part of a tensor that this process joins: its own elements, and those of
-/// the others, `stride` bytes apart, by rank without its own.
+/// What this process joins of a tensor: its own elements, of several parts
+/// `own_stride` bytes apart, and those of the others, `stride` bytes apart, by
+/// part and then by rank without its own.
 struct PartJoin {
   const unsigned char *own, *others;
   unsigned char *output;
   int64_t count, stride;
   Element element;
+  int64_t parts, own_stride;
+
+  FP8C_FN const unsigned char *from(int64_t part, int r, int rank,
+                                    int size) const {
+    return r == rank
+               ? own + part * own_stride
+               : others + (part * (size - 1) + (r < rank ? r : r - 1)) * stride;
+  }
 };
 
 /// The three steps for tensors.
@@ -142,19 +154,23 @@ struct JoinPlan {
       const int64_t first = own.first * size, bytes = own.count * size,
                     stride = part_size(tensor.count, with.size) * size;
       parts.push_back({input + first, space, output + first, own.count, stride,
-                       tensor.element});
-      for (int peer = 0; peer < with.size; ++peer) {
-        if (peer == with.rank)
-          continue;
-        const Part part = part_of(tensor.count, peer, with.size);
-        const int64_t its_first = part.first * size,
-                      its_bytes = part.count * size;
-        scatter.send(peer, input + its_first, its_bytes);
-        scatter.receive(peer, input + first, space, bytes);
-        gather.send(peer, output + first, bytes);
-        gather.receive(peer, output + its_first, output + its_first, its_bytes);
-        space += stride;
-      }
+                       tensor.element, tensor.parts, tensor.count * size});
+      for (int64_t p = 0; p < tensor.parts; ++p, input += tensor.count * size)
+        for (int peer = 0; peer < with.size; ++peer) {
+          if (peer == with.rank)
+            continue;
+          const Part part = part_of(tensor.count, peer, with.size);
+          const int64_t its_first = part.first * size,
+                        its_bytes = part.count * size;
+          scatter.send(peer, input + its_first, its_bytes);
+          scatter.receive(peer, input + first, space, bytes);
+          space += stride;
+          if (p)
+            continue;
+          gather.send(peer, output + first, bytes);
+          gather.receive(peer, output + its_first, output + its_first,
+                         its_bytes);
+        }
     }
   }
 };
@@ -168,18 +184,18 @@ inline float sum_factor(int n) {
   return factor;
 }
 
-/// Joins element i of the part in the order of ranks, times `factor`.
+/// Joins element i of all parts in the order of ranks, times `factor`.
 template <class T>
 FP8C_FN void join_element(const PartJoin &part, int64_t i, int rank, int size,
                           bool is_sum, float factor) {
   float joined = 0.0f;
-  for (int r = 0; r < size; ++r) {
-    const unsigned char *from =
-        r == rank ? part.own
-                  : part.others + (r < rank ? r : r - 1) * part.stride;
-    const float x = load(reinterpret_cast<const T *>(from), i);
-    joined = r == 0 ? x : is_sum ? joined + x : max(joined, x);
-  }
+  for (int64_t p = 0; p < part.parts; ++p)
+    for (int r = 0; r < size; ++r) {
+      const auto *from =
+          reinterpret_cast<const T *>(part.from(p, r, rank, size));
+      const float x = load(from, i);
+      joined = p == 0 && r == 0 ? x : is_sum ? joined + x : max(joined, x);
+    }
   store(reinterpret_cast<T *>(part.output), i, joined * factor);
 }
 
@@ -222,12 +238,18 @@ FP8C_FN Stats join_stats(const Stats *all, int64_t i, int n, int size) {
   return joined;
 }
 
+/// What sums of codes are multiplied by: all are of as many parts.
+inline float sum_factor(const Fp8cCollectives &with,
+                        const SummedCodes *tensors) {
+  return sum_factor(int(with.size * tensors->parts));
+}
+
 template <class T>
 std::vector<Joined> codes_of(const SummedCodes *tensors, int n) {
   std::vector<Joined> joined;
   for (int t = 0; t < n; ++t)
     joined.push_back({tensors[t].input, tensors[t].output, tensors[t].count,
-                      element_of<T>()});
+                      element_of<T>(), tensors[t].parts});
   return joined;
 }
 

@@ -6,6 +6,8 @@
 #include "kernels/common/collectives.h"
 #include "kernels/cpu/parallel.h"
 
+#include <cstring>
+
 namespace fp8c {
 namespace detail {
 
@@ -60,11 +62,20 @@ template <class T>
 void all_reduce_codes(const Fp8cCall *call, const SummedCodes *tensors, int n,
                       void *scratch) {
   const Fp8cCollectives &with = detail::others_of(call);
-  const float factor = detail::sum_factor(with.size);
+  const float factor = detail::sum_factor(with, tensors);
   detail::join(with, {with, detail::codes_of<T>(tensors, n), scratch},
                /*is_sum=*/true, factor);
   for (int t = 0; t < n; ++t)
     detail::scale_sum(tensors[t].pair, tensors[t].output_pair, factor);
+}
+
+/// See exec.put_part.
+template <class T>
+void put_part(const T *input, T *parts, const float *index, int64_t count,
+              int64_t all) {
+  const auto at = int64_t(*index);
+  if (at >= 0 && at < all)
+    std::memcpy(parts + at * count, input, size_t(count) * sizeof(T));
 }
 
 /// Amaxes become the largest of all processes, counts their sums.

@@ -23,20 +23,22 @@ __global__ void join_kernel(const PartJoin *parts, int rank, int size,
   const PartJoin part = parts[blockIdx.y];
   const int64_t thread = int64_t(blockIdx.x) * join_threads + threadIdx.x,
                 threads = int64_t(gridDim.x) * join_threads;
-  const int64_t packs = part.count / lanes;
+  // Parts of odd sizes do not all begin where a pack may.
+  const int64_t packs = part.own_stride % 16 ? 0 : part.count / lanes;
   for (int64_t p = thread; p < packs; p += threads) {
     float joined[lanes];
-    for (int r = 0; r < size; ++r) {
-      const unsigned char *from =
-          r == rank ? part.own
-                    : part.others + (r < rank ? r : r - 1) * part.stride;
-      const Lanes<T> pack = reinterpret_cast<const Lanes<T> *>(from)[p];
+    for (int64_t own = 0; own < part.parts; ++own)
+      for (int r = 0; r < size; ++r) {
+        const unsigned char *from = part.from(own, r, rank, size);
+        const Lanes<T> pack = reinterpret_cast<const Lanes<T> *>(from)[p];
 #pragma unroll
-      for (int i = 0; i < lanes; ++i) {
-        const float x = load(pack.of, i);
-        joined[i] = r == 0 ? x : is_sum ? joined[i] + x : max(joined[i], x);
+        for (int i = 0; i < lanes; ++i) {
+          const float x = load(pack.of, i);
+          joined[i] = own == 0 && r == 0 ? x
+                      : is_sum           ? joined[i] + x
+                                         : max(joined[i], x);
+        }
       }
-    }
     Lanes<T> result;
 #pragma unroll
     for (int i = 0; i < lanes; ++i)
@@ -106,6 +108,17 @@ static __global__ void join_stats_kernel(Stats *const *stats, int n,
     *stats[i] = join_stats(all, i, n, size);
 }
 
+template <class T>
+__global__ void put_part_kernel(const T *input, T *parts, const float *index,
+                                int64_t count, int64_t all) {
+  const auto at = int64_t(*index);
+  if (at < 0 || at >= all)
+    return;
+  for (int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x; i < count;
+       i += int64_t(gridDim.x) * blockDim.x)
+    parts[at * count + i] = input[i];
+}
+
 inline int blocks_of_32(int n) { return (n + 31) / 32; }
 
 } // namespace detail
@@ -130,7 +143,7 @@ void all_reduce_codes(const Stream &stream, const SummedCodes *tensors, int n,
                       void *scratch) {
   using namespace detail;
   const Fp8cCollectives &with = others_of(stream);
-  const float factor = sum_factor(with.size);
+  const float factor = sum_factor(with, tensors);
   std::vector<SumScale> scales;
   for (int t = 0; t < n; ++t)
     scales.push_back({tensors[t].pair, tensors[t].output_pair});
@@ -142,6 +155,17 @@ void all_reduce_codes(const Stream &stream, const SummedCodes *tensors, int n,
   run(stream, with, plan.gather);
   launch(stream, scale_sums_kernel, blocks_of_32(n), 32, 0, scale_table, n,
          factor);
+}
+
+/// See exec.put_part.
+template <class T>
+void put_part(const Stream &stream, const T *input, T *parts,
+              const float *index, int64_t count, int64_t all) {
+  using namespace detail;
+  const int64_t wanted = (count + join_threads - 1) / join_threads;
+  launch(stream, put_part_kernel<T>,
+         int(wanted < join_blocks ? wanted : join_blocks), join_threads, 0,
+         input, parts, index, count, all);
 }
 
 /// Amaxes become the largest of all processes, counts their sums.
