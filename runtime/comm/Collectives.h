@@ -4,6 +4,7 @@
 #define FP8C_RUNTIME_COMM_COLLECTIVES_H
 
 #include "comm/Processes.h"
+#include "core/Error.h"
 #include "core/ProgramABI.h"
 
 #include <cstdint>
@@ -39,6 +40,9 @@ protected:
   virtual void exchange(const Fp8cTransfer *sends, int sendCount,
                         const Fp8cTransfer *receives, int receiveCount,
                         bool stays, void *stream) = 0;
+  virtual void sumCodes(const void *, void *, uint64_t, bool, void *) {
+    throw Error("these processes have no library that sums FP8");
+  }
 
   Processes &processes;
 
@@ -59,6 +63,13 @@ inline Collectives::Collectives(Processes &processes) : processes(processes) {
       collectives.sent += sends[i].bytes;
     collectives.exchange(sends, sendCount, receives, receiveCount, stays != 0,
                          stream);
+  };
+  table.sum_codes = [](void *self, const void *input, void *output,
+                       unsigned long long count, int isE5M2, void *stream) {
+    auto &collectives = *static_cast<Collectives *>(self);
+    const auto size = static_cast<uint64_t>(collectives.processes.size);
+    collectives.sent += 2 * count * (size - 1) / size; // in a ring
+    collectives.sumCodes(input, output, count, isE5M2 != 0, stream);
   };
 }
 

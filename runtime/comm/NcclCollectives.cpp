@@ -32,12 +32,16 @@ private:
   void exchange(const Fp8cTransfer *sends, int sendCount,
                 const Fp8cTransfer *receives, int receiveCount, bool stays,
                 void *stream) override;
+  void sumCodes(const void *input, void *output, uint64_t count, bool isE5M2,
+                void *stream) override;
   void start();
   void warmUp();
+  void warmUpSums();
 
   ncclComm_t comm = nullptr;
   /// Null where GPUs do not see each other's memory.
   std::unique_ptr<PeerMemory> peers;
+  bool sums = false; ///< has been used for them
   /// For timing alone: what comes out is wrong.
   bool leftOut = false;
 };
@@ -52,8 +56,10 @@ NcclCollectives::NcclCollectives(Processes &others,
       peers.reset();
   }
   leftOut = collectivesAre("skipped");
-  if (!peers)
+  if (!peers) {
     start();
+    warmUp();
+  }
 }
 
 void NcclCollectives::start() {
@@ -66,7 +72,6 @@ void NcclCollectives::start() {
   Processes::Waiting waiting(processes, "NCCL's start");
   check(ncclCommInitRank(&comm, processes.size, id, processes.rank),
         "the GPUs do not find each other");
-  warmUp();
 }
 
 /// Connections are made by the first use of each, which must not be captured.
@@ -111,6 +116,35 @@ void NcclCollectives::exchange(const Fp8cTransfer *sends, int sendCount,
                    receives[i].peer, comm, stream),
           "cannot receive");
   check(ncclGroupEnd(), "cannot exchange");
+}
+
+/// As warmUp(), for what sums use.
+void NcclCollectives::warmUpSums() {
+  Processes::Waiting waiting(processes, "NCCL's first sum");
+  void *memory = nullptr;
+  constexpr size_t bytes = 1 << 20;
+  check(cudaMalloc(&memory, bytes), "no memory");
+  check(cudaMemset(memory, 0, bytes), "cannot clear memory");
+  check(ncclAllReduce(memory, memory, bytes, ncclFloat8e4m3, ncclSum, comm,
+                      nullptr),
+        "cannot sum FP8");
+  check(cudaStreamSynchronize(nullptr), "the first sum failed");
+  cudaFree(memory);
+}
+
+void NcclCollectives::sumCodes(const void *input, void *output, uint64_t count,
+                               bool isE5M2, void *stream) {
+  if (!sums) { // every process plans the same sum
+    if (!comm)
+      start();
+    warmUpSums();
+    sums = true;
+  }
+  if (count && !leftOut)
+    check(ncclAllReduce(input, output, count,
+                        isE5M2 ? ncclFloat8e5m2 : ncclFloat8e4m3, ncclSum, comm,
+                        static_cast<cudaStream_t>(stream)),
+          "cannot sum FP8");
 }
 
 } // namespace

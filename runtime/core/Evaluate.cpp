@@ -6,6 +6,7 @@
 #include "core/Text.h"
 
 #include <algorithm>
+#include <vector>
 
 namespace fp8c::runtime {
 
@@ -101,7 +102,7 @@ Evaluator::Evaluator(Instance &instance, const TokenFile &file,
   checkData(file, labels, batchShapeOf(eval, instance.manifest()));
 }
 
-Evaluator::Result Evaluator::run(int64_t batches) {
+Evaluator::Result Evaluator::run(int64_t batches, Processes *processes) {
   auto *tokens = eval.tokens()->as<int64_t>();
   auto *labels = eval.labels() ? eval.labels()->as<int64_t>() : nullptr;
   const float *loss = eval.loss().as<float>();
@@ -110,15 +111,28 @@ Evaluator::Result Evaluator::run(int64_t batches) {
   if (wanted == 0 || wanted > available)
     wanted = available;
 
+  // Losses times their labels, and those: of every how-many-th batch.
+  const auto size = static_cast<uint64_t>(processes ? processes->size : 1),
+             rank = static_cast<uint64_t>(processes ? processes->rank : 0);
+  std::vector<double> mine;
+  for (uint64_t i = rank; i < wanted; i += size) {
+    const uint64_t counted =
+        source.fill(i * available / wanted, tokens, labels);
+    const auto count = static_cast<double>(counted);
+    if (counted) // a mean of nothing may be NaN
+      eval.run();
+    mine.push_back(counted ? static_cast<double>(*loss) * count : 0);
+    mine.push_back(count);
+  }
+  const auto all = processes ? processes->takeRows<double>(
+                                   processes->shareValues("validation", mine))
+                             : std::vector<std::vector<double>>{mine};
   Result result;
   double sum = 0;
-  for (uint64_t i = 0; i < wanted; ++i) {
-    uint64_t counted = source.fill(i * available / wanted, tokens, labels);
-    if (!counted) // a mean of nothing may be NaN
-      continue;
-    eval.run();
-    sum += static_cast<double>(*loss) * static_cast<double>(counted);
-    result.targets += counted;
+  for (uint64_t i = 0; i < wanted; ++i) { // in the order of batches
+    const double *batch = &all[i % size][2 * (i / size)];
+    sum += batch[0];
+    result.targets += static_cast<uint64_t>(batch[1]);
   }
   if (!result.targets)
     throw Error::inFile(file.path(),

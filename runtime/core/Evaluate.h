@@ -3,6 +3,7 @@
 #ifndef FP8C_RUNTIME_CORE_EVALUATE_H
 #define FP8C_RUNTIME_CORE_EVALUATE_H
 
+#include "comm/Processes.h"
 #include "core/Batches.h"
 #include "core/Instance.h"
 
@@ -31,9 +32,10 @@ public:
             const LabelFile *labels = nullptr);
 
   /// Runs over `batches` batches spread evenly over the file, the same at
-  /// every call; 0, or more than there are, means the whole file. Throws Error
-  /// if no label counts in any of them.
-  Result run(int64_t batches);
+  /// every call; 0, or more than there are, means the whole file. Processes
+  /// that are given share them, and get the same result, to the last bit that
+  /// of one. Throws Error if no label counts in any of them.
+  Result run(int64_t batches, Processes *processes = nullptr);
 
 private:
   const TokenFile &file;

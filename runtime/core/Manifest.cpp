@@ -24,10 +24,15 @@ constexpr struct {
   Role role;
   const char *name;
 } roles[] = {
-    {Role::Parameter, "parameter"}, {Role::Gradient, "gradient"},
-    {Role::Moment1, "moment1"},     {Role::Moment2, "moment2"},
-    {Role::Scale, "scale"},         {Role::ComputeWeight, "compute_weight"},
-    {Role::Frozen, "frozen"},       {Role::GradientParts, "gradient_parts"},
+    {Role::Parameter, "parameter"},
+    {Role::Gradient, "gradient"},
+    {Role::Moment1, "moment1"},
+    {Role::Moment2, "moment2"},
+    {Role::Scale, "scale"},
+    {Role::ComputeWeight, "compute_weight"},
+    {Role::Frozen, "frozen"},
+    {Role::GradientParts, "gradient_parts"},
+    {Role::Mu, "mu"},
 };
 
 constexpr const char *inputRoles[] = {"", "tokens", "labels_next",

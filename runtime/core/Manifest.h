@@ -56,7 +56,8 @@ enum class Role {
   Scale,         ///< state of FP8 scaling: scale, amax window, counters
   ComputeWeight, ///< a parameter's quantised or bf16 copy
   Frozen,        ///< a parameter that is not trained
-  GradientParts  ///< of a step's micro-batches, kept apart
+  GradientParts, ///< of a step's micro-batches, kept apart
+  Mu             ///< makes room for a gradient's sum over processes
 };
 
 const char *nameOf(Role role);

@@ -17,7 +17,7 @@
 #define FP8C_RUNTIME_CORE_PROGRAMABI_H
 
 /* Raised whenever Fp8cCall or the meaning of one of its fields changes. */
-#define FP8C_PROGRAM_ABI 8
+#define FP8C_PROGRAM_ABI 9
 
 #ifdef __cplusplus
 extern "C" {
@@ -47,6 +47,11 @@ typedef struct Fp8cCollectives {
   void (*exchange)(void *self, const struct Fp8cTransfer *sends, int send_count,
                    const struct Fp8cTransfer *receives, int receive_count,
                    int stays, void *stream);
+  /* Sums FP8 codes of all processes as the devices' own library does, rounding
+     at every hop; `output` may be `input`. Without codes gets ready for that.
+     CPUs have none, and sum by exchange. */
+  void (*sum_codes)(void *self, const void *input, void *output,
+                    unsigned long long count, int is_e5m2, void *stream);
 } Fp8cCollectives;
 
 /* What one call of a program function works on. The runtime owns everything.

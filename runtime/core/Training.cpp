@@ -409,7 +409,7 @@ int Training::loop(const RunFolder &folder, RunState state) {
     bool last = state.step == options.steps;
     bool stop = signal != 0;
     if (evaluator && isDue(options.evalEvery, state.step))
-      metrics.valLoss = evaluator->run(options.evalBatches).loss;
+      metrics.valLoss = evaluator->run(options.evalBatches, &processes).loss;
     if (last || stop)
       if (std::optional<uint64_t> measured = instance.device().measuredBytes())
         metrics.memory = {instance.manifest().plannedBytes(), *measured};

@@ -650,6 +650,41 @@ func.func @f(%g: memref<7xf32>, %p: memref<3x8xf32>, %i: memref<f32>) {
 // -----
 
 train.grid @grid [dp = 3]
+func.func @f(%q: memref<2x7xf8E4M3FN>, %r: memref<7xf8E4M3FN>, %p: memref<5xf32>, %s: memref<192xi8>) {
+  // expected-error @+1 {{sums parts natively}}
+  exec.all_reduce_codes %q scales %p into %r scales %p scratch %s over ["dp"] native : memref<2x7xf8E4M3FN> scales memref<5xf32> into memref<7xf8E4M3FN> scales memref<5xf32> scratch memref<192xi8>
+  return
+}
+
+// -----
+
+train.grid @grid [dp = 3]
+func.func @f(%q: memref<7xf8E4M3FN>, %m: memref<f32>, %s: memref<8xi8>) {
+  // expected-error @+1 {{has 1 factors for 2 sums}}
+  exec.adjust_mu %m by %q, %q scratch %s over ["dp"] : memref<f32> by memref<7xf8E4M3FN>, memref<7xf8E4M3FN> scratch memref<8xi8>
+  return
+}
+
+// -----
+
+train.grid @grid [dp = 3]
+func.func @f(%q: memref<7xf8E4M3FN>, %m: memref<f32>, %s: memref<7xi8>) {
+  // expected-error @+1 {{needs 8 bytes of scratch, but got 'memref<7xi8>'}}
+  exec.adjust_mu %m, %m by %q, %q scratch %s over ["dp"] : memref<f32>, memref<f32> by memref<7xf8E4M3FN>, memref<7xf8E4M3FN> scratch memref<7xi8>
+  return
+}
+
+// -----
+
+func.func @f(%p: memref<5xf32>, %m: memref<2xf32>) {
+  // expected-error @+1 {{a factor}}
+  exec.scale_by %p by %m into %p : memref<5xf32> by memref<2xf32> into memref<5xf32>
+  return
+}
+
+// -----
+
+train.grid @grid [dp = 3]
 func.func @f(%g: memref<7xf32>, %s: memref<127xi8>) {
   // expected-error @+1 {{needs 128 bytes of scratch, but got 'memref<127xi8>'}}
   exec.all_reduce %g into %g scratch %s sum over ["dp"] : memref<7xf32> into memref<7xf32> scratch memref<127xi8>

@@ -54,6 +54,12 @@ func.func @collectives(%g: memref<7xbf16>, %b: memref<3xf32>, %q: memref<100xf8E
   exec.put_part %b into %parts at %i : memref<3xf32> into memref<2x3xf32>, memref<f32>
   // CHECK: exec.all_reduce %{{.*}} into %{{.*}} scratch %{{.*}} sum over ["dp"] : memref<2x3xf32> into memref<3xf32> scratch memref<256xi8>
   exec.all_reduce %parts into %b scratch %space sum over ["dp"] : memref<2x3xf32> into memref<3xf32> scratch memref<256xi8>
+  // CHECK: exec.scale_by %{{.*}} by %{{.*}} into %{{.*}} : memref<5xf32> by memref<f32> into memref<5xf32>
+  exec.scale_by %s by %i into %s : memref<5xf32> by memref<f32> into memref<5xf32>
+  // CHECK: exec.all_reduce_codes %{{.*}} scales %{{.*}} into %{{.*}} scales %{{.*}} scratch %{{.*}} over ["dp"] native : memref<100xf8E4M3FN>
+  exec.all_reduce_codes %q scales %s into %q scales %s scratch %codes over ["dp"] native : memref<100xf8E4M3FN> scales memref<5xf32> into memref<100xf8E4M3FN> scales memref<5xf32> scratch memref<96xi8>
+  // CHECK: exec.adjust_mu %{{.*}} by %{{.*}} scratch %{{.*}} over ["dp"] : memref<f32> by memref<100xf8E4M3FN> scratch memref<96xi8>
+  exec.adjust_mu %i by %q scratch %codes over ["dp"] : memref<f32> by memref<100xf8E4M3FN> scratch memref<96xi8>
   // CHECK: exec.async_begin 3
   exec.async_begin 3
   // CHECK: exec.async_end 3

@@ -259,6 +259,14 @@ func.func @summed_tiles(%q: !fp8.scaled<4x8xf8E5M2, tile<[1, ?]>>) {
 
 // -----
 
+func.func @summed_parts(%q: !fp8.scaled<3x4xf8E5M2>) {
+  // expected-error@+1 {{sums parts natively}}
+  %a = fp8.all_reduce %q over ["dp"] native : !fp8.scaled<3x4xf8E5M2> -> !fp8.scaled<4xf8E5M2>
+  return
+}
+
+// -----
+
 func.func @summed_formats(%q: !fp8.scaled<4xf8E5M2>, %r: !fp8.scaled<4xf8E4M3FN>) {
   // expected-error@+1 {{in one exchange, which has codes of one format}}
   %a:2 = fp8.all_reduce %q, %r over ["dp"] : !fp8.scaled<4xf8E5M2>, !fp8.scaled<4xf8E4M3FN>

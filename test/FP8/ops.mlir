@@ -46,6 +46,13 @@ func.func @delayed(%x: tensor<4x8xf32>, %st: !fp8.scale_state<f8E5M2, 16>)
 func.func @collectives(%q: !fp8.scaled<4x8xf8E5M2>, %a: tensor<f32>, %s: !fp8.scale_state<f8E5M2, 16>) {
   // CHECK: fp8.agree %{{.*}}, %{{.*}} over ["dp"] : tensor<f32>, !fp8.scale_state<f8E5M2, 16>
   %0:2 = fp8.agree %a, %s over ["dp"] : tensor<f32>, !fp8.scale_state<f8E5M2, 16>
+  // CHECK: %[[C:.*]]:2 = fp8.scale_by %{{.*}}, %{{.*}} by %{{.*}}, %{{.*}} : !fp8.scale<f8E5M2>, !fp8.scale<f8E5M2>
+  %c = fp8.compute_scale %a : !fp8.scale<f8E5M2>
+  %d:2 = fp8.scale_by %c, %c by %a, %a : !fp8.scale<f8E5M2>, !fp8.scale<f8E5M2>
+  // CHECK: %[[SUM:.*]] = fp8.all_reduce %{{.*}} over ["dp"] native : !fp8.scaled<4x8xf8E5M2>
+  %e = fp8.all_reduce %q over ["dp"] native : !fp8.scaled<4x8xf8E5M2>
+  // CHECK: fp8.adjust_mu %{{.*}}, %{{.*}} by %[[SUM]], %[[SUM]] over ["dp"] : tensor<f32>, tensor<f32> by !fp8.scaled<4x8xf8E5M2>, !fp8.scaled<4x8xf8E5M2>
+  %f:2 = fp8.adjust_mu %a, %a by %e, %e over ["dp"] : tensor<f32>, tensor<f32> by !fp8.scaled<4x8xf8E5M2>, !fp8.scaled<4x8xf8E5M2>
   // CHECK: fp8.all_reduce %{{.*}}, %{{.*}} over ["dp", "tp"] : !fp8.scaled<4x8xf8E5M2>, !fp8.scaled<4x8xf8E5M2>
   %1:2 = fp8.all_reduce %q, %q over ["dp", "tp"] : !fp8.scaled<4x8xf8E5M2>, !fp8.scaled<4x8xf8E5M2>
   return

@@ -40,7 +40,7 @@ def test_gradients_are_those_of_the_joint_batch(workshop, model, dp, accumulate)
 def test_bytes_on_the_wire(workshop, dp):
     """A ring's bytes: of each element a process sends 2 (n - 1) / n times its size."""
     sent = {}
-    for recipe in "f32", *RECIPES:
+    for recipe in "f32", *ERRORS:
         out = workshop.run("gpt2", recipe, dp, 1, steps=1, compiled=("--micro-batches", 1))
         sent[recipe] = metrics(out)[0]["sent_bytes"]
     matrices = sum(a.size for name, a in state(out, 1).items() if name.endswith(".m") and a.ndim == 2)
@@ -94,7 +94,7 @@ def test_labels_weigh_the_same_whoever_sees_them(workshop, compiled, tmp_path):
 
 @pytest.mark.parametrize("compiled", [(), ("--micro-batches", 1), ("--micro-batches", 1, "--bucket", 1)])
 @pytest.mark.parametrize("dp", [2, 3])
-@pytest.mark.parametrize("recipe", ["f32", *RECIPES])
+@pytest.mark.parametrize("recipe", ERRORS)
 def test_gradients_travel_as_the_recipe_says(workshop, recipe, dp, compiled):
     several = workshop.run("gpt2", recipe, dp, 1, steps=1, compiled=compiled)
     one = workshop.run("gpt2", "f32", 1, 1, ROWS * dp, steps=1, compiled=compiled)
@@ -106,7 +106,7 @@ def test_gradients_travel_as_the_recipe_says(workshop, recipe, dp, compiled):
                 assert error > ERRORS[recipe] / 20, f"{name} is better than its format"
 
 
-@pytest.mark.parametrize("recipe", ["bf16", "fp8-delayed", "fp8-lm", "fp8-current"])
+@pytest.mark.parametrize("recipe", ["bf16", "fp8-delayed", "fp8-lm", "fp8-current", "native"])
 def test_recipes_train_alike(workshop, recipe):
     several = metrics(workshop.run("gpt2", recipe, 2, 1))
     one = metrics(workshop.run("gpt2", recipe, 1, 1, ROWS * 2))
@@ -124,8 +124,27 @@ def test_checkpoints_are_those_of_one_process(workshop, recipe, tmp_path):
     assert shapes[0] == shapes[1]
 
 
-def test_resume_continues_bit_for_bit(workshop, tmp_path):
-    program, data = workshop.program("gpt2", "fp8-lm", 2, ROWS), workshop.data("gpt2")
+def test_mu_makes_room_for_sums(workshop):
+    """Gradients that both processes have in common saturate their sum: mu is halved where they do, and grows again."""
+    mus = [
+        {name: float(value) for name, value in state(workshop.run("gpt2", "native", 2, 1), step).items() if name.endswith(".mu")}
+        for step in range(1, STEPS + 1)
+    ]
+    assert {name for name, array in state(workshop.run("gpt2", "f32", 1, 1, ROWS * 2), 1).items() if array.ndim == 2
+            and not name.endswith((".m", ".v"))} == {name.removesuffix(".grad.mu") for name in mus[0]}  # fmt: skip
+    assert any(mu < 1 for mu in mus[0].values())
+    for before, after in zip(mus, mus[1:]):
+        for name, mu in before.items():
+            grown = min(np.float32(mu) * np.float32(2 ** (1 / 1000)), 1)
+            assert after[name] == mu / 2 or after[name] == pytest.approx(grown, rel=1e-7)
+    # One process sums nothing, and keeps the variables: its run may go on with more.
+    alone = state(workshop.run("gpt2", "native", 1, 1), STEPS)
+    assert {name: float(array) for name, array in alone.items() if name.endswith(".mu")} == dict.fromkeys(mus[0], 1.0)
+
+
+@pytest.mark.parametrize("recipe", ["fp8-lm", "native"])
+def test_resume_continues_bit_for_bit(workshop, recipe, tmp_path):
+    program, data = workshop.program("gpt2", recipe, 2, ROWS), workshop.data("gpt2")
     train = ["fp8c-run", "train", program, "--nproc", 2, "--data", data, "--warmup", 0, "--checkpoint-every", 3, "--keep", 0]
     run(*train, "--steps", 6, "--schedule", "constant", "--out", tmp_path / "whole")
     run(*train, "--steps", 3, "--schedule", "constant", "--out", tmp_path / "part")

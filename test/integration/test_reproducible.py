@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from parallel_runs import Workshop, metrics, state
+from parallel_runs import RECIPES, Workshop, metrics, state
 from support import run
 
 STEPS = 5
@@ -42,7 +42,7 @@ def train(workshop, model, recipe, division, rows, *options):
 
 def facts(out):
     """What a run's metrics say of its arithmetic."""
-    return [(line["step"], line["loss"], line["grad_norm"]) for line in metrics(out)]
+    return [(line["step"], line["loss"], line["grad_norm"], line["val_loss"]) for line in metrics(out)]
 
 
 def expect_same(out, other, steps=STEPS):
@@ -59,7 +59,7 @@ def test_divisions_give_the_same_bits(workshop, model, recipe, parts, rows, tmp_
     options = ["--data", workshop.data(model), "--steps", STEPS, "--warmup", 0, "--lr", 3e-3, *KEEP]
     first, *others = DIVISIONS[parts]
     train(workshop, model, recipe, first, rows, *options, "--out", tmp_path / "first")
-    assert len({loss for _, loss, _ in facts(tmp_path / "first")}) == STEPS
+    assert len({loss for _, loss, *_ in facts(tmp_path / "first")}) == STEPS
     for division in others:
         out = tmp_path / "x".join(map(str, division))
         train(workshop, model, recipe, division, rows, *options, "--out", out)
@@ -76,20 +76,23 @@ def test_so_they_do_where_labels_are_left_out(workshop, tmp_path):
                *KEEP]
     for dp, micro_batches in DIVISIONS[4]:
         train(workshop, "gpt2", "fp8-lm", (dp, micro_batches), 1, *options, "--out", tmp_path / f"{dp}")
-    losses = [loss for _, loss, _ in facts(tmp_path / "4")]
+    losses = [loss for _, loss, *_ in facts(tmp_path / "4")]
     assert None in losses and len(set(losses)) > 6
     for dp in "2", "1":
         expect_same(tmp_path / "4", tmp_path / dp, 20)
 
 
 def test_a_run_may_move_and_stay_the_same(workshop, tmp_path):
-    options = ["--data", workshop.data("gpt2"), "--warmup", 0, "--schedule", "constant", *KEEP]
+    options = ["--data", workshop.data("gpt2"), "--warmup", 0, "--schedule", "constant", *KEEP,
+               "--val", workshop.data("gpt2"), "--eval-every", 2, "--eval-batches", 7]  # fmt: skip
     train(workshop, "gpt2", "fp8-lm", (4, 1), 1, *options, "--steps", 6, "--out", tmp_path / "whole")
     moved = tmp_path / "moved"
     train(workshop, "gpt2", "fp8-lm", (1, 4), 1, *options, "--steps", 2, "--out", moved)
     for division, steps in ((2, 2), 4), ((4, 1), 6):
         train(workshop, "gpt2", "fp8-lm", division, 1, "--resume", moved, "--steps", steps)
     expect_same(tmp_path / "whole", moved, 6)
+    # Seven batches are no multiple of four processes, which share them.
+    assert [val_loss is not None for *_, val_loss in facts(moved)] == [False, True] * 3
 
 
 def test_what_is_not_reproducible_says_so(workshop, tmp_path):
@@ -111,6 +114,14 @@ def test_refusals(workshop, tmp_path):
     assert "add --reproducible" in output
     output = run("fp8c", "compile", onnx, "--reproducible", "--batch", 1, "-o", tmp_path / "p.fp8x", status=1)
     assert "--micro-batches" in output
+    native = workshop.folder / "native.yaml"
+    native.write_text(RECIPES["native"])
+    output = run("fp8c", "compile", onnx, "--reproducible", "--micro-batches", 1, "--batch", 1, "--recipe", native,
+                 "-o", tmp_path / "p.fp8x", status=1)  # fmt: skip
+    assert "native.yaml:" in output and "a reproducible training cannot have it" in output
+    native.write_text(RECIPES["native"].replace("wire: e4m3", "wire: bf16"))
+    output = run("fp8c", "compile", onnx, "--batch", 1, "--recipe", native, "-o", tmp_path / "p.fp8x", status=1)
+    assert "'wire: e4m3' says so" in output
     assert not (tmp_path / "p.fp8x").exists() and not (tmp_path / "run").exists()
 
 

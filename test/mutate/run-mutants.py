@@ -85,7 +85,7 @@ WORD = re.compile(r'[%@]"[^"]*"|[%@]?[\w.$#]+')
 RELATING = re.compile(r"(?:train\.(?:adamw|assign|update_scales|stored_scale|variable)|fp8\.(?:record|advance|current_scale)|exec\.variable) ")
 # What a variable is for.
 ROLES = ("parameter", "gradient", "moment1", "moment2", "scale", "compute_weight", "buffer", "frozen",
-         "gradient_parts")
+         "gradient_parts", "mu")
 # Of this the second operand: by which scale.
 SCALE = re.compile(r"(fp8\.quantize %[\w#]+, )%[\w#]+")
 # Once a tensor is two buffers.

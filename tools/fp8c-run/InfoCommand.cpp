@@ -52,9 +52,9 @@ void describeProgram(const Program &program, Table &table) {
             "vocabulary ", withThousands(model.vocab), ", batch ", model.batch,
             " x ", model.seq));
   table.row("variables", bytesText(manifest.variablesBytes));
-  for (Role role :
-       {Role::Parameter, Role::Gradient, Role::Moment1, Role::Moment2,
-        Role::Scale, Role::ComputeWeight, Role::Frozen, Role::GradientParts})
+  for (Role role : {Role::Parameter, Role::Gradient, Role::Moment1,
+                    Role::Moment2, Role::Scale, Role::ComputeWeight,
+                    Role::Frozen, Role::GradientParts, Role::Mu})
     if (uint64_t bytes = manifest.bytesOf(role))
       table.row(concat("  ", nameOf(role)), bytesText(bytes));
   table.row("arena", bytesText(manifest.arenaBytes) +

@@ -494,7 +494,35 @@ LogicalResult AllReduceCodesOp::verify() {
     return emitOpError("needs a scale of each tensor, before and after");
   if (failed(expectOneType(*this, getInputs())))
     return failure();
+  if (getNative() &&
+      exec::countParts(getInputs().front(), getOutputs().front()) != 1)
+    return emitOpError("sums parts natively");
   return verifyJoin(*this);
+}
+
+LogicalResult ScaleByOp::verify() {
+  if (getPairs().empty())
+    return emitOpError("makes no scale");
+  for (Value factor : getFactors())
+    if (failed(expectCount(*this, factor, "a factor", 1)))
+      return failure();
+  return success();
+}
+
+LogicalResult AdjustMuOp::verify() {
+  if (failed(train::verifyAxes(*this, getAxes())) ||
+      failed(expectDense(*this, getSums())))
+    return failure();
+  if (getMus().empty() || getMus().size() != getSums().size())
+    return emitOpError("has ")
+           << getMus().size() << " factors for " << getSums().size() << " sums";
+  for (Value mu : getMus())
+    if (failed(expectCount(*this, mu, "a factor", 1)))
+      return failure();
+  if (failed(expectOneType(*this, getSums())))
+    return failure();
+  return verifyScratch(*this, getScratch(),
+                       4 * static_cast<int64_t>(getMus().size()));
 }
 
 bool AllReduceCodesOp::mayOverwrite(OpOperand &input, OpOperand &output,

@@ -342,14 +342,37 @@ def Exec_AllReduceCodesOp : Exec_LibraryOp<"all_reduce_codes", ["mayOverwrite"],
   let description = [{
     As `fp8.all_reduce` says, by the way of `all_reduce`. `output_pairs` are `pairs` divided by the power of two
     that is not below the number of summands. Each of `outputs` may be its input's memory. `scratch` and parts as there.
+    With `native` as `fp8.all_reduce` says: by the library that joins processes, and `output_pairs` are `pairs`.
   }];
   let arguments = (ins Exec_In<Variadic<Exec_CodeBuffer>>:$inputs, Exec_In<Variadic<Exec_ScalePair>>:$pairs,
                        Exec_Out<Variadic<Exec_CodeBuffer>>:$outputs, Exec_Out<Variadic<Exec_ScalePair>>:$output_pairs,
-                       Exec_InOut<Exec_ByteBuffer>:$scratch, StrArrayAttr:$axes);
+                       Exec_InOut<Exec_ByteBuffer>:$scratch, StrArrayAttr:$axes, UnitAttr:$native);
   let assemblyFormat = [{
-    $inputs `scales` $pairs `into` $outputs `scales` $output_pairs `scratch` $scratch `over` $axes attr-dict
+    $inputs `scales` $pairs `into` $outputs `scales` $output_pairs `scratch` $scratch `over` $axes (`native` $native^)? attr-dict
     `:` type($inputs) `scales` type($pairs) `into` type($outputs) `scales` type($output_pairs) `scratch` type($scratch)
   }];
+}
+
+def Exec_ScaleByOp : Exec_LibraryOp<"scale_by", [], [SameVariadicOperandSize]> {
+  let summary = "Scales times factors";
+  let description = [{
+    Of each pair a scale and its inverse, as `fp8.scale_by` says.
+
+    Example: `exec.scale_by %p by %mu into %q : memref<5xf32> by memref<f32> into memref<5xf32>`
+  }];
+  let arguments = (ins Exec_In<Variadic<Exec_ScalePair>>:$pairs, Exec_In<Variadic<Exec_F32Buffer>>:$factors, Exec_Out<Variadic<Exec_ScalePair>>:$outputs);
+  let assemblyFormat = "$pairs `by` $factors `into` $outputs attr-dict `:` type($pairs) `by` type($factors) `into` type($outputs)";
+}
+
+def Exec_AdjustMuOp : Exec_LibraryOp<"adjust_mu", [], [AttrSizedOperandSegments]> {
+  let summary = "The factors that the next sums call for";
+  let description = [{
+    In place, as `fp8.adjust_mu` says, of sums that all processes along `axes` have. `scratch` counts: 4 bytes a sum.
+
+    Example: `exec.adjust_mu %mu by %q scratch %b over ["dp"] : memref<f32> by memref<100xf8E4M3FN> scratch memref<4xi8>`
+  }];
+  let arguments = (ins Exec_InOut<Variadic<Exec_F32Buffer>>:$mus, Exec_In<Variadic<Exec_CodeBuffer>>:$sums, Exec_InOut<Exec_ByteBuffer>:$scratch, StrArrayAttr:$axes);
+  let assemblyFormat = "$mus `by` $sums `scratch` $scratch `over` $axes attr-dict `:` type($mus) `by` type($sums) `scratch` type($scratch)";
 }
 
 def Exec_PutPartOp : Exec_LibraryOp<"put_part"> {

@@ -32,7 +32,7 @@ struct Section {
 
 /// Scales are advanced in the update, where there is nothing to do beside.
 static bool joinsGradients(Operation &op) {
-  return isa<AllReduceOp, AllReduceCodesOp, AgreeStatsOp>(op) &&
+  return isa<AllReduceOp, AllReduceCodesOp, AdjustMuOp, AgreeStatsOp>(op) &&
          train::getPhase(&op) == train::Phase::update;
 }
 
@@ -44,7 +44,7 @@ static bool isDeclaration(Operation &op) {
 static bool mayBeBeside(Operation &op) {
   return isDeclaration(op) || joinsGradients(op) || isa<FillOp>(op) ||
          (train::getPhase(&op) == train::Phase::update &&
-          isa<LaunchOp, LaunchMultiOp, ComputeScaleOp, CopyOp>(op));
+          isa<LaunchOp, LaunchMultiOp, ComputeScaleOp, ScaleByOp, CopyOp>(op));
 }
 
 /// The last op of the section that begins with `first`.

@@ -338,6 +338,8 @@ LogicalResult AllReduceOp::verify() {
       return emitOpError("sums ")
              << getInputs().front().getType() << " and " << type
              << " in one exchange, which has codes of one format";
+  if (getNative() && getInputs().getTypes() != getOutputs().getTypes())
+    return emitOpError("sums parts natively");
   return verifyJoinedTypes(*this);
 }
 

@@ -228,12 +228,40 @@ def FP8_AllReduceOp : FP8_Op<"all_reduce", []> {
     result's scale is the operand's times 2^-k, 2^k being the least power of two that is not below the number of summands: no sum saturates. NaN stays NaN. Several tensors
     travel in one exchange. Parts are summed as `train.all_reduce` does.
 
+    With `native` the library that joins processes sums the codes, which NCCL does in a ring: each process adds its own to what the one before has sent, and
+    the sum is rounded, and clamped at the format's largest value, at every hop. The result has the operand's scale, which `fp8.scale_by` has made small enough.
+
     Example: `%h:2 = fp8.all_reduce %q, %r over ["dp"] : !fp8.scaled<128x512xf8E4M3FN>, !fp8.scaled<512x128xf8E4M3FN>`
   }];
-  let arguments = (ins Variadic<FP8_ScaledType>:$inputs, StrArrayAttr:$axes);
+  let arguments = (ins Variadic<FP8_ScaledType>:$inputs, StrArrayAttr:$axes, UnitAttr:$native);
   let results = (outs Variadic<FP8_ScaledType>:$outputs);
   let hasVerifier = 1;
-  let assemblyFormat = "$inputs `over` $axes attr-dict `:` custom<JoinedTypes>(type($inputs), type($outputs))";
+  let assemblyFormat = "$inputs `over` $axes (`native` $native^)? attr-dict `:` custom<JoinedTypes>(type($inputs), type($outputs))";
+}
+
+def FP8_ScaleByOp : FP8_Op<"scale_by", [AllTypesMatch<["scales", "outputs"]>, SameVariadicOperandSize]> {
+  let summary = "Scales times factors";
+  let description = [{
+    Automatic scaling of gradients that are summed in FP8, after FP8-LM (arXiv 2310.18313, section 2.1): a factor mu of at most 1 makes room for the sum.
+
+    Example: `%t = fp8.scale_by %s by %mu : !fp8.scale<f8E4M3FN>`
+  }];
+  let arguments = (ins Variadic<FP8_ScaleType>:$scales, Variadic<FP8_Scalar>:$factors);
+  let results = (outs Variadic<FP8_ScaleType>:$outputs);
+  let assemblyFormat = "$scales `by` $factors attr-dict `:` qualified(type($scales))";
+}
+
+def FP8_AdjustMuOp : FP8_Op<"adjust_mu", [AllTypesMatch<["mus", "outputs"]>, SameVariadicOperandSize]> {
+  let summary = "The factors that the next sums call for";
+  let description = [{
+    For every sum, which all processes along `axes` have: mu is halved if more than 0.001 % of its elements stand at the largest value of their format; else it becomes
+    2^(1/1000) times as large, at most 1. After FP8-LM (arXiv 2310.18313, section 2.1).
+
+    Example: `%n = fp8.adjust_mu %mu by %h over ["dp"] : tensor<f32> by !fp8.scaled<128x512xf8E4M3FN>`
+  }];
+  let arguments = (ins Variadic<0DTensorOf<[F32]>>:$mus, Variadic<FP8_ScaledType>:$sums, StrArrayAttr:$axes);
+  let results = (outs Variadic<0DTensorOf<[F32]>>:$outputs);
+  let assemblyFormat = "$mus `by` $sums `over` $axes attr-dict `:` type($mus) `by` qualified(type($sums))";
 }
 
 def FP8_AdvanceOp : FP8_Op<"advance", [AllTypesMatch<["state", "output"]>]> {

@@ -207,9 +207,22 @@ LogicalResult Assigner::assignVariable(train::VariableOp variable) {
   bool isGradient = variable.getRole() == train::Role::gradient;
   bool isAccumulator = accumulated.contains(variable.getSymNameAttr());
   FloatType f32 = Float32Type::get(module.getContext());
+  FloatType wire = getWire(settings, tensor.getRank());
   if (isGradient && train::isDataParallel(module))
-    variable->setAttr(train::kWireAttr,
-                      TypeAttr::get(getWire(settings, tensor.getRank())));
+    variable->setAttr(train::kWireAttr, TypeAttr::get(wire));
+  if (isGradient && settings.nativeSum && settings.nativeSum->value) {
+    if (!isFP8(wire))
+      return emitError(settings.nativeSum->loc)
+             << "'reduce: native' is for gradients that travel in FP8, but '"
+             << variable.getSymName() << "' travels in " << nameOf(wire)
+             << ": 'wire: e4m3' says so";
+    if (module->hasAttr(train::kReproducibleAttr))
+      return emitError(settings.nativeSum->loc)
+             << "'reduce: native' sums in an order that depends on the number "
+                "of processes: a reproducible training cannot have it";
+    variable->setAttr(train::kNativeSumAttr,
+                      UnitAttr::get(module.getContext()));
+  }
   // Sums of micro-batches are f32. FP8 gradients are quantised once, in
   // @update.
   bool isWideSum = isGradient && isAccumulator && !scaled && format != f32;

@@ -27,7 +27,11 @@ struct Coded {
   unsigned index; ///< among the results of the sum
   train::AssignOp assign;
   FloatType format;
+  train::VariableOp mu; ///< null unless it is summed natively
 };
+
+/// The factors of gradients that are summed natively, by their names.
+using Factors = DenseMap<StringAttr, train::VariableOp>;
 } // namespace
 
 /// The assignment of a value, through what stores it.
@@ -42,8 +46,36 @@ static train::AssignOp findAssign(Value value) {
   return {};
 }
 
+/// Each gets one, also where there is nobody to sum it with: runs move between
+/// grids, and a checkpoint knows none.
+static Factors declareFactors(SymbolTable &symbols) {
+  auto module = cast<ModuleOp>(symbols.getOp());
+  Factors factors;
+  for (auto variable : llvm::to_vector(module.getOps<train::VariableOp>())) {
+    if (!variable->hasAttr(train::kNativeSumAttr))
+      continue;
+    std::string name = (variable.getSymName() + ".mu").str();
+    if (auto present = symbols.lookup<train::VariableOp>(name);
+        present && present.getRole() == train::Role::mu) {
+      factors[variable.getSymNameAttr()] = present;
+      continue;
+    }
+    OpBuilder builder(variable);
+    builder.setInsertionPointAfter(variable);
+    auto mu = train::VariableOp::create(
+        builder, variable.getLoc(), name,
+        RankedTensorType::get({}, builder.getF32Type()), train::Role::mu,
+        train::ConstantInitAttr::get(module.getContext(), 1.0),
+        FlatSymbolRefAttr());
+    symbols.insert(mu);
+    factors[variable.getSymNameAttr()] = mu;
+  }
+  return factors;
+}
+
 static SmallVector<Coded> findCoded(train::AllReduceOp sum,
-                                    const SymbolTable &symbols) {
+                                    const SymbolTable &symbols,
+                                    const Factors &factors) {
   SmallVector<Coded> coded;
   if (sum.getReduction() != train::Reduction::sum)
     return coded;
@@ -55,8 +87,9 @@ static SmallVector<Coded> findCoded(train::AllReduceOp sum,
     auto wire = variable ? variable->getAttrOfType<TypeAttr>(train::kWireAttr)
                          : TypeAttr();
     if (wire && isFP8(wire.getValue()))
-      coded.push_back(
-          {output.getResultNumber(), assign, cast<FloatType>(wire.getValue())});
+      coded.push_back({output.getResultNumber(), assign,
+                       cast<FloatType>(wire.getValue()),
+                       factors.lookup(variable.getSymNameAttr())});
   }
   return coded;
 }
@@ -93,6 +126,49 @@ static void replace(Value gradient, Value sum, OpBuilder &builder,
         builder, served, cast<RankedTensorType>(gradient.getType()), sum));
 }
 
+static Value readFactor(const Coded &gradient, Operation *served,
+                        OpBuilder &builder) {
+  train::VariableOp mu = gradient.mu;
+  return train::createFor<train::ReadOp>(builder, served, mu.getType(),
+                                         mu.getSymName(),
+                                         /*accumulated=*/false);
+}
+
+/// Makes scales smaller where sums are to have room in the format.
+static void makeRoom(ArrayRef<Coded> coded, MutableArrayRef<Value> scales,
+                     Operation *served, OpBuilder &builder) {
+  SmallVector<Value> given, factors;
+  SmallVector<unsigned> places;
+  for (auto [place, gradient] : llvm::enumerate(coded)) {
+    if (!gradient.mu)
+      continue;
+    given.push_back(scales[place]);
+    factors.push_back(readFactor(gradient, served, builder));
+    places.push_back(place);
+  }
+  if (given.empty())
+    return;
+  auto scaled = train::createFor<ScaleByOp>(
+      builder, served, TypeRange(ValueRange(given)), given, factors);
+  for (auto [place, scale] : llvm::zip(places, scaled.getOutputs()))
+    scales[place] = scale;
+}
+
+/// What the sums say of the room that the next ones need.
+static void adjustFactors(ArrayRef<Coded> summed, AllReduceOp sums,
+                          Operation *served, OpBuilder &builder) {
+  SmallVector<Value> factors;
+  for (const Coded &gradient : summed)
+    factors.push_back(readFactor(gradient, served, builder));
+  auto adjusted = train::createFor<AdjustMuOp>(
+      builder, served, TypeRange(ValueRange(factors)), factors,
+      sums.getOutputs(), sums.getAxesAttr());
+  for (auto [gradient, factor] : llvm::zip(summed, adjusted.getOutputs())) {
+    train::VariableOp mu = gradient.mu;
+    train::createFor<train::AssignOp>(builder, served, mu.getSymName(), factor);
+  }
+}
+
 static void lower(train::AllReduceOp sum, ArrayRef<Coded> coded) {
   OpBuilder builder(sum);
   // What travels as it is goes first: it waits for no amax.
@@ -121,24 +197,30 @@ static void lower(train::AllReduceOp sum, ArrayRef<Coded> coded) {
     scales.push_back(train::createFor<ComputeScaleOp>(
         builder, gradient.assign, amax, gradient.format, /*margin=*/0,
         /*pow2=*/true, /*poison=*/true));
-  // Codes of one format travel together.
-  llvm::MapVector<FloatType, std::pair<SmallVector<Coded>, SmallVector<Value>>>
+  makeRoom(coded, scales, sum, builder);
+  // Codes of one format that are summed alike travel together.
+  llvm::MapVector<std::pair<Type, int>,
+                  std::pair<SmallVector<Coded>, SmallVector<Value>>>
       groups;
   for (auto [gradient, scale] : llvm::zip(coded, scales)) {
     auto quantize = train::createFor<QuantizeOp>(
         builder, gradient.assign, sum.getInputs()[gradient.index], scale,
         gradient.format);
-    groups[gradient.format].first.push_back(gradient);
-    groups[gradient.format].second.push_back(quantize.getOutput());
+    auto &group = groups[{gradient.format, gradient.mu ? 1 : 0}];
+    group.first.push_back(gradient);
+    group.second.push_back(quantize.getOutput());
   }
-  for (auto &[format, group] : groups) {
+  for (auto &[kind, group] : groups) {
     SmallVector<Type> types =
         llvm::map_to_vector(group.first, [&](const Coded &gradient) -> Type {
           Value output = sum.getOutputs()[gradient.index];
           return ScaledType::get(getShape(output.getType()), gradient.format);
         });
     auto reduced = train::createFor<AllReduceOp>(
-        builder, sum, types, group.second, sum.getAxesAttr());
+        builder, sum, types, group.second, sum.getAxesAttr(),
+        /*native=*/kind.second != 0);
+    if (kind.second)
+      adjustFactors(group.first, reduced, sum, builder);
     for (auto [gradient, output] : llvm::zip(group.first, reduced.getOutputs()))
       replace(sum.getOutputs()[gradient.index], output, builder,
               gradient.assign);
@@ -151,11 +233,13 @@ struct LowerComm : fp8::impl::LowerCommBase<LowerComm> {
   using Base::Base;
   void runOnProgram() override {
     SymbolTable symbols(getOperation());
+    const Factors factors = declareFactors(symbols);
     for (func::FuncOp function : train::getFunctions(getOperation())) {
       SmallVector<train::AllReduceOp> sums(
           function.getOps<train::AllReduceOp>());
       for (train::AllReduceOp sum : sums)
-        if (SmallVector<Coded> coded = findCoded(sum, symbols); !coded.empty())
+        if (SmallVector<Coded> coded = findCoded(sum, symbols, factors);
+            !coded.empty())
           lower(sum, coded);
     }
   }

@@ -85,7 +85,7 @@ def AgreeScales : ProgramPass<"fp8-agree-scales"> {
   let description = [{
     Statistics differ between processes that see other data. Before a function's first `fp8.advance` one `fp8.agree` joins those of all its
     sites. In `@micro` and `@calibrate` an amax that varies is agreed on before `fp8.compute_scale`, but for that of a gradient, which is still to be summed. A module without a grid, or with one
-    process along `dp`, stays as it is.
+    process along `dp`, stays as it is. Of a reproducible module an amax in `@micro` stays the micro-batch's own.
   }];
   let dependentDialects = ["::fp8c::fp8::FP8Dialect"];
 }
@@ -109,6 +109,8 @@ def LowerComm : ProgramPass<"fp8-lower-comm"> {
     %r = fp8.all_reduce %q over ["dp"] : !fp8.scaled<128x512xf8E4M3FN>
     %h = fp8.dequantize %r : !fp8.scaled<128x512xf8E4M3FN> -> tensor<128x512xbf16>
     ```
+    Of a gradient whose variable says `train.native_sum` the scale is multiplied by a factor mu before (`fp8.scale_by`), the sum is the library's, and mu, a variable, is adjusted by what comes out
+    (`fp8.adjust_mu`). One process has that variable too.
   }];
   let dependentDialects = ["::fp8c::fp8::FP8Dialect", "::fp8c::train::TrainDialect"];
 }

@@ -126,6 +126,7 @@ Settings RecipeEvaluator::forVariable(const VariableFacts &variable) {
     overlay(settings.squareRoot, rule.settings.squareRoot);
     overlay(settings.stochastic, rule.settings.stochastic);
     overlay(settings.wire, rule.settings.wire);
+    overlay(settings.nativeSum, rule.settings.nativeSum);
   }
   return settings;
 }

@@ -54,13 +54,16 @@ struct Settings {
   /// The type in which a gradient travels between processes; unset: as it is
   /// stored, a matrix no wider than results are.
   std::optional<Setting<mlir::FloatType>> wire;
+  /// Whether a gradient in FP8 is summed by the library that joins processes,
+  /// which rounds at every hop, scaled by FP8-LM's mu.
+  std::optional<Setting<bool>> nativeSum;
 
   bool hasOperandSettings() const {
     return format || scaling || granularity || window || margin || pow2;
   }
   bool hasOpSettings() const { return result || fastAccum; }
   bool hasVariableSettings() const {
-    return storage || squareRoot || stochastic || wire;
+    return storage || squareRoot || stochastic || wire || nativeSum;
   }
 };
 

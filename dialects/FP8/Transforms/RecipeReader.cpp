@@ -376,6 +376,10 @@ SmallVector<Reader::Key> Reader::settingKeys(Settings &settings) {
        }},
       {"wire",
        [&](auto *node) { readFormat(node, "wire", wires, settings.wire); }},
+      {"reduce",
+       [&](auto *node) {
+         readChoice(node, "reduce", {"exact", "native"}, settings.nativeSum);
+       }},
   };
 }
 
@@ -422,12 +426,12 @@ void Reader::check(const Rule &rule) {
     error(settings.storage->loc)
         << "'storage' is a setting of variables, but the rule matches ops";
   else if (match.ofOps() && settings.hasVariableSettings())
-    error(rule.loc) << "'expansion', 'rounding' and 'wire' are settings of "
-                       "variables, but the rule matches ops";
+    error(rule.loc) << "'expansion', 'rounding', 'wire' and 'reduce' are "
+                       "settings of variables, but the rule matches ops";
   else if (match.ofVariables() &&
            (settings.hasOperandSettings() || settings.hasOpSettings()))
     error(rule.loc) << "variables have only the settings 'storage', "
-                       "'expansion', 'rounding' and 'wire'";
+                       "'expansion', 'rounding', 'wire' and 'reduce'";
   else if (!settings.hasOperandSettings() && !settings.hasOpSettings() &&
            !settings.hasVariableSettings())
     error(rule.loc) << "the rule sets nothing";
@@ -455,6 +459,7 @@ void Reader::checkAgainst(const Rule &earlier, const Rule &rule) {
   compare("expansion", a.squareRoot, b.squareRoot);
   compare("rounding", a.stochastic, b.stochastic);
   compare("wire", a.wire, b.wire);
+  compare("reduce", a.nativeSum, b.nativeSum);
 }
 
 void Reader::readRule(yaml::Node *node, Recipe &recipe) {

@@ -65,6 +65,9 @@ constexpr llvm::StringLiteral kPrecisionAttr = "train.precision",
 
 /// On a gradient's variable: the type in which it travels between processes.
 constexpr llvm::StringLiteral kWireAttr = "train.wire";
+/// On that variable, a unit: what travels in FP8 is summed by the library that
+/// joins processes, see fp8.all_reduce.
+constexpr llvm::StringLiteral kNativeSumAttr = "train.native_sum";
 
 /// On train.fusion: a name per result, and the bytes of memory traffic that it
 /// saves, i64.

@@ -18,7 +18,8 @@ def Train_Role : I32EnumAttr<"Role", "What a variable is for", [
     I32EnumAttrCase<"compute_weight", 5>,
     I32EnumAttrCase<"buffer", 6>,
     I32EnumAttrCase<"frozen", 7>,
-    I32EnumAttrCase<"gradient_parts", 8>]> {
+    I32EnumAttrCase<"gradient_parts", 8>,
+    I32EnumAttrCase<"mu", 9>]> {
   let cppNamespace = "::fp8c::train";
   let genSpecializedAttr = 0;
 }

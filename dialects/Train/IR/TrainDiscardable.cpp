@@ -27,6 +27,7 @@ static constexpr KnownAttr kKnownAttrs[] = {
     knownAttr<StringAttr>(kFileNameAttr, OnVariable, "a string"),
     knownAttr<UnitAttr>(kTransposedAttr, OnVariable, "a unit"),
     knownAttr<TypeAttr>(kWireAttr, OnVariable, "a type"),
+    knownAttr<UnitAttr>(kNativeSumAttr, OnVariable, "a unit"),
     knownAttr<StringAttr>(kModelAttr, OnModule, "a string"),
     knownAttr<StringAttr>(kRecomputeAttr, OnModule, "a string"),
     knownI64(kMicroBatchesAttr, OnModule),

@@ -79,7 +79,37 @@ static LogicalResult lowerCodes(fp8::AllReduceOp op,
   Value scratch = joined.allocScratch(op, op.getAxes(), function);
   function.create<exec::AllReduceCodesOp>(op, joined.inputs, pairs,
                                           joined.outputs, outputPairs, scratch,
-                                          op.getAxesAttr());
+                                          op.getAxesAttr(), op.getNativeAttr());
+  return success();
+}
+
+static LogicalResult lowerScaleBy(fp8::ScaleByOp op,
+                                  FunctionLowering &function) {
+  SmallVector<Value> pairs, factors, outputs;
+  for (auto [scale, factor, output] :
+       llvm::zip(op.getScales(), op.getFactors(), op.getOutputs())) {
+    pairs.push_back(function.buffer(scale));
+    factors.push_back(function.buffer(factor));
+    outputs.push_back(function.alloc(getScalePairType(op.getContext()), op));
+    function.setBuffer(output, outputs.back());
+  }
+  function.create<exec::ScaleByOp>(op, pairs, factors, outputs);
+  return success();
+}
+
+/// Factors are variables, and changed in place.
+static LogicalResult lowerAdjust(fp8::AdjustMuOp op,
+                                 FunctionLowering &function) {
+  SmallVector<Value> mus, sums;
+  for (auto [mu, sum, output] :
+       llvm::zip(op.getMus(), op.getSums(), op.getOutputs())) {
+    mus.push_back(function.buffer(mu));
+    sums.push_back(function.dense(sum));
+    function.setBuffer(output, mus.back());
+  }
+  Value scratch =
+      allocBytes(function, op, 4 * static_cast<int64_t>(mus.size()));
+  function.create<exec::AdjustMuOp>(op, mus, sums, scratch, op.getAxesAttr());
   return success();
 }
 
@@ -117,5 +147,7 @@ void fp8c::addCollectiveLowerings(LoweringTable &table) {
   table.add<AllReduceOp>(lower);
   table.add<PutPartOp>(lower);
   table.add<fp8::AllReduceOp>(lowerCodes);
+  table.add<fp8::ScaleByOp>(lowerScaleBy);
+  table.add<fp8::AdjustMuOp>(lowerAdjust);
   table.add<fp8::AgreeOp>(lowerAgree);
 }

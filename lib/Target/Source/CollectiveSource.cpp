@@ -55,10 +55,47 @@ static LogicalResult print(AllReduceCodesOp op, SourceWriter &writer) {
                                      typeOf(outputs[i]).getNumElements()) +
                                  getParts(inputs[i], outputs[i]) + "}";
                         })
-            << ";\n    all_reduce_codes<"
+            << ";\n    "
+            << (op.getNative() ? "sum_natively<" : "all_reduce_codes<")
             << getElementName(typeOf(inputs.front()).getElementType()) << ">("
             << getFirst(writer) << "tensors, " << inputs.size() << ", "
             << writer.use(op.getScratch()) << ");\n  }\n";
+  return success();
+}
+
+static LogicalResult print(ScaleByOp op, SourceWriter &writer) {
+  writer.comment(op, "scale_by: " + Twine(op.getPairs().size()));
+  writer.os << "  {\n    const ScaledScale scales[] = "
+            << getTable(op.getPairs().size(),
+                        [&](size_t i) {
+                          return "{" +
+                                 writer.list({op.getPairs()[i],
+                                              op.getFactors()[i],
+                                              op.getOutputs()[i]}) +
+                                 "}";
+                        })
+            << ";\n    scale_by(" << writer.first << "scales, "
+            << op.getPairs().size() << ");\n  }\n";
+  return success();
+}
+
+static LogicalResult print(AdjustMuOp op, SourceWriter &writer) {
+  writer.comment(op, "adjust_mu: " + Twine(op.getMus().size()));
+  writer.os << "  {\n    const WatchedSum sums[] = "
+            << getTable(op.getMus().size(),
+                        [&](size_t i) {
+                          return "{" +
+                                 writer.list(
+                                     {op.getMus()[i], op.getSums()[i]}) +
+                                 ", " +
+                                 std::to_string(
+                                     typeOf(op.getSums()[i]).getNumElements()) +
+                                 "}";
+                        })
+            << ";\n    adjust_mu<"
+            << getElementName(typeOf(op.getSums().front()).getElementType())
+            << ">(" << getFirst(writer) << "sums, " << op.getMus().size()
+            << ", " << writer.use(op.getScratch()) << ");\n  }\n";
   return success();
 }
 
@@ -103,8 +140,8 @@ static LogicalResult print(AsyncWaitOp op, SourceWriter &writer) {
 }
 
 void attachCollectiveSource(MLIRContext &context) {
-  attachSource<AllReduceOp, AllReduceCodesOp, PutPartOp, AgreeStatsOp,
-               AsyncBeginOp, AsyncEndOp, AsyncWaitOp>(context);
+  attachSource<AllReduceOp, AllReduceCodesOp, ScaleByOp, AdjustMuOp, PutPartOp,
+               AgreeStatsOp, AsyncBeginOp, AsyncEndOp, AsyncWaitOp>(context);
 }
 
 } // namespace fp8c::target

@@ -11,6 +11,7 @@
 #define FP8C_KERNELS_COMMON_COLLECTIVES_H
 
 #include "core/ProgramABI.h"
+#include "kernels/common/auto_scale.h"
 #include "kernels/common/scale_state.h"
 #include "kernels/common/types.h"
 
@@ -40,6 +41,20 @@ struct SummedCodes {
   float *output_pair;
   int64_t count;
   int64_t parts = 1;
+};
+
+/// A pair of a scale and its inverse, what the scale is multiplied by, and the
+/// pair that comes out.
+struct ScaledScale {
+  const float *pair, *factor;
+  float *output_pair;
+};
+
+/// A sum that all processes have, and the factor that gave it room.
+struct WatchedSum {
+  float *mu;
+  const void *sum;
+  int64_t count;
 };
 
 template <class T> constexpr Element element_of();
@@ -203,6 +218,57 @@ FP8C_FN void join_element(const PartJoin &part, int64_t i, int rank, int size,
 FP8C_FN void scale_sum(const float *pair, float *output_pair, float factor) {
   output_pair[0] = pair[0] * factor;
   output_pair[scale_inverse_word] = pair[scale_inverse_word] / factor;
+}
+
+/// One step of the ring: see ring_steps.
+struct RingStep {
+  Exchange exchange;
+  std::vector<PartJoin> parts; ///< own codes that what came is added to
+};
+
+/// A sum in a ring, in place: in each of the first steps a process sends a part
+/// to the next one and adds its own codes to what comes, until each part has
+/// been everywhere; then sums go round. `scratch`: see
+/// exec::getJoinScratchBytes.
+inline std::vector<RingStep> ring_steps(const Fp8cCollectives &with,
+                                        const std::vector<Joined> &tensors,
+                                        void *scratch) {
+  const int size = with.size, next = (with.rank + 1) % size,
+            previous = (with.rank + size - 1) % size;
+  std::vector<RingStep> steps(size_t(2 * (size - 1)));
+  const std::vector<Joined> merged = merge_neighbours(tensors);
+  for (int s = 0; s < 2 * (size - 1); ++s) {
+    RingStep &step = steps[size_t(s)];
+    const bool adds = s < size - 1;
+    auto *space = static_cast<unsigned char *>(scratch);
+    for (const Joined &tensor : merged) {
+      auto *codes = static_cast<unsigned char *>(tensor.output);
+      const int sent = (with.rank - s + 2 * size) % size,
+                came = (sent + size - 1) % size;
+      const Part out = part_of(tensor.count, sent, size),
+                 in = part_of(tensor.count, came, size);
+      unsigned char *own = codes + in.first;
+      step.exchange.send(next, codes + out.first, out.count);
+      step.exchange.receive(previous, own, adds ? space : own, in.count);
+      if (adds)
+        step.parts.push_back(
+            {space, own, own, in.count, 0, tensor.element, 1, 0});
+      space += part_size(tensor.count, size);
+    }
+  }
+  return steps;
+}
+
+/// See advance_auto_scale.
+FP8C_FN void adjust_mu(float *mu, uint64_t saturated, int64_t count, int size) {
+  AutoScale state = {*mu, 0, 0};
+  advance_auto_scale(&state, saturated, uint64_t(count), size);
+  *mu = state.mu;
+}
+
+FP8C_FN void scale_by(const ScaledScale &s) {
+  s.output_pair[0] = s.pair[0] * *s.factor;
+  s.output_pair[scale_inverse_word] = s.pair[scale_inverse_word] / *s.factor;
 }
 
 inline const Fp8cCollectives &expect_others(const Fp8cCollectives *with) {

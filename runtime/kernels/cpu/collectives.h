@@ -16,11 +16,11 @@ inline const Fp8cCollectives &others_of(const Fp8cCall *call) {
 }
 
 template <class T>
-void join_part(const Fp8cCollectives &with, const PartJoin &part, bool is_sum,
+void join_part(const PartJoin &part, int rank, int size, bool is_sum,
                float factor) {
 #pragma omp parallel for schedule(static) if (part.count >= parallel_threshold)
   for (int64_t i = 0; i < part.count; ++i)
-    join_element<T>(part, i, with.rank, with.size, is_sum, factor);
+    join_element<T>(part, i, rank, size, is_sum, factor);
 }
 
 inline void join(const Fp8cCollectives &with, const JoinPlan &plan, bool is_sum,
@@ -29,19 +29,19 @@ inline void join(const Fp8cCollectives &with, const JoinPlan &plan, bool is_sum,
   for (const PartJoin &part : plan.parts)
     switch (part.element) {
     case Element::of_float:
-      join_part<float>(with, part, is_sum, factor);
+      join_part<float>(part, with.rank, with.size, is_sum, factor);
       break;
     case Element::of_bf16:
-      join_part<bf16>(with, part, is_sum, factor);
+      join_part<bf16>(part, with.rank, with.size, is_sum, factor);
       break;
     case Element::of_f16:
-      join_part<f16>(with, part, is_sum, factor);
+      join_part<f16>(part, with.rank, with.size, is_sum, factor);
       break;
     case Element::of_e4m3:
-      join_part<e4m3>(with, part, is_sum, factor);
+      join_part<e4m3>(part, with.rank, with.size, is_sum, factor);
       break;
     case Element::of_e5m2:
-      join_part<e5m2>(with, part, is_sum, factor);
+      join_part<e5m2>(part, with.rank, with.size, is_sum, factor);
       break;
     }
   plan.gather.run(with, nullptr);
@@ -76,6 +76,47 @@ void put_part(const T *input, T *parts, const float *index, int64_t count,
   const auto at = int64_t(*index);
   if (at >= 0 && at < all)
     std::memcpy(parts + at * count, input, size_t(count) * sizeof(T));
+}
+
+/// See exec.all_reduce_codes, natively.
+template <class T>
+void sum_natively(const Fp8cCall *call, const SummedCodes *tensors, int n,
+                  void *scratch) {
+  const Fp8cCollectives &with = detail::others_of(call);
+  for (int t = 0; t < n; ++t)
+    if (tensors[t].input != tensors[t].output)
+      std::memcpy(tensors[t].output, tensors[t].input,
+                  size_t(tensors[t].count));
+  std::vector<Joined> codes = detail::codes_of<T>(tensors, n);
+  for (Joined &one : codes)
+    one.input = one.output;
+  for (const detail::RingStep &step :
+       detail::ring_steps(with, codes, scratch)) {
+    step.exchange.run(with, nullptr);
+    for (const detail::PartJoin &part : step.parts)
+      detail::join_part<T>(part, /*rank=*/0, /*size=*/2, /*is_sum=*/true, 1.0f);
+  }
+  for (int t = 0; t < n; ++t)
+    detail::scale_sum(tensors[t].pair, tensors[t].output_pair, 1.0f);
+}
+
+/// See exec.scale_by.
+inline void scale_by(const ScaledScale *scales, int n) {
+  for (int i = 0; i < n; ++i)
+    detail::scale_by(scales[i]);
+}
+
+/// See exec.adjust_mu.
+template <class T>
+void adjust_mu(const Fp8cCall *call, const WatchedSum *sums, int n, void *) {
+  for (int i = 0; i < n; ++i) {
+    const auto *codes = static_cast<const T *>(sums[i].sum);
+    int64_t saturated = 0;
+    for (int64_t j = 0; j < sums[i].count; ++j)
+      saturated += is_saturated(codes[j]);
+    detail::adjust_mu(sums[i].mu, uint64_t(saturated), sums[i].count,
+                      detail::others_of(call).size);
+  }
 }
 
 /// Amaxes become the largest of all processes, counts their sums.

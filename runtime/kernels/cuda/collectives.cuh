@@ -119,6 +119,38 @@ __global__ void put_part_kernel(const T *input, T *parts, const float *index,
     parts[at * count + i] = input[i];
 }
 
+static __global__ void scale_by_kernel(const ScaledScale *scales, int n) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < n)
+    scale_by(scales[i]);
+}
+
+static __global__ void clear_counts_kernel(uint32_t *counts, int n) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < n)
+    counts[i] = 0;
+}
+template <class T>
+__global__ void count_saturated_kernel(const WatchedSum *sums,
+                                       uint32_t *counts) {
+  const WatchedSum sum = sums[blockIdx.y];
+  const auto *codes = static_cast<const T *>(sum.sum);
+  uint32_t saturated = 0;
+  for (int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
+       i < sum.count; i += int64_t(gridDim.x) * blockDim.x)
+    saturated += is_saturated(codes[i]);
+  saturated = __reduce_add_sync(~0u, saturated);
+  if (threadIdx.x % 32 == 0 && saturated)
+    atomicAdd(counts + blockIdx.y, saturated);
+}
+static __global__ void adjust_mu_kernel(const WatchedSum *sums,
+                                        const uint32_t *counts, int n,
+                                        int size) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < n)
+    adjust_mu(sums[i].mu, counts[i], sums[i].count, size);
+}
+
 inline int blocks_of_32(int n) { return (n + 31) / 32; }
 
 } // namespace detail
@@ -166,6 +198,51 @@ void put_part(const Stream &stream, const T *input, T *parts,
   launch(stream, put_part_kernel<T>,
          int(wanted < join_blocks ? wanted : join_blocks), join_threads, 0,
          input, parts, index, count, all);
+}
+
+/// See exec.all_reduce_codes, natively.
+template <class T>
+void sum_natively(const Stream &stream, const SummedCodes *tensors, int n,
+                  void *) {
+  using namespace detail;
+  const Fp8cCollectives &with = others_of(stream);
+  std::vector<SumScale> scales;
+  for (int t = 0; t < n; ++t)
+    scales.push_back({tensors[t].pair, tensors[t].output_pair});
+  const SumScale *scale_table = stream.table(scales);
+  constexpr bool is_e5m2 = element_of<T>() == Element::of_e5m2;
+  if (stream.planning())
+    with.sum_codes(with.self, nullptr, nullptr, 0, is_e5m2, nullptr);
+  else
+    for (const Joined &one : merge_neighbours(codes_of<T>(tensors, n)))
+      with.sum_codes(with.self, one.input, one.output,
+                     static_cast<unsigned long long>(one.count), is_e5m2,
+                     stream.handle());
+  launch(stream, scale_sums_kernel, blocks_of_32(n), 32, 0, scale_table, n,
+         1.0f);
+}
+
+/// See exec.scale_by.
+inline void scale_by(const Stream &stream, const ScaledScale *scales, int n) {
+  using namespace detail;
+  const ScaledScale *table =
+      stream.table(std::vector<ScaledScale>(scales, scales + n));
+  launch(stream, scale_by_kernel, blocks_of_32(n), 32, 0, table, n);
+}
+
+/// See exec.adjust_mu.
+template <class T>
+void adjust_mu(const Stream &stream, const WatchedSum *sums, int n,
+               void *scratch) {
+  using namespace detail;
+  const WatchedSum *table =
+      stream.table(std::vector<WatchedSum>(sums, sums + n));
+  auto *counts = static_cast<uint32_t *>(scratch);
+  launch(stream, clear_counts_kernel, blocks_of_32(n), 32, 0, counts, n);
+  launch(stream, count_saturated_kernel<T>, dim3(64, unsigned(n)), join_threads,
+         0, table, counts);
+  launch(stream, adjust_mu_kernel, blocks_of_32(n), 32, 0, table,
+         static_cast<const uint32_t *>(counts), n, others_of(stream).size);
 }
 
 /// Amaxes become the largest of all processes, counts their sums.
