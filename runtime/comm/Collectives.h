@@ -32,6 +32,9 @@ public:
 
   /// What a program calls. Lives as long as this object.
   const Fp8cCollectives *forPrograms() const { return &table; }
+  /// Gets ready for what a function needs that all processes have planned, and
+  /// none has captured.
+  virtual void prepare() {}
   /// Bytes that programs have sent by it, or, on GPUs, enqueued to be sent.
   uint64_t sentBytes() const { return sent; }
 

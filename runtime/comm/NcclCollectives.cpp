@@ -34,6 +34,7 @@ private:
                 void *stream) override;
   void sumCodes(const void *input, void *output, uint64_t count, bool isE5M2,
                 void *stream) override;
+  void prepare() override;
   void start();
   void warmUp();
   void warmUpSums();
@@ -41,7 +42,8 @@ private:
   ncclComm_t comm = nullptr;
   /// Null where GPUs do not see each other's memory.
   std::unique_ptr<PeerMemory> peers;
-  bool sums = false; ///< has been used for them
+  bool wantsSums = false, ///< a planned function has some
+      warmForSums = false;
   /// For timing alone: what comes out is wrong.
   bool leftOut = false;
 };
@@ -132,14 +134,18 @@ void NcclCollectives::warmUpSums() {
   cudaFree(memory);
 }
 
+void NcclCollectives::prepare() {
+  if (!wantsSums || warmForSums)
+    return;
+  if (!comm)
+    start();
+  warmUpSums();
+  warmForSums = true;
+}
+
 void NcclCollectives::sumCodes(const void *input, void *output, uint64_t count,
                                bool isE5M2, void *stream) {
-  if (!sums) { // every process plans the same sum
-    if (!comm)
-      start();
-    warmUpSums();
-    sums = true;
-  }
+  wantsSums = true;
   if (count && !leftOut)
     check(ncclAllReduce(input, output, count,
                         isE5M2 ? ncclFloat8e5m2 : ncclFloat8e4m3, ncclSum, comm,

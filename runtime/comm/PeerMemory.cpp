@@ -133,11 +133,17 @@ void PeerMemory::barrier(cudaStream_t stream) {
 void PeerMemory::exchange(const Fp8cTransfer *receives, int count, bool stays,
                           cudaStream_t stream) {
   barrier(stream);
-  for (int i = 0; i < count; ++i)
-    check(cudaMemcpyAsync(receives[i].data,
-                          at(receives[i].peer, receives[i].mirror),
-                          receives[i].bytes, cudaMemcpyDeviceToDevice, stream),
-          "cannot copy from another GPU");
+  // Each begins with the one behind it: no two read from the same GPU at a
+  // time, whose links they would share.
+  for (int distance = 1; distance < size; ++distance) {
+    const int peer = (rank + distance) % size;
+    for (int i = 0; i < count; ++i)
+      if (receives[i].peer == peer)
+        check(cudaMemcpyAsync(receives[i].data, at(peer, receives[i].mirror),
+                              receives[i].bytes, cudaMemcpyDeviceToDevice,
+                              stream),
+              "cannot copy from another GPU");
+  }
   if (!stays) // else the next one's first barrier is this one's second
     barrier(stream);
 }

@@ -48,7 +48,7 @@ typedef struct Fp8cCollectives {
                    const struct Fp8cTransfer *receives, int receive_count,
                    int stays, void *stream);
   /* Sums FP8 codes of all processes as the devices' own library does, rounding
-     at every hop; `output` may be `input`. Without codes gets ready for that.
+     at every hop; `output` may be `input`. Without codes it is planned alone.
      CPUs have none, and sum by exchange. */
   void (*sum_codes)(void *self, const void *input, void *output,
                     unsigned long long count, int is_e5m2, void *stream);

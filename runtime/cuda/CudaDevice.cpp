@@ -442,6 +442,8 @@ CudaDevice::Prepared &CudaDevice::prepare(Fp8cFunction function,
     }
     if (processes && !follows)
       processes->broadcast("plans", library::Plans::get().text());
+    if (collectives)
+      collectives->prepare();
   }
   state.call.accumulate = call.accumulate;
   if (!state.graphs[call.accumulate])

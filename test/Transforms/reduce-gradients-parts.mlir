@@ -15,13 +15,14 @@ train.variable @c : tensor<2x2xf32> {init = #train.constant<0.0>, role = #train.
 train.variable @c.grad : !fp8.scaled<2x2xf8E4M3FN> {init = #train.constant<0.0>, of = @c, role = #train.role<gradient>, train.wire = f8E4M3FN}
 
 // CHECK-LABEL: func.func @micro(
+// What stands before is the same as in the last one, also what can be fused.
 // CHECK: %[[A:.*]] = train.exp %arg0
+// CHECK-NEXT: %[[C:.*]] = train.exp %arg1
 // CHECK-NEXT: %[[NARROW:.*]] = train.cast %[[A]]
 // CHECK-NEXT: %[[OTHERS:.*]] = train.read @a.grad.parts_0
 // CHECK-NEXT: %[[NUMBER:.*]] = train.hyper "micro_batch"
 // CHECK-NEXT: %[[ALL:.*]] = train.put_part %[[NARROW]] into %[[OTHERS]] at %[[NUMBER]]
 // CHECK-NEXT: train.assign @a.grad.parts_0, %[[ALL]]
-// CHECK-NEXT: %[[C:.*]] = train.exp %arg1
 // CHECK: train.put_part %[[C]]
 // CHECK-NEXT: train.assign @c.grad.parts
 // CHECK-NOT: fp8

@@ -56,8 +56,6 @@ public:
     Value part = getPart(gradient, builder);
     return any() ? keep(gradient, part, builder) : part;
   }
-  /// Makes the function keep its gradients, and assign none.
-  void keepAll(func::FuncOp micro);
 
 private:
   Value keep(const Gradient &gradient, Value part, OpBuilder &builder);
@@ -98,15 +96,16 @@ Value Parts::keep(const Gradient &gradient, Value part, OpBuilder &builder) {
   return all;
 }
 
-void Parts::keepAll(func::FuncOp micro) {
-  OpBuilder builder(micro.getContext());
-  for (const Gradient &gradient :
-       findGradients(micro, Layout(micro->getParentOfType<ModuleOp>()))) {
-    builder.setInsertionPointAfterValue(gradient.value);
-    get(gradient, builder);
-    gradient.assign->erase();
-  }
-  eraseDeadOps(micro.getBody().front());
+/// Keeps a bucket's gradients where the last of them is there, and assigns
+/// none. Not before: what is fused must not depend on which micro-batch it is,
+/// for fusing differently adds in another order.
+static void keep(ArrayRef<Gradient> bucket, Parts &all) {
+  OpBuilder builder(bucket.front().value.getContext());
+  builder.setInsertionPointAfterValue(bucket.back().value);
+  for (const Gradient &gradient : bucket)
+    all.get(gradient, builder);
+  for (Gradient gradient : bucket)
+    gradient.assign.erase();
 }
 
 /// Sums a bucket's gradients where the last of them is there; what stores them
@@ -168,37 +167,50 @@ struct ReduceGradients : train::impl::ReduceGradientsBase<ReduceGradients> {
         findFunction(module, FunctionKind::micro_last))
       return;
     Parts parts(module);
-    if (parts.any() || accumulates(micro)) {
-      func::FuncOp last = cloneAsLast(micro);
-      if (parts.any())
-        parts.keepAll(micro);
-      micro = last;
-    }
-    SmallVector<Gradient> open, vectors;
-    int64_t elements = 0;
-    auto close = [&] {
-      reduce(open, parts);
-      open.clear();
-      elements = 0;
-    };
-    for (const Gradient &gradient : findGradients(micro, Layout(module))) {
-      if (gradient.wire.getRank() < 2) {
-        vectors.push_back(gradient);
-        continue;
-      }
-      // What is there need not wait for what fills a bucket alone.
-      if (gradient.getNumElements() >= bucket && !open.empty() &&
-          elements >= bucket / 4)
-        close();
-      open.push_back(gradient);
-      elements += gradient.getNumElements();
-      if (elements >= bucket)
-        close();
-    }
-    if (!open.empty())
-      close();
-    if (!vectors.empty())
-      reduce(vectors, parts);
+    if (!parts.any() && !accumulates(micro))
+      return forBuckets(micro,
+                        [&](auto gradients) { reduce(gradients, parts); });
+    func::FuncOp last = cloneAsLast(micro);
+    forBuckets(last, [&](auto gradients) { reduce(gradients, parts); });
+    if (!parts.any())
+      return;
+    forBuckets(micro, [&](auto gradients) { keep(gradients, parts); });
+    eraseDeadOps(micro.getBody().front());
   }
+
+private:
+  void forBuckets(func::FuncOp micro,
+                  llvm::function_ref<void(ArrayRef<Gradient>)> close);
 };
 } // namespace
+
+/// Gradients that travel together.
+void ReduceGradients::forBuckets(
+    func::FuncOp micro, llvm::function_ref<void(ArrayRef<Gradient>)> close) {
+  SmallVector<Gradient> open, vectors;
+  int64_t elements = 0;
+  auto closeOpen = [&] {
+    close(open);
+    open.clear();
+    elements = 0;
+  };
+  for (const Gradient &gradient :
+       findGradients(micro, Layout(getOperation()))) {
+    if (gradient.wire.getRank() < 2) {
+      vectors.push_back(gradient);
+      continue;
+    }
+    // What is there need not wait for what fills a bucket alone.
+    if (gradient.getNumElements() >= bucket && !open.empty() &&
+        elements >= bucket / 4)
+      closeOpen();
+    open.push_back(gradient);
+    elements += gradient.getNumElements();
+    if (elements >= bucket)
+      closeOpen();
+  }
+  if (!open.empty())
+    closeOpen();
+  if (!vectors.empty())
+    close(vectors);
+}
