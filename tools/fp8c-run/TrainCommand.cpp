@@ -9,6 +9,7 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <filesystem>
 
 namespace fp8c::run {
 namespace {
@@ -25,6 +26,18 @@ struct TrainArguments {
   TrainOptions options;
   Checks checks = Checks::On;
 };
+
+/// As many micro-batches as a program needs; nothing if any number will do, or
+/// if there is no such program, which others report.
+std::optional<int64_t> microBatchesOf(const std::string &program) {
+  const std::filesystem::path manifest =
+      std::filesystem::path(program) / "manifest.json";
+  if (!exists(manifest))
+    return std::nullopt;
+  const int64_t needed =
+      Manifest::read(manifest, Checks::Off).model.microBatches;
+  return needed ? std::optional<int64_t>(needed) : std::nullopt;
+}
 
 /// Options whose default depends on others.
 void resolveDefaults(const CLI::App &command, TrainOptions &options) {
@@ -54,6 +67,8 @@ int start(const CLI::App &command, TrainArguments &arguments) {
   config.validationLabels = absolutePath(arguments.validationLabels);
   config.tokenizer = readTokenizerOf(config.data);
   config.options = arguments.options;
+  if (!command.count("--accumulate"))
+    config.options.accumulate = microBatchesOf(config.program).value_or(1);
   config.checks = arguments.checks;
   RunFolder folder(arguments.out);
   return Training::start(folder, config, arguments.observations);
@@ -86,6 +101,8 @@ int resume(const CLI::App &command, const TrainArguments &arguments) {
   if (!arguments.program.empty())
     changes.program = absolutePath(arguments.program);
   changes.accumulate = given("--accumulate", options.accumulate);
+  if (!changes.accumulate && !changes.program.empty())
+    changes.accumulate = microBatchesOf(changes.program);
   if (changes.accumulate && changes.program.empty())
     throw Error("--accumulate can only be changed with the program",
                 "name the program that continues the run: fp8c-run train "
@@ -232,8 +249,10 @@ void addTrainCommand(CLI::App &tool, Action &action) {
       ->capture_default_str()
       ->group(optimizer);
   command
-      ->add_option("--accumulate", options.accumulate, "micro-batches per step")
-      ->capture_default_str()
+      ->add_option(
+          "--accumulate", options.accumulate,
+          "micro-batches per step [as many as the program was compiled "
+          "for, else 1]")
       ->group(optimizer);
   command
       ->add_option("--seed", options.seed, "of initial weights and data order")
