@@ -47,11 +47,8 @@ void Trainer::calibrate() {
     return;
   constexpr int64_t mostTries = 1000;
   Function function(instance, "calibrate");
-  auto see = [&](int64_t step) {
-    return reproducible() ? fillChunk(function, step, 0)
-                          : fill(function, step, 0);
-  };
-  for (int64_t step = 1; !see(step) && step < mostTries;)
+  const int64_t chunk = reproducible() ? 0 : chunkOf(0, processes.rank);
+  for (int64_t step = 1; !fillChunk(function, step, chunk) && step < mostTries;)
     ++step;
   function.run();
 }

@@ -19,21 +19,35 @@ static std::string getParts(Value input, Value output) {
   return parts == 1 ? "" : ", " + std::to_string(parts);
 }
 
+/// Opens a block with a table of `rows` structs, whose fields `getFields`
+/// gives.
+static void printTable(SourceWriter &writer, StringRef type, StringRef name,
+                       size_t rows,
+                       llvm::function_ref<std::string(size_t)> getFields) {
+  writer.os << "  {\n    const " << type << " " << name << "[] = "
+            << getTable(rows,
+                        [&](size_t i) { return "{" + getFields(i) + "}"; })
+            << ";\n    ";
+}
+
+static std::string getCount(Value buffer) {
+  return ", " + std::to_string(typeOf(buffer).getNumElements());
+}
+
+static std::string getElement(Value buffer) {
+  return getElementName(typeOf(buffer).getElementType());
+}
+
 static LogicalResult print(AllReduceOp op, SourceWriter &writer) {
   ValueRange inputs = op.getInputs(), outputs = op.getOutputs();
   writer.comment(op, "all_reduce: " + Twine(inputs.size()));
-  writer.os << "  {\n    const Joined tensors[] = "
-            << getTable(inputs.size(),
-                        [&](size_t i) {
-                          MemRefType type = typeOf(outputs[i]);
-                          return "{" + writer.list({inputs[i], outputs[i]}) +
-                                 ", " + std::to_string(type.getNumElements()) +
-                                 ", Element::of_" +
-                                 getElementName(type.getElementType()) +
-                                 getParts(inputs[i], outputs[i]) + "}";
-                        })
-            << ";\n    all_reduce(" << getFirst(writer) << "tensors, "
-            << inputs.size() << ", "
+  printTable(writer, "Joined", "tensors", inputs.size(), [&](size_t i) {
+    return writer.list({inputs[i], outputs[i]}) + getCount(outputs[i]) +
+           ", Element::of_" + getElement(outputs[i]) +
+           getParts(inputs[i], outputs[i]);
+  });
+  writer.os << "all_reduce(" << getFirst(writer) << "tensors, " << inputs.size()
+            << ", "
             << (op.getReduction() == train::Reduction::sum ? "Join::sum"
                                                            : "Join::max")
             << ", " << writer.use(op.getScratch()) << ");\n  }\n";
@@ -44,58 +58,37 @@ static LogicalResult print(AllReduceCodesOp op, SourceWriter &writer) {
   ValueRange inputs = op.getInputs(), outputs = op.getOutputs(),
              pairs = op.getPairs(), outputPairs = op.getOutputPairs();
   writer.comment(op, "all_reduce_codes: " + Twine(inputs.size()));
-  writer.os << "  {\n    const SummedCodes tensors[] = "
-            << getTable(inputs.size(),
-                        [&](size_t i) {
-                          return "{" +
-                                 writer.list({inputs[i], outputs[i], pairs[i],
-                                              outputPairs[i]}) +
-                                 ", " +
-                                 std::to_string(
-                                     typeOf(outputs[i]).getNumElements()) +
-                                 getParts(inputs[i], outputs[i]) + "}";
-                        })
-            << ";\n    "
-            << (op.getNative() ? "sum_natively<" : "all_reduce_codes<")
-            << getElementName(typeOf(inputs.front()).getElementType()) << ">("
-            << getFirst(writer) << "tensors, " << inputs.size() << ", "
+  printTable(writer, "SummedCodes", "tensors", inputs.size(), [&](size_t i) {
+    return writer.list({inputs[i], outputs[i], pairs[i], outputPairs[i]}) +
+           getCount(outputs[i]) + getParts(inputs[i], outputs[i]);
+  });
+  writer.os << (op.getNative() ? "sum_natively<" : "all_reduce_codes<")
+            << getElement(inputs.front()) << ">(" << getFirst(writer)
+            << "tensors, " << inputs.size() << ", "
             << writer.use(op.getScratch()) << ");\n  }\n";
   return success();
 }
 
 static LogicalResult print(ScaleByOp op, SourceWriter &writer) {
-  writer.comment(op, "scale_by: " + Twine(op.getPairs().size()));
-  writer.os << "  {\n    const ScaledScale scales[] = "
-            << getTable(op.getPairs().size(),
-                        [&](size_t i) {
-                          return "{" +
-                                 writer.list({op.getPairs()[i],
-                                              op.getFactors()[i],
-                                              op.getOutputs()[i]}) +
-                                 "}";
-                        })
-            << ";\n    scale_by(" << writer.first << "scales, "
-            << op.getPairs().size() << ");\n  }\n";
+  ValueRange pairs = op.getPairs();
+  writer.comment(op, "scale_by: " + Twine(pairs.size()));
+  printTable(writer, "ScaledScale", "scales", pairs.size(), [&](size_t i) {
+    return writer.list({pairs[i], op.getFactors()[i], op.getOutputs()[i]});
+  });
+  writer.os << "scale_by(" << writer.first << "scales, " << pairs.size()
+            << ");\n  }\n";
   return success();
 }
 
 static LogicalResult print(AdjustMuOp op, SourceWriter &writer) {
-  writer.comment(op, "adjust_mu: " + Twine(op.getMus().size()));
-  writer.os << "  {\n    const WatchedSum sums[] = "
-            << getTable(op.getMus().size(),
-                        [&](size_t i) {
-                          return "{" +
-                                 writer.list(
-                                     {op.getMus()[i], op.getSums()[i]}) +
-                                 ", " +
-                                 std::to_string(
-                                     typeOf(op.getSums()[i]).getNumElements()) +
-                                 "}";
-                        })
-            << ";\n    adjust_mu<"
-            << getElementName(typeOf(op.getSums().front()).getElementType())
-            << ">(" << getFirst(writer) << "sums, " << op.getMus().size()
-            << ", " << writer.use(op.getScratch()) << ");\n  }\n";
+  ValueRange mus = op.getMus(), sums = op.getSums();
+  writer.comment(op, "adjust_mu: " + Twine(mus.size()));
+  printTable(writer, "WatchedSum", "sums", mus.size(), [&](size_t i) {
+    return writer.list({mus[i], sums[i]}) + getCount(sums[i]);
+  });
+  writer.os << "adjust_mu<" << getElement(sums.front()) << ">("
+            << getFirst(writer) << "sums, " << mus.size() << ", "
+            << writer.use(op.getScratch()) << ");\n  }\n";
   return success();
 }
 
