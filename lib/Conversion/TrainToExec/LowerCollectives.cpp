@@ -90,7 +90,9 @@ static LogicalResult lowerScaleBy(fp8::ScaleByOp op,
        llvm::zip(op.getScales(), op.getFactors(), op.getOutputs())) {
     pairs.push_back(function.buffer(scale));
     factors.push_back(function.buffer(factor));
-    outputs.push_back(function.alloc(getScalePairType(op.getContext()), op));
+    Operation *from = scale.getDefiningOp();
+    outputs.push_back(function.alloc(getScalePairType(op.getContext()), op,
+                                     from ? getName(from) : StringRef()));
     function.setBuffer(output, outputs.back());
   }
   function.create<exec::ScaleByOp>(op, pairs, factors, outputs);

@@ -94,8 +94,8 @@ static LogicalResult print(AdjustMuOp op, SourceWriter &writer) {
 
 static LogicalResult print(PutPartOp op, SourceWriter &writer) {
   Value input = op.getInput(), parts = op.getParts();
-  writer.call(op, ", " + Twine(typeOf(input).getNumElements()) + ", " +
-                      Twine(exec::countParts(parts, input)));
+  writer.call(op, ", /*count=*/" + Twine(typeOf(input).getNumElements()) +
+                      ", /*parts=*/" + Twine(exec::countParts(parts, input)));
   return success();
 }
 
