@@ -726,3 +726,65 @@ func.func @f(%b: memref<71xi8>) {
   exec.agree_stats scratch %b over ["dp"] : scratch memref<71xi8>
   return
 }
+
+// -----
+
+train.grid @grid [dp = 3]
+func.func @f(%g: memref<7xf32>, %h: memref<7xf32>) {
+  // expected-error @+1 {{cannot share out 'memref<7xf32>' among 3 as 'memref<7xf32>'}}
+  exec.all_to_all %g into %h over ["dp"] : memref<7xf32> into memref<7xf32>
+  return
+}
+
+// -----
+
+train.grid @grid [dp = 3]
+func.func @f(%g: memref<4xf32>, %h: memref<8xf32>) {
+  // expected-error @+1 {{cannot share out 'memref<8xf32>' among 3 as 'memref<4xf32>'}}
+  exec.all_gather %g into %h over ["dp"] : memref<4xf32> into memref<8xf32>
+  return
+}
+
+// -----
+
+train.grid @grid [dp = 2]
+func.func @f(%g: memref<4xf32>, %h: memref<8xbf16>) {
+  // expected-error @+1 {{cannot share out 'memref<8xbf16>' among 2 as 'memref<4xf32>'}}
+  exec.all_gather %g into %h over ["dp"] : memref<4xf32> into memref<8xbf16>
+  return
+}
+
+// -----
+
+train.grid @grid [dp = 2]
+func.func @f(%g: memref<4x2xf32, strided<[4, 1]>>, %h: memref<16xf32>) {
+  // expected-error @+1 {{takes dense buffers}}
+  exec.all_gather %g into %h over ["dp"] : memref<4x2xf32, strided<[4, 1]>> into memref<16xf32>
+  return
+}
+
+// -----
+
+train.grid @grid [dp = 3]
+func.func @f(%g: memref<51xbf16>, %h: memref<17xbf16>, %s: memref<127xi8>) {
+  // expected-error @+1 {{needs 128 bytes of scratch, but got 'memref<127xi8>'}}
+  exec.reduce_scatter %g into %h scratch %s sum over ["dp"] : memref<51xbf16> into memref<17xbf16> scratch memref<127xi8>
+  return
+}
+
+// -----
+
+train.grid @grid [dp = 2]
+func.func @f(%q: memref<32xf8E4M3FN>, %r: memref<16xf8E4M3FN>, %p: memref<5xf32>, %s: memref<16xi8>) {
+  // expected-error @+1 {{needs a scale of each tensor, before and after}}
+  exec.reduce_scatter_codes %q scales %p into %r scales %p, %p scratch %s over ["dp"] : memref<32xf8E4M3FN> scales memref<5xf32> into memref<16xf8E4M3FN> scales memref<5xf32>, memref<5xf32> scratch memref<16xi8>
+  return
+}
+
+// -----
+
+func.func @f(%g: memref<4xf32>, %h: memref<8xf32>) {
+  // expected-error @+1 {{joins processes, but the module has no train.grid}}
+  exec.all_gather %g into %h over ["dp"] : memref<4xf32> into memref<8xf32>
+  return
+}

@@ -43,7 +43,8 @@ func.func @memory(%x: memref<16xf32>) {
 
 // CHECK-LABEL: func.func @collectives
 func.func @collectives(%g: memref<7xbf16>, %b: memref<3xf32>, %q: memref<100xf8E4M3FN>, %s: memref<5xf32>, %k: memref<3xui32>, %t: memref<25xf32>,
-                       %codes: memref<96xi8>, %stats: memref<72xi8>, %space: memref<256xi8>, %parts: memref<2x3xf32>, %i: memref<f32>) {
+                       %codes: memref<96xi8>, %stats: memref<72xi8>, %space: memref<256xi8>, %parts: memref<2x3xf32>, %i: memref<f32>,
+                       %half: memref<50xf8E4M3FN>, %whole: memref<150xf8E4M3FN>, %all: memref<3x3xf32>, %others: memref<3x3xf32>) {
   // CHECK: exec.all_reduce %{{.*}}, %{{.*}} into %{{.*}}, %{{.*}} scratch %{{.*}} sum over ["dp"] : memref<7xbf16>, memref<3xf32> into memref<7xbf16>, memref<3xf32> scratch memref<256xi8>
   exec.all_reduce %g, %b into %g, %b scratch %space sum over ["dp"] : memref<7xbf16>, memref<3xf32> into memref<7xbf16>, memref<3xf32> scratch memref<256xi8>
   // CHECK: exec.all_reduce_codes %{{.*}} scales %{{.*}} into %{{.*}} scales %{{.*}} scratch %{{.*}} over ["dp"] : memref<100xf8E4M3FN> scales memref<5xf32> into memref<100xf8E4M3FN> scales memref<5xf32> scratch memref<96xi8>
@@ -60,6 +61,14 @@ func.func @collectives(%g: memref<7xbf16>, %b: memref<3xf32>, %q: memref<100xf8E
   exec.all_reduce_codes %q scales %s into %q scales %s scratch %codes over ["dp"] native : memref<100xf8E4M3FN> scales memref<5xf32> into memref<100xf8E4M3FN> scales memref<5xf32> scratch memref<96xi8>
   // CHECK: exec.adjust_mu %{{.*}} by %{{.*}} scratch %{{.*}} over ["dp"] : memref<f32> by memref<100xf8E4M3FN> scratch memref<96xi8>
   exec.adjust_mu %i by %q scratch %codes over ["dp"] : memref<f32> by memref<100xf8E4M3FN> scratch memref<96xi8>
+  // CHECK: exec.reduce_scatter %{{.*}} into %{{.*}} scratch %{{.*}} max over ["dp"] : memref<3x3xf32> into memref<3xf32> scratch memref<256xi8>
+  exec.reduce_scatter %all into %b scratch %space max over ["dp"] : memref<3x3xf32> into memref<3xf32> scratch memref<256xi8>
+  // CHECK: exec.reduce_scatter_codes %{{.*}} scales %{{.*}} into %{{.*}} scales %{{.*}} scratch %{{.*}} over ["dp"] : memref<150xf8E4M3FN> scales memref<5xf32> into memref<50xf8E4M3FN> scales memref<5xf32> scratch memref<256xi8>
+  exec.reduce_scatter_codes %whole scales %s into %half scales %s scratch %space over ["dp"] : memref<150xf8E4M3FN> scales memref<5xf32> into memref<50xf8E4M3FN> scales memref<5xf32> scratch memref<256xi8>
+  // CHECK: exec.all_gather %{{.*}}, %{{.*}} into %{{.*}}, %{{.*}} over ["dp"] : memref<50xf8E4M3FN>, memref<3xf32> into memref<150xf8E4M3FN>, memref<3x3xf32>
+  exec.all_gather %half, %b into %whole, %all over ["dp"] : memref<50xf8E4M3FN>, memref<3xf32> into memref<150xf8E4M3FN>, memref<3x3xf32>
+  // CHECK: exec.all_to_all %{{.*}} into %{{.*}} over ["dp"] : memref<3x3xf32> into memref<3x3xf32>
+  exec.all_to_all %all into %others over ["dp"] : memref<3x3xf32> into memref<3x3xf32>
   // CHECK: exec.async_begin 3
   exec.async_begin 3
   // CHECK: exec.async_end 3

@@ -252,7 +252,7 @@ func.func @dynamic_shape(%x: tensor<?x8xf32>) {
 // -----
 
 func.func @summed_tiles(%q: !fp8.scaled<4x8xf8E5M2, tile<[1, ?]>>) {
-  // expected-error@+1 {{sums '!fp8.scaled<4x8xf8E5M2, tile<[1, ?]>>'; what travels is FP8 with one scale}}
+  // expected-error@+1 {{has '!fp8.scaled<4x8xf8E5M2, tile<[1, ?]>>'; what travels is FP8 with one scale}}
   %a = fp8.all_reduce %q over ["dp"] : !fp8.scaled<4x8xf8E5M2, tile<[1, ?]>>
   return
 }
@@ -270,5 +270,37 @@ func.func @summed_parts(%q: !fp8.scaled<3x4xf8E5M2>) {
 func.func @summed_formats(%q: !fp8.scaled<4xf8E5M2>, %r: !fp8.scaled<4xf8E4M3FN>) {
   // expected-error@+1 {{in one exchange, which has codes of one format}}
   %a:2 = fp8.all_reduce %q, %r over ["dp"] : !fp8.scaled<4xf8E5M2>, !fp8.scaled<4xf8E4M3FN>
+  return
+}
+
+// -----
+
+func.func @gathered_tiles(%q: !fp8.scaled<4x8xf8E5M2, tile<[1, ?]>>) {
+  // expected-error@+1 {{what travels is FP8 with one scale}}
+  %a = fp8.all_gather %q over ["dp"] : !fp8.scaled<4x8xf8E5M2, tile<[1, ?]>> -> !fp8.scaled<8x8xf8E5M2, tile<[1, ?]>>
+  return
+}
+
+// -----
+
+func.func @exchanged_f16(%q: !fp8.scaled<4x8xf16>) {
+  // expected-error@+1 {{what travels is FP8 with one scale}}
+  %a = fp8.all_to_all %q over ["dp"] : !fp8.scaled<4x8xf16>
+  return
+}
+
+// -----
+
+func.func @scattered_formats(%q: !fp8.scaled<4xf8E5M2>, %r: !fp8.scaled<4xf8E4M3FN>) {
+  // expected-error@+1 {{in one exchange, which has codes of one format}}
+  %a:2 = fp8.reduce_scatter %q, %r over ["dp"] : !fp8.scaled<4xf8E5M2>, !fp8.scaled<4xf8E4M3FN> -> !fp8.scaled<2xf8E5M2>, !fp8.scaled<2xf8E4M3FN>
+  return
+}
+
+// -----
+
+func.func @gathered_formats(%q: !fp8.scaled<4xf8E5M2>) {
+  // expected-error@+1 {{has '!fp8.scaled<8xf8E4M3FN>', which no number of '!fp8.scaled<4xf8E5M2>' makes}}
+  %a = fp8.all_gather %q over ["dp"] : !fp8.scaled<4xf8E5M2> -> !fp8.scaled<8xf8E4M3FN>
   return
 }

@@ -102,3 +102,92 @@ func.func @no_part(%g: tensor<4xf32>, %p: tensor<3x8xf32>, %i: tensor<f32>) -> t
   %q = train.put_part %g into %p at %i : tensor<4xf32> into tensor<3x8xf32>
   return %q : tensor<3x8xf32>
 }
+
+// -----
+
+train.grid @grid [dp = 2]
+func.func @odd_rows(%g: tensor<7xf32>) -> tensor<7xf32> {
+  // expected-error @+1 {{divides 'tensor<7xf32>' among 2 processes: its first dimension must be a multiple of that}}
+  %h = train.all_to_all %g over ["dp"] : tensor<7xf32>
+  return %h : tensor<7xf32>
+}
+
+// -----
+
+train.grid @grid [dp = 2]
+func.func @other_shares(%g: tensor<12x2xf32>) -> tensor<4x2xf32> {
+  // expected-error @+1 {{has 'tensor<4x2xf32>' for each of 2 processes, but 'tensor<12x2xf32>' of all}}
+  %h = train.reduce_scatter %g sum over ["dp"] : tensor<12x2xf32> -> tensor<4x2xf32>
+  return %h : tensor<4x2xf32>
+}
+
+// -----
+
+train.grid @grid [dp = 2]
+func.func @not_all(%g: tensor<4xf32>) -> tensor<4xf32> {
+  // expected-error @+1 {{has 'tensor<4xf32>' for each of 2 processes, but 'tensor<4xf32>' of all}}
+  %h = train.all_gather %g over ["dp"] : tensor<4xf32>
+  return %h : tensor<4xf32>
+}
+
+// -----
+
+train.grid @grid [dp = 2]
+func.func @other_rows(%g: tensor<4x3xf32>) -> tensor<8x2xf32> {
+  // expected-error @+1 {{has 'tensor<8x2xf32>', which no number of 'tensor<4x3xf32>' makes}}
+  %h = train.all_gather %g over ["dp"] : tensor<4x3xf32> -> tensor<8x2xf32>
+  return %h : tensor<8x2xf32>
+}
+
+// -----
+
+train.grid @grid [dp = 2]
+func.func @other_type(%g: tensor<4xf32>) -> tensor<8xbf16> {
+  // expected-error @+1 {{has 'tensor<8xbf16>', which no number of 'tensor<4xf32>' makes}}
+  %h = train.all_gather %g over ["dp"] : tensor<4xf32> -> tensor<8xbf16>
+  return %h : tensor<8xbf16>
+}
+
+// -----
+
+train.grid @grid [dp = 2]
+func.func @several(%g: tensor<4xf32>, %h: tensor<6xf32>) -> tensor<2xf32> {
+  // expected-error @+1 {{divides values into 2 shares and into 3}}
+  %s:2 = train.reduce_scatter %g, %h sum over ["dp"] : tensor<4xf32>, tensor<6xf32> -> tensor<2xf32>, tensor<2xf32>
+  return %s#0 : tensor<2xf32>
+}
+
+// -----
+
+train.grid @grid [dp = 2]
+func.func @no_rows(%g: tensor<f32>) -> tensor<f32> {
+  // expected-error @+1 {{has 'tensor<f32>', which no number of 'tensor<f32>' makes}}
+  %h = train.all_to_all %g over ["dp"] : tensor<f32>
+  return %h : tensor<f32>
+}
+
+// -----
+
+train.grid @grid [dp = 2]
+func.func @fewer() {
+  // expected-error @+1 {{moves nothing}}
+  "train.all_gather"() {axes = ["dp"]} : () -> ()
+  return
+}
+
+// -----
+
+train.grid @grid [dp = 2]
+func.func @more(%g: tensor<4xf32>) {
+  // expected-error @+1 {{takes 1 values, but 2 come out}}
+  %h:2 = "train.all_gather"(%g) {axes = ["dp"]} : (tensor<4xf32>) -> (tensor<8xf32>, tensor<8xf32>)
+  return
+}
+
+// -----
+
+func.func @no_grid(%g: tensor<4xf32>) -> tensor<8xf32> {
+  // expected-error @+1 {{joins processes, but the module has no train.grid}}
+  %h = train.all_gather %g over ["dp"] : tensor<4xf32> -> tensor<8xf32>
+  return %h : tensor<8xf32>
+}

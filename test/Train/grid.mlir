@@ -15,6 +15,26 @@ func.func @join(%g: tensor<4x8xf32>, %s: !fp8.scale_state<f8E4M3FN, 16>, %t: !fp
   return %i : tensor<4x8xf32>
 }
 
+// CHECK-LABEL: func.func @shares(
+func.func @shares(%g: tensor<8x3xbf16>, %b: tensor<4xf32>, %q: !fp8.scaled<4x8xf8E4M3FN>) -> tensor<32x3xbf16> {
+  // CHECK: %[[H:.*]]:2 = train.reduce_scatter %{{.*}}, %{{.*}} sum over ["dp"] : tensor<8x3xbf16>, tensor<4xf32> -> tensor<2x3xbf16>, tensor<1xf32>
+  %h:2 = train.reduce_scatter %g, %b sum over ["dp"] : tensor<8x3xbf16>, tensor<4xf32> -> tensor<2x3xbf16>, tensor<1xf32>
+  // CHECK: train.reduce_scatter %{{.*}} max over ["dp", "tensor parts"] : tensor<8x3xbf16> -> tensor<1x3xbf16>
+  %m = train.reduce_scatter %g max over ["dp", "tensor parts"] : tensor<8x3xbf16> -> tensor<1x3xbf16>
+  // CHECK: %[[A:.*]]:2 = train.all_gather %[[H]]#0, %[[H]]#1 over ["dp"] : tensor<2x3xbf16>, tensor<1xf32> -> tensor<8x3xbf16>, tensor<4xf32>
+  %a:2 = train.all_gather %h#0, %h#1 over ["dp"] : tensor<2x3xbf16>, tensor<1xf32> -> tensor<8x3xbf16>, tensor<4xf32>
+  // CHECK: train.all_to_all %[[A]]#0, %[[A]]#1 over ["dp"] : tensor<8x3xbf16>, tensor<4xf32>
+  %t:2 = train.all_to_all %a#0, %a#1 over ["dp"] : tensor<8x3xbf16>, tensor<4xf32>
+  // CHECK: %[[S:.*]] = fp8.reduce_scatter %{{.*}} over ["dp"] : !fp8.scaled<4x8xf8E4M3FN> -> !fp8.scaled<1x8xf8E4M3FN>
+  %s = fp8.reduce_scatter %q over ["dp"] : !fp8.scaled<4x8xf8E4M3FN> -> !fp8.scaled<1x8xf8E4M3FN>
+  // CHECK: fp8.all_gather %[[S]] over ["dp"] : !fp8.scaled<1x8xf8E4M3FN> -> !fp8.scaled<4x8xf8E4M3FN>
+  %c = fp8.all_gather %s over ["dp"] : !fp8.scaled<1x8xf8E4M3FN> -> !fp8.scaled<4x8xf8E4M3FN>
+  // CHECK: fp8.all_to_all %{{.*}}, %{{.*}} over ["dp"] : !fp8.scaled<4x8xf8E4M3FN>, !fp8.scaled<4x8xf8E4M3FN>
+  %d:2 = fp8.all_to_all %c, %q over ["dp"] : !fp8.scaled<4x8xf8E4M3FN>, !fp8.scaled<4x8xf8E4M3FN>
+  %r = train.all_gather %t#0 over ["dp"] : tensor<8x3xbf16> -> tensor<32x3xbf16>
+  return %r : tensor<32x3xbf16>
+}
+
 train.variable @parts : tensor<3x4x8xbf16> {init = #train.constant<0.0>, role = #train.role<gradient_parts>}
 
 // CHECK-LABEL: func.func @parts_of_micro_batches(

@@ -130,3 +130,41 @@ func.func @update(%x: tensor<8xf32>) attributes {train.function = #train.functio
   train.assign @w, %x : tensor<8xf32>
   return
 }
+
+// -----
+
+// What was scattered varies until it is gathered.
+train.grid @grid [dp = 2]
+train.variable @w : tensor<8xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+train.variable @v : tensor<8xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+func.func @update(%x: tensor<8xf32>) attributes {train.function = #train.function<update>} {
+  %s = train.reduce_scatter %x sum over ["dp"] : tensor<8xf32> -> tensor<4xf32>
+  %a = train.all_gather %s over ["dp"] : tensor<4xf32> -> tensor<8xf32>
+  train.assign @w, %a : tensor<8xf32>
+  // expected-note @+1 {{it varies from here on}}
+  %t = train.all_to_all %a over ["dp"] : tensor<8xf32>
+  // expected-error @+1 {{gives @v, which all processes keep alike, a value that varies along 'dp'}}
+  train.assign @v, %t : tensor<8xf32>
+  // expected-error @+1 {{sums what all processes have alike along 'dp': it would be multiplied by their number}}
+  %u = train.reduce_scatter %a sum over ["dp"] : tensor<8xf32> -> tensor<4xf32>
+  %m = train.reduce_scatter %a max over ["dp"] : tensor<8xf32> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+// Codes that a foreign scale made.
+train.grid @grid [dp = 2]
+// expected-note @+1 {{it varies from here on}}
+func.func @micro(%x: tensor<8xf32>) attributes {train.function = #train.function<micro>} {
+  %a = fp8.amax %x : tensor<8xf32>
+  %c = fp8.compute_scale %a : !fp8.scale<f8E4M3FN>
+  %q, %k = fp8.quantize %x, %c : tensor<8xf32> -> !fp8.scaled<8xf8E4M3FN>
+  // expected-error @+1 {{sums codes whose scale varies along 'dp'}}
+  %h = fp8.reduce_scatter %q over ["dp"] : !fp8.scaled<8xf8E4M3FN> -> !fp8.scaled<4xf8E4M3FN>
+  // expected-error @+1 {{moves codes whose scale varies along 'dp'}}
+  %i = fp8.all_gather %q over ["dp"] : !fp8.scaled<8xf8E4M3FN> -> !fp8.scaled<16xf8E4M3FN>
+  // expected-error @+1 {{moves codes whose scale varies along 'dp'}}
+  %j = fp8.all_to_all %q over ["dp"] : !fp8.scaled<8xf8E4M3FN>
+  return
+}

@@ -39,6 +39,27 @@ module attributes {exec.target = #exec.target<cuda, sm_90>} {
 
 // -----
 
+// Whatever a gradient is joined by.
+module attributes {exec.target = #exec.target<cuda, sm_90>} {
+  train.grid @grid [dp = 2]
+  // CHECK-LABEL: func.func @micro(
+  func.func @micro(%x: memref<8xf32>, %a: memref<4xf32>, %b: memref<8xf32>, %c: memref<8xf32>, %space: memref<64xi8>) attributes {exec.inputs = 1 : i64, train.function = #train.function<micro>} {
+    // CHECK-NEXT: exec.async_begin 0
+    // CHECK-NEXT: exec.all_to_all
+    // CHECK-NEXT: exec.reduce_scatter
+    // CHECK-NEXT: exec.all_gather
+    // CHECK-NEXT: exec.async_end 0
+    exec.all_to_all %x into %c over ["dp"] {train.phase = #train.phase<update>} : memref<8xf32> into memref<8xf32>
+    exec.reduce_scatter %c into %a scratch %space sum over ["dp"] {train.phase = #train.phase<update>} : memref<8xf32> into memref<4xf32> scratch memref<64xi8>
+    exec.all_gather %a into %b over ["dp"] {train.phase = #train.phase<update>} : memref<4xf32> into memref<8xf32>
+    // CHECK-NEXT: exec.async_wait 0
+    // CHECK-NEXT: return
+    return
+  }
+}
+
+// -----
+
 // Scales that backward needs at once stay in its way; so does all on a machine that does one thing after the other.
 module attributes {exec.target = #exec.target<cuda, sm_90>} {
   train.grid @grid [dp = 2]

@@ -4,13 +4,16 @@ Losses alone would hide a wrong factor: AdamW divides it out again. First moment
 step are (1 - beta1) times the gradients.
 """
 
+import os
+import re
 import shutil
+import subprocess
 
 import numpy as np
 import pytest
 
 from parallel_runs import MODELS, RECIPES, ROWS, STEPS, Workshop, metrics, state
-from support import compile_model, run
+from support import BIN, compile_model, run
 
 # What a sum of a few numbers loses that are rounded so, and once again: relative to its norm.
 ERRORS = {"f32": 2e-6, "wire-bf16": 4e-3, "wire-e4m3": 10 ** (-27 / 20), "wire-e5m2": 10 ** (-21 / 20)}
@@ -104,6 +107,31 @@ def test_gradients_travel_as_the_recipe_says(workshop, recipe, dp, compiled):
             assert error <= (ERRORS[recipe] if expected.ndim == 2 else 2e-6), name
             if expected.ndim == 2 and recipe != "f32":
                 assert error > ERRORS[recipe] / 20, f"{name} is better than its format"
+
+
+@pytest.mark.parametrize("recipe, how", [("f32", ""), ("wire-bf16", ""), ("wire-e4m3", ""), ("f32", "=locally")])
+@pytest.mark.parametrize("model, dp", [("gpt2", 2), ("llama", 3)])
+def test_other_collectives_make_the_same_sums(workshop, model, dp, recipe, how, tmp_path):
+    """A sum that is scattered and gathered again, of shares that went round before; or added up by the receiver."""
+    workshop.program(model, recipe, dp, ROWS)  # writes the model and the recipe
+    file = workshop.folder / f"{recipe}.yaml" if recipe in RECIPES else recipe
+    ir = tmp_path / "fp8.mlir"
+    with ir.open("w") as text:
+        subprocess.run([BIN / "fp8c", "compile", workshop.folder / f"{model}.onnx", "--recipe", file, "--batch", str(ROWS),
+                        "--parallel", f"dp={dp}", "--emit", "fp8"], stdout=text, check=True)  # fmt: skip
+    states = []
+    for split in [], [f"--test-split-all-reduce{how}"]:
+        program, out = (tmp_path / f"{kind}{len(states)}" for kind in ("program", "run"))
+        run("fp8c-test-opt", ir, *split, f"--test-compile=output={program} from=fp8 recipe={file}", "-o", os.devnull)
+        run("fp8c-run", "train", program, "--nproc", dp, "--data", workshop.data(model), "--steps", 3, "--warmup", 0,
+            "--lr", 3e-3, "--check-replicas", "--out", out)  # fmt: skip
+        states.append(state(out, 3))
+    calls = set(re.findall(r"(all_gather|reduce_scatter(?:_codes)?|all_to_all)(?:<\w+>)?\(call", (program / "step.cpp").read_text()))
+    assert calls == {"all_gather", "all_to_all"} | {
+        "f32": set() if how else {"reduce_scatter"}, "wire-bf16": {"reduce_scatter"},
+        "wire-e4m3": {"reduce_scatter", "reduce_scatter_codes"}}[recipe]  # fmt: skip
+    for name, expected in states[0].items():
+        assert np.array_equal(states[1][name], expected), name
 
 
 @pytest.mark.parametrize("recipe", ["bf16", "fp8-delayed", "fp8-lm", "fp8-current", "native"])

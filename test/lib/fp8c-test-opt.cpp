@@ -4,6 +4,7 @@
 #include "Target/Source/SourcePrinter.h"
 #include "TestCompile.h"
 #include "TestDialect.h"
+#include "TestSplitAllReduce.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 
 int main(int argc, char **argv) {
@@ -13,6 +14,7 @@ int main(int argc, char **argv) {
   registry.insert<test::TestDialect>();
   fp8c::registerPasses();
   test::registerTestCompile();
+  test::registerTestSplitAllReduce();
   return mlir::asMainReturnCode(mlir::MlirOptMain(
       argc, argv, "fp8c optimizer driver with the test dialect\n", registry));
 }

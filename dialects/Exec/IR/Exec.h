@@ -63,6 +63,8 @@ void getEffects(mlir::Operation *op, llvm::SmallVectorImpl<mlir::Value> &reads,
 /// memory are one tensor; of statistics, those of all.
 int64_t getJoinScratchBytes(mlir::ValueRange inputs, mlir::ValueRange outputs,
                             int64_t processes);
+/// Of tensors of which each process joins its share: what the others send.
+int64_t getScatterScratchBytes(mlir::ValueRange outputs, int64_t processes);
 /// How many parts of `output` `input` is; 0 if it is none.
 int64_t countParts(mlir::Value input, mlir::Value output);
 int64_t getAgreeScratchBytes(int64_t stats, int64_t processes);

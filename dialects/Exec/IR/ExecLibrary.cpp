@@ -431,6 +431,14 @@ int64_t exec::getJoinScratchBytes(ValueRange inputs, ValueRange outputs,
   return bytes;
 }
 
+int64_t exec::getScatterScratchBytes(ValueRange outputs, int64_t processes) {
+  int64_t bytes = 0;
+  for (Value output : outputs)
+    bytes += (processes - 1) * elementOf(output).getIntOrFloatBitWidth() / 8 *
+             llvm::alignTo(count(output), 16);
+  return bytes;
+}
+
 int64_t exec::getAgreeScratchBytes(int64_t stats, int64_t processes) {
   return stats * 3 * 4 * processes;
 }
@@ -488,16 +496,69 @@ bool AllReduceOp::mayOverwrite(OpOperand &input, OpOperand &output,
   return areOneTensor(getInputs(), getOutputs(), input, output);
 }
 
+/// Checks that codes are of one format, and have scales.
+template <typename Op> static LogicalResult verifyCodes(Op op) {
+  if (op.getPairs().size() != op.getInputs().size() ||
+      op.getOutputPairs().size() != op.getInputs().size())
+    return op.emitOpError("needs a scale of each tensor, before and after");
+  return expectOneType(op, op.getInputs());
+}
+
 LogicalResult AllReduceCodesOp::verify() {
-  if (getPairs().size() != getInputs().size() ||
-      getOutputPairs().size() != getInputs().size())
-    return emitOpError("needs a scale of each tensor, before and after");
-  if (failed(expectOneType(*this, getInputs())))
+  if (failed(verifyCodes(*this)))
     return failure();
   if (getNative() &&
       exec::countParts(getInputs().front(), getOutputs().front()) != 1)
     return emitOpError("sums parts natively");
   return verifyJoin(*this);
+}
+
+/// Checks that each of `wholes` has the shares of all processes; `shares` may
+/// be wholes themselves.
+static LogicalResult expectShares(Operation *op, ArrayAttr axes,
+                                  ValueRange shares, ValueRange wholes,
+                                  bool areWholes = false) {
+  if (failed(train::verifyAxes(op, axes)) ||
+      failed(expectDense(op, op->getOperands())))
+    return failure();
+  if (wholes.empty() || shares.size() != wholes.size())
+    return op->emitOpError("has ")
+           << shares.size() << " buffers for " << wholes.size();
+  int64_t processes = train::countProcesses(op, axes);
+  for (auto [share, whole] : llvm::zip(shares, wholes))
+    if (elementOf(share) != elementOf(whole) || count(whole) % processes != 0 ||
+        count(share) * (areWholes ? 1 : processes) != count(whole))
+      return op->emitOpError("cannot share out ")
+             << whole.getType() << " among " << processes << " as "
+             << share.getType();
+  return success();
+}
+
+LogicalResult AllGatherOp::verify() {
+  return expectShares(*this, getAxes(), getInputs(), getOutputs());
+}
+
+LogicalResult AllToAllOp::verify() {
+  return expectShares(*this, getAxes(), getInputs(), getOutputs(),
+                      /*areWholes=*/true);
+}
+
+/// Checks what all ops have that give each process its share of a sum.
+template <typename Op> static LogicalResult verifyScatter(Op op) {
+  if (failed(expectShares(op, op.getAxes(), op.getOutputs(), op.getInputs())))
+    return failure();
+  return verifyScratch(
+      op, op.getScratch(),
+      getScatterScratchBytes(op.getOutputs(),
+                             train::countProcesses(op, op.getAxes())));
+}
+
+LogicalResult ReduceScatterOp::verify() { return verifyScatter(*this); }
+
+LogicalResult ReduceScatterCodesOp::verify() {
+  if (failed(verifyCodes(*this)))
+    return failure();
+  return verifyScatter(*this);
 }
 
 LogicalResult ScaleByOp::verify() {

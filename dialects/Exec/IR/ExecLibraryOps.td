@@ -353,6 +353,56 @@ def Exec_AllReduceCodesOp : Exec_LibraryOp<"all_reduce_codes", ["mayOverwrite"],
   }];
 }
 
+def Exec_ValueBuffer : AnyTypeOf<[Exec_FloatBuffer, Exec_CodeBuffer]>;
+
+/// Moves shares of tensors, in one exchange.
+class Exec_MoveOp<string mnemonic> : Exec_LibraryOp<mnemonic, [], [SameVariadicOperandSize]> {
+  let arguments = (ins Exec_In<Variadic<Exec_ValueBuffer>>:$inputs, Exec_Out<Variadic<Exec_ValueBuffer>>:$outputs, StrArrayAttr:$axes);
+  let assemblyFormat = "$inputs `into` $outputs `over` $axes attr-dict `:` type($inputs) `into` type($outputs)";
+}
+
+def Exec_AllGatherOp : Exec_MoveOp<"all_gather"> {
+  let summary = "Buffers of processes, one after the other";
+  let description = [{
+    Each output has the inputs of all processes along `axes` of the module's grid, in the order of ranks.
+
+    Example: `exec.all_gather %a into %b over ["dp"] : memref<4x8xbf16> into memref<8x8xbf16>`
+  }];
+}
+
+def Exec_AllToAllOp : Exec_MoveOp<"all_to_all"> {
+  let summary = "To each process its share of every other's buffer";
+  let description = [{
+    Process r along `axes` of the module's grid gets the r-th share of each, one after the other in the order of ranks.
+
+    Example: `exec.all_to_all %a into %b over ["dp"] : memref<8x8xbf16> into memref<8x8xbf16>`
+  }];
+}
+
+def Exec_ReduceScatterOp : Exec_LibraryOp<"reduce_scatter", [], [AttrSizedOperandSegments]> {
+  let summary = "Sums or maxima over processes, of which each gets its share";
+  let description = [{
+    Inputs are divided by the number of processes along `axes` of the module's grid; process r gets the r-th share of each from all others and joins them in f32 in the order of ranks.
+    `scratch` holds what comes in: see getScatterScratchBytes in Exec.h.
+
+    Example: `exec.reduce_scatter %g into %h scratch %s sum over ["dp"] : memref<8x8xbf16> into memref<4x8xbf16> scratch memref<64xi8>`
+  }];
+  let arguments = (ins Exec_In<Variadic<Exec_FloatBuffer>>:$inputs, Exec_Out<Variadic<Exec_FloatBuffer>>:$outputs, Exec_InOut<Exec_ByteBuffer>:$scratch, Train_ReductionAttr:$reduction, StrArrayAttr:$axes);
+  let assemblyFormat = "$inputs `into` $outputs `scratch` $scratch `` $reduction `over` $axes attr-dict `:` type($inputs) `into` type($outputs) `scratch` type($scratch)";
+}
+
+def Exec_ReduceScatterCodesOp : Exec_LibraryOp<"reduce_scatter_codes", [], [AttrSizedOperandSegments]> {
+  let summary = "Sums of scaled tensors over processes, of which each gets its share";
+  let description = "Shares and `scratch` as of `reduce_scatter`; sums and pairs as of `all_reduce_codes`.";
+  let arguments = (ins Exec_In<Variadic<Exec_CodeBuffer>>:$inputs, Exec_In<Variadic<Exec_ScalePair>>:$pairs,
+                       Exec_Out<Variadic<Exec_CodeBuffer>>:$outputs, Exec_Out<Variadic<Exec_ScalePair>>:$output_pairs,
+                       Exec_InOut<Exec_ByteBuffer>:$scratch, StrArrayAttr:$axes);
+  let assemblyFormat = [{
+    $inputs `scales` $pairs `into` $outputs `scales` $output_pairs `scratch` $scratch `over` $axes attr-dict
+    `:` type($inputs) `scales` type($pairs) `into` type($outputs) `scales` type($output_pairs) `scratch` type($scratch)
+  }];
+}
+
 def Exec_ScaleByOp : Exec_LibraryOp<"scale_by", [], [SameVariadicOperandSize]> {
   let summary = "Scales times factors";
   let description = [{

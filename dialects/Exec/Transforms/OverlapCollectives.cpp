@@ -32,7 +32,9 @@ struct Section {
 
 /// Scales are advanced in the update, where there is nothing to do beside.
 static bool joinsGradients(Operation &op) {
-  return isa<AllReduceOp, AllReduceCodesOp, AdjustMuOp, AgreeStatsOp>(op) &&
+  return isa<AllReduceOp, AllReduceCodesOp, ReduceScatterOp,
+             ReduceScatterCodesOp, AllGatherOp, AllToAllOp, AdjustMuOp,
+             AgreeStatsOp>(op) &&
          train::getPhase(&op) == train::Phase::update;
 }
 

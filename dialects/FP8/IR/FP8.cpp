@@ -327,17 +327,55 @@ LogicalResult QuantizeTilesOp::verify() {
   return success();
 }
 
-LogicalResult AllReduceOp::verify() {
-  for (Type type : getInputs().getTypes())
+/// Checks that processes can have codes of one another.
+static LogicalResult verifyTravels(Operation *op) {
+  for (Type type : op->getOperandTypes())
     if (!cast<ScaledType>(type).isPerTensor() ||
         !isFP8(cast<ScaledType>(type).getStorage()))
-      return emitOpError("sums ")
+      return op->emitOpError("has ")
              << type << "; what travels is FP8 with one scale";
-    else if (cast<ScaledType>(type).getStorage() !=
-             cast<ScaledType>(getInputs().front().getType()).getStorage())
-      return emitOpError("sums ")
-             << getInputs().front().getType() << " and " << type
+  return success();
+}
+
+/// Checks that processes can sum codes in one exchange.
+static LogicalResult verifySummed(Operation *op) {
+  if (failed(verifyTravels(op)))
+    return failure();
+  for (Type type : op->getOperandTypes()) {
+    Type first = op->getOperandTypes().front();
+    if (cast<ScaledType>(type).getStorage() !=
+        cast<ScaledType>(first).getStorage())
+      return op->emitOpError("sums ")
+             << first << " and " << type
              << " in one exchange, which has codes of one format";
+  }
+  return success();
+}
+
+LogicalResult AllGatherOp::verify() {
+  if (failed(verifyTravels(*this)))
+    return failure();
+  return verifyShareTypes(*this, getInputs().getTypes(),
+                          getOutputs().getTypes());
+}
+
+LogicalResult ReduceScatterOp::verify() {
+  if (failed(verifySummed(*this)))
+    return failure();
+  return verifyShareTypes(*this, getOutputs().getTypes(),
+                          getInputs().getTypes());
+}
+
+LogicalResult AllToAllOp::verify() {
+  if (failed(verifyTravels(*this)))
+    return failure();
+  return verifyShareTypes(*this, getInputs().getTypes(),
+                          getOutputs().getTypes());
+}
+
+LogicalResult AllReduceOp::verify() {
+  if (failed(verifySummed(*this)))
+    return failure();
   if (getNative() && getInputs().getTypes() != getOutputs().getTypes())
     return emitOpError("sums parts natively");
   return verifyJoinedTypes(*this);

@@ -239,6 +239,45 @@ def FP8_AllReduceOp : FP8_Op<"all_reduce", []> {
   let assemblyFormat = "$inputs `over` $axes (`native` $native^)? attr-dict `:` custom<JoinedTypes>(type($inputs), type($outputs))";
 }
 
+def FP8_AllGatherOp : FP8_Op<"all_gather"> {
+  let summary = "Scaled tensors of the processes along axes of the grid, one after the other";
+  let description = [{
+    As `train.all_gather`. Codes travel: every process has an operand by the same scale, which the result keeps.
+
+    Example: `%w = fp8.all_gather %q over ["dp"] : !fp8.scaled<64x512xf8E4M3FN> -> !fp8.scaled<128x512xf8E4M3FN>`
+  }];
+  let arguments = (ins Variadic<FP8_ScaledType>:$inputs, StrArrayAttr:$axes);
+  let results = (outs Variadic<FP8_ScaledType>:$outputs);
+  let hasVerifier = 1;
+  let assemblyFormat = "$inputs `over` $axes attr-dict `:` custom<JoinedTypes>(type($inputs), type($outputs))";
+}
+
+def FP8_ReduceScatterOp : FP8_Op<"reduce_scatter"> {
+  let summary = "Sum of scaled tensors over the processes along axes of the grid, of which each gets its share";
+  let description = [{
+    Shares as of `train.reduce_scatter`, sums and scales as of `fp8.all_reduce`.
+
+    Example: `%h = fp8.reduce_scatter %q over ["dp"] : !fp8.scaled<128x512xf8E4M3FN> -> !fp8.scaled<64x512xf8E4M3FN>`
+  }];
+  let arguments = (ins Variadic<FP8_ScaledType>:$inputs, StrArrayAttr:$axes);
+  let results = (outs Variadic<FP8_ScaledType>:$outputs);
+  let hasVerifier = 1;
+  let assemblyFormat = "$inputs `over` $axes attr-dict `:` custom<JoinedTypes>(type($inputs), type($outputs))";
+}
+
+def FP8_AllToAllOp : FP8_Op<"all_to_all", [AllTypesMatch<["inputs", "outputs"]>]> {
+  let summary = "To each process along axes of the grid its share of every other's scaled tensor";
+  let description = [{
+    As `train.all_to_all`. Codes travel: every process has an operand by the same scale, which the result keeps.
+
+    Example: `%y = fp8.all_to_all %q over ["dp"] : !fp8.scaled<128x512xf8E4M3FN>`
+  }];
+  let arguments = (ins Variadic<FP8_ScaledType>:$inputs, StrArrayAttr:$axes);
+  let results = (outs Variadic<FP8_ScaledType>:$outputs);
+  let hasVerifier = 1;
+  let assemblyFormat = "$inputs `over` $axes attr-dict `:` qualified(type($inputs))";
+}
+
 def FP8_ScaleByOp : FP8_Op<"scale_by", [AllTypesMatch<["scales", "outputs"]>, SameVariadicOperandSize]> {
   let summary = "Scales times factors";
   let description = [{

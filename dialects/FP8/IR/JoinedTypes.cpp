@@ -44,6 +44,48 @@ LogicalResult fp8c::verifyJoinedTypes(Operation *op) {
   return success();
 }
 
+Type fp8c::withFirstDimension(Type type, int64_t size) {
+  ArrayRef<int64_t> shape = fp8::getShape(type);
+  auto scaled = dyn_cast<fp8::ScaledType>(type);
+  if (shape.empty() || (scaled && !scaled.isPerTensor()))
+    return {};
+  SmallVector<int64_t> sizes(shape);
+  sizes.front() = size;
+  if (scaled)
+    return fp8::ScaledType::get(sizes, scaled.getStorage());
+  return cast<RankedTensorType>(type).clone(sizes);
+}
+
+/// How many `share` make `whole`; 0 if none do.
+static int64_t countShares(Type share, Type whole) {
+  ArrayRef<int64_t> shape = fp8::getShape(whole);
+  if (shape.empty() || withFirstDimension(share, shape.front()) != whole)
+    return 0;
+  int64_t one = fp8::getShape(share).front();
+  return one && shape.front() % one == 0 ? shape.front() / one : 0;
+}
+
+LogicalResult fp8c::verifyShareTypes(Operation *op, TypeRange shares,
+                                     TypeRange wholes) {
+  if (shares.empty())
+    return op->emitOpError("moves nothing");
+  if (shares.size() != wholes.size())
+    return op->emitOpError("takes ") << op->getNumOperands() << " values, but "
+                                     << op->getNumResults() << " come out";
+  int64_t all = 0;
+  for (auto [share, whole] : llvm::zip(shares, wholes)) {
+    int64_t count = countShares(share, whole);
+    if (!count)
+      return op->emitOpError("has ")
+             << whole << ", which no number of " << share << " makes";
+    if (all && count != all)
+      return op->emitOpError("divides values into ")
+             << all << " shares and into " << count;
+    all = count;
+  }
+  return success();
+}
+
 ParseResult fp8c::parseJoinedTypes(OpAsmParser &parser,
                                    SmallVectorImpl<Type> &inputs,
                                    SmallVectorImpl<Type> &outputs) {

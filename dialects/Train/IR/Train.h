@@ -187,6 +187,14 @@ bool isDataParallel(mlir::ModuleOp module);
 int64_t countProcesses(mlir::Operation *op, mlir::ArrayAttr axes);
 /// Checks that a collective is over axes of the module's grid.
 mlir::LogicalResult verifyAxes(mlir::Operation *op, mlir::ArrayAttr axes);
+/// Checks besides that their processes can divide values along the first
+/// dimension.
+mlir::LogicalResult verifyDivides(mlir::Operation *op, mlir::ArrayAttr axes,
+                                  mlir::TypeRange wholes);
+/// Checks besides what each process has of them.
+mlir::LogicalResult verifyShares(mlir::Operation *op, mlir::ArrayAttr axes,
+                                 mlir::TypeRange shares,
+                                 mlir::TypeRange wholes);
 
 } // namespace fp8c::train
 

@@ -1,5 +1,6 @@
 //===- TrainGrid.cpp - The processes of a program, and what they join -----===//
 
+#include "FP8/IR/JoinedTypes.h"
 #include "Train/IR/Train.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -81,7 +82,63 @@ LogicalResult train::verifyAxes(Operation *op, ArrayAttr axes) {
   return success();
 }
 
+LogicalResult train::verifyDivides(Operation *op, ArrayAttr axes,
+                                   TypeRange wholes) {
+  if (failed(verifyAxes(op, axes)))
+    return failure();
+  int64_t processes = countProcesses(op, axes);
+  for (Type whole : wholes)
+    if (fp8::getShape(whole).front() % processes != 0)
+      return op->emitOpError("divides ")
+             << whole << " among " << processes
+             << " processes: its first dimension must be a multiple of that";
+  return success();
+}
+
+LogicalResult train::verifyShares(Operation *op, ArrayAttr axes,
+                                  TypeRange shares, TypeRange wholes) {
+  if (failed(verifyDivides(op, axes, wholes)))
+    return failure();
+  int64_t processes = countProcesses(op, axes);
+  for (auto [share, whole] : llvm::zip(shares, wholes))
+    if (withFirstDimension(share, fp8::getShape(share).front() * processes) !=
+        whole)
+      return op->emitOpError("has ")
+             << share << " for each of " << processes << " processes, but "
+             << whole << " of all";
+  return success();
+}
+
 LogicalResult AllReduceOp::verify() { return verifyJoinedTypes(*this); }
+
+LogicalResult AllGatherOp::verify() {
+  return verifyShareTypes(*this, getInputs().getTypes(),
+                          getOutputs().getTypes());
+}
+
+LogicalResult AllGatherOp::verifySymbolUses(SymbolTableCollection &) {
+  return verifyShares(*this, getAxes(), getInputs().getTypes(),
+                      getOutputs().getTypes());
+}
+
+LogicalResult ReduceScatterOp::verify() {
+  return verifyShareTypes(*this, getOutputs().getTypes(),
+                          getInputs().getTypes());
+}
+
+LogicalResult ReduceScatterOp::verifySymbolUses(SymbolTableCollection &) {
+  return verifyShares(*this, getAxes(), getOutputs().getTypes(),
+                      getInputs().getTypes());
+}
+
+LogicalResult AllToAllOp::verify() {
+  return verifyShareTypes(*this, getInputs().getTypes(),
+                          getOutputs().getTypes());
+}
+
+LogicalResult AllToAllOp::verifySymbolUses(SymbolTableCollection &) {
+  return verifyDivides(*this, getAxes(), getInputs().getTypes());
+}
 
 LogicalResult PutPartOp::verify() {
   if (getPartType(getParts().getType()) == getInput().getType())

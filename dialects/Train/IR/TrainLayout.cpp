@@ -100,7 +100,10 @@ void Layout::visit(Operation *op, std::optional<FunctionKind> kind) {
       .Case([&](HyperOp hyper) {
         give({.value = hyper.getSymbol() == kMicroBatchWeight});
       })
-      .Case<AllReduceOp, fp8::AllReduceOp>([&](auto) { give({}); })
+      .Case<AllReduceOp, fp8::AllReduceOp, AllGatherOp, fp8::AllGatherOp>(
+          [&](auto) { give({}); })
+      .Case<ReduceScatterOp, fp8::ReduceScatterOp, AllToAllOp, fp8::AllToAllOp>(
+          [&](auto) { give({.value = true}); })
       .Case([&](fp8::AgreeOp agree) {
         for (auto [input, output] :
              llvm::zip(agree.getStatistics(), agree.getOutputs()))
@@ -187,6 +190,14 @@ LogicalResult Layout::verify(AssignOp assign) const {
                  assign.getValue());
 }
 
+static bool sumsProcesses(Operation *op) {
+  if (auto reduce = dyn_cast<AllReduceOp>(op))
+    return reduce.getReduction() == Reduction::sum;
+  if (auto scatter = dyn_cast<ReduceScatterOp>(op))
+    return scatter.getReduction() == Reduction::sum;
+  return isa<fp8::AllReduceOp, fp8::ReduceScatterOp>(op);
+}
+
 LogicalResult Layout::verify(Operation *op) const {
   if (auto assign = dyn_cast<AssignOp>(op))
     return verify(assign);
@@ -198,16 +209,16 @@ LogicalResult Layout::verify(Operation *op) const {
                        operand);
     return success();
   }
-  auto reduce = dyn_cast<AllReduceOp>(op);
-  if (!reduce && !isa<fp8::AllReduceOp>(op))
+  bool isSum = sumsProcesses(op);
+  if (!isSum && !isa<fp8::AllGatherOp, fp8::AllToAllOp>(op))
     return success();
   for (Value operand : op->getOperands()) {
     if (get(operand).scale)
-      return explain(op->emitOpError("sums codes whose scale varies along '")
-                         << kDataAxis << "'",
+      return explain(op->emitOpError(isSum ? "sums" : "moves")
+                         << " codes whose scale varies along '" << kDataAxis
+                         << "'",
                      operand);
-    if (!get(operand).value &&
-        (!reduce || reduce.getReduction() == Reduction::sum))
+    if (isSum && !get(operand).value)
       return op->emitOpError("sums what all processes have alike along '")
              << kDataAxis << "': it would be multiplied by their number";
   }

@@ -125,6 +125,47 @@ def Train_AllReduceOp : Train_PureOp<"all_reduce", [DeclareOpInterfaceMethods<Sy
   let hasVerifier = 1;
 }
 
+def Train_AllGatherOp : Train_PureOp<"all_gather", [DeclareOpInterfaceMethods<SymbolUserOpInterface>], []> {
+  let summary = "The values of the processes along axes of the grid, one after the other";
+  let description = [{
+    Along the first dimension, in the order of ranks, and of several values in one exchange. Every process gets all.
+
+    Example: `%w:2 = train.all_gather %a, %b over ["dp"] : tensor<64x512xbf16>, tensor<8xf32> -> tensor<128x512xbf16>, tensor<16xf32>`
+  }];
+  let arguments = (ins Variadic<Train_Float>:$inputs, StrArrayAttr:$axes);
+  let results = (outs Variadic<Train_Float>:$outputs);
+  let assemblyFormat = "$inputs `over` $axes attr-dict `:` custom<JoinedTypes>(type($inputs), type($outputs))";
+  let hasVerifier = 1;
+}
+
+def Train_ReduceScatterOp : Train_PureOp<"reduce_scatter", [DeclareOpInterfaceMethods<SymbolUserOpInterface>], []> {
+  let summary = "Sum or maximum over the processes along axes of the grid, of which each gets its share";
+  let description = [{
+    The first dimension is divided by the number of processes: process r gets the r-th of the shares, joined in f32 in the order of ranks and rounded once. With
+    `train.all_gather` behind it, it makes what `train.all_reduce` makes, to the bit. Several values in one exchange.
+
+    Example: `%h = train.reduce_scatter %g sum over ["dp"] : tensor<128x512xbf16> -> tensor<64x512xbf16>`
+  }];
+  let arguments = (ins Variadic<Train_Float>:$inputs, Train_ReductionAttr:$reduction, StrArrayAttr:$axes);
+  let results = (outs Variadic<Train_Float>:$outputs);
+  let assemblyFormat = "$inputs `` $reduction `over` $axes attr-dict `:` custom<JoinedTypes>(type($inputs), type($outputs))";
+  let hasVerifier = 1;
+}
+
+def Train_AllToAllOp : Train_PureOp<"all_to_all", [AllTypesMatch<["inputs", "outputs"]>, DeclareOpInterfaceMethods<SymbolUserOpInterface>], []> {
+  let summary = "To each process along axes of the grid its share of every other's value";
+  let description = [{
+    The first dimension is divided by the number of processes. Process r gets the r-th share of each of them, one after the other in the order of ranks: the first two of the dimensions
+    [processes, processes, ...] that all values together have are transposed. Several values in one exchange.
+
+    Example: `%y = train.all_to_all %x over ["dp"] : tensor<128x512xbf16>`
+  }];
+  let arguments = (ins Variadic<Train_Float>:$inputs, StrArrayAttr:$axes);
+  let results = (outs Variadic<Train_Float>:$outputs);
+  let assemblyFormat = "$inputs `over` $axes attr-dict `:` type($inputs)";
+  let hasVerifier = 1;
+}
+
 def Train_PutPartOp : Train_PureOp<"put_part", [AllTypesMatch<["parts", "output"]>], []> {
   let summary = "Keep what a micro-batch gives beside what the others give";
   let description = [{

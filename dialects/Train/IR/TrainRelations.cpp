@@ -62,10 +62,14 @@ static Value getSource(Value value) {
         (square && square.getLhs() == square.getRhs()) ||
         (isa_and_nonnull<fp8::QuantizeOp>(op) &&
          isa<fp8::ScaledType>(value.getType()));
-    bool isSum = isa_and_nonnull<AllReduceOp, fp8::AllReduceOp>(op);
-    if (!isForm && !isSum)
+    bool isJoined =
+        isa_and_nonnull<AllReduceOp, fp8::AllReduceOp, AllGatherOp,
+                        fp8::AllGatherOp, ReduceScatterOp, fp8::ReduceScatterOp,
+                        AllToAllOp, fp8::AllToAllOp>(op);
+    if (!isForm && !isJoined)
       break;
-    value = op->getOperand(isSum ? cast<OpResult>(value).getResultNumber() : 0);
+    value =
+        op->getOperand(isJoined ? cast<OpResult>(value).getResultNumber() : 0);
   }
   return value;
 }

@@ -58,6 +58,60 @@ static LogicalResult lower(AllReduceOp op, FunctionLowering &function) {
   return success();
 }
 
+/// Buffers of what no op can do in place.
+struct Moved {
+  SmallVector<Value> inputs, outputs;
+
+  Moved(Operation *op, FunctionLowering &function) {
+    for (auto [input, output] :
+         llvm::zip(op->getOperands(), op->getResults())) {
+      inputs.push_back(function.dense(input));
+      outputs.push_back(function.destination(output));
+    }
+  }
+  Value allocScratch(Operation *op, ArrayAttr axes,
+                     FunctionLowering &function) const {
+    return allocBytes(
+        function, op,
+        exec::getScatterScratchBytes(outputs, countProcesses(op, axes)));
+  }
+};
+
+static LogicalResult lower(ReduceScatterOp op, FunctionLowering &function) {
+  Moved moved(op, function);
+  Value scratch = moved.allocScratch(op, op.getAxes(), function);
+  function.create<exec::ReduceScatterOp>(op, moved.inputs, moved.outputs,
+                                         scratch, op.getReductionAttr(),
+                                         op.getAxesAttr());
+  return success();
+}
+
+/// Values or codes, whose scales stay.
+template <typename ExecOp, typename Op>
+static LogicalResult lowerMove(Op op, FunctionLowering &function) {
+  Moved moved(op, function);
+  for (auto [input, output] : llvm::zip(op.getInputs(), op.getOutputs()))
+    if (Value pair = function.scalePair(input))
+      function.setScalePair(output, pair);
+  function.create<ExecOp>(op, moved.inputs, moved.outputs, op.getAxesAttr());
+  return success();
+}
+
+static LogicalResult lowerGather(fp8::AllGatherOp op,
+                                 FunctionLowering &function) {
+  if (failed(verifyShares(op, op.getAxes(), op.getInputs().getTypes(),
+                          op.getOutputs().getTypes())))
+    return failure();
+  return lowerMove<exec::AllGatherOp>(op, function);
+}
+
+static LogicalResult lowerAllToAll(fp8::AllToAllOp op,
+                                   FunctionLowering &function) {
+  if (failed(verifyDivides(op, op.getAxes(), op.getInputs().getTypes())))
+    return failure();
+  return lowerMove<exec::AllToAllOp>(op, function);
+}
+
 /// The scale of a scaled value that is assigned to a variable is beside it.
 static Value getPairDestination(Value scaled, FunctionLowering &function,
                                 Operation *op) {
@@ -67,19 +121,42 @@ static Value getPairDestination(Value scaled, FunctionLowering &function,
   return function.alloc(getScalePairType(op->getContext()), op);
 }
 
+/// Scales before and after.
+struct Pairs {
+  SmallVector<Value> inputs, outputs;
+
+  Pairs(Operation *op, FunctionLowering &function) {
+    for (auto [input, output] :
+         llvm::zip(op->getOperands(), op->getResults())) {
+      inputs.push_back(function.scalePair(input));
+      outputs.push_back(getPairDestination(output, function, op));
+      function.setScalePair(output, outputs.back());
+    }
+  }
+};
+
 static LogicalResult lowerCodes(fp8::AllReduceOp op,
                                 FunctionLowering &function) {
   Joined joined(op, function);
-  SmallVector<Value> pairs, outputPairs;
-  for (auto [input, output] : llvm::zip(op.getInputs(), op.getOutputs())) {
-    pairs.push_back(function.scalePair(input));
-    outputPairs.push_back(getPairDestination(output, function, op));
-    function.setScalePair(output, outputPairs.back());
-  }
+  Pairs pairs(op, function);
   Value scratch = joined.allocScratch(op, op.getAxes(), function);
-  function.create<exec::AllReduceCodesOp>(op, joined.inputs, pairs,
-                                          joined.outputs, outputPairs, scratch,
-                                          op.getAxesAttr(), op.getNativeAttr());
+  function.create<exec::AllReduceCodesOp>(
+      op, joined.inputs, pairs.inputs, joined.outputs, pairs.outputs, scratch,
+      op.getAxesAttr(), op.getNativeAttr());
+  return success();
+}
+
+static LogicalResult lowerScatterCodes(fp8::ReduceScatterOp op,
+                                       FunctionLowering &function) {
+  if (failed(verifyShares(op, op.getAxes(), op.getOutputs().getTypes(),
+                          op.getInputs().getTypes())))
+    return failure();
+  Moved moved(op, function);
+  Pairs pairs(op, function);
+  Value scratch = moved.allocScratch(op, op.getAxes(), function);
+  function.create<exec::ReduceScatterCodesOp>(op, moved.inputs, pairs.inputs,
+                                              moved.outputs, pairs.outputs,
+                                              scratch, op.getAxesAttr());
   return success();
 }
 
@@ -147,8 +224,14 @@ static LogicalResult lower(PutPartOp op, FunctionLowering &function) {
 
 void fp8c::addCollectiveLowerings(LoweringTable &table) {
   table.add<AllReduceOp>(lower);
+  table.add<ReduceScatterOp>(lower);
+  table.add<AllGatherOp>(lowerMove<exec::AllGatherOp, AllGatherOp>);
+  table.add<AllToAllOp>(lowerMove<exec::AllToAllOp, AllToAllOp>);
   table.add<PutPartOp>(lower);
   table.add<fp8::AllReduceOp>(lowerCodes);
+  table.add<fp8::ReduceScatterOp>(lowerScatterCodes);
+  table.add<fp8::AllGatherOp>(lowerGather);
+  table.add<fp8::AllToAllOp>(lowerAllToAll);
   table.add<fp8::ScaleByOp>(lowerScaleBy);
   table.add<fp8::AdjustMuOp>(lowerAdjust);
   table.add<fp8::AgreeOp>(lowerAgree);

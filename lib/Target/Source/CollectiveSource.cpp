@@ -38,35 +38,86 @@ static std::string getElement(Value buffer) {
   return getElementName(typeOf(buffer).getElementType());
 }
 
-static LogicalResult print(AllReduceOp op, SourceWriter &writer) {
+/// Prints a call that joins values; `getParts` gives the last field.
+template <typename Op>
+static LogicalResult
+printJoin(Op op, SourceWriter &writer,
+          llvm::function_ref<std::string(Value, Value)> getParts) {
+  StringRef function = op->getName().stripDialect();
   ValueRange inputs = op.getInputs(), outputs = op.getOutputs();
-  writer.comment(op, "all_reduce: " + Twine(inputs.size()));
+  writer.comment(op, function + ": " + Twine(inputs.size()));
   printTable(writer, "Joined", "tensors", inputs.size(), [&](size_t i) {
     return writer.list({inputs[i], outputs[i]}) + getCount(outputs[i]) +
            ", Element::of_" + getElement(outputs[i]) +
            getParts(inputs[i], outputs[i]);
   });
-  writer.os << "all_reduce(" << getFirst(writer) << "tensors, " << inputs.size()
-            << ", "
+  writer.os << function << "(" << getFirst(writer) << "tensors, "
+            << inputs.size() << ", "
             << (op.getReduction() == train::Reduction::sum ? "Join::sum"
                                                            : "Join::max")
             << ", " << writer.use(op.getScratch()) << ");\n  }\n";
   return success();
 }
 
-static LogicalResult print(AllReduceCodesOp op, SourceWriter &writer) {
+/// Prints a call that sums codes.
+template <typename Op>
+static LogicalResult
+printCodes(Op op, SourceWriter &writer, StringRef function,
+           llvm::function_ref<std::string(Value, Value)> getParts) {
   ValueRange inputs = op.getInputs(), outputs = op.getOutputs(),
              pairs = op.getPairs(), outputPairs = op.getOutputPairs();
-  writer.comment(op, "all_reduce_codes: " + Twine(inputs.size()));
+  writer.comment(op,
+                 op->getName().stripDialect() + ": " + Twine(inputs.size()));
   printTable(writer, "SummedCodes", "tensors", inputs.size(), [&](size_t i) {
     return writer.list({inputs[i], outputs[i], pairs[i], outputPairs[i]}) +
            getCount(outputs[i]) + getParts(inputs[i], outputs[i]);
   });
-  writer.os << (op.getNative() ? "sum_natively<" : "all_reduce_codes<")
-            << getElement(inputs.front()) << ">(" << getFirst(writer)
-            << "tensors, " << inputs.size() << ", "
+  writer.os << function << "<" << getElement(inputs.front()) << ">("
+            << getFirst(writer) << "tensors, " << inputs.size() << ", "
             << writer.use(op.getScratch()) << ");\n  }\n";
   return success();
+}
+
+static std::string noParts(Value, Value) { return ""; }
+
+static LogicalResult print(AllReduceOp op, SourceWriter &writer) {
+  return printJoin(op, writer, getParts);
+}
+
+static LogicalResult print(ReduceScatterOp op, SourceWriter &writer) {
+  return printJoin(op, writer, noParts);
+}
+
+static LogicalResult print(AllReduceCodesOp op, SourceWriter &writer) {
+  return printCodes(op, writer,
+                    op.getNative() ? "sum_natively" : "all_reduce_codes",
+                    getParts);
+}
+
+static LogicalResult print(ReduceScatterCodesOp op, SourceWriter &writer) {
+  return printCodes(op, writer, "reduce_scatter_codes", noParts);
+}
+
+/// Prints a call that moves shares.
+static LogicalResult printMove(Operation *op, ValueRange inputs,
+                               ValueRange outputs, SourceWriter &writer) {
+  StringRef function = op->getName().stripDialect();
+  writer.comment(op, function + ": " + Twine(inputs.size()));
+  printTable(writer, "Moved", "tensors", inputs.size(), [&](size_t i) {
+    return writer.list({inputs[i], outputs[i]}) + ", " +
+           std::to_string(getByteSize(typeOf(inputs[i])));
+  });
+  writer.os << function << "(" << getFirst(writer) << "tensors, "
+            << inputs.size() << ");\n  }\n";
+  return success();
+}
+
+static LogicalResult print(AllGatherOp op, SourceWriter &writer) {
+  return printMove(op, op.getInputs(), op.getOutputs(), writer);
+}
+
+static LogicalResult print(AllToAllOp op, SourceWriter &writer) {
+  return printMove(op, op.getInputs(), op.getOutputs(), writer);
 }
 
 static LogicalResult print(ScaleByOp op, SourceWriter &writer) {
@@ -133,8 +184,10 @@ static LogicalResult print(AsyncWaitOp op, SourceWriter &writer) {
 }
 
 void attachCollectiveSource(MLIRContext &context) {
-  attachSource<AllReduceOp, AllReduceCodesOp, ScaleByOp, AdjustMuOp, PutPartOp,
-               AgreeStatsOp, AsyncBeginOp, AsyncEndOp, AsyncWaitOp>(context);
+  attachSource<AllReduceOp, AllReduceCodesOp, ReduceScatterOp,
+               ReduceScatterCodesOp, AllGatherOp, AllToAllOp, ScaleByOp,
+               AdjustMuOp, PutPartOp, AgreeStatsOp, AsyncBeginOp, AsyncEndOp,
+               AsyncWaitOp>(context);
 }
 
 } // namespace fp8c::target

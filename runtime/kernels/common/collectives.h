@@ -33,6 +33,13 @@ struct Joined {
   int64_t parts = 1;
 };
 
+/// A tensor of which processes send shares to each other: `bytes` of `input`.
+struct Moved {
+  const void *input;
+  void *output;
+  int64_t bytes;
+};
+
 /// A tensor of codes, and pairs of a scale and its inverse.
 struct SummedCodes {
   const void *input;
@@ -155,40 +162,115 @@ struct PartJoin {
 struct JoinPlan {
   Exchange scatter, gather;
   std::vector<PartJoin> parts;
+  bool gathers = false;
+};
 
-  /// `scratch`: see exec::getJoinScratchBytes.
-  JoinPlan(const Fp8cCollectives &with, const std::vector<Joined> &tensors,
-           void *scratch) {
-    auto *space = static_cast<unsigned char *>(scratch);
-    scatter.stays = true; // a process joins what is not sent
-    for (const Joined &tensor : merge_neighbours(tensors)) {
-      const int64_t size = size_of(tensor.element);
-      const auto *input = static_cast<const unsigned char *>(tensor.input);
-      auto *output = static_cast<unsigned char *>(tensor.output);
-      const Part own = part_of(tensor.count, with.rank, with.size);
-      const int64_t first = own.first * size, bytes = own.count * size,
-                    stride = part_size(tensor.count, with.size) * size;
-      parts.push_back({input + first, space, output + first, own.count, stride,
-                       tensor.element, tensor.parts, tensor.count * size});
-      for (int64_t p = 0; p < tensor.parts; ++p, input += tensor.count * size)
-        for (int peer = 0; peer < with.size; ++peer) {
-          if (peer == with.rank)
-            continue;
-          const Part part = part_of(tensor.count, peer, with.size);
-          const int64_t its_first = part.first * size,
-                        its_bytes = part.count * size;
-          scatter.send(peer, input + its_first, its_bytes);
-          scatter.receive(peer, input + first, space, bytes);
-          space += stride;
-          if (p)
-            continue;
-          gather.send(peer, output + first, bytes);
-          gather.receive(peer, output + its_first, output + its_first,
-                         its_bytes);
-        }
+/// `scratch`: see exec::getJoinScratchBytes.
+inline JoinPlan all_reduce_plan(const Fp8cCollectives &with,
+                                const std::vector<Joined> &tensors,
+                                void *scratch) {
+  JoinPlan plan;
+  auto *space = static_cast<unsigned char *>(scratch);
+  plan.gathers = true;
+  plan.scatter.stays = true; // a process joins what is not sent
+  for (const Joined &tensor : merge_neighbours(tensors)) {
+    const int64_t size = size_of(tensor.element);
+    const auto *input = static_cast<const unsigned char *>(tensor.input);
+    auto *output = static_cast<unsigned char *>(tensor.output);
+    const Part own = part_of(tensor.count, with.rank, with.size);
+    const int64_t first = own.first * size, bytes = own.count * size,
+                  stride = part_size(tensor.count, with.size) * size;
+    plan.parts.push_back({input + first, space, output + first, own.count,
+                          stride, tensor.element, tensor.parts,
+                          tensor.count * size});
+    for (int64_t p = 0; p < tensor.parts; ++p, input += tensor.count * size)
+      for (int peer = 0; peer < with.size; ++peer) {
+        if (peer == with.rank)
+          continue;
+        const Part part = part_of(tensor.count, peer, with.size);
+        const int64_t its_first = part.first * size,
+                      its_bytes = part.count * size;
+        plan.scatter.send(peer, input + its_first, its_bytes);
+        plan.scatter.receive(peer, input + first, space, bytes);
+        space += stride;
+        if (p)
+          continue;
+        plan.gather.send(peer, output + first, bytes);
+        plan.gather.receive(peer, output + its_first, output + its_first,
+                            its_bytes);
+      }
+  }
+  return plan;
+}
+
+/// The first two steps, where each process keeps what it joins: the same share
+/// of every tensor. `scratch`: see exec::getScatterScratchBytes.
+inline JoinPlan reduce_scatter_plan(const Fp8cCollectives &with,
+                                    const std::vector<Joined> &tensors,
+                                    void *scratch) {
+  JoinPlan plan;
+  auto *space = static_cast<unsigned char *>(scratch);
+  for (const Joined &tensor : tensors) {
+    const int64_t size = size_of(tensor.element), bytes = tensor.count * size,
+                  stride = part_size(tensor.count, 1) * size;
+    const auto *input = static_cast<const unsigned char *>(tensor.input);
+    const unsigned char *own = input + bytes * with.rank;
+    plan.parts.push_back({own, space,
+                          static_cast<unsigned char *>(tensor.output),
+                          tensor.count, stride, tensor.element, 1, bytes});
+    for (int peer = 0; peer < with.size; ++peer) {
+      if (peer == with.rank)
+        continue;
+      plan.scatter.send(peer, input + bytes * peer, bytes);
+      plan.scatter.receive(peer, own, space, bytes);
+      space += stride;
     }
   }
+  return plan;
+}
+
+/// What goes to others and comes from them, and what a process keeps.
+struct MovePlan {
+  Exchange exchange;
+  std::vector<Moved> kept; ///< `bytes` to copy
 };
+
+/// Every process gets all of every other's `input`.
+inline MovePlan all_gather_plan(const Fp8cCollectives &with,
+                                const Moved *tensors, int n) {
+  MovePlan plan;
+  for (int t = 0; t < n; ++t) {
+    const int64_t bytes = tensors[t].bytes;
+    auto *output = static_cast<unsigned char *>(tensors[t].output);
+    const void *input = tensors[t].input;
+    plan.kept.push_back({input, output + bytes * with.rank, bytes});
+    for (int peer = 0; peer < with.size; ++peer)
+      if (peer != with.rank) {
+        plan.exchange.send(peer, input, bytes);
+        plan.exchange.receive(peer, input, output + bytes * peer, bytes);
+      }
+  }
+  return plan;
+}
+
+/// Every process gets its share of every other's `input`.
+inline MovePlan all_to_all_plan(const Fp8cCollectives &with,
+                                const Moved *tensors, int n) {
+  MovePlan plan;
+  for (int t = 0; t < n; ++t) {
+    const int64_t bytes = tensors[t].bytes / with.size;
+    const auto *input = static_cast<const unsigned char *>(tensors[t].input);
+    const unsigned char *own = input + bytes * with.rank;
+    auto *output = static_cast<unsigned char *>(tensors[t].output);
+    plan.kept.push_back({own, output + bytes * with.rank, bytes});
+    for (int peer = 0; peer < with.size; ++peer)
+      if (peer != with.rank) {
+        plan.exchange.send(peer, input + bytes * peer, bytes);
+        plan.exchange.receive(peer, own, output + bytes * peer, bytes);
+      }
+  }
+  return plan;
+}
 
 /// 2^-k, where 2^k is the least power of two that is not below n: sums of n
 /// codes times it are no larger than the largest code.

@@ -44,7 +44,26 @@ inline void join(const Fp8cCollectives &with, const JoinPlan &plan, bool is_sum,
       join_part<e5m2>(part, with.rank, with.size, is_sum, factor);
       break;
     }
-  plan.gather.run(with, nullptr);
+  if (plan.gathers)
+    plan.gather.run(with, nullptr);
+}
+
+/// Sums codes by the steps that `make_plan` gives.
+template <class T, class MakePlan>
+void sum_codes(const Fp8cCall *call, MakePlan make_plan,
+               const SummedCodes *tensors, int n, void *scratch) {
+  const Fp8cCollectives &with = others_of(call);
+  const float factor = sum_factor(with, tensors);
+  join(with, make_plan(with, codes_of<T>(tensors, n), scratch), /*is_sum=*/true,
+       factor);
+  for (int t = 0; t < n; ++t)
+    scale_sum(tensors[t].pair, tensors[t].output_pair, factor);
+}
+
+inline void move_shares(const Fp8cCollectives &with, const MovePlan &plan) {
+  for (const Moved &kept : plan.kept)
+    std::memcpy(kept.output, kept.input, size_t(kept.bytes));
+  plan.exchange.run(with, nullptr);
 }
 
 } // namespace detail
@@ -53,20 +72,44 @@ inline void join(const Fp8cCollectives &with, const JoinPlan &plan, bool is_sum,
 inline void all_reduce(const Fp8cCall *call, const Joined *tensors, int n,
                        Join how, void *scratch) {
   const Fp8cCollectives &with = detail::others_of(call);
-  detail::join(with, {with, {tensors, tensors + n}, scratch}, how == Join::sum,
-               1.0f);
+  detail::join(with,
+               detail::all_reduce_plan(with, {tensors, tensors + n}, scratch),
+               how == Join::sum, 1.0f);
+}
+
+/// See exec.reduce_scatter.
+inline void reduce_scatter(const Fp8cCall *call, const Joined *tensors, int n,
+                           Join how, void *scratch) {
+  const Fp8cCollectives &with = detail::others_of(call);
+  detail::join(
+      with, detail::reduce_scatter_plan(with, {tensors, tensors + n}, scratch),
+      how == Join::sum, 1.0f);
 }
 
 /// See exec.all_reduce_codes.
 template <class T>
 void all_reduce_codes(const Fp8cCall *call, const SummedCodes *tensors, int n,
                       void *scratch) {
+  detail::sum_codes<T>(call, detail::all_reduce_plan, tensors, n, scratch);
+}
+
+/// See exec.reduce_scatter_codes.
+template <class T>
+void reduce_scatter_codes(const Fp8cCall *call, const SummedCodes *tensors,
+                          int n, void *scratch) {
+  detail::sum_codes<T>(call, detail::reduce_scatter_plan, tensors, n, scratch);
+}
+
+/// See exec.all_gather.
+inline void all_gather(const Fp8cCall *call, const Moved *tensors, int n) {
   const Fp8cCollectives &with = detail::others_of(call);
-  const float factor = detail::sum_factor(with, tensors);
-  detail::join(with, {with, detail::codes_of<T>(tensors, n), scratch},
-               /*is_sum=*/true, factor);
-  for (int t = 0; t < n; ++t)
-    detail::scale_sum(tensors[t].pair, tensors[t].output_pair, factor);
+  detail::move_shares(with, detail::all_gather_plan(with, tensors, n));
+}
+
+/// See exec.all_to_all.
+inline void all_to_all(const Fp8cCall *call, const Moved *tensors, int n) {
+  const Fp8cCollectives &with = detail::others_of(call);
+  detail::move_shares(with, detail::all_to_all_plan(with, tensors, n));
 }
 
 /// See exec.put_part.

@@ -153,6 +153,46 @@ static __global__ void adjust_mu_kernel(const WatchedSum *sums,
 
 inline int blocks_of_32(int n) { return (n + 31) / 32; }
 
+inline void join(const Stream &stream, const Fp8cCollectives &with,
+                 const JoinPlan &plan, bool is_sum) {
+  run(stream, with, plan.scatter);
+  join_parts<float>(stream, with, plan.parts, Element::of_float, is_sum, 1.0f);
+  join_parts<bf16>(stream, with, plan.parts, Element::of_bf16, is_sum, 1.0f);
+  join_parts<f16>(stream, with, plan.parts, Element::of_f16, is_sum, 1.0f);
+  if (plan.gathers)
+    run(stream, with, plan.gather);
+}
+
+/// Sums codes by the steps that `make_plan` gives.
+template <class T, class MakePlan>
+void sum_codes(const Stream &stream, MakePlan make_plan,
+               const SummedCodes *tensors, int n, void *scratch) {
+  const Fp8cCollectives &with = others_of(stream);
+  const float factor = sum_factor(with, tensors);
+  std::vector<SumScale> scales;
+  for (int t = 0; t < n; ++t)
+    scales.push_back({tensors[t].pair, tensors[t].output_pair});
+  const SumScale *scale_table = stream.table(scales);
+  const JoinPlan plan = make_plan(with, codes_of<T>(tensors, n), scratch);
+  run(stream, with, plan.scatter);
+  join_parts<T>(stream, with, plan.parts, element_of<T>(), /*is_sum=*/true,
+                factor);
+  if (plan.gathers)
+    run(stream, with, plan.gather);
+  launch(stream, scale_sums_kernel, blocks_of_32(n), 32, 0, scale_table, n,
+         factor);
+}
+
+inline void move_shares(const Stream &stream, const Fp8cCollectives &with,
+                        const MovePlan &plan) {
+  if (!stream.planning())
+    for (const Moved &kept : plan.kept)
+      check(cudaMemcpyAsync(kept.output, kept.input, size_t(kept.bytes),
+                            cudaMemcpyDeviceToDevice, stream.handle()),
+            "cannot copy");
+  run(stream, with, plan.exchange);
+}
+
 } // namespace detail
 
 /// See exec.all_reduce.
@@ -160,33 +200,46 @@ inline void all_reduce(const Stream &stream, const Joined *tensors, int n,
                        Join how, void *scratch) {
   using namespace detail;
   const Fp8cCollectives &with = others_of(stream);
-  const JoinPlan plan(with, {tensors, tensors + n}, scratch);
-  const bool is_sum = how == Join::sum;
-  run(stream, with, plan.scatter);
-  join_parts<float>(stream, with, plan.parts, Element::of_float, is_sum, 1.0f);
-  join_parts<bf16>(stream, with, plan.parts, Element::of_bf16, is_sum, 1.0f);
-  join_parts<f16>(stream, with, plan.parts, Element::of_f16, is_sum, 1.0f);
-  run(stream, with, plan.gather);
+  join(stream, with, all_reduce_plan(with, {tensors, tensors + n}, scratch),
+       how == Join::sum);
+}
+
+/// See exec.reduce_scatter.
+inline void reduce_scatter(const Stream &stream, const Joined *tensors, int n,
+                           Join how, void *scratch) {
+  using namespace detail;
+  const Fp8cCollectives &with = others_of(stream);
+  join(stream, with, reduce_scatter_plan(with, {tensors, tensors + n}, scratch),
+       how == Join::sum);
 }
 
 /// See exec.all_reduce_codes.
 template <class T>
 void all_reduce_codes(const Stream &stream, const SummedCodes *tensors, int n,
                       void *scratch) {
+  detail::sum_codes<T>(stream, detail::all_reduce_plan, tensors, n, scratch);
+}
+
+/// See exec.reduce_scatter_codes.
+template <class T>
+void reduce_scatter_codes(const Stream &stream, const SummedCodes *tensors,
+                          int n, void *scratch) {
+  detail::sum_codes<T>(stream, detail::reduce_scatter_plan, tensors, n,
+                       scratch);
+}
+
+/// See exec.all_gather.
+inline void all_gather(const Stream &stream, const Moved *tensors, int n) {
   using namespace detail;
   const Fp8cCollectives &with = others_of(stream);
-  const float factor = sum_factor(with, tensors);
-  std::vector<SumScale> scales;
-  for (int t = 0; t < n; ++t)
-    scales.push_back({tensors[t].pair, tensors[t].output_pair});
-  const SumScale *scale_table = stream.table(scales);
-  const JoinPlan plan(with, codes_of<T>(tensors, n), scratch);
-  run(stream, with, plan.scatter);
-  join_parts<T>(stream, with, plan.parts, element_of<T>(), /*is_sum=*/true,
-                factor);
-  run(stream, with, plan.gather);
-  launch(stream, scale_sums_kernel, blocks_of_32(n), 32, 0, scale_table, n,
-         factor);
+  move_shares(stream, with, all_gather_plan(with, tensors, n));
+}
+
+/// See exec.all_to_all.
+inline void all_to_all(const Stream &stream, const Moved *tensors, int n) {
+  using namespace detail;
+  const Fp8cCollectives &with = others_of(stream);
+  move_shares(stream, with, all_to_all_plan(with, tensors, n));
 }
 
 /// See exec.put_part.

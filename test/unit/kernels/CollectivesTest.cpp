@@ -204,6 +204,115 @@ TEST(Collectives, SumsPartsInOneOrder) {
     }
 }
 
+/// Tensors of as many elements for each process as `sizes` says.
+template <class T>
+std::vector<std::vector<T>> make_wholes(int ranks, int64_t size,
+                                        unsigned seed) {
+  std::vector<std::vector<T>> all;
+  for (int r = 0; r < ranks; ++r)
+    all.push_back(random_values<T>(ranks * size, seed + unsigned(r), 20.0f));
+  return all;
+}
+
+/// Rank r has elements r * size to (r + 1) * size of every sum.
+template <class T> void expect_shares_of_sums(int ranks) {
+  const float factor =
+      has_codes<T>() && ranks > 1 ? ranks > 2 ? 0.25f : 0.5f : 1.0f;
+  for (int64_t size : sizes) {
+    const auto first = make_wholes<T>(ranks, size, 1),
+               second = make_wholes<T>(ranks, size, 50);
+    Network(ranks).run([&](const Fp8cCall *call, int rank) {
+      std::vector<unsigned char> scratch = make_scratch();
+      std::vector<T> a(static_cast<size_t>(size)), b = a;
+      const void *from[] = {first[size_t(rank)].data(),
+                            second[size_t(rank)].data()};
+      float pairs[10];
+      if constexpr (has_codes<T>()) {
+        const SummedCodes codes[] = {
+            {from[0], a.data(), pair, pairs, size},
+            {from[1], b.data(), pair, pairs + 5, size}};
+        reduce_scatter_codes<T>(call, codes, 2, scratch.data());
+        EXPECT_EQ(pairs[5], 8 * factor);
+        EXPECT_EQ(pairs[9], 0.125f / factor);
+      } else {
+        const Element element =
+            std::is_same<T, bf16>::value ? Element::of_bf16 : Element::of_float;
+        const Joined joined[] = {{from[0], a.data(), size, element},
+                                 {from[1], b.data(), size, element}};
+        reduce_scatter(call, joined, 2, Join::sum, scratch.data());
+      }
+      for (int64_t i = 0; i < size; ++i) {
+        const int64_t at = rank * size + i;
+        float totals[] = {-0.0f, -0.0f};
+        for (int r = 0; r < ranks; ++r) {
+          totals[0] += load(first[size_t(r)].data(), at);
+          totals[1] += load(second[size_t(r)].data(), at);
+        }
+        T expected[2];
+        store(expected, 0, totals[0] * factor);
+        store(expected, 1, totals[1] * factor);
+        EXPECT_EQ(load(a.data(), i), load(expected, 0))
+            << ranks << " ranks, rank " << rank << ", element " << i << " of "
+            << size;
+        EXPECT_EQ(load(b.data(), i), load(expected, 1));
+      }
+    });
+  }
+}
+
+TEST(Collectives, ScattersShares) {
+  for (int ranks : {1, 2, 3}) {
+    expect_shares_of_sums<float>(ranks);
+    expect_shares_of_sums<bf16>(ranks);
+    expect_shares_of_sums<e4m3>(ranks);
+    expect_shares_of_sums<e5m2>(ranks);
+  }
+}
+
+TEST(Collectives, ScattersMaxima) {
+  const float of[2][4] = {{1, -2, 3, -4}, {-1, 2, 5, -6}};
+  float found[2][2];
+  Network(2).run([&](const Fp8cCall *call, int rank) {
+    std::vector<unsigned char> scratch = make_scratch();
+    const Joined joined = {of[rank], found[rank], 2, Element::of_float};
+    reduce_scatter(call, &joined, 1, Join::max, scratch.data());
+  });
+  EXPECT_EQ(found[0][0], 1);
+  EXPECT_EQ(found[0][1], 2);
+  EXPECT_EQ(found[1][0], 5);
+  EXPECT_EQ(found[1][1], -4);
+}
+
+/// Element i of what rank r has, as a number of its own.
+int32_t label(int rank, int64_t i) { return rank * 10000 + int32_t(i); }
+std::vector<int32_t> label_all(int rank, int64_t count) {
+  std::vector<int32_t> all;
+  for (int64_t i = 0; i < count; ++i)
+    all.push_back(label(rank, i));
+  return all;
+}
+
+TEST(Collectives, MovesShares) {
+  for (int ranks : {1, 2, 3, 5})
+    for (int64_t size : sizes)
+      Network(ranks).run([&](const Fp8cCall *call, int rank) {
+        const std::vector<int32_t> share = label_all(rank, size),
+                                   whole = label_all(rank, size * ranks);
+        std::vector<int32_t> gathered(whole.size()), exchanged(whole.size());
+        const Moved gather = {share.data(), gathered.data(), 4 * size},
+                    exchange = {whole.data(), exchanged.data(),
+                                4 * size * ranks};
+        all_gather(call, &gather, 1);
+        all_to_all(call, &exchange, 1);
+        for (int r = 0; r < ranks; ++r)
+          for (int64_t i = 0; i < size; ++i) {
+            EXPECT_EQ(gathered[size_t(r * size + i)], label(r, i));
+            EXPECT_EQ(exchanged[size_t(r * size + i)],
+                      label(r, rank * size + i));
+          }
+      });
+}
+
 /// A part starts at the process of its number, and is rounded by each that it
 /// comes to. All tensors travel as one, and so do their parts.
 template <class T> void expect_ring(int ranks) {
