@@ -109,7 +109,7 @@ def test_gradients_travel_as_the_recipe_says(workshop, recipe, dp, compiled):
                 assert error > ERRORS[recipe] / 20, f"{name} is better than its format"
 
 
-@pytest.mark.parametrize("recipe, how", [("f32", ""), ("wire-bf16", ""), ("wire-e4m3", ""), ("f32", "=locally")])
+@pytest.mark.parametrize("recipe, how", [("f32", ""), ("wire-bf16", ""), ("wire-e4m3", ""), ("fp8-lm", ""), ("f32", "=locally")])
 @pytest.mark.parametrize("model, dp", [("gpt2", 2), ("llama", 3)])
 def test_other_collectives_make_the_same_sums(workshop, model, dp, recipe, how, tmp_path):
     """A sum that is scattered and gathered again, of shares that went round before; or added up by the receiver."""
@@ -129,7 +129,8 @@ def test_other_collectives_make_the_same_sums(workshop, model, dp, recipe, how, 
     calls = set(re.findall(r"(all_gather|reduce_scatter(?:_codes)?|all_to_all)(?:<\w+>)?\(call", (program / "step.cpp").read_text()))
     assert calls == {"all_gather", "all_to_all"} | {
         "f32": set() if how else {"reduce_scatter"}, "wire-bf16": {"reduce_scatter"},
-        "wire-e4m3": {"reduce_scatter", "reduce_scatter_codes"}}[recipe]  # fmt: skip
+        "wire-e4m3": {"reduce_scatter", "reduce_scatter_codes"},
+        "fp8-lm": {"reduce_scatter", "reduce_scatter_codes"}}[recipe]  # fmt: skip
     for name, expected in states[0].items():
         assert np.array_equal(states[1][name], expected), name
 

@@ -298,8 +298,7 @@ FP8C_FN void join_element(const PartJoin &part, int64_t i, int rank, int size,
 
 /// The scale of a sum.
 FP8C_FN void scale_sum(const float *pair, float *output_pair, float factor) {
-  output_pair[0] = pair[0] * factor;
-  output_pair[scale_inverse_word] = pair[scale_inverse_word] / factor;
+  store_pair(output_pair, pair[0] * factor, pair[scale_inverse_word] / factor);
 }
 
 /// One step of the ring: see ring_steps.
@@ -349,8 +348,8 @@ FP8C_FN void adjust_mu(float *mu, uint64_t saturated, int64_t count, int size) {
 }
 
 FP8C_FN void scale_by(const ScaledScale &s) {
-  s.output_pair[0] = s.pair[0] * *s.factor;
-  s.output_pair[scale_inverse_word] = s.pair[scale_inverse_word] / *s.factor;
+  store_pair(s.output_pair, s.pair[0] * *s.factor,
+             s.pair[scale_inverse_word] / *s.factor);
 }
 
 inline const Fp8cCollectives &expect_others(const Fp8cCollectives *with) {

@@ -44,6 +44,15 @@ static_assert(offsetof(ScaleState, scale_inv) == 4 * scale_inverse_word, "");
 
 namespace detail {
 
+/// Writes a scale and its inverse, and what lies between: pairs are copied to
+/// variables whole, and all processes must have the same bits.
+FP8C_FN void store_pair(float *pair, float scale, float inverse) {
+  pair[0] = scale;
+  for (int64_t i = 1; i < scale_inverse_word; ++i)
+    pair[i] = 0.0f;
+  pair[scale_inverse_word] = inverse;
+}
+
 /// What an amax is scaled to: max(T) * 2^-margin.
 template <class T> FP8C_FN float scaled_max(float margin) {
   return max_finite<T>() * pow(2.0f, -margin);
@@ -112,8 +121,7 @@ FP8C_FN void compute_scale(const Stats *stats, float *scale_and_inverse,
       stats->amax_bits, detail::scaled_max<T>(margin), power_of_two);
   if (poison && stats->nonfinite)
     scale = from_bits(0x7fc00000u);
-  scale_and_inverse[0] = scale;
-  scale_and_inverse[scale_inverse_word] = 1.0f / scale;
+  detail::store_pair(scale_and_inverse, scale, 1.0f / scale);
 }
 
 } // namespace fp8c

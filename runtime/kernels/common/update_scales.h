@@ -111,13 +111,12 @@ FP8C_FN float bound_of(const ScaleUpdate &u, const UpdateScalars &s,
 /// skipped or nothing is known; then what is stored is written back as it is.
 FP8C_FN void update_scale(const ScaleUpdate &u, const UpdateScalars &s,
                           float quotient) {
-  u.previous[0] = u.pair[0];
-  u.previous[scale_inverse_word] = u.pair[scale_inverse_word];
+  detail::store_pair(u.previous, u.pair[0], u.pair[scale_inverse_word]);
   const float bound = bound_of(u, s, quotient);
   if (*s.coefficient >= 0.0f && bound > 0.0f && bound < 0x1p126f) {
     const float scale = min(u.max / bound, 0x1p126f);
-    u.pair[0] = from_bits(bits_of(scale) & 0xff800000u);
-    u.pair[scale_inverse_word] = 1.0f / u.pair[0];
+    const float power = from_bits(bits_of(scale) & 0xff800000u);
+    detail::store_pair(u.pair, power, 1.0f / power);
   }
   *u.stats = Stats{0, 0, 0};
 }

@@ -167,7 +167,7 @@ template <class T> void expect_sums(int ranks, int64_t parts) {
   auto inputs = make_tensors<T>(ranks, parts);
   std::vector<Tensors<T>> outputs(static_cast<size_t>(ranks), Tensors<T>(1));
   const size_t tensors = outputs[0].count();
-  std::vector<float> pairs(5 * tensors * size_t(ranks));
+  std::vector<float> pairs(5 * tensors * size_t(ranks), 99.0f);
   Network(ranks).run([&](const Fp8cCall *call, int rank) {
     const auto r = size_t(rank);
     sum<T>(call, inputs[r], outputs[r], parts, &pairs[5 * tensors * r]);
@@ -191,6 +191,8 @@ template <class T> void expect_sums(int ranks, int64_t parts) {
   for (size_t i = 0; has_codes<T>() && i < pairs.size(); i += 5) {
     EXPECT_EQ(pairs[i], 8 * factor);
     EXPECT_EQ(pairs[i + 4], 0.125f / factor);
+    for (size_t between : {1, 2, 3})
+      EXPECT_EQ(pairs[i + between], 0.0f);
   }
 }
 

@@ -145,4 +145,13 @@ TEST(ComputeScale, FollowsTheTensorAtHand) {
   EXPECT_EQ(pair[scale_inverse_word], 1.0f);
 }
 
+TEST(ComputeScale, LeavesNothingInThePair) {
+  float pair[scale_inverse_word + 1];
+  std::fill(std::begin(pair), std::end(pair), 99.0f);
+  const Stats stats = {bits_of(7.0f), 0, 0};
+  compute_scale<e5m2>(&stats, pair, 0.0f, false);
+  for (int64_t i = 1; i < scale_inverse_word; ++i)
+    EXPECT_EQ(pair[i], 0.0f);
+}
+
 } // namespace
