@@ -13,7 +13,12 @@
 using namespace mlir;
 using namespace fp8c;
 
-static void buildTrain(OpPassManager &passes, const PipelineOptions &) {
+static void buildTrain(OpPassManager &passes, const PipelineOptions &options) {
+  passes.addPass(createCanonicalizerPass());
+  if (!options.recompose)
+    return;
+  passes.addPass(createCSEPass());
+  passes.addPass(train::createRecompose());
   passes.addPass(createCanonicalizerPass());
 }
 

@@ -31,6 +31,8 @@ struct PipelineOptions {
   std::string loss;
   /// No loss, gradients or optimizer.
   bool forwardOnly = false;
+  /// Run train-recompose.
+  bool recompose = true;
   /// What backward computes anew: see train-recompute.
   std::vector<std::string> recompute;
   /// Of a step; 0: any number. See train-add-optimizer.

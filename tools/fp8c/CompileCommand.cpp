@@ -50,8 +50,9 @@ struct CompileArguments {
   int64_t maxScratch = 0;
   uint64_t memoryLimit = 0;
   ImportONNXOptions import;
-  bool forwardOnly = false, exposeOperands = false, remarks = false,
-       requireFP8 = false, saysRecompute = false, reproducible = false;
+  bool forwardOnly = false, exposeOperands = false, keepParts = false,
+       remarks = false, requireFP8 = false, saysRecompute = false,
+       reproducible = false;
 };
 } // namespace
 
@@ -156,6 +157,7 @@ static int compile(const CompileArguments &args) {
   options.recipe = recipe;
   options.loss = args.loss;
   options.forwardOnly = args.forwardOnly;
+  options.recompose = !args.keepParts;
   options.exposeOperands = args.exposeOperands;
   options.target = args.target;
   options.gpu = args.gpu;
@@ -350,6 +352,9 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
                  "fp8c-run profile measures it, fp8c-run train --watch-every "
                  "watches it")
       ->excludes(forwardOnly);
+  command->add_flag("--keep-parts", args->keepParts,
+                    "Do not put together what an exporter took apart: norms, "
+                    "activations, rotary embeddings, attention");
   command->add_flag("--require-fp8", args->requireFP8,
                     "Fail if a product that the recipe wants in FP8 cannot be");
   command->add_flag("--remarks", args->remarks,

@@ -5,6 +5,27 @@
 
 include "Train/IR/ProgramPass.td"
 
+def Recompose : ProgramPass<"train-recompose"> {
+  let summary = "Put together what exporters took apart";
+  let description = [{
+    Finds in `@forward`, and in every other function, what a model was written with, and replaces it by the ops that models of ours
+    have, so that both become the same program:
+
+    - norms (`train.layer_norm`, `train.rms_norm`), whatever way the root, its reciprocal and the mean are written;
+    - GELUs by tanh and erf, and sigmoids written out;
+    - rotary embeddings (`train.rotary`) by constant tables, of halves or of neighbours, of all features or the first ones:
+      what is followed is which sum of features each feature is;
+    - softmax attention (`train.attention`): causal or not, by a constant added to the scores or put in their place, with the scale on scores,
+      queries or keys, grouped heads repeated by any ops, heads split by reshapes and transposes, rows that see nothing cleared of NaN;
+    - layers on rows that are numbered through, [batch * tokens, features], on [batch, tokens, features];
+    - operands of sums and products in the order of our models: what is repeated second, and what a product makes; products of one value with weights
+      one after the other; variables in the order in which `@forward` reads them.
+
+    Numbers agree with what they are meant to be within 2e-6. What only looks like one of these stays as it is and is remarked on.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::fp8c::train::TrainDialect"];
+}
+
 def AppendLoss : ProgramPass<"train-append-loss"> {
   let summary = "Make @eval, the mean loss of @forward on targets";
   let description = [{

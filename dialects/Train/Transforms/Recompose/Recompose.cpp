@@ -1,0 +1,60 @@
+//===- Recompose.cpp - train-recompose ------------------------------------===//
+
+#include "Train/Transforms/BuildUtils.h"
+#include "Train/Transforms/Passes.h"
+#include "Train/Transforms/Recompose/Match.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+using namespace mlir;
+using namespace fp8c;
+using namespace fp8c::train;
+
+namespace fp8c::train {
+#define GEN_PASS_DEF_RECOMPOSE
+#include "Train/Transforms/Passes.h.inc"
+} // namespace fp8c::train
+
+/// The functions that compute a model, and change no variable.
+static SmallVector<func::FuncOp> getModels(ModuleOp module) {
+  SmallVector<func::FuncOp> functions = getFunctions(module);
+  llvm::erase_if(functions, [](func::FuncOp function) {
+    return !function.getOps<AssignOp>().empty();
+  });
+  return functions;
+}
+
+namespace {
+struct Recompose : train::impl::RecomposeBase<Recompose> {
+  using Base::Base;
+  void runOnProgram() override {
+    SmallVector<func::FuncOp> functions = getModels(getOperation());
+    // Each group finds what the one before has put together.
+    for (auto add : {addRowPatterns, addNormPatterns, addActivationPatterns,
+                     addRotaryPatterns, addAttentionPatterns, addRowPatterns}) {
+      RewritePatternSet patterns(&getContext());
+      add(patterns);
+      FrozenRewritePatternSet frozen(std::move(patterns));
+      for (func::FuncOp function : functions)
+        // What is left when it gives up is as right as what there was.
+        (void)applyPatternsGreedily(
+            function, frozen, GreedyRewriteConfig().setUseTopDownTraversal());
+    }
+    for (func::FuncOp function : functions) {
+      eraseDeadOps(function.front());
+      gatherProducts(function.front());
+      explain(function.front());
+    }
+    if (func::FuncOp forward =
+            findFunction(getOperation(), FunctionKind::forward))
+      orderVariables(getOperation(), forward.front());
+  }
+
+  static void explain(Block &block) {
+    for (Operation &op : block)
+      for (auto explain :
+           {explainNorm, explainActivation, explainRotary, explainAttention})
+        if (std::string why = explain(&op); !why.empty())
+          op.emitRemark(why);
+  }
+};
+} // namespace

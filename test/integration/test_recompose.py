@@ -1,0 +1,299 @@
+"""What exporters took apart is put together again: an imported model is the same program as ours.
+
+Forms of attention are generated and held against onnxruntime, those that only look like attention
+among them; models of the set of exports against ours, and against themselves as they were exported.
+"""
+
+import itertools
+import math
+import re
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from support import call, run
+from test_exports import NAMES, Export, archive
+
+# ------------------------------------------------------------------------------
+# Exports
+# ------------------------------------------------------------------------------
+
+
+def write_export(name, folder):
+    path = folder / f"{name}.onnx"
+    path.write_bytes(archive()[f"{name}/model.onnx"])
+    return path
+
+
+def normal(text):
+    """Text of a module without names, first values and the numbers of constants; what no other program has to be equal in."""
+    text = re.sub(r'train\.(?:name|model|why) = "[^"]*"(?:, )?', "", text)
+    text = re.sub(r"(?:train\.result_names|arg_names) = \[[^\]]*\](?:, )?", "", text)
+    text = re.sub(r"init = #train\.\w+<[^>]*>(?:, )?|(?:, )?train\.transposed", "", text)
+    text = re.sub(r"((?:exec|arith)\.constant) .*", r"\1", text)
+    text = re.sub(r",? }|(?<=\w) \{}", "}", text).replace(" {}", "")
+    symbols = {}
+    text = re.sub(r'@(?:"[^"]*"|[\w.$-]+)', lambda m: symbols.setdefault(m[0], f"@{len(symbols)}"), text)
+    lines, values = [], {}
+    for line in text.splitlines():
+        if "func.func" in line:
+            values = {}
+        lines.append(re.sub(r"%[\w#]+", lambda m: values.setdefault(m[0], f"%{len(values)}"), line))
+    return lines
+
+
+def edit_gpt2(model):
+    """Positions as exporters cut them, [1, T, C]."""
+    for tensor in model.graph.initializer:
+        if tensor.name == "wpe.weight":
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor)[None], tensor.name))
+
+
+def edit_nanogpt(model):
+    """The exact GELU."""
+    for node in model.graph.node:
+        if node.op_type == "Gelu":
+            node.attribute[0].s = b"none"
+
+
+def edit_qwen2(model):
+    """Biases of queries, keys and values."""
+    nodes = []
+    for node in model.graph.node:
+        nodes.append(node)
+        if re.fullmatch(r"h\.\d+/attn/[qkv]", node.name):
+            weight = next(t for t in model.graph.initializer if t.name == node.input[1])
+            model.graph.initializer.append(numpy_helper.from_array(np.zeros(weight.dims[1], "f4"), f"{node.name}.bias"))
+            output, node.output[0] = node.output[0], f"{node.name}.product"
+            nodes.append(helper.make_node("Add", [node.output[0], f"{node.name}.bias"], [output], name=f"{node.name}.bias"))
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def fix_batch(model, batch):
+    for value in *model.graph.input, *model.graph.output:
+        value.type.tensor_type.shape.dim[0].dim_value = batch
+
+
+GPT2 = ["gpt2", "--d-model", 24, "--heads", 3, "--vocab"]
+LLAMA = ["--d-model", 32, "--heads", 4, "--kv-heads", 2, "--ffn", 40, "--vocab"]
+OURS = {
+    "gpt2": ([*GPT2, 67], edit_gpt2),
+    "nanogpt": ([*GPT2, 65], edit_nanogpt),
+    "llama": (["llama", *LLAMA, 71, "--untied"], None),
+    "qwen2": (["llama", *LLAMA, 73, "--untied"], edit_qwen2),
+    "qwen3": (["qwen", *LLAMA, 79, "--head-dim", 12, "--untied"], None),
+}
+# Exports of models of which fp8c writes the same: without a loss, weights of their own for the head, matrices as they are
+# multiplied, and no more positions than tokens.
+SAME = [
+    "gpt2-d18-eager", "gpt2-d18-eager-mask-defaults", "gpt2-d20-sdpa-past", "nanogpt-d18-eager", "nanogpt-d23-sdpa",
+    "nanogpt-ts20-eager-defaults", "llama-d18-sdpa", "llama-d18-eager-mask-defaults", "llama-d18-eager-mask-past",
+    "llama-d20-sdpa-wrapped", "llama-d23-sdpa-dyn-mask", "llama-ts14-sdpa-dyn-mask", "qwen2-d18-eager",
+    "qwen2-d20-sdpa-dyn-mask", "qwen2-ts17-sdpa-dyn-mask", "qwen3-ts17-eager-mask",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("recipe", ["f32", "fp8-delayed"])
+@pytest.mark.parametrize("name", SAME)
+def test_an_export_becomes_our_model(name, recipe, tmp_path):
+    export = Export(name)
+    options, edit = OURS[export.meta["family"]]
+    ours = tmp_path / "ours.onnx"
+    run("fp8c", "model", *options, "--layers", 2, "--seq", 13, "-o", ours)
+    model = onnx.load(ours)
+    if edit:
+        edit(model)
+    if not export.meta["dynamic"]:
+        fix_batch(model, 3)
+    onnx.save(model, ours)
+    stage = ["--recipe", recipe, "--emit", "exec"]
+    expected = normal(run("fp8c", "compile", ours, *stage, *export.options()))
+    found = normal(run("fp8c", "compile", write_export(name, tmp_path), *stage, *export.options()))
+    assert found == expected
+
+
+# Of a form of attention that train.attention has, nothing is left in parts; of norms and activations nowhere.
+WHOLE = {"gpt2", "nanogpt", "llama", "qwen2", "qwen3", "opt", "neox", "bert", "vit"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_stays_in_parts_in_silence(name, tmp_path):
+    export = Export(name)
+    text = run("fp8c", "compile", write_export(name, tmp_path), "--recipe", "f32", "--emit", "train", "--remarks", *export.options())
+    softmaxes, remarks = text.count(" = train.softmax "), text.count("attention stays in parts: it ")
+    assert softmaxes == remarks and (softmaxes == 0) == (export.meta["family"] in WHOLE)
+    caps = 3 if export.meta["family"] == "gemma2" else 0  # of scores and logits
+    functions = text.count("func.func @forward") + text.count("func.func @infer")
+    assert len(re.findall(r" = train\.(?:tanh|erf) ", text)) in (caps * functions, caps)
+    assert not re.search(r" = train\.(?:reduce_sum|rsqrt) ", text)
+
+
+FAMILIES = sorted({(Export(name).meta["family"], name.split("-")[-1] == "raw", Export(name).meta["exporter"]): name for name in NAMES}.values())
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_whole_computes_what_its_parts_do(name, tmp_path):
+    export = Export(name)
+    model, results = write_export(name, tmp_path), []
+    for parts in [], ["--keep-parts"]:
+        program = tmp_path / f"{len(parts)}.fp8x"
+        run("fp8c", "compile", model, "-o", program, "--recipe", "f32", "--host-opt", 0, *export.options(), *parts)
+        given = {**export.inputs, "targets": export.targets()}
+        manifest = (program / "manifest.json").read_text()
+        results.append(call(program, "micro", {key: value for key, value in given.items() if f'"{key}"' in manifest}, folder=tmp_path))
+    whole, parts = results
+    assert whole["loss"] == pytest.approx(parts["loss"], rel=1e-6)
+    gradients = [key for key in parts if key.endswith(".grad")]
+    assert gradients
+    total = math.sqrt(sum(np.square(parts[key].astype("f8")).sum() for key in gradients))
+    for key in gradients:
+        # Biases of keys have none: what is there is rounding.
+        error, norm = np.linalg.norm(whole[key] - parts[key]), np.linalg.norm(parts[key])
+        assert error <= 1e-5 * max(norm, 1e-4 * total), key
+
+
+# ------------------------------------------------------------------------------
+# Forms of attention
+# ------------------------------------------------------------------------------
+
+BATCH, TOKENS, HEADS, WIDTH = 2, 7, 4, 6
+LOWEST = float(np.finfo("f4").min)
+
+
+class Graph:
+    def __init__(self):
+        self.nodes, self.tensors = [], []
+
+    def constant(self, array):
+        name = f"c{len(self.tensors)}"
+        self.tensors.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def add(self, kind, *inputs, **attributes):
+        names = [i if isinstance(i, str) else self.constant(i) for i in inputs]
+        output = f"v{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, names, [output], name=output, **attributes))
+        return output
+
+    def reshape(self, value, *shape):
+        return self.add("Reshape", value, np.array(shape, "i8"))
+
+    def model(self, inputs, output):
+        values = [helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n, shape in inputs.items()]
+        result = helper.make_tensor_value_info(output, TensorProto.FLOAT, None)
+        graph = helper.make_graph(self.nodes, "attention", values, [result], self.tensors)
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def lower(value, offset=0):
+    """Matrices that are `value` for keys behind the query."""
+    return np.where(np.arange(TOKENS)[None] > np.arange(TOKENS)[:, None] + offset, value, 0).astype("f4")
+
+
+# What is added or chosen, and whether train.attention can say it.
+MASKS = {
+    "none": (None, True),
+    "causal": (lower(-np.inf)[None, None], True),
+    "lowest": (np.tile(lower(LOWEST)[None, None], (BATCH, 1, 1, 1)), True),
+    "matrix": (lower(-1e9), True),
+    "zeros": (np.zeros((BATCH, 1, TOKENS, TOKENS), "f4"), True),
+    "where": (lower(1)[None, None] != 0, True),
+    "where-not": (lower(1)[None, None] == 0, True),
+    "later": (lower(-np.inf, 1)[None, None], False),
+    "window": (lower(-np.inf) + np.tril(np.full((TOKENS, TOKENS), -1e9, "f4"), -4), False),
+    "padding": (np.where(np.arange(TOKENS) < [[[[5]]], [[[7]]]], 0, -np.inf).astype("f4") + np.zeros((1, 1, TOKENS, 1), "f4"), False),
+    "one-hole": (lower(-np.inf) + (np.arange(TOKENS * TOKENS).reshape(TOKENS, TOKENS) == 15) * np.float32(-1e9), False),
+    "weak": (lower(-100.0), False),
+    "slopes": (lower(-np.inf) + np.arange(TOKENS, dtype="f4") * (0.5 ** np.arange(HEADS, dtype="f4"))[:, None, None], False),
+}
+SCALES = ["scores", "quotient", "query", "both", "none"]
+KEYS = ["own", "expand", "tile", "one"]
+LAYOUTS = ["heads", "keys-turned", "merged"]
+
+
+def attend(mask, scale, keys, layout, nan_safe=False):
+    graph = Graph()
+    kv_heads = {"own": HEADS, "one": 1}.get(keys, 2)
+    widths = {"q": HEADS * WIDTH, "k": kv_heads * WIDTH, "v": kv_heads * WIDTH}
+    repeats = HEADS // kv_heads
+
+    def split(name, turn=(0, 2, 1, 3)):
+        heads = widths[name] // WIDTH
+        value = graph.add("Transpose", graph.reshape(name, BATCH, TOKENS, heads, WIDTH), perm=turn)
+        if heads == HEADS or name == "q":
+            return value
+        shape = [TOKENS, WIDTH] if turn[-1] == 3 else [WIDTH, TOKENS]
+        if keys == "tile":
+            return graph.add("Tile", value, np.array([1, repeats, 1, 1], "i8"))
+        value = graph.reshape(value, BATCH, heads, 1, *shape)
+        value = graph.add("Expand", value, np.array([BATCH, heads, repeats, *shape], "i8"))
+        return graph.reshape(value, BATCH, HEADS, *shape)
+
+    root = np.float32(1 / math.sqrt(WIDTH))
+    q, v = split("q"), split("v")
+    k = split("k", (0, 2, 3, 1)) if layout == "keys-turned" else graph.add("Transpose", split("k"), perm=[0, 1, 3, 2])
+    if scale in ("query", "both"):
+        q = graph.add("Mul", q, root if scale == "query" else np.sqrt(root))
+    if scale == "both":
+        k = graph.add("Mul", k, np.sqrt(root))
+    if layout == "merged":
+        q, k, v = (graph.reshape(x, BATCH * HEADS, *shape) for x, shape in ((q, (TOKENS, WIDTH)), (k, (WIDTH, TOKENS)), (v, (TOKENS, WIDTH))))
+    scores = graph.add("MatMul", q, k)
+    if layout == "merged":
+        scores = graph.reshape(scores, BATCH, HEADS, TOKENS, TOKENS)
+    if scale == "scores":
+        scores = graph.add("Mul", scores, root)
+    if scale == "quotient":
+        scores = graph.add("Div", scores, np.float32(math.sqrt(WIDTH)))
+    numbers = MASKS[mask][0]
+    if mask == "where":
+        scores = graph.add("Where", numbers, np.float32(LOWEST), scores)
+    elif mask == "where-not":
+        scores = graph.add("Where", numbers, scores, np.float32(-np.inf))
+    elif numbers is not None:
+        scores = graph.add("Add", scores, numbers)
+    p = graph.add("Softmax", scores, axis=-1)
+    if nan_safe:
+        p = graph.add("Where", graph.add("IsNaN", p), np.float32(0), p)
+    if layout == "merged":
+        p = graph.reshape(p, BATCH * HEADS, TOKENS, TOKENS)
+    out = graph.add("MatMul", p, v)
+    if layout == "merged":
+        out = graph.reshape(out, BATCH, HEADS, TOKENS, WIDTH)
+    out = graph.reshape(graph.add("Transpose", out, perm=[0, 2, 1, 3]), BATCH, TOKENS, HEADS * WIDTH)
+    return graph.model({name: (BATCH, TOKENS, width) for name, width in widths.items()}, out)
+
+
+def check(model, tmp_path, whole):
+    path, random = tmp_path / "model.onnx", np.random.default_rng(1)
+    onnx.save(model, path)
+    options = ["--recipe", "f32", "--forward-only"]
+    text = run("fp8c", "compile", path, *options, "--emit", "train", "--remarks")
+    assert text.count(" = train.attention ") == whole, text
+    assert text.count("attention stays in parts") == (not whole), text
+    program = tmp_path / "program.fp8x"
+    run("fp8c", "compile", path, *options, "--host-opt", 0, "-o", program)
+    given = {i.name: random.standard_normal([d.dim_value for d in i.type.tensor_type.shape.dim]).astype("f4") for i in model.graph.input}
+    found = call(program, "forward", given, folder=tmp_path)[model.graph.output[0].name]
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    expected = session.run(None, given)[0]
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+# Every mask with every other choice at least once, without all of their products.
+FORMS = [(mask, SCALES[i % len(SCALES)], KEYS[i % len(KEYS)], LAYOUTS[i % len(LAYOUTS)]) for i, mask in enumerate(MASKS)]
+FORMS += [("causal", *rest) for rest in itertools.product(SCALES, KEYS, LAYOUTS) if (SCALES.index(rest[0]) + KEYS.index(rest[1])) % 3 == 0]
+
+
+@pytest.mark.parametrize("mask, scale, keys, layout", FORMS)
+def test_forms_of_attention(mask, scale, keys, layout, tmp_path):
+    check(attend(mask, scale, keys, layout), tmp_path, whole=MASKS[mask][1])
+
+
+@pytest.mark.parametrize("mask", ["causal", "later"])
+def test_rows_cleared_of_nan(mask, tmp_path):
+    check(attend(mask, "scores", "own", "heads", nan_safe=True), tmp_path, whole=MASKS[mask][1])
