@@ -72,14 +72,14 @@ static std::pair<Value, Value> getNormalised(Operation *op) {
   return {rhs, getReciprocalRootOf(lhs)};
 }
 
-/// Is a mean of squares of `value` somewhere in what makes `under`?
-static bool looksLikeNorm(Value under, Value value, int depth = 4) {
+/// Is a mean of squares somewhere in what makes `under`?
+static bool looksLikeNorm(Value under, int depth = 4) {
   if (std::optional<Mean> mean = getMean(under))
-    return getSquared(mean->of) == value;
+    return getSquared(mean->of) != nullptr;
   Operation *op = under.getDefiningOp();
   return depth && isa_and_nonnull<AddOp, MulOp, DivOp, SqrtOp>(op) &&
          llvm::any_of(op->getOperands(), [&](Value operand) {
-           return looksLikeNorm(operand, value, depth - 1);
+           return looksLikeNorm(operand, depth - 1);
          });
 }
 
@@ -97,8 +97,8 @@ static std::optional<Normalised> matchNormalised(Operation *op,
   auto [value, under] = getNormalised(op);
   if (!under || value.getType() != op->getResult(0).getType())
     return std::nullopt;
-  auto leave = [&, value = value, under = under](const char *reason) {
-    if (looksLikeNorm(under, value))
+  auto leave = [&, under = under](const char *reason) {
+    if (looksLikeNorm(under))
       why = std::string("looks like a norm, but ") + reason;
     return std::nullopt;
   };

@@ -86,19 +86,27 @@ static std::optional<Rotation> readRotation(const LinearMap &map,
   return std::nullopt;
 }
 
-/// Where features may come from that are as many as `value` has: a box of a
+/// Are there as many features in values of as many tokens and heads?
+static bool hasFeaturesOf(Value value, Value like) {
+  return shapeOf(value).size() == 4 &&
+         shapeOf(value).take_front(3) == shapeOf(like).take_front(3) &&
+         cast<ShapedType>(value.getType()).getNumElements() ==
+             cast<ShapedType>(like.getType()).getNumElements();
+}
+
+/// Where features may come from that are as many as `root` has: a box of a
 /// wider value, or what that stops at.
-static void collectEnds(Value value, Type type, SetVector<Value> &ends,
+static void collectEnds(Value value, Value root, SetVector<Value> &ends,
                         int depth = 0) {
   Operation *op = value.getDefiningOp();
-  if (depth && value.getType() == type)
+  if (depth && hasFeaturesOf(value, root))
     ends.insert(value);
   if (depth == 8 || !isa_and_nonnull<AddOp, SubOp, MulOp, DivOp, NegOp,
                                      ConcatOp, ReshapeOp, SliceOp, SplitOp>(op))
     return;
   for (Value operand : op->getOperands())
     if (shapeOf(operand).size() >= 4)
-      collectEnds(operand, type, ends, depth + 1);
+      collectEnds(operand, root, ends, depth + 1);
 }
 
 /// The rotation that makes `op`'s value; else why it only looks like one.
@@ -106,10 +114,10 @@ static std::optional<Rotation> matchRotation(Operation *op, std::string &why) {
   if (!isa<AddOp, SubOp, ConcatOp, ReshapeOp>(op))
     return std::nullopt;
   Value value = op->getResult(0);
-  if (shapeOf(value).size() != 4)
+  if (shapeOf(value).size() < 4)
     return std::nullopt;
   SetVector<Value> ends;
-  collectEnds(value, value.getType(), ends);
+  collectEnds(value, value, ends);
   for (Value end : ends)
     if (std::optional<LinearMap> map = LinearMap::read(value, end);
         map && map->source == end)
@@ -173,8 +181,11 @@ struct MatchRotary : RewritePattern {
         rewriter, op, merged.getType(), merged, cos, sin,
         static_cast<uint64_t>(heads), static_cast<uint64_t>(rotation->rotated),
         rotation->isInterleaved, /*inverse=*/false);
-    rewriter.replaceOp(op, splitHeads(rewriter, op, rotary, heads,
-                                      /*turns=*/!rotation->tokensFirst));
+    Value result = splitHeads(rewriter, op, rotary, heads,
+                              /*turns=*/!rotation->tokensFirst);
+    if (Type type = op->getResult(0).getType(); result.getType() != type)
+      result = createFor<ReshapeOp>(rewriter, op, type, result);
+    rewriter.replaceOp(op, result);
     return success();
   }
 };
