@@ -29,6 +29,10 @@ public:
   /// Larger ones are not computed with.
   static constexpr int64_t maxElements = int64_t(1) << 24;
 
+  /// The program computes what is larger, up to this: a mask of 1024 sequences
+  /// of 4096 tokens.
+  static constexpr int64_t maxComputed = int64_t(1) << 34;
+
   Constant(mlir::RankedTensorType type, std::vector<float> floats);
   Constant(mlir::RankedTensorType type, std::vector<int64_t> integers);
 

@@ -5,6 +5,7 @@
 #include "Import/ONNX/GraphOrder.h"
 #include "Import/ONNX/InlineFunctions.h"
 #include "Import/ONNX/Operators.h"
+#include "Import/ONNX/Shapes.h"
 #include "Import/ONNX/TensorData.h"
 
 using namespace mlir;
@@ -81,6 +82,21 @@ const Operator *NodeImporter::findForm(Node &node) {
   return op;
 }
 
+/// Would the elements that the inputs have together, repeated to one shape, be
+/// more than are computed with? Exporters make masks of all sequences so, of
+/// positions of each: the program computes them.
+static bool isTooLargeToFold(const Node &node) {
+  Shape shape;
+  for (unsigned i = 0; i < node.numInputs(); ++i) {
+    std::optional<Shape> wider =
+        node.has(i) ? broadcastShapes(shape, node.shape(i)) : shape;
+    if (!wider)
+      return false;
+    shape = *wider;
+  }
+  return countElements(shape).value_or(0) > Constant::maxElements;
+}
+
 LogicalResult NodeImporter::importKnown(Node &node, const Operator &op) {
   for (auto [i, input] : llvm::enumerate(node.inputs)) {
     if (input && input->isLeftOut)
@@ -90,7 +106,8 @@ LogicalResult NodeImporter::importKnown(Node &node, const Operator &op) {
     if (input && !input->type && !input->sequence)
       return failure();
   }
-  bool folds = op.fold && node.isConstant();
+  bool folds =
+      op.fold && node.isConstant() && !(op.import && isTooLargeToFold(node));
   if (failed(node.checkInputs(op, folds)))
     return failure();
   NodeHandler handler = folds ? op.fold : op.import;

@@ -173,12 +173,12 @@ LogicalResult checkBroadcast(Node &node, ArrayRef<unsigned> inputs) {
       return node.invalid("has operands of different element types");
     shape = *wider;
   }
-  return checkSize(node, shape);
+  return checkSize(node, shape, Constant::maxComputed);
 }
 
-LogicalResult checkSize(Node &node, ArrayRef<int64_t> shape) {
+LogicalResult checkSize(Node &node, ArrayRef<int64_t> shape, int64_t limit) {
   std::optional<int64_t> count = countElements(shape);
-  if (!count || (node.isConstant() && *count > Constant::maxElements))
+  if (!count || (node.isConstant() && *count > limit))
     return node.unsupported("its result is too large: " + toString(shape));
   return success();
 }

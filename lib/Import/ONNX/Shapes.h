@@ -3,6 +3,7 @@
 #ifndef FP8C_IMPORT_ONNX_SHAPES_H
 #define FP8C_IMPORT_ONNX_SHAPES_H
 
+#include "Import/ONNX/Constant.h"
 #include "mlir/Support/LLVM.h"
 #include "llvm/ADT/SmallVector.h"
 #include <optional>
@@ -36,8 +37,9 @@ std::optional<Shape> sortedAxes(Node &node, llvm::ArrayRef<int64_t> axes,
 llvm::LogicalResult checkBroadcast(Node &node, llvm::ArrayRef<unsigned> inputs);
 
 /// An error of the node where a result of this shape is too large for a tensor,
-/// or for one that is computed while importing.
-llvm::LogicalResult checkSize(Node &node, llvm::ArrayRef<int64_t> shape);
+/// or has more elements than `limit` although all inputs are known.
+llvm::LogicalResult checkSize(Node &node, llvm::ArrayRef<int64_t> shape,
+                              int64_t limit = Constant::maxElements);
 
 } // namespace fp8c
 

@@ -1,6 +1,7 @@
 //===- Attention.cpp - Softmax attention ----------------------------------===//
 
 #include "Train/Transforms/Recompose/Heads.h"
+#include "Train/Transforms/Recompose/Masks.h"
 
 using namespace mlir;
 using namespace fp8c;
@@ -11,13 +12,21 @@ using namespace fp8c::train;
 static constexpr float kMasking = -1e4f;
 
 namespace {
-/// What is added to scores, before they are scaled further: a constant, or
-/// where a condition holds something like minus infinity.
+/// What is added to scores [batch, heads, queries, keys], before they are
+/// scaled further: numbers, or where a condition holds something like minus
+/// infinity.
 struct Bias {
-  DenseElementsAttr numbers; ///< broadcasts to the scores
+  Plane plane; ///< broadcasts to the scores
   double scale;
   /// Of a condition: where it is this, keys are not seen.
   std::optional<bool> hides;
+
+  double at(int64_t index) const {
+    double number = plane.numbers[index];
+    if (hides)
+      return (number != 0.0) == *hides ? -HUGE_VAL : 0.0;
+    return scale * number;
+  }
 };
 
 /// softmax(scale * q k^T + biases) v
@@ -38,41 +47,39 @@ static bool isSameScores(ArrayRef<int64_t> a, ArrayRef<int64_t> b) {
   return a.take_back(2) == b.take_back(2);
 }
 
-/// Takes an op off the scores that adds a constant or hides keys; false if it
-/// is neither.
-static bool takeBias(Operation *op, Parts &parts, Value &scores) {
-  if (auto add = dyn_cast<AddOp>(op)) {
-    for (unsigned i = 0; i < 2; ++i)
-      if (DenseElementsAttr numbers = getConstant(op->getOperand(1 - i));
-          numbers && numbers.getElementType().isF32() &&
-          op->getOperand(i).getType() == add.getType()) {
-        parts.biases.push_back({numbers, parts.scale, {}});
-        scores = op->getOperand(i);
-        return true;
-      }
-    return false;
-  }
-  auto select = dyn_cast<SelectOp>(op);
-  DenseElementsAttr condition =
-      select ? getConstant(select.getCondition()) : DenseElementsAttr();
-  if (!condition || !condition.getElementType().isInteger(1))
-    return false;
-  for (bool hides : {true, false}) {
-    Value hidden = hides ? select.getPositive() : select.getOtherwise(),
-          seen = hides ? select.getOtherwise() : select.getPositive();
-    std::optional<double> number = getNumber(hidden);
-    if (number && *number * parts.scale <= kMasking &&
-        seen.getType() == select.getType()) {
-      parts.biases.push_back({condition, parts.scale, hides});
-      scores = seen;
-      return true;
+/// Takes an op off the scores that adds known numbers or hides keys; false if
+/// it is neither.
+static bool takeBias(Operation *op, MaskReader &masks, Parts &parts,
+                     Value &scores) {
+  Value rest;
+  std::optional<Plane> plane;
+  std::optional<bool> hides;
+  if (isa<AddOp>(op)) {
+    for (unsigned i = 0; i < 2 && !plane; ++i) {
+      rest = op->getOperand(i);
+      plane = masks.read(op->getOperand(1 - i));
+    }
+  } else if (auto select = dyn_cast<SelectOp>(op)) {
+    for (bool isHidden : {true, false}) {
+      Value hidden = isHidden ? select.getPositive() : select.getOtherwise();
+      std::optional<double> number = getNumber(hidden);
+      if (!number || *number * parts.scale > kMasking)
+        continue;
+      rest = isHidden ? select.getOtherwise() : select.getPositive();
+      plane = masks.read(select.getCondition());
+      hides = isHidden;
+      break;
     }
   }
-  return false;
+  if (!plane || rest.getType() != op->getResult(0).getType())
+    return false;
+  parts.biases.push_back({std::move(*plane), parts.scale, hides});
+  scores = rest;
+  return true;
 }
 
 /// From the softmax back to the product of queries and keys.
-static bool readScores(Parts &parts, std::string &why) {
+static bool readScores(Parts &parts, MaskReader &masks, std::string &why) {
   Value scores = parts.softmax.getInput();
   while (true) {
     Operation *op = scores.getDefiningOp();
@@ -89,7 +96,7 @@ static bool readScores(Parts &parts, std::string &why) {
     } else if (std::optional<Scaled> scaled = getScaled(scores)) {
       parts.scale *= scaled->factor;
       scores = scaled->value;
-    } else if (!takeBias(op, parts, scores)) {
+    } else if (!takeBias(op, masks, parts, scores)) {
       if (isa<AddOp, SelectOp>(op))
         why = "adds to its scores what is not known while compiling";
       else if (isa<TanhOp>(op))
@@ -99,44 +106,30 @@ static bool readScores(Parts &parts, std::string &why) {
   }
 }
 
-namespace {
-/// Numbers that are added to scores [batch, heads, queries, keys].
-struct Plane {
-  std::vector<double> numbers;
-  std::array<int64_t, 4> strides = {}; ///< 0 where they are repeated
-};
-} // namespace
-
-static Plane readPlane(const Bias &bias, ArrayRef<int64_t> scores) {
-  Plane plane;
-  if (bias.hides)
-    for (bool hidden : bias.numbers.getValues<bool>())
-      plane.numbers.push_back(hidden == *bias.hides ? -HUGE_VAL : 0.0);
-  else
-    for (float number : bias.numbers.getValues<float>())
-      plane.numbers.push_back(bias.scale * number);
-  SmallVector<int64_t> shape(bias.numbers.getType().getShape());
+/// A plane's strides for scores [batch, heads, queries, keys].
+static std::array<int64_t, 4> getStrides(const Plane &plane,
+                                         ArrayRef<int64_t> scores) {
+  std::array<int64_t, 4> strides = {};
+  size_t rank = plane.shape.size();
+  for (size_t i = 0; i < rank; ++i)
+    strides[4 - rank + i] = plane.strides[i];
   // Where batch and heads were one dimension.
-  if (shape.size() == 3 && shape[0] != 1 && shape[0] != scores[1])
-    shape = {scores[0], scores[1], shape[1], shape[2]};
-  int64_t step = 1;
-  for (size_t i = shape.size(); i-- > 0;) {
-    if (shape[i] != 1)
-      plane.strides[4 - shape.size() + i] = step;
-    step *= shape[i];
+  if (rank == 3 && plane.shape[0] != 1 && plane.shape[0] != scores[1]) {
+    strides[0] = plane.strides[0] * scores[1];
+    strides[1] = plane.strides[0];
   }
-  return plane;
+  return strides;
 }
 
 /// Does nothing but the causal order hide keys, or nothing at all?
 static bool readMask(Parts &parts, std::string &why) {
   ArrayRef<int64_t> shape = shapeOf(parts.softmax);
-  std::vector<Plane> planes;
+  SmallVector<std::array<int64_t, 4>> strides;
   SmallVector<int64_t> differ = {1, 1, shape[2], shape[3]};
   for (const Bias &bias : parts.biases) {
-    planes.push_back(readPlane(bias, shape));
+    strides.push_back(getStrides(bias.plane, shape));
     for (size_t i = 0; i < 2; ++i)
-      if (planes.back().strides[i])
+      if (strides.back()[i])
         differ[i] = shape[i];
   }
   bool isPlain = true, isCausal = true;
@@ -144,38 +137,50 @@ static bool readMask(Parts &parts, std::string &why) {
     for (int64_t h = 0; h < differ[1]; ++h)
       for (int64_t t = 0; t < differ[2]; ++t)
         for (int64_t s = 0; s < differ[3]; ++s) {
-          double bias = 0.0;
-          for (const Plane &plane : planes)
-            bias += plane.numbers[b * plane.strides[0] + h * plane.strides[1] +
-                                  t * plane.strides[2] + s * plane.strides[3]];
-          isPlain &= bias == 0.0;
-          isCausal &= s <= t ? bias == 0.0 : bias <= kMasking;
+          double sum = 0.0;
+          for (auto [bias, by] : llvm::zip(parts.biases, strides))
+            sum += bias.at(b * by[0] + h * by[1] + t * by[2] + s * by[3]);
+          isPlain &= sum == 0.0;
+          isCausal &= s <= t ? sum == 0.0 : sum <= kMasking;
+          if (!isPlain && !isCausal) {
+            why = "hides or weighs keys otherwise than by their order";
+            return false;
+          }
         }
   parts.isCausal = !isPlain;
-  if (isPlain || isCausal)
-    return true;
-  why = "hides or weighs keys otherwise than by their order";
-  return false;
+  return true;
 }
 
-/// The softmax that an operand is; what it makes may be cleared where it is
-/// NaN, in rows that see no key.
-static SoftmaxOp getSoftmax(Value probabilities) {
+/// What rows of probabilities are cleared where they are NaN, or where a known
+/// condition says that they see no key; null if it is neither, or there are
+/// such rows.
+static Value getUncleared(SelectOp select, MaskReader &masks) {
+  Value positive = select.getPositive(), otherwise = select.getOtherwise();
+  auto compares = select.getCondition().getDefiningOp<CompareOp>();
+  if (compares && compares.getLhs() == compares.getRhs()) {
+    bool isNaN = compares.getPredicate() == Predicate::ne;
+    if (!isNaN && compares.getPredicate() != Predicate::eq)
+      return {};
+    Value kept = isNaN ? otherwise : positive;
+    return getNumber(isNaN ? positive : otherwise) == 0.0 &&
+                   compares.getLhs() == kept
+               ? kept
+               : Value();
+  }
+  std::optional<Plane> sees = getNumber(otherwise) == 0.0
+                                  ? masks.read(select.getCondition())
+                                  : std::nullopt;
+  return sees && !llvm::is_contained(sees->numbers, 0.0) ? positive : Value();
+}
+
+/// The softmax that an operand is, but for rows that see no key.
+static SoftmaxOp getSoftmax(Value probabilities, MaskReader &masks) {
   if (auto reshape = probabilities.getDefiningOp<ReshapeOp>();
       reshape && isSameScores(shapeOf(reshape.getInput()), shapeOf(reshape)))
     probabilities = reshape.getInput();
-  if (auto select = probabilities.getDefiningOp<SelectOp>()) {
-    auto compare = select.getCondition().getDefiningOp<CompareOp>();
-    bool isNaN = compare && compare.getLhs() == compare.getRhs();
-    if (isNaN && compare.getPredicate() == Predicate::ne &&
-        getNumber(select.getPositive()) == 0.0 &&
-        compare.getLhs() == select.getOtherwise())
-      probabilities = select.getOtherwise();
-    else if (isNaN && compare.getPredicate() == Predicate::eq &&
-             getNumber(select.getOtherwise()) == 0.0 &&
-             compare.getLhs() == select.getPositive())
-      probabilities = select.getPositive();
-  }
+  if (auto select = probabilities.getDefiningOp<SelectOp>())
+    if (Value kept = getUncleared(select, masks))
+      probabilities = kept;
   return probabilities.getDefiningOp<SoftmaxOp>();
 }
 
@@ -228,12 +233,13 @@ static bool readHeads(Parts &parts, std::string &why) {
 }
 
 /// The attention that a product makes; else why it only looks like one.
-static std::optional<Parts> matchAttention(Operation *op, std::string &why) {
+static std::optional<Parts> matchAttention(Operation *op, MaskReader &masks,
+                                           std::string &why) {
   auto output = dyn_cast<MatmulOp>(op);
   if (!output)
     return std::nullopt;
   Parts parts = {output};
-  parts.softmax = getSoftmax(output.getLhs());
+  parts.softmax = getSoftmax(output.getLhs(), masks);
   auto rank = static_cast<int64_t>(shapeOf(output.getLhs()).size());
   if (!parts.softmax || output.getBatch() + 2 != static_cast<uint64_t>(rank) ||
       output.getLhsContractingDims() != SmallVector<int64_t>{rank - 1} ||
@@ -244,7 +250,7 @@ static std::optional<Parts> matchAttention(Operation *op, std::string &why) {
       why = "attention stays in parts: it " + why;
     return std::nullopt;
   };
-  if (!readScores(parts, why))
+  if (!readScores(parts, masks, why))
     return leave();
   MatmulOp scores = parts.scores;
   if (scores.getBatch() + 2 != shapeOf(scores).size() ||
@@ -255,9 +261,9 @@ static std::optional<Parts> matchAttention(Operation *op, std::string &why) {
   return parts;
 }
 
-std::string train::explainAttention(Operation *op) {
+std::string train::explainAttention(Operation *op, MaskReader &masks) {
   std::string why;
-  matchAttention(op, why);
+  matchAttention(op, masks, why);
   return why;
 }
 
@@ -269,12 +275,13 @@ static float roundScale(double scale, int64_t features) {
 
 namespace {
 struct MatchAttention : OpRewritePattern<MatmulOp> {
-  using OpRewritePattern::OpRewritePattern;
+  MatchAttention(MLIRContext *context, MaskReader &masks)
+      : OpRewritePattern(context), masks(masks) {}
 
   LogicalResult matchAndRewrite(MatmulOp op,
                                 PatternRewriter &rewriter) const override {
     std::string why;
-    std::optional<Parts> parts = matchAttention(op, why);
+    std::optional<Parts> parts = matchAttention(op, masks, why);
     if (!parts)
       return failure();
     ArrayRef<int64_t> shape = shapeOf(parts->softmax);
@@ -299,10 +306,11 @@ struct MatchAttention : OpRewritePattern<MatmulOp> {
     rewriter.replaceOp(op, output);
     return success();
   }
-};
-} // namespace
 
-namespace {
+private:
+  MaskReader &masks;
+};
+
 /// Attention of an exporter's that was given repeated keys and values, or
 /// scaled queries.
 struct SimplifyAttention : OpRewritePattern<AttentionOp> {
@@ -348,6 +356,8 @@ struct SimplifyAttention : OpRewritePattern<AttentionOp> {
 };
 } // namespace
 
-void train::addAttentionPatterns(RewritePatternSet &patterns) {
-  patterns.add<MatchAttention, SimplifyAttention>(patterns.getContext());
+void train::addAttentionPatterns(RewritePatternSet &patterns,
+                                 MaskReader &masks) {
+  patterns.add<MatchAttention>(patterns.getContext(), masks);
+  patterns.add<SimplifyAttention>(patterns.getContext());
 }

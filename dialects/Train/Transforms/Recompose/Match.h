@@ -70,6 +70,8 @@ template <typename Op> Op getOnlyUser(mlir::Value value) {
   return value.hasOneUse() ? mlir::dyn_cast<Op>(*value.user_begin()) : Op();
 }
 
+class MaskReader;
+
 // Patterns, each group in a file of its own; and why an op that looks like what
 // they put together is left: "" if it does not look like it.
 
@@ -80,8 +82,8 @@ void addActivationPatterns(mlir::RewritePatternSet &patterns);
 std::string explainActivation(mlir::Operation *op);
 void addRotaryPatterns(mlir::RewritePatternSet &patterns);
 std::string explainRotary(mlir::Operation *op);
-void addAttentionPatterns(mlir::RewritePatternSet &patterns);
-std::string explainAttention(mlir::Operation *op);
+void addAttentionPatterns(mlir::RewritePatternSet &patterns, MaskReader &masks);
+std::string explainAttention(mlir::Operation *op, MaskReader &masks);
 
 // What is alike in the order of ours.
 

@@ -2,6 +2,7 @@
 
 #include "Train/Transforms/BuildUtils.h"
 #include "Train/Transforms/Passes.h"
+#include "Train/Transforms/Recompose/Masks.h"
 #include "Train/Transforms/Recompose/Match.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
@@ -28,9 +29,15 @@ struct Recompose : train::impl::RecomposeBase<Recompose> {
   using Base::Base;
   void runOnProgram() override {
     SmallVector<func::FuncOp> functions = getModels(getOperation());
+    MaskReader masks;
+    auto addAttention = [&](RewritePatternSet &patterns) {
+      addAttentionPatterns(patterns, masks);
+    };
     // Each group finds what the one before has put together.
-    for (auto add : {addRowPatterns, addNormPatterns, addActivationPatterns,
-                     addRotaryPatterns, addAttentionPatterns, addRowPatterns}) {
+    using Add = llvm::function_ref<void(RewritePatternSet &)>;
+    for (Add add :
+         {Add(addRowPatterns), Add(addNormPatterns), Add(addActivationPatterns),
+          Add(addRotaryPatterns), Add(addAttention), Add(addRowPatterns)}) {
       RewritePatternSet patterns(&getContext());
       add(patterns);
       FrozenRewritePatternSet frozen(std::move(patterns));
@@ -42,19 +49,16 @@ struct Recompose : train::impl::RecomposeBase<Recompose> {
     for (func::FuncOp function : functions) {
       eraseDeadOps(function.front());
       gatherProducts(function.front());
-      explain(function.front());
+      for (Operation &op : function.front())
+        for (const std::string &why :
+             {explainNorm(&op), explainActivation(&op), explainRotary(&op),
+              explainAttention(&op, masks)})
+          if (!why.empty())
+            op.emitRemark(why);
     }
     if (func::FuncOp forward =
             findFunction(getOperation(), FunctionKind::forward))
       orderVariables(getOperation(), forward.front());
-  }
-
-  static void explain(Block &block) {
-    for (Operation &op : block)
-      for (auto explain :
-           {explainNorm, explainActivation, explainRotary, explainAttention})
-        if (std::string why = explain(&op); !why.empty())
-          op.emitRemark(why);
   }
 };
 } // namespace
