@@ -139,6 +139,7 @@ def test_masks_of_many_sequences(name, tmp_path):
     options = ["--recipe", "f32", "--emit", "train", "--batch", (1 << 24) // seq**2 + 1, "--seq", seq]
     text = run("fp8c", "compile", write_export(name, tmp_path), *options)
     assert " = train.softmax " not in text and " = train.compare " not in text
+    assert ("#train.input<labels>" in text) == (Export(name).meta["kind"] == "encoder"), "whether tokens see those behind them"
 
 
 FAMILIES = sorted({(Export(name).meta["family"], name.split("-")[-1] == "raw", Export(name).meta["exporter"]): name for name in NAMES}.values())

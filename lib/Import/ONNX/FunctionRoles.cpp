@@ -2,6 +2,7 @@
 
 #include "Import/ONNX/FunctionRoles.h"
 
+#include "Train/IR/Masks.h"
 #include "Train/IR/Train.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -13,31 +14,30 @@ namespace fp8c {
 // Causality
 //===----------------------------------------------------------------------===//
 
-/// Whether the constant hides from each token the ones behind it: a matrix
-/// whose upper triangle holds one thing, not seen, and whose diagonal another.
-static bool isCausalMask(DenseElementsAttr mask) {
-  ArrayRef<int64_t> shape = mask.getType().getShape();
-  if (shape.size() < 2 || shape.back() < 2 || mask.isSplat() ||
-      shape.back() != shape[shape.size() - 2])
-    return false;
-  int64_t n = shape.back();
+/// Whether the value is known to hide from each token the ones behind it: a
+/// matrix whose upper triangle holds one thing, not seen, and whose diagonal
+/// another.
+static bool isCausalMask(Value value, train::MaskReader &masks) {
+  auto type = cast<RankedTensorType>(value.getType());
+  ArrayRef<int64_t> shape = type.getShape();
   // Booleans say either what is seen or what is not.
-  bool isBool = mask.getElementType().isInteger(1);
-  if (!isBool && !mask.getElementType().isF32())
+  bool isBool = type.getElementType().isInteger(1);
+  if (shape.size() < 2 || shape.back() < 2 ||
+      shape.back() != shape[shape.size() - 2] ||
+      (!isBool && !type.getElementType().isF32()))
     return false;
-  SmallVector<bool> hidden;
-  if (isBool) {
-    auto values = mask.getValues<bool>();
-    for (int64_t i = 0; i < n * n; ++i)
-      hidden.push_back(values[i] != values[0]);
-  } else {
-    auto values = mask.getValues<float>();
-    for (int64_t i = 0; i < n * n; ++i)
-      hidden.push_back(values[i] <= -1e4f);
-  }
+  std::optional<train::Plane> plane = masks.read(value);
+  if (!plane)
+    return false;
+  int64_t n = shape.back(), row = plane->strides[shape.size() - 2],
+          column = plane->strides.back();
+  auto isHidden = [&](int64_t i, int64_t j) {
+    double number = plane->numbers[i * row + j * column];
+    return isBool ? number != plane->numbers[0] : number <= -1e4;
+  };
   for (int64_t i = 0; i < n; ++i)
     for (int64_t j = i; j < n; ++j)
-      if (hidden[i * n + j] != (j > i))
+      if (isHidden(i, j) != (j > i))
         return false;
   return true;
 }
@@ -46,14 +46,15 @@ static bool isCausalMask(DenseElementsAttr mask) {
 /// themselves alone.
 static bool isCausal(func::FuncOp function) {
   bool attends = false, isCausal = false;
+  train::MaskReader masks;
   function.walk([&](Operation *op) {
     auto attention = dyn_cast<train::AttentionOp>(op);
-    auto constant = dyn_cast<arith::ConstantOp>(op);
-    auto mask = constant ? dyn_cast<DenseElementsAttr>(constant.getValue())
-                         : DenseElementsAttr();
     attends |= attention || isa<train::SoftmaxOp>(op);
-    isCausal |=
-        (attention && attention.getCausal()) || (mask && isCausalMask(mask));
+    isCausal |= attention && attention.getCausal();
+    // Masks are constants, or conditions that are computed of some.
+    if (!isCausal && isa<arith::ConstantOp, train::CompareOp, train::AndOp,
+                         train::OrOp, train::NotOp>(op))
+      isCausal = isCausalMask(op->getResult(0), masks);
   });
   return isCausal || !attends;
 }

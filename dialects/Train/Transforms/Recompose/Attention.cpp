@@ -1,7 +1,7 @@
 //===- Attention.cpp - Softmax attention ----------------------------------===//
 
+#include "Train/IR/Masks.h"
 #include "Train/Transforms/Recompose/Heads.h"
-#include "Train/Transforms/Recompose/Masks.h"
 
 using namespace mlir;
 using namespace fp8c;

@@ -1,8 +1,8 @@
 //===- Recompose.cpp - train-recompose ------------------------------------===//
 
+#include "Train/IR/Masks.h"
 #include "Train/Transforms/BuildUtils.h"
 #include "Train/Transforms/Passes.h"
-#include "Train/Transforms/Recompose/Masks.h"
 #include "Train/Transforms/Recompose/Match.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 

@@ -1,6 +1,10 @@
 //===- Masks.cpp - Numbers that are known, however they are made ----------===//
 
-#include "Train/Transforms/Recompose/Masks.h"
+#include "Train/IR/Masks.h"
+
+#include "mlir/IR/Matchers.h"
+#include "mlir/IR/TypeUtilities.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 #include <cmath>
 
@@ -179,7 +183,7 @@ static double compare(Predicate predicate, double x, double y) {
 }
 
 std::optional<Plane> MaskReader::read(Value value, int depth) {
-  if (DenseElementsAttr elements = getConstant(value)) {
+  if (DenseElementsAttr elements; matchPattern(value, m_Constant(&elements))) {
     auto known = constants.find(elements);
     if (known != constants.end())
       return known->second;
@@ -206,7 +210,8 @@ std::optional<Plane> MaskReader::readOperation(Operation *op, int depth) {
       return std::nullopt;
     planes.push_back(std::move(*plane));
   }
-  ArrayRef<int64_t> shape = shapeOf(op->getResult(0));
+  ArrayRef<int64_t> shape =
+      cast<ShapedType>(op->getResult(0).getType()).getShape();
   auto combined = [&](auto function) {
     return combine(planes, shape, function);
   };

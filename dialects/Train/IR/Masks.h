@@ -5,10 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef TRAIN_TRANSFORMS_RECOMPOSE_MASKS_H
-#define TRAIN_TRANSFORMS_RECOMPOSE_MASKS_H
+#ifndef TRAIN_IR_MASKS_H
+#define TRAIN_IR_MASKS_H
 
-#include "Train/Transforms/Recompose/Match.h"
+#include "Train/IR/Train.h"
 
 #include <vector>
 
@@ -36,4 +36,4 @@ private:
 
 } // namespace fp8c::train
 
-#endif // TRAIN_TRANSFORMS_RECOMPOSE_MASKS_H
+#endif // TRAIN_IR_MASKS_H
