@@ -50,7 +50,7 @@ static std::optional<Plane> readConstant(DenseElementsAttr elements) {
   plane.strides.resize(plane.shape.size());
   bool isSplat = elements.isSplat();
   int64_t count = isSplat ? 1 : elements.getNumElements();
-  if (count > kMostNumbers)
+  if (elements.empty() || count > kMostNumbers)
     return std::nullopt;
   plane.numbers.reserve(count);
   auto take = [&](auto values, auto convert) {
@@ -212,6 +212,8 @@ std::optional<Plane> MaskReader::readOperation(Operation *op, int depth) {
   }
   ArrayRef<int64_t> shape =
       cast<ShapedType>(op->getResult(0).getType()).getShape();
+  if (llvm::is_contained(shape, 0))
+    return std::nullopt;
   auto combined = [&](auto function) {
     return combine(planes, shape, function);
   };

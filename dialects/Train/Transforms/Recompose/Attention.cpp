@@ -243,7 +243,9 @@ static std::optional<Parts> matchAttention(Operation *op, MaskReader &masks,
   auto rank = static_cast<int64_t>(shapeOf(output.getLhs()).size());
   if (!parts.softmax || output.getBatch() + 2 != static_cast<uint64_t>(rank) ||
       output.getLhsContractingDims() != SmallVector<int64_t>{rank - 1} ||
-      shapeOf(parts.softmax).size() != 4)
+      shapeOf(parts.softmax).size() != 4 ||
+      llvm::is_contained(shapeOf(parts.softmax), 0) ||
+      llvm::is_contained(shapeOf(output.getRhs()), 0))
     return std::nullopt;
   auto leave = [&] {
     if (!why.empty())

@@ -114,7 +114,7 @@ static std::optional<Rotation> matchRotation(Operation *op, std::string &why) {
   if (!isa<AddOp, SubOp, ConcatOp, ReshapeOp>(op))
     return std::nullopt;
   Value value = op->getResult(0);
-  if (shapeOf(value).size() < 4)
+  if (shapeOf(value).size() < 4 || llvm::is_contained(shapeOf(value), 0))
     return std::nullopt;
   SetVector<Value> ends;
   collectEnds(value, value, ends);

@@ -1,0 +1,155 @@
+// RUN: fp8c-opt %s -split-input-file --train-recompose -verify-diagnostics | FileCheck %s
+// RUN: fp8c-opt %s -split-input-file --train-recompose --canonicalize --train-recompose --canonicalize | FileCheck %s --check-prefix=TWICE
+
+// test_recompose.py has the forms that exporters write, and compares numbers. Here is what the ops become.
+
+// A norm takes the weight and the bias that follow.
+// CHECK-LABEL: func.func @norm(
+// CHECK-SAME: %[[X:.*]]: tensor<2x8xf32>, %[[W:.*]]: tensor<8xf32>, %[[B:.*]]: tensor<8xf32>
+func.func @norm(%x: tensor<2x8xf32>, %w: tensor<8xf32>, %b: tensor<8xf32>) -> tensor<2x8xf32> {
+  %n = arith.constant dense<8.0> : tensor<f32>
+  %two = arith.constant dense<2.0> : tensor<f32>
+  %e = arith.constant dense<1.0e-5> : tensor<f32>
+  // CHECK: %[[Y:.*]], %{{.*}}, %{{.*}} = train.layer_norm %[[X]], %[[W]], %[[B]] {epsilon = 9.99999974E-6 : f32, train.name = "bias"}
+  // CHECK-NEXT: return %[[Y]]
+  %0 = train.reduce_sum %x axes [1] {keepdims} : tensor<2x8xf32> -> tensor<2x1xf32>
+  %1 = train.div %0, %n : tensor<2x1xf32>, tensor<f32> -> tensor<2x1xf32>
+  %2 = train.sub %x, %1 : tensor<2x8xf32>, tensor<2x1xf32> -> tensor<2x8xf32>
+  %3 = train.pow %2, %two : tensor<2x8xf32>, tensor<f32> -> tensor<2x8xf32>
+  %4 = train.reduce_sum %3 axes [1] {keepdims} : tensor<2x8xf32> -> tensor<2x1xf32>
+  %5 = train.div %4, %n : tensor<2x1xf32>, tensor<f32> -> tensor<2x1xf32>
+  %6 = train.add %5, %e : tensor<2x1xf32>, tensor<f32> -> tensor<2x1xf32>
+  %7 = train.sqrt %6 : tensor<2x1xf32> -> tensor<2x1xf32>
+  %8 = train.div %2, %7 : tensor<2x8xf32>, tensor<2x1xf32> -> tensor<2x8xf32>
+  %9 = train.mul %8, %w : tensor<2x8xf32>, tensor<8xf32> -> tensor<2x8xf32>
+  %10 = train.add %9, %b {train.name = "bias"} : tensor<2x8xf32>, tensor<8xf32> -> tensor<2x8xf32>
+  return %10 : tensor<2x8xf32>
+}
+
+// -----
+
+// Where what is divided goes elsewhere too, the weight is one of its own.
+// CHECK-LABEL: func.func @shared_norm(
+func.func @shared_norm(%x: tensor<2x8xf32>, %w: tensor<8xf32>) -> (tensor<2x8xf32>, tensor<2x8xf32>) {
+  %n = arith.constant dense<0.125> : tensor<f32>
+  %e = arith.constant dense<1.0e-5> : tensor<f32>
+  // CHECK: %[[ONES:.*]] = arith.constant dense<1.000000e+00> : tensor<8xf32>
+  // CHECK: %[[Y:.*]], %{{.*}} = train.rms_norm %{{.*}}, %[[ONES]]
+  // CHECK: %[[Z:.*]] = train.mul %[[Y]], %{{.*}}
+  // CHECK: return %[[Y]], %[[Z]]
+  %0 = train.mul %x, %x : tensor<2x8xf32>, tensor<2x8xf32> -> tensor<2x8xf32>
+  %1 = train.reduce_sum %0 axes [1] {keepdims} : tensor<2x8xf32> -> tensor<2x1xf32>
+  %2 = train.mul %1, %n : tensor<2x1xf32>, tensor<f32> -> tensor<2x1xf32>
+  %3 = train.add %2, %e : tensor<2x1xf32>, tensor<f32> -> tensor<2x1xf32>
+  %4 = train.rsqrt %3 : tensor<2x1xf32> -> tensor<2x1xf32>
+  %5 = train.mul %x, %4 : tensor<2x8xf32>, tensor<2x1xf32> -> tensor<2x8xf32>
+  %6 = train.mul %5, %w : tensor<2x8xf32>, tensor<8xf32> -> tensor<2x8xf32>
+  return %5, %6 : tensor<2x8xf32>, tensor<2x8xf32>
+}
+
+// -----
+
+// Rows that are numbered through get their numbers behind the layer; a bias stands second.
+// CHECK-LABEL: func.func @layer(
+// CHECK-SAME: %[[X:.*]]: tensor<2x4x8xf32>, %[[W:.*]]: tensor<8x6xf32>, %[[B:.*]]: tensor<6xf32>
+// TWICE-LABEL: func.func @layer(
+// TWICE: train.matmul %{{.*}} : tensor<2x4x8xf32>, tensor<8x6xf32> -> tensor<2x4x6xf32>
+// TWICE-NEXT: train.add
+// TWICE-NEXT: return
+func.func @layer(%x: tensor<2x4x8xf32>, %w: tensor<8x6xf32>, %b: tensor<6xf32>) -> tensor<2x4x6xf32> {
+  // CHECK: %[[Y:.*]] = train.matmul %[[X]], %[[W]] {train.name = "fc"} : tensor<2x4x8xf32>, tensor<8x6xf32> -> tensor<2x4x6xf32>
+  // CHECK: %[[Z:.*]] = train.add %[[Y]], %[[B]] : tensor<2x4x6xf32>, tensor<6xf32> -> tensor<2x4x6xf32>
+  // CHECK: return %[[Z]]
+  %0 = train.reshape %x : tensor<2x4x8xf32> -> tensor<8x8xf32>
+  %1 = train.matmul %0, %w {train.name = "fc"} : tensor<8x8xf32>, tensor<8x6xf32> -> tensor<8x6xf32>
+  %2 = train.add %b, %1 : tensor<6xf32>, tensor<8x6xf32> -> tensor<8x6xf32>
+  %3 = train.reshape %2 : tensor<8x6xf32> -> tensor<2x4x6xf32>
+  return %3 : tensor<2x4x6xf32>
+}
+
+// -----
+
+// Attention of one head for two, whose mask is computed of positions.
+// CHECK-LABEL: func.func @attention(
+// CHECK-SAME: %[[Q:.*]]: tensor<1x3x8xf32>, %[[K:.*]]: tensor<1x3x4xf32>, %[[V:.*]]: tensor<1x3x4xf32>
+func.func @attention(%q: tensor<1x3x8xf32>, %k: tensor<1x3x4xf32>, %v: tensor<1x3x4xf32>) -> tensor<1x3x8xf32> {
+  // CHECK: %[[O:.*]], %{{.*}} = train.attention %[[Q]], %[[K]], %[[V]] {causal, heads = 2 : i64, kv_heads = 1 : i64, scale = 5.000000e-01 : f32, train.name = "att"}
+  // CHECK-NOT: train.softmax
+  // TWICE-LABEL: func.func @attention(
+  // TWICE-NEXT: train.attention
+  // TWICE-NEXT: return
+  %half = arith.constant dense<0.5> : tensor<f32>
+  %lowest = arith.constant dense<-3.0e38> : tensor<f32>
+  %rows = arith.constant dense<[[0], [1], [2]]> : tensor<3x1xi64>
+  %columns = arith.constant dense<[[0, 1, 2]]> : tensor<1x3xi64>
+  %hidden = train.compare gt %columns, %rows : tensor<1x3xi64>, tensor<3x1xi64> -> tensor<3x3xi1>
+  %0 = train.reshape %q : tensor<1x3x8xf32> -> tensor<1x3x2x4xf32>
+  %1 = train.transpose %0 [0, 2, 1, 3] : tensor<1x3x2x4xf32> -> tensor<1x2x3x4xf32>
+  %2 = train.reshape %k : tensor<1x3x4xf32> -> tensor<1x1x3x4xf32>
+  %3 = train.broadcast_to %2 : tensor<1x1x3x4xf32> -> tensor<1x2x3x4xf32>
+  %4 = train.reshape %v : tensor<1x3x4xf32> -> tensor<1x1x3x4xf32>
+  %5 = train.broadcast_to %4 : tensor<1x1x3x4xf32> -> tensor<1x2x3x4xf32>
+  %6 = train.matmul %1, %3 contracting [3] x [3] {batch = 2} : tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32> -> tensor<1x2x3x3xf32>
+  %7 = train.mul %6, %half : tensor<1x2x3x3xf32>, tensor<f32> -> tensor<1x2x3x3xf32>
+  %8 = train.select %hidden, %lowest, %7 : tensor<3x3xi1>, tensor<f32>, tensor<1x2x3x3xf32> -> tensor<1x2x3x3xf32>
+  %9 = train.softmax %8 : tensor<1x2x3x3xf32> -> tensor<1x2x3x3xf32>
+  %10 = train.matmul %9, %5 {batch = 2, train.name = "att"} : tensor<1x2x3x3xf32>, tensor<1x2x3x4xf32> -> tensor<1x2x3x4xf32>
+  %11 = train.transpose %10 [0, 2, 1, 3] : tensor<1x2x3x4xf32> -> tensor<1x3x2x4xf32>
+  %12 = train.reshape %11 : tensor<1x3x2x4xf32> -> tensor<1x3x8xf32>
+  return %12 : tensor<1x3x8xf32>
+}
+
+// -----
+
+// Products of one value stand together, and variables as they are read.
+// CHECK: train.variable @a
+// CHECK-NEXT: train.variable @b
+train.variable @b : tensor<4x4xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+train.variable @a : tensor<4x4xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+// CHECK-LABEL: func.func @forward(
+func.func @forward(%x: tensor<2x4xf32>) -> tensor<2x4xf32> attributes {train.function = #train.function<forward>} {
+  // CHECK: train.read @a
+  // CHECK-NEXT: %[[A:.*]] = train.matmul
+  // CHECK-NEXT: train.read @b
+  // CHECK-NEXT: %[[B:.*]] = train.matmul
+  // CHECK-NEXT: train.sigmoid %[[A]]
+  %a = train.read @a : tensor<4x4xf32>
+  %0 = train.matmul %x, %a : tensor<2x4xf32>, tensor<4x4xf32> -> tensor<2x4xf32>
+  %1 = train.sigmoid %0 : tensor<2x4xf32> -> tensor<2x4xf32>
+  %b = train.read @b : tensor<4x4xf32>
+  %2 = train.matmul %x, %b : tensor<2x4xf32>, tensor<4x4xf32> -> tensor<2x4xf32>
+  // CHECK: train.mul %{{.*}}, %[[B]]
+  %3 = train.mul %2, %1 : tensor<2x4xf32>, tensor<2x4xf32> -> tensor<2x4xf32>
+  return %3 : tensor<2x4xf32>
+}
+
+// -----
+
+// Nothing of no size is looked into.
+// CHECK-LABEL: func.func @empty(
+func.func @empty(%q: tensor<1x2x0x4xf32>, %k: tensor<1x2x0x4xf32>, %x: tensor<1x2x3x0xf32>) -> (tensor<1x2x0x4xf32>, tensor<1x2x3x0xf32>) {
+  // CHECK: train.softmax
+  %c = arith.constant dense<> : tensor<1x1x3x0xf32>
+  %0 = train.matmul %q, %k contracting [3] x [3] {batch = 2} : tensor<1x2x0x4xf32>, tensor<1x2x0x4xf32> -> tensor<1x2x0x0xf32>
+  %1 = train.softmax %0 : tensor<1x2x0x0xf32> -> tensor<1x2x0x0xf32>
+  %2 = train.matmul %1, %k {batch = 2} : tensor<1x2x0x0xf32>, tensor<1x2x0x4xf32> -> tensor<1x2x0x4xf32>
+  %3 = train.mul %x, %c : tensor<1x2x3x0xf32>, tensor<1x1x3x0xf32> -> tensor<1x2x3x0xf32>
+  %4 = train.add %x, %3 : tensor<1x2x3x0xf32>, tensor<1x2x3x0xf32> -> tensor<1x2x3x0xf32>
+  return %2, %4 : tensor<1x2x0x4xf32>, tensor<1x2x3x0xf32>
+}
+
+// -----
+
+func.func @left_alone(%x: tensor<2x8xf32>) -> tensor<2x8xf32> {
+  %n = arith.constant dense<0.125> : tensor<f32>
+  %e = arith.constant dense<1.0e-5> : tensor<f32>
+  %0 = train.mul %x, %x : tensor<2x8xf32>, tensor<2x8xf32> -> tensor<2x8xf32>
+  %1 = train.reduce_sum %0 axes [1] {keepdims} : tensor<2x8xf32> -> tensor<2x1xf32>
+  %2 = train.mul %1, %n : tensor<2x1xf32>, tensor<f32> -> tensor<2x1xf32>
+  %3 = train.add %2, %e : tensor<2x1xf32>, tensor<f32> -> tensor<2x1xf32>
+  %4 = train.add %3, %e : tensor<2x1xf32>, tensor<f32> -> tensor<2x1xf32>
+  %5 = train.rsqrt %4 : tensor<2x1xf32> -> tensor<2x1xf32>
+  // expected-remark @+1 {{looks like a norm, but what is under its root is not the mean of squares and one epsilon above zero}}
+  %6 = train.mul %x, %5 : tensor<2x8xf32>, tensor<2x1xf32> -> tensor<2x8xf32>
+  return %6 : tensor<2x8xf32>
+}
