@@ -97,9 +97,9 @@ SAME = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("recipe", ["f32", "fp8-delayed"])
+@pytest.mark.parametrize("recipe, recompute", [("f32", "none"), ("fp8-delayed", "none"), ("bf16", "block")])
 @pytest.mark.parametrize("name", SAME)
-def test_an_export_becomes_our_model(name, recipe, tmp_path):
+def test_an_export_becomes_our_model(name, recipe, recompute, tmp_path):
     export = Export(name)
     options, edit = OURS[export.meta["family"]]
     ours = tmp_path / "ours.onnx"
@@ -110,7 +110,7 @@ def test_an_export_becomes_our_model(name, recipe, tmp_path):
     if not export.meta["dynamic"]:
         fix_batch(model, 3)
     onnx.save(model, ours)
-    stage = ["--recipe", recipe, "--emit", "exec"]
+    stage = ["--recipe", recipe, "--recompute", recompute, "--emit", "exec"]
     expected = normal(run("fp8c", "compile", ours, *stage, *export.options()))
     found = normal(run("fp8c", "compile", write_export(name, tmp_path), *stage, *export.options()))
     assert found == expected

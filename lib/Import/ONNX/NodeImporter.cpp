@@ -5,8 +5,10 @@
 #include "Import/ONNX/GraphOrder.h"
 #include "Import/ONNX/InlineFunctions.h"
 #include "Import/ONNX/Operators.h"
+#include "Import/ONNX/Parameters/Metadata.h"
 #include "Import/ONNX/Shapes.h"
 #include "Import/ONNX/TensorData.h"
+#include "Train/IR/Train.h"
 
 using namespace mlir;
 
@@ -37,8 +39,29 @@ void NodeImporter::run(ArrayRef<const onnx::NodeProto *> nodes) {
     importNode(*node);
 }
 
+/// The name of what a node becomes: layers are alike, whatever the exporter has
+/// numbered through.
+std::string NodeImporter::nameOf(const onnx::NodeProto &node) {
+  std::string name = scopedName(node);
+  if (name.empty() && !named.empty() && node.input_size()) {
+    // An optimizer's, of which nothing is said: it stands where its operand is
+    // made.
+    const Datum *first = values.lookup(node.input(0));
+    Operation *from =
+        first && first->value ? first->value.getDefiningOp() : nullptr;
+    StringRef module =
+        from ? train::getName(from).rsplit('/').first : StringRef();
+    if (module.contains('/'))
+      return module.str() + "/" + displayName(node);
+  }
+  if (name.empty())
+    return displayName(node);
+  unsigned before = named[name]++;
+  return before ? name + "_" + std::to_string(before) : name;
+}
+
 void NodeImporter::importNode(const onnx::NodeProto &proto) {
-  OpNamer::Scope scope(namer, builder.getStringAttr(displayName(proto)));
+  OpNamer::Scope scope(namer, builder.getStringAttr(nameOf(proto)));
   int64_t opset = opsetOf(model, proto);
   StringRef domain = spellDomain(proto.domain());
   int64_t version =

@@ -31,6 +31,7 @@ public:
 private:
   friend class Node;
 
+  std::string nameOf(const onnx::NodeProto &node);
   void importNode(const onnx::NodeProto &proto);
   const Operator *findForm(Node &node);
   mlir::LogicalResult importKnown(Node &node, const Operator &op);
@@ -46,6 +47,7 @@ private:
   llvm::function_ref<std::optional<int64_t>(llvm::StringRef)> sizeOf;
   ImportErrors &errors;
   llvm::StringMap<const onnx::TypeProto *> declared; ///< By the file.
+  llvm::StringMap<unsigned> named; ///< How many nodes are called so.
 };
 
 } // namespace fp8c

@@ -194,8 +194,8 @@ template <typename Function> struct MatchGelu : OpRewritePattern<Function> {
       return failure();
     rewriter.setInsertionPoint(gelu->end);
     rewriter.replaceOp(gelu->end,
-                       createFor<GeluOp>(rewriter, gelu->end, op.getType(),
-                                         gelu->x, isa<TanhOp>(op)));
+                       createWhole<GeluOp>(rewriter, gelu->end, op.getType(),
+                                           gelu->x, isa<TanhOp>(op)));
     return success();
   }
 };

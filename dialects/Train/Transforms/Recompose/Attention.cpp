@@ -292,7 +292,7 @@ struct MatchAttention : OpRewritePattern<MatmulOp> {
           key = parts->key->merge(rewriter, op),
           value = parts->value->merge(rewriter, op);
     auto type = cast<RankedTensorType>(query.getType());
-    auto attention = createFor<AttentionOp>(
+    auto attention = createWhole<AttentionOp>(
         rewriter, op,
         TypeRange{type.clone({batch, tokens, heads * shapeOf(op).back()}),
                   RankedTensorType::get({batch, heads, tokens},

@@ -70,6 +70,18 @@ template <typename Op> Op getOnlyUser(mlir::Value value) {
   return value.hasOneUse() ? mlir::dyn_cast<Op>(*value.user_begin()) : Op();
 }
 
+/// Creates an op that does what several did, of which `last` was the last one:
+/// it has the name of the module around them, where names are paths.
+template <typename Op, typename... Args>
+Op createWhole(mlir::OpBuilder &builder, mlir::Operation *last,
+               Args &&...args) {
+  Op op = createFor<Op>(builder, last, std::forward<Args>(args)...);
+  llvm::StringRef path = getName(last).rsplit('/').first;
+  if (path.contains('/'))
+    setName(op, path);
+  return op;
+}
+
 class MaskReader;
 
 // Patterns, each group in a file of its own; and why an op that looks like what

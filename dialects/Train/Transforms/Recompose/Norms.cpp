@@ -185,12 +185,12 @@ private:
     if (isLayerNorm) {
       if (!bias)
         bias = createRow(rewriter, op, value, 0.0f);
-      norm = createFor<LayerNormOp>(rewriter, last, centred.getLhs(), weight,
-                                    bias, static_cast<float>(epsilon))
+      norm = createWhole<LayerNormOp>(rewriter, last, centred.getLhs(), weight,
+                                      bias, static_cast<float>(epsilon))
                  .getOutput();
     } else {
-      norm = createFor<RMSNormOp>(rewriter, last, value, weight,
-                                  static_cast<float>(epsilon))
+      norm = createWhole<RMSNormOp>(rewriter, last, value, weight,
+                                    static_cast<float>(epsilon))
                  .getOutput();
     }
     rewriter.replaceOp(last, norm);

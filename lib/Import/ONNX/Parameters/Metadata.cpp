@@ -72,6 +72,31 @@ std::string modulePath(const onnx::NodeProto &node) {
 }
 
 /// Lines such as "p_wte_weight: PARAMETER target='wte.weight'".
+std::string scopedName(const onnx::NodeProto &node) {
+  // "['', 'h.0', 'h.0.mlp', 'linear_7']": modules, and what the last one does.
+  std::vector<std::string> scopes =
+      parseStringList(metadataOf(node, "pkg.torch.onnx.name_scopes"));
+  std::string path;
+  StringRef outer;
+  for (StringRef scope :
+       llvm::ArrayRef(scopes).drop_back(scopes.empty() ? 0 : 1)) {
+    if (scope.empty())
+      continue;
+    StringRef own = scope;
+    if (!outer.empty() && own.consume_front(outer))
+      own.consume_front(".");
+    path += own.str() + "/";
+    outer = scope;
+  }
+  if (path.empty())
+    return {};
+  StringRef label = scopes.back();
+  StringRef stem = label.rtrim("0123456789");
+  if (stem != label && stem.consume_back("_") && !stem.empty())
+    label = stem;
+  return path + label.str();
+}
+
 ExportSignature::ExportSignature(const onnx::GraphProto &graph) {
   std::string text =
       metadataOf(graph, "pkg.torch.export.ExportedProgram.graph_signature");

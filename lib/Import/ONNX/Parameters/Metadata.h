@@ -29,6 +29,11 @@ std::vector<std::string> parseStringList(llvm::StringRef text);
 /// Empty where the file does not say.
 std::string modulePath(const onnx::NodeProto &node);
 
+/// A name for a node by the modules around it and what it was there, without a
+/// number, "transformer/h.0/mlp/c_fc/addmm"; empty where the metadata do not
+/// say.
+std::string scopedName(const onnx::NodeProto &node);
+
 /// What PyTorch's exporter with `dynamo=True` says of the module's tensors, by
 /// the names they have there: all of them, also those that the graph has not
 /// any more.
