@@ -153,3 +153,20 @@ func.func @left_alone(%x: tensor<2x8xf32>) -> tensor<2x8xf32> {
   %6 = train.mul %x, %5 : tensor<2x8xf32>, tensor<2x1xf32> -> tensor<2x8xf32>
   return %6 : tensor<2x8xf32>
 }
+
+// -----
+
+// Scores of five dimensions, and of three throughout, whose first one is batch and heads.
+// CHECK-LABEL: func.func @other_ranks(
+// CHECK-NOT: train.attention
+func.func @other_ranks(%q: tensor<1x2x2x3x4xf32>, %k: tensor<1x2x2x3x4xf32>, %v: tensor<1x4x3x4xf32>, %u: tensor<4x3x4xf32>) -> (tensor<1x4x3x4xf32>, tensor<4x3x4xf32>) {
+  %0 = train.matmul %q, %k contracting [4] x [4] {batch = 3} : tensor<1x2x2x3x4xf32>, tensor<1x2x2x3x4xf32> -> tensor<1x2x2x3x3xf32>
+  %1 = train.reshape %0 : tensor<1x2x2x3x3xf32> -> tensor<1x4x3x3xf32>
+  %2 = train.softmax %1 : tensor<1x4x3x3xf32> -> tensor<1x4x3x3xf32>
+  %3 = train.matmul %2, %v {batch = 2} : tensor<1x4x3x3xf32>, tensor<1x4x3x4xf32> -> tensor<1x4x3x4xf32>
+  %4 = train.matmul %u, %u contracting [2] x [2] {batch = 1} : tensor<4x3x4xf32>, tensor<4x3x4xf32> -> tensor<4x3x3xf32>
+  %5 = train.softmax %4 : tensor<4x3x3xf32> -> tensor<4x3x3xf32>
+  // expected-remark @+1 {{attention stays in parts: it does not tell heads from sequences}}
+  %6 = train.matmul %5, %u {batch = 1} : tensor<4x3x3xf32>, tensor<4x3x4xf32> -> tensor<4x3x4xf32>
+  return %3, %6 : tensor<1x4x3x4xf32>, tensor<4x3x4xf32>
+}

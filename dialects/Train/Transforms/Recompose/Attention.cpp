@@ -41,10 +41,12 @@ struct Parts {
 };
 } // namespace
 
-/// The type of scores, [batch, heads, queries, keys], or with batch and heads
-/// in one.
-static bool isSameScores(ArrayRef<int64_t> a, ArrayRef<int64_t> b) {
-  return a.take_back(2) == b.take_back(2);
+/// Is it the shape of the scores [batch, heads, queries, keys], or with batch
+/// and heads in one?
+static bool isOfScores(ArrayRef<int64_t> shape, ArrayRef<int64_t> scores) {
+  return shape == scores ||
+         (shape.size() == 3 && shape[0] == scores[0] * scores[1] &&
+          shape.take_back(2) == scores.take_back(2));
 }
 
 /// Takes an op off the scores that adds known numbers or hides keys; false if
@@ -85,13 +87,13 @@ static bool readScores(Parts &parts, MaskReader &masks, std::string &why) {
     Operation *op = scores.getDefiningOp();
     if (!op)
       return false;
+    if (!isOfScores(shapeOf(scores), shapeOf(parts.softmax)))
+      return false;
     if (auto product = dyn_cast<MatmulOp>(op)) {
       parts.scores = product;
       return true;
     }
     if (auto reshape = dyn_cast<ReshapeOp>(op)) {
-      if (!isSameScores(shapeOf(reshape.getInput()), shapeOf(reshape)))
-        return false;
       scores = reshape.getInput();
     } else if (std::optional<Scaled> scaled = getScaled(scores)) {
       parts.scale *= scaled->factor;
@@ -176,7 +178,8 @@ static Value getUncleared(SelectOp select, MaskReader &masks) {
 /// The softmax that an operand is, but for rows that see no key.
 static SoftmaxOp getSoftmax(Value probabilities, MaskReader &masks) {
   if (auto reshape = probabilities.getDefiningOp<ReshapeOp>();
-      reshape && isSameScores(shapeOf(reshape.getInput()), shapeOf(reshape)))
+      reshape && shapeOf(reshape.getInput()).size() == 4 &&
+      isOfScores(shapeOf(reshape), shapeOf(reshape.getInput())))
     probabilities = reshape.getInput();
   if (auto select = probabilities.getDefiningOp<SelectOp>())
     if (Value kept = getUncleared(select, masks))
@@ -241,9 +244,13 @@ static std::optional<Parts> matchAttention(Operation *op, MaskReader &masks,
   Parts parts = {output};
   parts.softmax = getSoftmax(output.getLhs(), masks);
   auto rank = static_cast<int64_t>(shapeOf(output.getLhs()).size());
-  if (!parts.softmax || output.getBatch() + 2 != static_cast<uint64_t>(rank) ||
-      output.getLhsContractingDims() != SmallVector<int64_t>{rank - 1} ||
-      shapeOf(parts.softmax).size() != 4 ||
+  if (!parts.softmax || rank > 4 ||
+      output.getBatch() + 2 != static_cast<uint64_t>(rank) ||
+      output.getLhsContractingDims() != SmallVector<int64_t>{rank - 1})
+    return std::nullopt;
+  if (shapeOf(parts.softmax).size() == 3)
+    why = "attention stays in parts: it does not tell heads from sequences";
+  if (shapeOf(parts.softmax).size() != 4 ||
       llvm::is_contained(shapeOf(parts.softmax), 0) ||
       llvm::is_contained(shapeOf(output.getRhs()), 0))
     return std::nullopt;
