@@ -170,3 +170,44 @@ func.func @other_ranks(%q: tensor<1x2x2x3x4xf32>, %k: tensor<1x2x2x3x4xf32>, %v:
   %6 = train.matmul %5, %u {batch = 1} : tensor<4x3x3xf32>, tensor<4x3x4xf32> -> tensor<4x3x4xf32>
   return %3, %6 : tensor<1x4x3x4xf32>, tensor<4x3x4xf32>
 }
+
+// -----
+
+// A number chooses where it is positive: here nothing is hidden.
+// CHECK-LABEL: func.func @condition_of_numbers(
+func.func @condition_of_numbers(%q: tensor<1x2x3x4xf32>, %k: tensor<1x2x3x4xf32>, %v: tensor<1x2x3x4xf32>) -> tensor<1x2x3x4xf32> {
+  // CHECK: train.attention %{{.*}} {heads = 2 : i64
+  %c = arith.constant dense<[[0.0, -2.0, -2.0], [0.0, 0.0, -2.0], [0.0, 0.0, 0.0]]> : tensor<3x3xf32>
+  %lowest = arith.constant dense<-1.0e9> : tensor<f32>
+  %0 = train.matmul %q, %k contracting [3] x [3] {batch = 2} : tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32> -> tensor<1x2x3x3xf32>
+  %1 = train.select %c, %lowest, %0 : tensor<3x3xf32>, tensor<f32>, tensor<1x2x3x3xf32> -> tensor<1x2x3x3xf32>
+  %2 = train.softmax %1 : tensor<1x2x3x3xf32> -> tensor<1x2x3x3xf32>
+  %3 = train.matmul %2, %v {batch = 2} : tensor<1x2x3x3xf32>, tensor<1x2x3x4xf32> -> tensor<1x2x3x4xf32>
+  return %3 : tensor<1x2x3x4xf32>
+}
+
+// -----
+
+// Values and queries with dimensions of their own; a mask that no number is sure of.
+// CHECK-LABEL: func.func @more_dimensions(
+// CHECK-NOT: train.attention
+func.func @more_dimensions(%q: tensor<1x2x3x4xf32>, %v: tensor<1x2x3x4x5xf32>, %r: tensor<1x2x3x5x4xf32>, %k: tensor<1x2x4xf32>, %u: tensor<1x2x5x4xf32>, %w: tensor<1x2x3x4xf32>)
+    -> (tensor<1x2x3x4x5xf32>, tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>) {
+  %0 = train.matmul %q, %q contracting [3] x [3] {batch = 2} : tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32> -> tensor<1x2x3x3xf32>
+  %1 = train.softmax %0 : tensor<1x2x3x3xf32> -> tensor<1x2x3x3xf32>
+  %2 = train.matmul %1, %v contracting [3] x [2] {batch = 2} : tensor<1x2x3x3xf32>, tensor<1x2x3x4x5xf32> -> tensor<1x2x3x4x5xf32>
+  %3 = train.matmul %r, %k contracting [4] x [2] {batch = 2} : tensor<1x2x3x5x4xf32>, tensor<1x2x4xf32> -> tensor<1x2x3x5xf32>
+  %4 = train.softmax %3 : tensor<1x2x3x5xf32> -> tensor<1x2x3x5xf32>
+  %5 = train.matmul %4, %u {batch = 2} : tensor<1x2x3x5xf32>, tensor<1x2x5x4xf32> -> tensor<1x2x3x4xf32>
+  %large = arith.constant dense<[[9223372036854775807, 0, 0]]> : tensor<1x3xi64>
+  %rows = arith.constant dense<[[0], [1], [2]]> : tensor<3x1xi64>
+  %zero = arith.constant dense<0> : tensor<i64>
+  %lowest = arith.constant dense<-1.0e9> : tensor<f32>
+  %6 = train.add %rows, %large : tensor<3x1xi64>, tensor<1x3xi64> -> tensor<3x3xi64>
+  %7 = train.compare lt %6, %zero : tensor<3x3xi64>, tensor<i64> -> tensor<3x3xi1>
+  %8 = train.select %7, %lowest, %0 : tensor<3x3xi1>, tensor<f32>, tensor<1x2x3x3xf32> -> tensor<1x2x3x3xf32>
+  %9 = train.softmax %8 : tensor<1x2x3x3xf32> -> tensor<1x2x3x3xf32>
+  // expected-remark @+1 {{attention stays in parts: it adds to its scores what is not known while compiling}}
+  %10 = train.matmul %9, %w {batch = 2} : tensor<1x2x3x3xf32>, tensor<1x2x3x4xf32> -> tensor<1x2x3x4xf32>
+  return %2, %5, %10 : tensor<1x2x3x4x5xf32>, tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>
+}

@@ -488,3 +488,59 @@ def test_forms_of_rotary_embeddings(form, tokens_first, rotated, tmp_path):
 @pytest.mark.parametrize("form", ["halves", "neighbours"])
 def test_a_pair_of_two_angles_is_not_rotated(form, tmp_path):
     check(rotate(form, spoiled=True), tmp_path, {"rotary": 0}, "looks like a rotary")
+
+
+# ------------------------------------------------------------------------------
+# What only looks alike
+# ------------------------------------------------------------------------------
+
+
+def weights(*shape):
+    return np.random.default_rng(5).standard_normal(shape).astype("f4")
+
+
+def test_products_move_upwards_alone(tmp_path):
+    """The first one's bias stands behind what uses the second one."""
+    graph = Graph()
+    first, second = graph.add("MatMul", "x", weights(8, 8)), graph.add("MatMul", "x", weights(8, 8) * 2)
+    gate = graph.add("Tanh", second)
+    model = graph.model({"x": (2, 3, 8)}, graph.add("Mul", graph.add("Add", first, weights(8)), gate))
+    check(model, tmp_path, {"matmul": 2}, "looks like")
+
+
+def test_heads_that_are_turned_twice(tmp_path):
+    """Two factors of the heads change places: queries cannot be taken as they lie."""
+    graph = Graph()
+    q = graph.add("Transpose", graph.reshape("q", 1, 3, 2, 2, 2, 8), perm=[0, 1, 2, 4, 3, 5])
+    q = graph.add("Transpose", graph.reshape(q, 1, 3, 4, 2, 8), perm=[0, 2, 3, 1, 4])
+    scores = graph.add("MatMul", graph.reshape(q, 1, 8, 3, 8), "k")
+    out = graph.add("MatMul", graph.add("Softmax", scores, axis=-1), "v")
+    check(graph.model({"q": (1, 3, 64), "k": (1, 8, 8, 3), "v": (1, 8, 3, 8)}, out), tmp_path, {"attention": 1}, "attention stays in parts")
+
+
+def test_values_of_another_width_stay_in_parts(tmp_path):
+    graph = Graph()
+    scores = graph.add("MatMul", "q", graph.add("Transpose", "k", perm=[0, 1, 3, 2]))
+    out = graph.add("MatMul", graph.add("Softmax", scores, axis=-1), "v")
+    check(graph.model({"q": (2, 3, 5, 6), "k": (2, 3, 5, 6), "v": (2, 3, 5, 4)}, out), tmp_path, {"attention": 0}, "attention stays in parts")
+
+
+def test_integers_are_not_rotated(tmp_path):
+    graph = Graph()
+    x = graph.add("Cast", "x", to=TensorProto.INT64)
+    a, b = (graph.add("Slice", x, np.array([i], "i8"), np.array([i + 2], "i8"), np.array([-1], "i8")) for i in (0, 2))
+    out = graph.add("Add", x, graph.add("Concat", graph.add("Neg", b), a, axis=-1))
+    model = graph.model({"x": (1, 2, 3, 4)}, graph.add("Cast", out, to=TensorProto.FLOAT))
+    check(model, tmp_path, {"add": 1}, "looks like")
+
+
+@pytest.mark.parametrize("target", ["cpu", "cuda"])
+def test_attention_of_inputs_and_products_is_of_one_type(target, tmp_path):
+    graph = Graph()
+    split = lambda value: graph.add("Transpose", graph.reshape(value, 2, 5, 2, 8), perm=[0, 2, 1, 3])
+    q, k, v = split(graph.add("MatMul", "x", weights(16, 16))), split(graph.add("MatMul", "x", weights(16, 16))), split("v")
+    scores = graph.add("MatMul", q, graph.add("Transpose", k, perm=[0, 1, 3, 2]))
+    model = graph.model({"x": (2, 5, 16), "v": (2, 5, 16)}, graph.add("MatMul", graph.add("Softmax", scores, axis=-1), v))
+    onnx.save(model, tmp_path / "model.onnx")
+    text = run("fp8c", "compile", tmp_path / "model.onnx", "--recipe", "bf16", "--forward-only", "--target", target, "--emit", "exec")
+    assert "exec.attention " in text

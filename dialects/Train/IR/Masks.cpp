@@ -33,7 +33,7 @@ static void dropRepeated(Plane &plane) {
       inner = block;
       continue;
     }
-    std::vector<double> kept;
+    std::vector<float> kept;
     for (size_t at = 0; at < plane.numbers.size(); at += block)
       kept.insert(kept.end(), plane.numbers.begin() + at,
                   plane.numbers.begin() + at + inner);
@@ -42,6 +42,12 @@ static void dropRepeated(Plane &plane) {
     for (size_t outer = 0; outer < dim; ++outer)
       plane.strides[outer] /= size;
   }
+}
+
+/// Integers that f32 has, and whose sums it has: positions, say.
+static bool areExact(const Plane &plane) {
+  return llvm::all_of(plane.numbers,
+                      [](float number) { return std::abs(number) <= 1 << 23; });
 }
 
 static std::optional<Plane> readConstant(DenseElementsAttr elements) {
@@ -53,17 +59,17 @@ static std::optional<Plane> readConstant(DenseElementsAttr elements) {
   if (elements.empty() || count > kMostNumbers)
     return std::nullopt;
   plane.numbers.reserve(count);
-  auto take = [&](auto values, auto convert) {
+  auto take = [&](auto values) {
     for (int64_t i = 0; i < count; ++i)
-      plane.numbers.push_back(convert(values[i]));
+      plane.numbers.push_back(static_cast<float>(values[i]));
   };
   Type type = elements.getElementType();
   if (type.isF32())
-    take(elements.getValues<float>(), [](float x) { return double(x); });
+    take(elements.getValues<float>());
   else if (type.isInteger(1))
-    take(elements.getValues<bool>(), [](bool x) { return double(x); });
+    take(elements.getValues<bool>());
   else if (type.isInteger(64))
-    take(elements.getValues<int64_t>(), [](int64_t x) { return double(x); });
+    take(elements.getValues<int64_t>());
   else
     return std::nullopt;
   int64_t step = 1;
@@ -71,6 +77,8 @@ static std::optional<Plane> readConstant(DenseElementsAttr elements) {
     plane.strides[dim] = plane.shape[dim] == 1 ? 0 : step;
     step *= plane.shape[dim];
   }
+  if (type.isInteger(64) && !areExact(plane))
+    return std::nullopt;
   dropRepeated(plane);
   return plane;
 }
@@ -78,7 +86,8 @@ static std::optional<Plane> readConstant(DenseElementsAttr elements) {
 /// function(x, y, z) of the numbers of as many planes, which broadcast.
 template <typename Function>
 static std::optional<Plane>
-combine(ArrayRef<Plane> planes, ArrayRef<int64_t> shape, Function function) {
+combine(ArrayRef<std::shared_ptr<const Plane>> planes, ArrayRef<int64_t> shape,
+        Function function) {
   Plane result;
   result.shape = llvm::to_vector(shape);
   result.strides.resize(shape.size());
@@ -93,12 +102,12 @@ combine(ArrayRef<Plane> planes, ArrayRef<int64_t> shape, Function function) {
       return dim < missing ? 0 : plane.strides[dim - missing];
     };
     if (llvm::all_of(planes,
-                     [&](const Plane &plane) { return strideOf(plane) == 0; }))
+                     [&](const auto &plane) { return strideOf(*plane) == 0; }))
       continue;
     dims.push_back(dim);
     sizes.push_back(shape[dim]);
     for (auto [plane, own] : llvm::zip(planes, strides))
-      own.push_back(strideOf(plane));
+      own.push_back(strideOf(*plane));
     count *= shape[dim];
     if (count > kMostNumbers)
       return std::nullopt;
@@ -108,10 +117,10 @@ combine(ArrayRef<Plane> planes, ArrayRef<int64_t> shape, Function function) {
     result.strides[dims[i]] = step;
   SmallVector<int64_t> at(dims.size(), 0), index(planes.size(), 0);
   result.numbers.reserve(count);
-  SmallVector<double, 3> numbers(3, 0.0);
+  SmallVector<float, 3> numbers(3, 0.0f);
   for (int64_t i = 0; i < count; ++i) {
     for (size_t p = 0; p < planes.size(); ++p)
-      numbers[p] = planes[p].numbers[index[p]];
+      numbers[p] = planes[p]->numbers[index[p]];
     result.numbers.push_back(function(numbers[0], numbers[1], numbers[2]));
     // The next one, counting the last dimension first.
     for (size_t d = dims.size(); d-- > 0;) {
@@ -154,7 +163,7 @@ static std::optional<Plane> reduceMax(Plane plane, ReduceMaxOp op) {
   plane.shape.back() = 1;
   if (plane.strides.back() == 0)
     return plane;
-  std::vector<double> largest;
+  std::vector<float> largest;
   for (size_t row = 0; row < plane.numbers.size(); row += size)
     largest.push_back(*std::max_element(plane.numbers.begin() + row,
                                         plane.numbers.begin() + row + size));
@@ -165,7 +174,7 @@ static std::optional<Plane> reduceMax(Plane plane, ReduceMaxOp op) {
   return plane;
 }
 
-static double compare(Predicate predicate, double x, double y) {
+static float compare(Predicate predicate, float x, float y) {
   switch (predicate) {
   case Predicate::eq:
     return x == y;
@@ -182,20 +191,21 @@ static double compare(Predicate predicate, double x, double y) {
   }
 }
 
-std::optional<Plane> MaskReader::read(Value value, int depth) {
-  if (DenseElementsAttr elements; matchPattern(value, m_Constant(&elements))) {
-    auto known = constants.find(elements);
-    if (known != constants.end())
-      return known->second;
-    std::optional<Plane> plane = readConstant(elements);
-    if (plane)
-      constants[elements] = *plane;
-    return plane;
-  }
+std::shared_ptr<const Plane> MaskReader::read(Value value, int depth) {
+  auto found = known.find(value);
+  if (found != known.end())
+    return found->second;
+  std::optional<Plane> plane;
   Operation *op = value.getDefiningOp();
-  if (!op || depth == kMostDepth)
-    return std::nullopt;
-  return readOperation(op, depth);
+  if (DenseElementsAttr elements; matchPattern(value, m_Constant(&elements)))
+    plane = readConstant(elements);
+  else if (op && depth < kMostDepth)
+    plane = readOperation(op, depth);
+  std::shared_ptr<const Plane> result;
+  if (plane)
+    result = std::make_shared<const Plane>(std::move(*plane));
+  known[value] = result;
+  return result;
 }
 
 std::optional<Plane> MaskReader::readOperation(Operation *op, int depth) {
@@ -203,30 +213,34 @@ std::optional<Plane> MaskReader::readOperation(Operation *op, int depth) {
            SelectOp, ConvertOp, AddOp, SubOp, MulOp, NegOp, MaximumOp,
            ReduceMaxOp>(op))
     return std::nullopt;
-  SmallVector<Plane, 3> planes;
+  SmallVector<std::shared_ptr<const Plane>, 3> planes;
   for (Value operand : op->getOperands()) {
-    std::optional<Plane> plane = read(operand, depth + 1);
-    if (!plane)
+    planes.push_back(read(operand, depth + 1));
+    if (!planes.back())
       return std::nullopt;
-    planes.push_back(std::move(*plane));
   }
   ArrayRef<int64_t> shape =
       cast<ShapedType>(op->getResult(0).getType()).getShape();
   if (llvm::is_contained(shape, 0))
     return std::nullopt;
-  auto combined = [&](auto function) {
-    return combine(planes, shape, function);
+  bool isInteger = getElementTypeOrSelf(op->getResult(0)).isInteger(64);
+  auto combined = [&](auto function) -> std::optional<Plane> {
+    std::optional<Plane> plane = combine(planes, shape, function);
+    if (plane && isInteger && !areExact(*plane))
+      return std::nullopt;
+    return plane;
   };
-  using Number = double;
+  using Number = float;
   return llvm::TypeSwitch<Operation *, std::optional<Plane>>(op)
-      .Case([&](ReshapeOp) { return reshape(planes[0], shape); })
+      .Case([&](ReshapeOp) { return reshape(*planes[0], shape); })
       .Case([&](CompareOp compares) {
         return combined([&](Number x, Number y, Number) {
           return compare(compares.getPredicate(), x, y);
         });
       })
       .Case([&](SelectOp) {
-        return combined([](Number x, Number y, Number z) { return x ? y : z; });
+        return combined(
+            [](Number x, Number y, Number z) { return x > 0 ? y : z; });
       })
       .Case([&](AndOp) {
         return combined([](Number x, Number y, Number) { return x && y; });
@@ -244,7 +258,7 @@ std::optional<Plane> MaskReader::readOperation(Operation *op, int depth) {
         return combined(
             [](Number x, Number y, Number) { return std::max(x, y); });
       })
-      .Case([&](ReduceMaxOp reduce) { return reduceMax(planes[0], reduce); })
+      .Case([&](ReduceMaxOp reduce) { return reduceMax(*planes[0], reduce); })
       .Case([&](NegOp) {
         return combined([](Number x, Number, Number) { return -x; });
       })
@@ -264,7 +278,7 @@ std::optional<Plane> MaskReader::readOperation(Operation *op, int depth) {
           return std::nullopt; // would be cut off
         bool isTruth = to.isInteger(1);
         return combined([=](Number x, Number, Number) {
-          return isTruth ? Number(x != 0.0) : x;
+          return isTruth ? Number(x != 0) : x;
         });
       })
       .Case([&](BroadcastToOp) {

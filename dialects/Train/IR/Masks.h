@@ -10,28 +10,31 @@
 
 #include "Train/IR/Train.h"
 
+#include <memory>
 #include <vector>
 
 namespace fp8c::train {
 
 /// Numbers of a tensor; truth values are 0 and 1.
 struct Plane {
-  std::vector<double> numbers;
+  std::vector<float> numbers;
   /// Of each dimension of the tensor; 0 where numbers are repeated.
   llvm::SmallVector<int64_t> shape, strides;
 };
 
 class MaskReader {
 public:
-  /// What a value is known to be; nothing if it depends on more than constants,
-  /// or would be too large to look at.
-  std::optional<Plane> read(mlir::Value value, int depth = 0);
+  /// What a value is known to be; null if it depends on more than constants, or
+  /// would be too large to look at.
+  std::shared_ptr<const Plane> read(mlir::Value value, int depth = 0);
+
+  /// To be called when values may have gone.
+  void forget() { known.clear(); }
 
 private:
   std::optional<Plane> readOperation(mlir::Operation *op, int depth);
 
-  /// Layers share masks.
-  llvm::DenseMap<mlir::Attribute, Plane> constants;
+  llvm::DenseMap<mlir::Value, std::shared_ptr<const Plane>> known;
 };
 
 } // namespace fp8c::train

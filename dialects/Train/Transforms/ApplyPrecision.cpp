@@ -34,6 +34,7 @@ private:
   void apply(Operation *op);
   void applyToResults(PrecisionOpInterface op);
   void castOperand(OpOperand &operand, Type type);
+  void castToOne(Operation *op);
   void setElementType(Value value, Type element);
 
   ModuleOp module;
@@ -113,6 +114,16 @@ void Applier::applyToResults(PrecisionOpInterface op) {
   }
 }
 
+/// Queries, keys and values are of one type, that of the result; statistics
+/// stay.
+void Applier::castToOne(Operation *op) {
+  Type element = getElementTypeOrSelf(op->getResult(0));
+  unsigned count =
+      isa<AttentionVJPOp>(op) ? op->getNumOperands() - 1 : op->getNumOperands();
+  for (OpOperand &operand : op->getOpOperands().take_front(count))
+    castOperand(operand, withElementType(operand.get().getType(), element));
+}
+
 void Applier::apply(Operation *op) {
   if (auto read = dyn_cast<ReadOp>(op)) {
     if (VariableOp variable =
@@ -144,6 +155,8 @@ void Applier::apply(Operation *op) {
   }
   if (precise) {
     applyToResults(precise);
+    if (isa<AttentionOp, AttentionVJPOp>(op))
+      castToOne(op);
     // The types say it all now, except why a contraction is as it is.
     if (!contraction)
       op->removeDiscardableAttr(kPrecisionAttr);

@@ -26,7 +26,7 @@ static bool isCausalMask(Value value, train::MaskReader &masks) {
       shape.back() != shape[shape.size() - 2] ||
       (!isBool && !type.getElementType().isF32()))
     return false;
-  std::optional<train::Plane> plane = masks.read(value);
+  std::shared_ptr<const train::Plane> plane = masks.read(value);
   if (!plane)
     return false;
   int64_t n = shape.back(), row = plane->strides[shape.size() - 2],

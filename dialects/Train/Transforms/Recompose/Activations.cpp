@@ -219,10 +219,14 @@ template <typename Op> struct MatchSigmoid : OpRewritePattern<Op> {
     auto power = rest ? rest.getDefiningOp<ExpOp>() : ExpOp();
     if (!power || power.getType() != op.getType())
       return failure();
+    Value factor = isQuotient ? quotient->getOperand(0) : Value();
+    bool hasFactor = factor && getNumber(factor) != 1.0;
+    if (power.getInput().getType() != op.getType() ||
+        (hasFactor && factor.getType() != op.getType()))
+      return failure();
     Value x = getNegated(power.getInput(), rewriter, op);
     Value sigmoid = createFor<SigmoidOp>(rewriter, op, op.getType(), x);
-    Value factor = isQuotient ? quotient->getOperand(0) : Value();
-    if (factor && getNumber(factor) != 1.0)
+    if (hasFactor)
       sigmoid = createFor<MulOp>(rewriter, op, factor, sigmoid);
     rewriter.replaceOp(op, sigmoid);
     return success();

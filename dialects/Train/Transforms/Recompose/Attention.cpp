@@ -2,6 +2,7 @@
 
 #include "Train/IR/Masks.h"
 #include "Train/Transforms/Recompose/Heads.h"
+#include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 using namespace fp8c;
@@ -13,18 +14,17 @@ static constexpr float kMasking = -1e4f;
 
 namespace {
 /// What is added to scores [batch, heads, queries, keys], before they are
-/// scaled further: numbers, or where a condition holds something like minus
-/// infinity.
+/// scaled further: numbers, or `hidden` where a condition is `hides`.
 struct Bias {
-  Plane plane; ///< broadcasts to the scores
+  std::shared_ptr<const Plane> plane; ///< broadcasts to the scores
   double scale;
-  /// Of a condition: where it is this, keys are not seen.
-  std::optional<bool> hides;
+  std::optional<bool> hides = {};
+  double hidden = 0.0;
 
   double at(int64_t index) const {
-    double number = plane.numbers[index];
+    double number = plane->numbers[index];
     if (hides)
-      return (number != 0.0) == *hides ? -HUGE_VAL : 0.0;
+      return (number > 0) == *hides ? hidden : 0.0;
     return scale * number;
   }
 };
@@ -54,28 +54,28 @@ static bool isOfScores(ArrayRef<int64_t> shape, ArrayRef<int64_t> scores) {
 static bool takeBias(Operation *op, MaskReader &masks, Parts &parts,
                      Value &scores) {
   Value rest;
-  std::optional<Plane> plane;
-  std::optional<bool> hides;
+  Bias bias = {nullptr, parts.scale};
   if (isa<AddOp>(op)) {
-    for (unsigned i = 0; i < 2 && !plane; ++i) {
+    for (unsigned i = 0; i < 2 && !bias.plane; ++i) {
       rest = op->getOperand(i);
-      plane = masks.read(op->getOperand(1 - i));
+      bias.plane = masks.read(op->getOperand(1 - i));
     }
   } else if (auto select = dyn_cast<SelectOp>(op)) {
-    for (bool isHidden : {true, false}) {
-      Value hidden = isHidden ? select.getPositive() : select.getOtherwise();
+    for (bool hides : {true, false}) {
+      Value hidden = hides ? select.getPositive() : select.getOtherwise();
       std::optional<double> number = getNumber(hidden);
-      if (!number || *number * parts.scale > kMasking)
+      if (!number || !(*number * parts.scale <= kMasking))
         continue;
-      rest = isHidden ? select.getOtherwise() : select.getPositive();
-      plane = masks.read(select.getCondition());
-      hides = isHidden;
+      rest = hides ? select.getOtherwise() : select.getPositive();
+      bias.plane = masks.read(select.getCondition());
+      bias.hides = hides;
+      bias.hidden = *number * parts.scale;
       break;
     }
   }
-  if (!plane || rest.getType() != op->getResult(0).getType())
+  if (!bias.plane || rest.getType() != op->getResult(0).getType())
     return false;
-  parts.biases.push_back({std::move(*plane), parts.scale, hides});
+  parts.biases.push_back(std::move(bias));
   scores = rest;
   return true;
 }
@@ -98,6 +98,8 @@ static bool readScores(Parts &parts, MaskReader &masks, std::string &why) {
     } else if (std::optional<Scaled> scaled = getScaled(scores)) {
       parts.scale *= scaled->factor;
       scores = scaled->value;
+      if (!std::isfinite(parts.scale))
+        return false;
     } else if (!takeBias(op, masks, parts, scores)) {
       if (isa<AddOp, SelectOp>(op))
         why = "adds to its scores what is not known while compiling";
@@ -129,7 +131,7 @@ static bool readMask(Parts &parts, std::string &why) {
   SmallVector<std::array<int64_t, 4>> strides;
   SmallVector<int64_t> differ = {1, 1, shape[2], shape[3]};
   for (const Bias &bias : parts.biases) {
-    strides.push_back(getStrides(bias.plane, shape));
+    strides.push_back(getStrides(*bias.plane, shape));
     for (size_t i = 0; i < 2; ++i)
       if (strides.back()[i])
         differ[i] = shape[i];
@@ -169,10 +171,13 @@ static Value getUncleared(SelectOp select, MaskReader &masks) {
                ? kept
                : Value();
   }
-  std::optional<Plane> sees = getNumber(otherwise) == 0.0
-                                  ? masks.read(select.getCondition())
-                                  : std::nullopt;
-  return sees && !llvm::is_contained(sees->numbers, 0.0) ? positive : Value();
+  if (getNumber(otherwise) != 0.0)
+    return {};
+  std::shared_ptr<const Plane> sees = masks.read(select.getCondition());
+  bool hasBlind = !sees || llvm::any_of(sees->numbers, [](float number) {
+    return !(number > 0);
+  });
+  return hasBlind ? Value() : positive;
 }
 
 /// The softmax that an operand is, but for rows that see no key.
@@ -182,7 +187,8 @@ static SoftmaxOp getSoftmax(Value probabilities, MaskReader &masks) {
       isOfScores(shapeOf(reshape), shapeOf(reshape.getInput())))
     probabilities = reshape.getInput();
   if (auto select = probabilities.getDefiningOp<SelectOp>())
-    if (Value kept = getUncleared(select, masks))
+    if (Value kept = getUncleared(select, masks);
+        kept && kept.getType() == select.getType())
       probabilities = kept;
   return probabilities.getDefiningOp<SoftmaxOp>();
 }
@@ -228,11 +234,13 @@ static bool readHeads(Parts &parts, std::string &why) {
   parts.value = read(output.getRhs(),
                      2 * rank - 3 - output.getRhsContractingDims().front(),
                      /*scales=*/false);
-  if (parts.query->countHeads() == shape[1] &&
-      parts.key->countHeads() == parts.value->countHeads())
-    return true;
-  why = "has keys and values of other numbers of heads";
-  return false;
+  if (parts.query->countHeads() != shape[1] ||
+      parts.key->countHeads() != parts.value->countHeads())
+    why = "has keys and values of other numbers of heads";
+  else if (shapeOf(output).back() !=
+           shapeOf(scores.getLhs())[scores.getLhsContractingDims().front()])
+    why = "has heads of values of another width than those of keys";
+  return why.empty();
 }
 
 /// The attention that a product makes; else why it only looks like one.
@@ -262,8 +270,21 @@ static std::optional<Parts> matchAttention(Operation *op, MaskReader &masks,
   if (!readScores(parts, masks, why))
     return leave();
   MatmulOp scores = parts.scores;
-  if (scores.getBatch() + 2 != shapeOf(scores).size() ||
-      scores.getLhsContractingDims().size() != 1)
+  auto hasRank = [](Value operand, uint64_t batch) {
+    return shapeOf(operand).size() == batch + 2;
+  };
+  Type element = getElementTypeOrSelf(output.getType());
+  auto isOfType = [&](Value value) {
+    return getElementTypeOrSelf(value) == element;
+  };
+  if (!hasRank(scores, scores.getBatch()) ||
+      !hasRank(scores.getLhs(), scores.getBatch()) ||
+      !hasRank(scores.getRhs(), scores.getBatch()) ||
+      !hasRank(output.getRhs(), output.getBatch()) ||
+      scores.getLhsContractingDims().size() != 1 ||
+      !llvm::all_of(scores->getOperands(), isOfType) ||
+      !llvm::all_of(output->getOperands(), isOfType) || !isOfType(scores) ||
+      !isOfType(parts.softmax.getInput()))
     return std::nullopt;
   if (!readMask(parts, why) || !readHeads(parts, why))
     return leave();
@@ -282,44 +303,46 @@ static float roundScale(double scale, int64_t features) {
   return static_cast<float>(isAbout(scale, usual) ? usual : scale);
 }
 
-namespace {
-struct MatchAttention : OpRewritePattern<MatmulOp> {
-  MatchAttention(MLIRContext *context, MaskReader &masks)
-      : OpRewritePattern(context), masks(masks) {}
+/// Puts the op in the place of the product that makes its value.
+static void rewrite(Parts &parts, RewriterBase &rewriter) {
+  MatmulOp op = parts.output;
+  rewriter.setInsertionPoint(op);
+  ArrayRef<int64_t> shape = shapeOf(parts.softmax);
+  int64_t batch = shape[0], heads = shape[1], tokens = shape[2];
+  Value query = parts.query->merge(rewriter, op),
+        key = parts.key->merge(rewriter, op),
+        value = parts.value->merge(rewriter, op);
+  auto type = cast<RankedTensorType>(query.getType());
+  double scale = parts.scale * parts.query->getScale() * parts.key->getScale();
+  auto attention = createWhole<AttentionOp>(
+      rewriter, op,
+      TypeRange{
+          type.clone({batch, tokens, heads * shapeOf(op).back()}),
+          RankedTensorType::get({batch, heads, tokens}, rewriter.getF32Type())},
+      query, key, value, heads, parts.key->countHeads(),
+      llvm::APFloat(roundScale(scale, shapeOf(query).back() / heads)),
+      parts.isCausal);
+  Value output = splitHeads(rewriter, op, attention.getOutput(), heads);
+  if (output.getType() != op.getType())
+    output = createFor<ReshapeOp>(rewriter, op, op.getType(), output);
+  rewriter.replaceOp(op, output);
+}
 
-  LogicalResult matchAndRewrite(MatmulOp op,
-                                PatternRewriter &rewriter) const override {
+void train::recomposeAttention(Block &block, MaskReader &masks) {
+  std::vector<Parts> found;
+  for (auto product : block.getOps<MatmulOp>()) {
     std::string why;
-    std::optional<Parts> parts = matchAttention(op, masks, why);
-    if (!parts)
-      return failure();
-    ArrayRef<int64_t> shape = shapeOf(parts->softmax);
-    int64_t batch = shape[0], heads = shape[1], tokens = shape[2];
-    Value query = parts->query->merge(rewriter, op),
-          key = parts->key->merge(rewriter, op),
-          value = parts->value->merge(rewriter, op);
-    auto type = cast<RankedTensorType>(query.getType());
-    auto attention = createWhole<AttentionOp>(
-        rewriter, op,
-        TypeRange{type.clone({batch, tokens, heads * shapeOf(op).back()}),
-                  RankedTensorType::get({batch, heads, tokens},
-                                        rewriter.getF32Type())},
-        query, key, value, heads, parts->key->countHeads(),
-        llvm::APFloat(roundScale(parts->scale * parts->query->getScale() *
-                                     parts->key->getScale(),
-                                 shapeOf(query).back() / heads)),
-        parts->isCausal);
-    Value output = splitHeads(rewriter, op, attention.getOutput(), heads);
-    if (output.getType() != op.getType())
-      output = createFor<ReshapeOp>(rewriter, op, op.getType(), output);
-    rewriter.replaceOp(op, output);
-    return success();
+    if (std::optional<Parts> parts = matchAttention(product, masks, why))
+      found.push_back(std::move(*parts));
   }
+  // What is found may be made by what was found before.
+  IRRewriter rewriter(block.getParentOp()->getContext());
+  for (Parts &parts : llvm::reverse(found))
+    rewrite(parts, rewriter);
+  masks.forget();
+}
 
-private:
-  MaskReader &masks;
-};
-
+namespace {
 /// Attention of an exporter's that was given repeated keys and values, or
 /// scaled queries.
 struct SimplifyAttention : OpRewritePattern<AttentionOp> {
@@ -365,8 +388,6 @@ struct SimplifyAttention : OpRewritePattern<AttentionOp> {
 };
 } // namespace
 
-void train::addAttentionPatterns(RewritePatternSet &patterns,
-                                 MaskReader &masks) {
-  patterns.add<MatchAttention>(patterns.getContext(), masks);
+void train::addAttentionPatterns(RewritePatternSet &patterns) {
   patterns.add<SimplifyAttention>(patterns.getContext());
 }

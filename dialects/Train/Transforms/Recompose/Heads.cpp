@@ -2,6 +2,7 @@
 
 #include "Train/Transforms/Recompose/Heads.h"
 
+#include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
@@ -23,6 +24,10 @@ void Heads::goBack(bool scales) {
 }
 
 bool Heads::step(bool scales) {
+  Operation *op = value.getDefiningOp();
+  if (!op || !op->getNumOperands() ||
+      getElementTypeOrSelf(op->getOperand(0)) != getElementTypeOrSelf(value))
+    return false;
   if (auto transpose = value.getDefiningOp<TransposeOp>()) {
     SmallVector<Factors> from(dims.size());
     for (auto [to, dim] : llvm::zip(dims, transpose.getPermutation()))
@@ -61,7 +66,8 @@ bool Heads::stepReshape(ReshapeOp reshape) {
         continue;
       }
       // Heads are those of a key, each so many times.
-      if (factor.axis != Axis::head || factor.size % size != 0)
+      if (factor.axis != Axis::head || factor.size % size != 0 ||
+          count(Axis::repeat) > 1)
         return false;
       rest.push_back({Axis::repeat, factor.size / size});
       dim.push_back({Axis::head, size});
@@ -97,7 +103,7 @@ bool Heads::stepBroadcast(BroadcastToOp broadcast) {
   return true;
 }
 
-Value Heads::merge(PatternRewriter &rewriter, Operation *origin) const {
+Value Heads::merge(RewriterBase &rewriter, Operation *origin) const {
   OpBuilder::InsertionGuard guard(rewriter);
   rewriter.setInsertionPointAfterValue(value);
   // A dimension for each factor, in the right order, then the three.
@@ -127,8 +133,8 @@ Value Heads::merge(PatternRewriter &rewriter, Operation *origin) const {
                  {batch, tokens, type.getNumElements() / (batch * tokens)});
 }
 
-Value train::splitHeads(PatternRewriter &rewriter, Operation *origin,
-                        Value merged, int64_t heads, bool turns) {
+Value train::splitHeads(RewriterBase &rewriter, Operation *origin, Value merged,
+                        int64_t heads, bool turns) {
   auto type = cast<RankedTensorType>(merged.getType());
   ArrayRef<int64_t> shape = type.getShape();
   Value split = createFor<ReshapeOp>(

@@ -37,7 +37,7 @@ public:
   void goBack(bool scales);
 
   /// The value as [batch, tokens, heads * features], behind where it is made.
-  mlir::Value merge(mlir::PatternRewriter &rewriter,
+  mlir::Value merge(mlir::RewriterBase &rewriter,
                     mlir::Operation *origin) const;
 
   /// Heads that differ.
@@ -59,7 +59,7 @@ private:
 
 /// Heads of [batch, tokens, heads * features] as [batch, heads, tokens,
 /// features], or without turning them as [batch, tokens, heads, features].
-mlir::Value splitHeads(mlir::PatternRewriter &rewriter, mlir::Operation *origin,
+mlir::Value splitHeads(mlir::RewriterBase &rewriter, mlir::Operation *origin,
                        mlir::Value merged, int64_t heads, bool turns = true);
 
 } // namespace fp8c::train

@@ -2,6 +2,8 @@
 
 #include "Train/Transforms/Recompose/LinearMap.h"
 
+#include "mlir/IR/TypeUtilities.h"
+
 #include <numeric>
 
 using namespace mlir;
@@ -11,6 +13,7 @@ using namespace fp8c::train;
 /// Dimensions in front of the features: batch, heads and tokens.
 static constexpr size_t kOwners = 3;
 static constexpr int kMostDepth = 12;
+static constexpr int64_t kMostFeatures = 4096;
 
 static int64_t countFeatures(Value value) {
   ArrayRef<int64_t> shape = shapeOf(value).drop_front(kOwners);
@@ -146,13 +149,13 @@ static std::optional<LinearMap> cut(std::optional<LinearMap> map, Value whole,
 }
 
 /// Parts one after the other along a dimension of features.
-static std::optional<LinearMap> concat(ConcatOp op, Value end, int depth) {
+std::optional<LinearMap> LinearMapReader::concat(ConcatOp op, int depth) {
   auto axis = static_cast<size_t>(op.getAxis());
   if (axis < kOwners)
     return std::nullopt;
   std::vector<LinearMap> parts;
   for (Value part : op.getParts()) {
-    std::optional<LinearMap> map = LinearMap::read(part, end, depth + 1);
+    std::optional<LinearMap> map = read(part, depth + 1);
     if (!map || (!parts.empty() && map->source != parts.front().source) ||
         (!parts.empty() && !join(parts.front(), map->tokenDim)))
       return std::nullopt;
@@ -174,35 +177,51 @@ static std::optional<LinearMap> concat(ConcatOp op, Value end, int depth) {
   return result;
 }
 
-std::optional<LinearMap> LinearMap::read(Value value, Value end, int depth) {
-  ArrayRef<int64_t> shape = shapeOf(value);
-  if (shape.size() <= kOwners || depth == kMostDepth)
+std::optional<LinearMap> LinearMapReader::read(Value value, int depth) {
+  if (shapeOf(value).size() <= kOwners || depth == kMostDepth ||
+      countFeatures(value) > kMostFeatures)
     return std::nullopt;
   if (value == end)
     return identity(value);
+  auto found = known.find(value);
+  if (found != known.end())
+    return found->second;
+  std::optional<LinearMap> map = readOperation(value, depth);
+  known[value] = map;
+  return map;
+}
+
+std::optional<LinearMap> LinearMapReader::readOperation(Value value,
+                                                        int depth) {
+  ArrayRef<int64_t> shape = shapeOf(value);
   Operation *op = value.getDefiningOp();
+  // What changes types is no sum of features.
+  if (op && llvm::any_of(op->getOperandTypes(), [&](Type type) {
+        return getElementTypeOrSelf(type) != getElementTypeOrSelf(value);
+      }))
+    return identity(value);
   if (auto negated = dyn_cast_or_null<NegOp>(op)) {
-    std::optional<LinearMap> map = read(negated.getInput(), end, depth + 1);
+    std::optional<LinearMap> map = read(negated.getInput(), depth + 1);
     if (map)
       negate(*map);
     return map;
   }
   if (isa_and_nonnull<AddOp, SubOp>(op))
     return op->getOperand(0).getType() == op->getOperand(1).getType()
-               ? add(read(op->getOperand(0), end, depth + 1),
-                     read(op->getOperand(1), end, depth + 1),
+               ? add(read(op->getOperand(0), depth + 1),
+                     read(op->getOperand(1), depth + 1),
                      isa<AddOp>(op) ? 1.0f : -1.0f)
                : std::nullopt;
   if (isa_and_nonnull<MulOp, DivOp>(op))
     for (unsigned i = 0; i < (isa<MulOp>(op) ? 2 : 1); ++i)
       if (op->getOperand(i).getType() == value.getType() &&
           getConstant(op->getOperand(1 - i)))
-        return scale(read(op->getOperand(i), end, depth + 1),
-                     op->getOperand(1 - i), shape, isa<DivOp>(op));
+        return scale(read(op->getOperand(i), depth + 1), op->getOperand(1 - i),
+                     shape, isa<DivOp>(op));
   if (auto slice = dyn_cast_or_null<SliceOp>(op);
       slice && shapeOf(slice.getInput()).take_front(kOwners) ==
                    shape.take_front(kOwners))
-    return cut(read(slice.getInput(), end, depth + 1), slice.getInput(), shape,
+    return cut(read(slice.getInput(), depth + 1), slice.getInput(), shape,
                slice.getOffsets(), slice.getStrides());
   if (auto split = dyn_cast_or_null<SplitOp>(op);
       split && static_cast<size_t>(split.getAxis()) >= kOwners) {
@@ -212,15 +231,15 @@ std::optional<LinearMap> LinearMap::read(Value value, Value end, int depth) {
         break;
       offsets[split.getAxis()] += shapeOf(part)[split.getAxis()];
     }
-    return cut(read(split.getInput(), end, depth + 1), split.getInput(), shape,
+    return cut(read(split.getInput(), depth + 1), split.getInput(), shape,
                offsets, strides);
   }
   if (auto join = dyn_cast_or_null<ConcatOp>(op))
-    return concat(join, end, depth);
+    return concat(join, depth);
   if (auto reshape = dyn_cast_or_null<ReshapeOp>(op);
       reshape && shapeOf(reshape.getInput()).size() > kOwners &&
       shapeOf(reshape.getInput()).take_front(kOwners) ==
           shape.take_front(kOwners))
-    return read(reshape.getInput(), end, depth + 1);
+    return read(reshape.getInput(), depth + 1);
   return identity(value);
 }

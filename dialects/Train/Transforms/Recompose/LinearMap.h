@@ -29,11 +29,23 @@ struct LinearMap {
   int64_t tokenDim = -1;
   /// By the index of a feature, rows numbered through: by the source's feature.
   std::vector<std::map<int64_t, PerToken>> features;
+};
 
-  /// Follows slices, joins, sums and products with constants back to one
-  /// source; no further than to `end`, where that is given.
-  static std::optional<LinearMap> read(mlir::Value value, mlir::Value end = {},
-                                       int depth = 0);
+/// Follows slices, joins, sums and products with constants back to one source.
+class LinearMapReader {
+public:
+  /// Goes no further back than to `end`.
+  explicit LinearMapReader(mlir::Value end) : end(end) {}
+
+  std::optional<LinearMap> read(mlir::Value value, int depth = 0);
+
+private:
+  std::optional<LinearMap> readOperation(mlir::Value value, int depth);
+  std::optional<LinearMap> concat(ConcatOp op, int depth);
+
+  mlir::Value end;
+  /// Of values with several users.
+  llvm::DenseMap<mlir::Value, std::optional<LinearMap>> known;
 };
 
 } // namespace fp8c::train

@@ -94,7 +94,9 @@ void addActivationPatterns(mlir::RewritePatternSet &patterns);
 std::string explainActivation(mlir::Operation *op);
 void addRotaryPatterns(mlir::RewritePatternSet &patterns);
 std::string explainRotary(mlir::Operation *op);
-void addAttentionPatterns(mlir::RewritePatternSet &patterns, MaskReader &masks);
+void recomposeAttention(mlir::Block &block, MaskReader &masks);
+/// Of attention that exporters have left whole.
+void addAttentionPatterns(mlir::RewritePatternSet &patterns);
 std::string explainAttention(mlir::Operation *op, MaskReader &masks);
 
 // What is alike in the order of ours.

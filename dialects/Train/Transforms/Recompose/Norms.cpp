@@ -170,8 +170,9 @@ private:
     auto centred = value.getDefiningOp<SubOp>();
     std::optional<Mean> mean =
         centred ? getMean(centred.getRhs()) : std::nullopt;
-    bool isLayerNorm =
-        mean && mean->of == centred.getLhs() && mean->isAlongLast();
+    bool isLayerNorm = mean && mean->of == centred.getLhs() &&
+                       mean->isAlongLast() &&
+                       mean->of.getType() == value.getType();
     Value bias;
     if (isLayerNorm) {
       auto [shift, row] = getRowOp<AddOp>(last->getResult(0));

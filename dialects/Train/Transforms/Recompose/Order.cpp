@@ -33,9 +33,12 @@ void train::gatherProducts(Block &block) {
         weight && weight->hasOneUse() && !product.getBatch())
       layers[product.getLhs()].push_back(makeLayer(product, weight));
   for (auto &[input, siblings] : layers) {
-    Operation *last = siblings.front().ops.back();
-    for (const Layer &layer : ArrayRef(siblings).drop_front())
-      for (Operation *op : layer.ops) {
+    if (siblings.size() < 2)
+      continue;
+    // Ops move upwards alone: the first one's bias, too.
+    Operation *last = siblings.front().ops[1];
+    for (auto [i, layer] : llvm::enumerate(siblings))
+      for (Operation *op : ArrayRef(layer.ops).drop_front(i == 0 ? 2 : 0)) {
         op->moveAfter(last);
         last = op;
       }

@@ -24,28 +24,33 @@ static SmallVector<func::FuncOp> getModels(ModuleOp module) {
   return functions;
 }
 
+static void apply(void (*add)(RewritePatternSet &),
+                  ArrayRef<func::FuncOp> functions) {
+  if (functions.empty())
+    return;
+  RewritePatternSet patterns(functions.front()->getContext());
+  add(patterns);
+  FrozenRewritePatternSet frozen(std::move(patterns));
+  for (func::FuncOp function : functions)
+    // What is left when it gives up is as right as what there was.
+    (void)applyPatternsGreedily(function, frozen,
+                                GreedyRewriteConfig().setUseTopDownTraversal());
+}
+
 namespace {
 struct Recompose : train::impl::RecomposeBase<Recompose> {
   using Base::Base;
   void runOnProgram() override {
     SmallVector<func::FuncOp> functions = getModels(getOperation());
-    MaskReader masks;
-    auto addAttention = [&](RewritePatternSet &patterns) {
-      addAttentionPatterns(patterns, masks);
-    };
     // Each group finds what the one before has put together.
-    using Add = llvm::function_ref<void(RewritePatternSet &)>;
-    for (Add add :
-         {Add(addRowPatterns), Add(addNormPatterns), Add(addActivationPatterns),
-          Add(addRotaryPatterns), Add(addAttention), Add(addRowPatterns)}) {
-      RewritePatternSet patterns(&getContext());
-      add(patterns);
-      FrozenRewritePatternSet frozen(std::move(patterns));
-      for (func::FuncOp function : functions)
-        // What is left when it gives up is as right as what there was.
-        (void)applyPatternsGreedily(
-            function, frozen, GreedyRewriteConfig().setUseTopDownTraversal());
-    }
+    MaskReader masks;
+    for (auto add : {addRowPatterns, addNormPatterns, addActivationPatterns,
+                     addRotaryPatterns})
+      apply(add, functions);
+    for (func::FuncOp function : functions)
+      recomposeAttention(function.front(), masks);
+    for (auto add : {addAttentionPatterns, addRowPatterns})
+      apply(add, functions);
     for (func::FuncOp function : functions) {
       eraseDeadOps(function.front());
       gatherProducts(function.front());
@@ -55,6 +60,7 @@ struct Recompose : train::impl::RecomposeBase<Recompose> {
               explainAttention(&op, masks)})
           if (!why.empty())
             op.emitRemark(why);
+      masks.forget();
     }
     if (func::FuncOp forward =
             findFunction(getOperation(), FunctionKind::forward))

@@ -3,6 +3,8 @@
 #include "Train/Transforms/Recompose/Heads.h"
 #include "Train/Transforms/Recompose/LinearMap.h"
 
+#include "mlir/IR/TypeUtilities.h"
+
 using namespace mlir;
 using namespace fp8c;
 using namespace fp8c::train;
@@ -89,6 +91,7 @@ static std::optional<Rotation> readRotation(const LinearMap &map,
 /// Are there as many features in values of as many tokens and heads?
 static bool hasFeaturesOf(Value value, Value like) {
   return shapeOf(value).size() == 4 &&
+         getElementTypeOrSelf(value) == getElementTypeOrSelf(like) &&
          shapeOf(value).take_front(3) == shapeOf(like).take_front(3) &&
          cast<ShapedType>(value.getType()).getNumElements() ==
              cast<ShapedType>(like.getType()).getNumElements();
@@ -97,7 +100,9 @@ static bool hasFeaturesOf(Value value, Value like) {
 /// Where features may come from that are as many as `root` has: a box of a
 /// wider value, or what that stops at.
 static void collectEnds(Value value, Value root, SetVector<Value> &ends,
-                        int depth = 0) {
+                        DenseSet<Value> &seen, int depth = 0) {
+  if (!seen.insert(value).second)
+    return;
   Operation *op = value.getDefiningOp();
   if (depth && hasFeaturesOf(value, root))
     ends.insert(value);
@@ -106,7 +111,7 @@ static void collectEnds(Value value, Value root, SetVector<Value> &ends,
     return;
   for (Value operand : op->getOperands())
     if (shapeOf(operand).size() >= 4)
-      collectEnds(operand, root, ends, depth + 1);
+      collectEnds(operand, root, ends, seen, depth + 1);
 }
 
 /// The rotation that makes `op`'s value; else why it only looks like one.
@@ -114,12 +119,14 @@ static std::optional<Rotation> matchRotation(Operation *op, std::string &why) {
   if (!isa<AddOp, SubOp, ConcatOp, ReshapeOp>(op))
     return std::nullopt;
   Value value = op->getResult(0);
-  if (shapeOf(value).size() < 4 || llvm::is_contained(shapeOf(value), 0))
+  if (shapeOf(value).size() < 4 || llvm::is_contained(shapeOf(value), 0) ||
+      !isa<FloatType>(getElementTypeOrSelf(value)))
     return std::nullopt;
   SetVector<Value> ends;
-  collectEnds(value, value, ends);
+  DenseSet<Value> seen;
+  collectEnds(value, value, ends, seen);
   for (Value end : ends)
-    if (std::optional<LinearMap> map = LinearMap::read(value, end);
+    if (std::optional<LinearMap> map = LinearMapReader(end).read(value);
         map && map->source == end)
       if (std::optional<Rotation> rotation = readRotation(*map, why))
         return rotation;
