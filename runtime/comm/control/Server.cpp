@@ -149,7 +149,7 @@ std::string Server::refusal(const Hello &hello) const {
   if (member.connection)
     return concat("rank ", hello.rank(), " is here already, on host ",
                   member.who.host(), " as process ", member.who.pid());
-  return "";
+  return whyNobody; // it may come after those who were told
 }
 
 void Server::refuse(const std::shared_ptr<Connection> &connection,
@@ -161,7 +161,8 @@ void Server::refuse(const std::shared_ptr<Connection> &connection,
 }
 
 void Server::refuseAll(const std::string &why) {
-  hasFailed = true;
+  if (!std::exchange(hasFailed, true))
+    whyNobody = why;
   for (Member &member : members)
     if (member.connection && !std::exchange(member.hasLeft, true))
       refuse(member.connection, why);

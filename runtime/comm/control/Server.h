@@ -86,6 +86,7 @@ private:
   Clock::time_point nextBeat;
   Clock::duration silence = longSilence;
   bool hasBegun = false, hasFailed = false;
+  std::string whyNobody; ///< what refuseAll() has told
 };
 
 } // namespace fp8c::runtime::control
