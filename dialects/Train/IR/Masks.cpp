@@ -189,6 +189,7 @@ static float compare(Predicate predicate, float x, float y) {
   case Predicate::ge:
     return x >= y;
   }
+  llvm_unreachable("unknown predicate");
 }
 
 std::shared_ptr<const Plane> MaskReader::read(Value value, int depth) {

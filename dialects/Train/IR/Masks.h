@@ -15,6 +15,10 @@
 
 namespace fp8c::train {
 
+/// Scores are so small beside it that their softmax is 0: exporters that avoid
+/// infinities write numbers from here down.
+constexpr float kMasking = -1e4f;
+
 /// Numbers of a tensor; truth values are 0 and 1.
 struct Plane {
   std::vector<float> numbers;
@@ -22,6 +26,7 @@ struct Plane {
   llvm::SmallVector<int64_t> shape, strides;
 };
 
+/// Computes what ops make of constants, as far as masks are made so.
 class MaskReader {
 public:
   /// What a value is known to be; null if it depends on more than constants, or

@@ -2,7 +2,7 @@
 
 #include "Import/ONNX/AttentionCore.h"
 #include "Import/ONNX/ConstantMath.h"
-#include "Train/IR/Train.h"
+#include "Train/IR/Masks.h"
 
 #include <cfloat>
 
@@ -11,10 +11,6 @@ using namespace mlir;
 namespace fp8c {
 
 constexpr float notSeen = -HUGE_VALF;
-
-/// Scores are so small beside it that their softmax is 0: exporters that avoid
-/// infinities write numbers from here down.
-constexpr float masking = -1e4f;
 
 template <typename Sees> void AttentionMask::addKnown(Sees sees) {
   std::vector<float> numbers;
@@ -112,7 +108,7 @@ static bool isTriangle(const Constant &bias, int64_t queries, int64_t keys,
   for (int64_t i = 0; i < bias.size(); ++i) {
     bool isAbove = isCausal && i % keys > i / keys % queries;
     float number = bias.floats()[i];
-    if (isAbove ? number > masking : number != 0)
+    if (isAbove ? number > train::kMasking : number != 0)
       return false;
   }
   return true;

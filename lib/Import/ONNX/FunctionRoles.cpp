@@ -33,7 +33,7 @@ static bool isCausalMask(Value value, train::MaskReader &masks) {
           column = plane->strides.back();
   auto isHidden = [&](int64_t i, int64_t j) {
     double number = plane->numbers[i * row + j * column];
-    return isBool ? number != plane->numbers[0] : number <= -1e4;
+    return isBool ? number != plane->numbers[0] : number <= train::kMasking;
   };
   for (int64_t i = 0; i < n; ++i)
     for (int64_t j = i; j < n; ++j)

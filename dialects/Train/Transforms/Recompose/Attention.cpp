@@ -8,10 +8,6 @@ using namespace mlir;
 using namespace fp8c;
 using namespace fp8c::train;
 
-/// Scores are so small beside it that their softmax is 0: exporters that avoid
-/// infinities write numbers from here down.
-static constexpr float kMasking = -1e4f;
-
 namespace {
 /// What is added to scores [batch, heads, queries, keys], before they are
 /// scaled further: numbers, or `hidden` where a condition is `hides`.
@@ -200,20 +196,13 @@ static SmallVector<Factors> getDims(Value operand, int64_t batch, int64_t heads,
   ArrayRef<int64_t> shape = shapeOf(operand);
   auto rank = static_cast<int64_t>(shape.size());
   SmallVector<Factors> dims;
-  auto add = [&](std::initializer_list<Factor> factors) {
-    Factors &dim = dims.emplace_back();
-    for (Factor factor : factors)
-      if (factor.size != 1)
-        dim.push_back(factor);
-  };
-  if (rank == 4) {
-    add({{Axis::batch, batch}});
-    add({{Axis::head, heads}});
-  } else {
-    add({{Axis::batch, batch}, {Axis::head, heads}});
-  }
+  if (rank == 4)
+    dims = {{{Axis::batch, batch}}, {{Axis::head, heads}}};
+  else
+    dims = {{{Axis::batch, batch}, {Axis::head, heads}}};
   for (int64_t dim = rank - 2; dim < rank; ++dim)
-    add({{dim == featureDim ? Axis::feature : Axis::token, shape[dim]}});
+    dims.push_back(
+        {{dim == featureDim ? Axis::feature : Axis::token, shape[dim]}});
   return dims;
 }
 
@@ -352,16 +341,10 @@ struct SimplifyAttention : OpRewritePattern<AttentionOp> {
                                 PatternRewriter &rewriter) const override {
     auto read = [&](Value operand, int64_t heads, bool scales) {
       ArrayRef<int64_t> shape = shapeOf(operand);
-      SmallVector<Factors> dims(3);
-      auto add = [](Factors &dim, Axis axis, int64_t size) {
-        if (size != 1)
-          dim.push_back({axis, size});
-      };
-      add(dims[0], Axis::batch, shape[0]);
-      add(dims[1], Axis::token, shape[1]);
-      add(dims[2], Axis::head, heads);
-      add(dims[2], Axis::feature, shape[2] / heads);
-      Heads read(operand, dims);
+      Heads read(operand,
+                 {{{Axis::batch, shape[0]}},
+                  {{Axis::token, shape[1]}},
+                  {{Axis::head, heads}, {Axis::feature, shape[2] / heads}}});
       read.goBack(scales);
       return read;
     };

@@ -9,6 +9,13 @@ using namespace mlir;
 using namespace fp8c;
 using namespace fp8c::train;
 
+Heads::Heads(Value value, ArrayRef<Factors> dims)
+    : value(value), dims(dims), batch(count(Axis::batch)),
+      tokens(count(Axis::token)) {
+  for (Factors &dim : this->dims)
+    llvm::erase_if(dim, [](Factor factor) { return factor.size == 1; });
+}
+
 int64_t Heads::count(Axis axis) const {
   int64_t count = 1;
   for (const Factors &dim : dims)

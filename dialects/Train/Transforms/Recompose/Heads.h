@@ -20,17 +20,14 @@ struct Factor {
   Axis axis;
   int64_t size;
 };
-/// The factors of a dimension, from the outermost on. Those of size 1 are left
-/// out.
+/// The factors of a dimension, from the outermost on.
 using Factors = llvm::SmallVector<Factor, 2>;
 
 /// A value, and where what counts lies in it.
 class Heads {
 public:
   /// `dims` says what each dimension of the value counts.
-  Heads(mlir::Value value, llvm::ArrayRef<Factors> dims)
-      : value(value), dims(dims), batch(count(Axis::batch)),
-        tokens(count(Axis::token)) {}
+  Heads(mlir::Value value, llvm::ArrayRef<Factors> dims);
 
   /// Goes back through ops that move elements, repeat heads or, where `scales`,
   /// multiply by a number.
@@ -52,7 +49,7 @@ private:
   bool stepBroadcast(BroadcastToOp broadcast);
 
   mlir::Value value;
-  llvm::SmallVector<Factors> dims;
+  llvm::SmallVector<Factors> dims; ///< without factors of size 1
   int64_t batch, tokens;
   double scale = 1.0;
 };

@@ -4,8 +4,6 @@
 
 #include "mlir/IR/TypeUtilities.h"
 
-#include <numeric>
-
 using namespace mlir;
 using namespace fp8c;
 using namespace fp8c::train;
@@ -15,16 +13,14 @@ static constexpr size_t kOwners = 3;
 static constexpr int kMostDepth = 12;
 static constexpr int64_t kMostFeatures = 4096;
 
-static int64_t countFeatures(Value value) {
-  ArrayRef<int64_t> shape = shapeOf(value).drop_front(kOwners);
-  return std::accumulate(shape.begin(), shape.end(), int64_t(1),
-                         std::multiplies<>());
+static int64_t countFeatures(ArrayRef<int64_t> shape) {
+  return ShapedType::getNumElements(shape.drop_front(kOwners));
 }
 
 static LinearMap identity(Value value) {
   LinearMap map;
   map.source = value;
-  map.features.resize(countFeatures(value));
+  map.features.resize(countFeatures(shapeOf(value)));
   for (auto [i, feature] : llvm::enumerate(map.features))
     feature[i] = {1.0f};
   return map;
@@ -76,8 +72,7 @@ readConstant(Value value, ArrayRef<int64_t> shape, int64_t &tokenDim) {
   DenseElementsAttr elements = getConstant(value);
   if (!elements || !elements.getElementType().isF32())
     return std::nullopt;
-  int64_t features = std::accumulate(shape.begin() + kOwners, shape.end(),
-                                     int64_t(1), std::multiplies<>());
+  int64_t features = countFeatures(shape);
   if (elements.isSplat())
     return std::vector<PerToken>(features, {elements.getSplatValue<float>()});
   ArrayRef<int64_t> own = elements.getType().getShape();
@@ -134,9 +129,7 @@ static std::optional<LinearMap> cut(std::optional<LinearMap> map, Value whole,
     return std::nullopt;
   LinearMap result = *map;
   result.features.clear();
-  int64_t count = std::accumulate(box.begin() + kOwners, box.end(), int64_t(1),
-                                  std::multiplies<>());
-  for (int64_t i = 0; i < count; ++i) {
+  for (int64_t i = 0, count = countFeatures(box); i < count; ++i) {
     int64_t rest = i, index = 0, step = 1;
     for (size_t dim = shape.size(); dim-- > kOwners;) {
       index += (offsets[dim] + rest % box[dim] * strides[dim]) * step;
@@ -179,7 +172,7 @@ std::optional<LinearMap> LinearMapReader::concat(ConcatOp op, int depth) {
 
 std::optional<LinearMap> LinearMapReader::read(Value value, int depth) {
   if (shapeOf(value).size() <= kOwners || depth == kMostDepth ||
-      countFeatures(value) > kMostFeatures)
+      countFeatures(shapeOf(value)) > kMostFeatures)
     return std::nullopt;
   if (value == end)
     return identity(value);

@@ -173,8 +173,6 @@ struct MatchRotary : RewritePattern {
               {{Axis::token, shape[1]}},
               {{Axis::head, shape[2]}},
               {{Axis::feature, shape[3]}}};
-    for (Factors &dim : dims)
-      llvm::erase_if(dim, [](Factor factor) { return factor.size == 1; });
     int64_t heads = shape[rotation->tokensFirst ? 2 : 1];
     Heads source(rotation->source, dims);
     source.goBack(/*scales=*/false);

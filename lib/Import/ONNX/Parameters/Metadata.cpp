@@ -71,7 +71,6 @@ std::string modulePath(const onnx::NodeProto &node) {
   return path;
 }
 
-/// Lines such as "p_wte_weight: PARAMETER target='wte.weight'".
 std::string scopedName(const onnx::NodeProto &node) {
   // "['', 'h.0', 'h.0.mlp', 'linear_7']": modules, and what the last one does.
   std::vector<std::string> scopes =
@@ -97,6 +96,7 @@ std::string scopedName(const onnx::NodeProto &node) {
   return path + label.str();
 }
 
+/// Lines such as "p_wte_weight: PARAMETER target='wte.weight'".
 ExportSignature::ExportSignature(const onnx::GraphProto &graph) {
   std::string text =
       metadataOf(graph, "pkg.torch.export.ExportedProgram.graph_signature");

@@ -2,6 +2,8 @@
 
 #include "Import/ONNX/Parameters/TensorContent.h"
 
+#include "Train/IR/Masks.h"
+
 #include <cmath>
 
 using llvm::ArrayRef;
@@ -11,7 +13,7 @@ namespace fp8c {
 bool isAdditiveMask(const Constant &constant) {
   return constant.isFloat() && constant.size() > 1 &&
          llvm::all_of(constant.floats(), [](float element) {
-           return element == 0.0f || element <= -1e4f;
+           return element == 0.0f || element <= train::kMasking;
          });
 }
 
