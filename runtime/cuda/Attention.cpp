@@ -9,6 +9,11 @@
 //   copies its lengths from host memory that is gone when a CUDA graph is
 //   replayed. So the mask is ours, with lengths on the device, for every
 //   version.
+// - Of a sequence without any key (9.14) the results are not always written, so
+//   lengths are at least 1 here, and those results are cleared by the caller.
+// - A bias that is the same for all queries gives wrong gradients, and one that
+//   is the same for all keys a wrong lse (the frontend takes the number of keys
+//   from it). The caller writes the first one out; plain kernels do the second.
 // - The frontend puts cuDNN's workspace right behind tensors of its own,
 //   wherever that is. Ours starts at a multiple of 256 bytes.
 //
@@ -48,7 +53,20 @@ using runtime::Error;
 
 using Pointers = std::unordered_map<int64_t, void *>;
 
-enum Uid : int64_t { Q = 1, K, V, O, Lse, DO, DQ, DK, DV, SeqLen, KvSeqLen };
+enum Uid : int64_t {
+  Q = 1,
+  K,
+  V,
+  O,
+  Lse,
+  DO,
+  DQ,
+  DK,
+  DV,
+  SeqLen,
+  KvSeqLen,
+  Bias
+};
 
 void checkCudnn(cudnnStatus_t status, const char *what) {
   if (status != CUDNN_STATUS_SUCCESS)
@@ -132,7 +150,15 @@ std::string keyOf(bool backward, const AttentionShape &s, Format format) {
        << s.seq << "x" << s.kv_seq << " heads " << s.heads << ":" << s.kv_heads
        << "x" << s.head_dim << " strides " << s.q_stride << "," << s.k_stride
        << "," << s.v_stride << "," << s.o_stride << " scale " << s.scale
-       << (s.causal ? " causal" : "")
+       << (s.causal ? " causal" : "");
+  if (s.window)
+    text << " window " << s.window;
+  if (s.softcap > 0.0f)
+    text << " softcap " << s.softcap;
+  if (s.bias[3])
+    text << " bias " << s.bias[0] << "x" << s.bias[1] << "x" << s.bias[2] << "x"
+         << s.bias[3];
+  text << (s.lengths ? " lengths" : "")
        << (format == Format::bf16 ? " bf16" : " f16");
   return text.str();
 }
@@ -158,9 +184,81 @@ void set(const std::shared_ptr<Tensor_attributes> &t,
 
 int64_t kvSeqOf(const AttentionShape &s) { return s.kv_seq ? s.kv_seq : s.seq; }
 
-/// Whether backward needs a padding mask although nothing is padded.
-bool needsLengths(const AttentionShape &s) {
-  return s.seq % 128 != 0 || kvSeqOf(s) % 128 != 0;
+/// Whether it has a padding mask; backward needs one although nothing is
+/// padded.
+bool hasPaddingMask(bool backward, const AttentionShape &s) {
+  return s.lengths || (backward && (s.seq % 128 != 0 || kvSeqOf(s) % 128 != 0));
+}
+
+using Node = std::shared_ptr<Tensor_attributes>;
+
+/// Caps scores, part of a graph: softcap * tanh(score / softcap). What is
+/// inside tanh is kept for its gradient.
+struct Capping {
+  float softcap;
+  std::shared_ptr<Node> inner = std::make_shared<Node>();
+
+  Node forward(fe::graph::Graph &graph, const Node &score) const {
+    auto scaled = [&](const Node &x, float factor) {
+      return graph.pointwise(
+          x, graph.tensor(factor),
+          fe::graph::Pointwise_attributes().set_mode(fe::PointwiseMode_t::MUL));
+    };
+    *inner = scaled(score, 1.0f / softcap);
+    return scaled(
+        graph.pointwise(*inner, fe::graph::Pointwise_attributes().set_mode(
+                                    fe::PointwiseMode_t::TANH_FWD)),
+        softcap);
+  }
+  Node backward(fe::graph::Graph &graph, const Node &gradient) const {
+    return graph.pointwise(gradient, *inner,
+                           fe::graph::Pointwise_attributes().set_mode(
+                               fe::PointwiseMode_t::TANH_BWD));
+  }
+};
+
+/// Of queries and keys, what both directions are told.
+template <class Attributes>
+void describe(const AttentionShape &s, bool backward, fe::graph::Graph &graph,
+              Attributes &attributes) {
+  attributes.set_causal_mask(s.causal).set_attn_scale(s.scale);
+  if (s.window)
+    attributes.set_diagonal_band_left_bound(int(s.window));
+  if (s.softcap > 0.0f) {
+    Capping capping{s.softcap};
+    using Part = std::shared_ptr<fe::graph::Graph>;
+    attributes.set_score_mod([=](const Part &part, const Node &score) {
+      return capping.forward(*part, score);
+    });
+    if constexpr (std::is_same_v<Attributes,
+                                 fe::graph::SDPA_backward_attributes>)
+      attributes.set_score_mod_bprop([=](const Part &part, const Node &d) {
+        return capping.backward(*part, d);
+      });
+  }
+  if (s.bias[3]) {
+    const int64_t *n = s.bias;
+    attributes.set_bias(
+        graph.tensor(Tensor_attributes()
+                         .set_name("bias")
+                         .set_uid(Bias)
+                         .set_dim({n[0], n[1], n[2], n[3]})
+                         .set_stride({n[1] * n[2] * n[3], n[2] * n[3], n[3], 1})
+                         .set_data_type(fe::DataType_t::FLOAT)));
+  }
+  if (hasPaddingMask(backward, s)) {
+    auto lengths = [&](const char *name, Uid uid) {
+      return graph.tensor(Tensor_attributes()
+                              .set_name(name)
+                              .set_uid(uid)
+                              .set_dim({s.batch, 1, 1, 1})
+                              .set_stride({1, 1, 1, 1})
+                              .set_data_type(fe::DataType_t::INT32));
+    };
+    attributes.set_padding_mask(true)
+        .set_seq_len_q(lengths("seq_len", SeqLen))
+        .set_seq_len_kv(lengths("kv_seq_len", KvSeqLen));
+  }
 }
 
 std::shared_ptr<Graph> build(bool backward, const AttentionShape &s,
@@ -188,12 +286,11 @@ std::shared_ptr<Graph> build(bool backward, const AttentionShape &s,
   auto k = graph->tensor(kv_like("k", K, s.k_stride));
   auto v = graph->tensor(kv_like("v", V, s.v_stride));
   if (!backward) {
-    auto [o, stats] = graph->sdpa(q, k, v,
-                                  fe::graph::SDPA_attributes()
-                                      .set_name("attention")
-                                      .set_generate_stats(true)
-                                      .set_causal_mask(s.causal)
-                                      .set_attn_scale(s.scale));
+    auto attributes = fe::graph::SDPA_attributes()
+                          .set_name("attention")
+                          .set_generate_stats(true);
+    describe(s, backward, *graph, attributes);
+    auto [o, stats] = graph->sdpa(q, k, v, attributes);
     set(o, q_like("o", O, s.o_stride));
     set(stats, lse);
     stats->set_data_type(fe::DataType_t::FLOAT);
@@ -202,22 +299,8 @@ std::shared_ptr<Graph> build(bool backward, const AttentionShape &s,
     auto d_o = graph->tensor(q_like("do", DO, s.o_stride));
     auto attributes = fe::graph::SDPA_backward_attributes()
                           .set_name("attention_backward")
-                          .set_causal_mask(s.causal)
-                          .set_attn_scale(s.scale)
                           .set_deterministic_algorithm(true);
-    if (needsLengths(s)) {
-      auto lengths = [&](const char *name, Uid uid) {
-        return graph->tensor(Tensor_attributes()
-                                 .set_name(name)
-                                 .set_uid(uid)
-                                 .set_dim({s.batch, 1, 1, 1})
-                                 .set_stride({1, 1, 1, 1})
-                                 .set_data_type(fe::DataType_t::INT32));
-      };
-      attributes.set_padding_mask(true)
-          .set_seq_len_q(lengths("seq_len", SeqLen))
-          .set_seq_len_kv(lengths("kv_seq_len", KvSeqLen));
-    }
+    describe(s, backward, *graph, attributes);
     auto [dq, dk, dv] =
         graph->sdpa_backward(q, k, v, o, d_o, graph->tensor(lse), attributes);
     set(dq, q_like("dq", DQ, s.q_stride));
@@ -275,10 +358,15 @@ const Offer &offerOf(const std::string &key, bool backward,
 }
 
 bool has(bool backward, AttentionShape s, Format format) {
-  if (format != Format::bf16 && format != Format::f16)
+  if ((format != Format::bf16 && format != Format::f16) ||
+      (s.bias[3] == 1 && kvSeqOf(s) > 1))
     return false;
   s.batch /= s.parts;
+  if (s.bias[0] > 1)
+    s.bias[0] = s.batch;
   s.parts = 1;
+  if (backward)
+    s = with_wide_bias(s);
   const std::string key = keyOf(backward, s, format);
   const Offer &offer = offerOf(key, backward, s, format);
   static bool told = false;
@@ -287,6 +375,11 @@ bool has(bool backward, AttentionShape s, Format format) {
                  "note: cuDNN has no %s: %s; plain kernels do it, slowly\n",
                  key.c_str(), offer.reason.c_str());
   return !offer.plans.empty();
+}
+
+/// Of rows that see nothing the one direction expects what the other wrote.
+bool hasBoth(bool backward, const AttentionShape &s, Format format) {
+  return has(backward, s, format) && (!s.bias[3] || has(!backward, s, format));
 }
 
 /// The `bytes` of workspace that are given, aligned, or null if they are not
@@ -329,30 +422,46 @@ Plan choose(const Stream &stream, const std::string &key,
 }
 
 void run(const Stream &stream, bool backward, const AttentionShape &shape,
-         Format format, Pointers pointers, void *workspace = nullptr,
-         uint64_t workspaceBytes = 0) {
+         Format format, Pointers pointers, const ScoreInputs &in,
+         void *workspace = nullptr, uint64_t workspaceBytes = 0) {
   static std::map<std::string, Plan> chosen;
   const std::string key = keyOf(backward, shape, format);
-  if (backward && needsLengths(shape)) {
-    auto lengths = [&](int64_t seq) {
+  if (shape.bias[3])
+    pointers[Bias] = address(in.bias);
+  if (hasPaddingMask(backward, shape)) {
+    auto all = [&](int64_t seq) {
       return address(
           stream.table(std::vector<int32_t>(shape.batch, int32_t(seq))));
     };
-    pointers[SeqLen] = lengths(shape.seq);
-    pointers[KvSeqLen] = lengths(kvSeqOf(shape));
+    pointers[SeqLen] = all(shape.seq);
+    pointers[KvSeqLen] = all(kvSeqOf(shape));
+    if (in.lengths)
+      pointers[KvSeqLen] = address(in.lengths);
   }
   Plan &p = chosen[key];
   if (!p.graph) {
     const Offer &offer = offerOf(key, backward, shape, format);
     if (offer.plans.empty())
       throw Error(concat("cuDNN has no ", key, ": ", offer.reason));
+    // The bias may be one that is not there yet.
+    void *bias = nullptr;
+    if (shape.bias[3] && !in.bias) {
+      check(
+          cudaMalloc(&bias, uint64_t(detail::bias_size(shape)) * sizeof(float)),
+          "no memory to choose a plan in");
+      pointers[Bias] = bias;
+    }
     p = choose(stream, key, offer.plans, pointers, workspace, workspaceBytes);
+    cudaFree(bias);
   }
   unsigned char *place = aligned(p, workspace, workspaceBytes);
+  unsigned char *own = nullptr;
   if (!place)
-    place = stream.workspace<unsigned char>(p.bytes);
+    own = stream.workspace<unsigned char>(alignedUp(in.reserved) + p.bytes);
   if (stream.planning())
     return;
+  if (own)
+    place = own + alignedUp(in.reserved);
   if (auto status = p.graph->enqueue(stream, p.index, pointers, place);
       status.is_bad())
     throw Error(concat("cuDNN's ", key, " failed: ", status.get_message()));
@@ -365,27 +474,32 @@ void startAttention() { handle(); }
 std::string attention_version() { return std::to_string(cudnnGetVersion()); }
 
 bool has_attention(const AttentionShape &shape, Format format) {
-  return has(/*backward=*/false, shape, format);
+  return hasBoth(/*backward=*/false, shape, format);
 }
 
 bool has_attention_backward(const AttentionShape &shape, Format format) {
-  return has(/*backward=*/true, shape, format);
+  return hasBoth(/*backward=*/true, shape, format);
 }
 
 void attention(const Stream &stream, const AttentionShape &shape, Format format,
-               const void *q, const void *k, const void *v, void *o,
-               float *lse) {
+               const void *q, const void *k, const void *v, void *o, float *lse,
+               const ScoreInputs &in) {
   run(stream, /*backward=*/false, shape, format,
-      {{Q, address(q)}, {K, address(k)}, {V, address(v)}, {O, o}, {Lse, lse}});
+      {{Q, address(q)}, {K, address(k)}, {V, address(v)}, {O, o}, {Lse, lse}},
+      in);
 }
 
 void attention_backward(const Stream &stream, const AttentionShape &shape,
                         Format format, const void *q, const void *k,
                         const void *v, const void *o, const float *lse,
                         const void *d_o, void *dq, void *dk, void *dv,
-                        void *workspace, uint64_t workspaceBytes) {
+                        void *workspace, uint64_t workspaceBytes,
+                        const ScoreInputs &in) {
   AttentionShape s = shape;
   s.batch /= s.parts;
+  const bool hasOwnBias = s.bias[0] > 1;
+  if (hasOwnBias)
+    s.bias[0] = s.batch;
   const int64_t kv_seq = kvSeqOf(s);
   for (int64_t part = 0; part < s.parts; ++part) {
     const int64_t first = part * s.batch;
@@ -403,6 +517,10 @@ void attention_backward(const Stream &stream, const AttentionShape &shape,
          {DQ, at(dq, s.seq, s.q_stride)},
          {DK, at(dk, kv_seq, s.k_stride)},
          {DV, at(dv, kv_seq, s.v_stride)}},
+        {hasOwnBias && in.bias
+             ? in.bias + first * s.bias[1] * s.bias[2] * s.bias[3]
+             : in.bias,
+         in.lengths ? in.lengths + first : nullptr, in.reserved},
         workspace, workspaceBytes);
   }
 }
@@ -420,11 +538,12 @@ bool has_attention(const AttentionShape &, Format format) {
 }
 bool has_attention_backward(const AttentionShape &, Format) { return false; }
 void attention(const Stream &, const AttentionShape &, Format, const void *,
-               const void *, const void *, void *, float *) {}
+               const void *, const void *, void *, float *,
+               const ScoreInputs &) {}
 void attention_backward(const Stream &, const AttentionShape &, Format,
                         const void *, const void *, const void *, const void *,
                         const float *, const void *, void *, void *, void *,
-                        void *, uint64_t) {}
+                        void *, uint64_t, const ScoreInputs &) {}
 
 #endif
 

@@ -461,6 +461,70 @@ func.func @attention(%q: tensor<1x4x8xf32>) {
 
 // -----
 
+func.func @attention(%q: tensor<1x4x8xf32>, %b: tensor<1x3x4x4xf32>) {
+  // expected-error @+1 {{bias 'tensor<1x3x4x4xf32>' does not broadcast to the scores [1, 2, 4, 4]}}
+  %o, %lse = train.attention %q, %q, %q bias %b {heads = 2, kv_heads = 2, scale = 0.5 : f32}
+    : tensor<1x4x8xf32>, tensor<1x4x8xf32>, tensor<1x4x8xf32> bias tensor<1x3x4x4xf32> -> tensor<1x4x8xf32>, tensor<1x2x4xf32>
+  return
+}
+
+// -----
+
+func.func @attention(%q: tensor<1x4x8xf32>, %b: tensor<4x4xf32>) {
+  // expected-error @+1 {{does not broadcast to the scores}}
+  %o, %lse = train.attention %q, %q, %q bias %b {heads = 2, kv_heads = 2, scale = 0.5 : f32}
+    : tensor<1x4x8xf32>, tensor<1x4x8xf32>, tensor<1x4x8xf32> bias tensor<4x4xf32> -> tensor<1x4x8xf32>, tensor<1x2x4xf32>
+  return
+}
+
+// -----
+
+func.func @attention(%q: tensor<1x4x8xf32>, %n: tensor<4xi64>) {
+  // expected-error @+1 {{expects as many lengths as sequences, 1, but got 'tensor<4xi64>'}}
+  %o, %lse = train.attention %q, %q, %q lengths %n {heads = 2, kv_heads = 2, scale = 0.5 : f32}
+    : tensor<1x4x8xf32>, tensor<1x4x8xf32>, tensor<1x4x8xf32> lengths tensor<4xi64> -> tensor<1x4x8xf32>, tensor<1x2x4xf32>
+  return
+}
+
+// -----
+
+func.func @attention(%q: tensor<1x4x8xf32>) {
+  // expected-error @+1 {{has a window, but is not causal}}
+  %o, %lse = train.attention %q, %q, %q {heads = 2, kv_heads = 2, scale = 0.5 : f32, window = 2}
+    : tensor<1x4x8xf32>, tensor<1x4x8xf32>, tensor<1x4x8xf32> -> tensor<1x4x8xf32>, tensor<1x2x4xf32>
+  return
+}
+
+// -----
+
+func.func @attention(%q: tensor<1x4x8xf32>) {
+  // expected-error @+1 {{sees a window of no keys}}
+  %o, %lse = train.attention %q, %q, %q {heads = 2, kv_heads = 2, scale = 0.5 : f32, causal, window = 0}
+    : tensor<1x4x8xf32>, tensor<1x4x8xf32>, tensor<1x4x8xf32> -> tensor<1x4x8xf32>, tensor<1x2x4xf32>
+  return
+}
+
+// -----
+
+func.func @attention(%q: tensor<1x4x8xf32>) {
+  // expected-error @+1 {{caps its scores at a number that is not positive}}
+  %o, %lse = train.attention %q, %q, %q {heads = 2, kv_heads = 2, scale = 0.5 : f32, softcap = -1.0 : f32}
+    : tensor<1x4x8xf32>, tensor<1x4x8xf32>, tensor<1x4x8xf32> -> tensor<1x4x8xf32>, tensor<1x2x4xf32>
+  return
+}
+
+// -----
+
+func.func @attention_vjp(%q: tensor<1x4x8xf32>, %lse: tensor<1x2x4xf32>, %b: tensor<1x1x4x4xf32>) {
+  // expected-error @+1 {{dbias is not like bias}}
+  %dq, %dk, %dv, %db = train.attention_vjp %q, %q, %q, %q, %q, %lse bias %b {heads = 2, kv_heads = 2, scale = 0.5 : f32}
+    : tensor<1x4x8xf32>, tensor<1x4x8xf32>, tensor<1x4x8xf32>, tensor<1x4x8xf32>, tensor<1x4x8xf32>, tensor<1x2x4xf32> bias tensor<1x1x4x4xf32>
+    -> tensor<1x4x8xf32>, tensor<1x4x8xf32>, tensor<1x4x8xf32>, tensor<1x2x4x4xf32>
+  return
+}
+
+// -----
+
 func.func @attention_vjp(%q: tensor<1x4x8xf32>, %lse: tensor<1x2x4xf32>) {
   // expected-error @+1 {{dkey must have shape [1, 4, 8], but is 'tensor<1x8x4xf32>'}}
   %dq, %dk, %dv = train.attention_vjp %q, %q, %q, %q, %q, %lse {heads = 2, kv_heads = 2, scale = 0.5 : f32}

@@ -212,6 +212,16 @@ func.func @attention(%q: tensor<1x4x8xf32>, %k: tensor<1x6x4xf32>, %v: tensor<1x
   // CHECK-SAME: : tensor<1x4x8xf32>, tensor<1x6x4xf32>, tensor<1x6x3xf32> -> tensor<1x4x6xf32>, tensor<1x2x4xf32>
   %o, %lse = train.attention %q, %k, %v {heads = 2, kv_heads = 1, scale = 0.5 : f32, causal}
     : tensor<1x4x8xf32>, tensor<1x6x4xf32>, tensor<1x6x3xf32> -> tensor<1x4x6xf32>, tensor<1x2x4xf32>
+  %b = arith.constant dense<0.0> : tensor<1x2x1x6xf32>
+  %n = arith.constant dense<5> : tensor<1xi64>
+  // CHECK: train.attention %{{.*}}, %{{.*}}, %{{.*}} bias %{{.*}} lengths %{{.*}} {causal, heads = 2 : i64, kv_heads = 1 : i64, scale = 5.000000e-01 : f32, softcap = 3.000000e+01 : f32, window = 3 : i64}
+  // CHECK-SAME: : tensor<1x4x8xf32>, tensor<1x6x4xf32>, tensor<1x6x3xf32> bias tensor<1x2x1x6xf32> lengths tensor<1xi64> -> tensor<1x4x6xf32>, tensor<1x2x4xf32>
+  %p, %plse = train.attention %q, %k, %v bias %b lengths %n {heads = 2, kv_heads = 1, scale = 0.5 : f32, causal, window = 3, softcap = 30.0 : f32}
+    : tensor<1x4x8xf32>, tensor<1x6x4xf32>, tensor<1x6x3xf32> bias tensor<1x2x1x6xf32> lengths tensor<1xi64> -> tensor<1x4x6xf32>, tensor<1x2x4xf32>
+  // CHECK: train.attention_vjp {{.*}} bias %{{.*}} {heads = 2
+  %gq, %gk, %gv, %gb = train.attention_vjp %p, %q, %k, %v, %p, %plse bias %b {heads = 2, kv_heads = 1, scale = 0.5 : f32}
+    : tensor<1x4x6xf32>, tensor<1x4x8xf32>, tensor<1x6x4xf32>, tensor<1x6x3xf32>, tensor<1x4x6xf32>, tensor<1x2x4xf32> bias tensor<1x2x1x6xf32>
+    -> tensor<1x4x8xf32>, tensor<1x6x4xf32>, tensor<1x6x3xf32>, tensor<1x2x1x6xf32>
   // CHECK: train.attention_vjp
   // CHECK-SAME: -> tensor<1x4x8xf32>, tensor<1x6x4xf32>, tensor<1x6x3xf32>
   %dq, %dk, %dv = train.attention_vjp %o, %q, %k, %v, %o, %lse {heads = 2, kv_heads = 1, scale = 0.5 : f32, causal}

@@ -188,26 +188,85 @@ func.func @condition_of_numbers(%q: tensor<1x2x3x4xf32>, %k: tensor<1x2x3x4xf32>
 
 // -----
 
-// Values and queries with dimensions of their own; a mask that no number is sure of.
+// Values and queries with dimensions of their own.
 // CHECK-LABEL: func.func @more_dimensions(
 // CHECK-NOT: train.attention
-func.func @more_dimensions(%q: tensor<1x2x3x4xf32>, %v: tensor<1x2x3x4x5xf32>, %r: tensor<1x2x3x5x4xf32>, %k: tensor<1x2x4xf32>, %u: tensor<1x2x5x4xf32>, %w: tensor<1x2x3x4xf32>)
-    -> (tensor<1x2x3x4x5xf32>, tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>) {
+func.func @more_dimensions(%q: tensor<1x2x3x4xf32>, %v: tensor<1x2x3x4x5xf32>, %r: tensor<1x2x3x5x4xf32>, %k: tensor<1x2x4xf32>, %u: tensor<1x2x5x4xf32>)
+    -> (tensor<1x2x3x4x5xf32>, tensor<1x2x3x4xf32>) {
   %0 = train.matmul %q, %q contracting [3] x [3] {batch = 2} : tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32> -> tensor<1x2x3x3xf32>
   %1 = train.softmax %0 : tensor<1x2x3x3xf32> -> tensor<1x2x3x3xf32>
   %2 = train.matmul %1, %v contracting [3] x [2] {batch = 2} : tensor<1x2x3x3xf32>, tensor<1x2x3x4x5xf32> -> tensor<1x2x3x4x5xf32>
   %3 = train.matmul %r, %k contracting [4] x [2] {batch = 2} : tensor<1x2x3x5x4xf32>, tensor<1x2x4xf32> -> tensor<1x2x3x5xf32>
   %4 = train.softmax %3 : tensor<1x2x3x5xf32> -> tensor<1x2x3x5xf32>
   %5 = train.matmul %4, %u {batch = 2} : tensor<1x2x3x5xf32>, tensor<1x2x5x4xf32> -> tensor<1x2x3x4xf32>
+  return %2, %5 : tensor<1x2x3x4x5xf32>, tensor<1x2x3x4xf32>
+}
+
+// -----
+
+// A mask whose integers no float is sure of is computed when the program runs.
+// CHECK-LABEL: func.func @large_integers(
+// CHECK: %[[HIDES:.*]] = train.compare lt
+// CHECK: %[[BIAS:.*]] = train.select %{{.*}}, %{{.*}}, %{{.*}} : tensor<1x1x3x3xi1>, tensor<f32>, tensor<f32> -> tensor<1x1x3x3xf32>
+// CHECK: train.attention %{{.*}}, %{{.*}}, %{{.*}} bias %[[BIAS]] {heads = 2
+func.func @large_integers(%q: tensor<1x2x3x4xf32>) -> tensor<1x2x3x4xf32> {
   %large = arith.constant dense<[[9223372036854775807, 0, 0]]> : tensor<1x3xi64>
   %rows = arith.constant dense<[[0], [1], [2]]> : tensor<3x1xi64>
   %zero = arith.constant dense<0> : tensor<i64>
   %lowest = arith.constant dense<-1.0e9> : tensor<f32>
-  %6 = train.add %rows, %large : tensor<3x1xi64>, tensor<1x3xi64> -> tensor<3x3xi64>
-  %7 = train.compare lt %6, %zero : tensor<3x3xi64>, tensor<i64> -> tensor<3x3xi1>
-  %8 = train.select %7, %lowest, %0 : tensor<3x3xi1>, tensor<f32>, tensor<1x2x3x3xf32> -> tensor<1x2x3x3xf32>
+  %0 = train.matmul %q, %q contracting [3] x [3] {batch = 2} : tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32> -> tensor<1x2x3x3xf32>
+  %1 = train.add %rows, %large : tensor<3x1xi64>, tensor<1x3xi64> -> tensor<3x3xi64>
+  %2 = train.compare lt %1, %zero : tensor<3x3xi64>, tensor<i64> -> tensor<3x3xi1>
+  %3 = train.select %2, %lowest, %0 : tensor<3x3xi1>, tensor<f32>, tensor<1x2x3x3xf32> -> tensor<1x2x3x3xf32>
+  %4 = train.softmax %3 : tensor<1x2x3x3xf32> -> tensor<1x2x3x3xf32>
+  %5 = train.matmul %4, %q {batch = 2} : tensor<1x2x3x3xf32>, tensor<1x2x3x4xf32> -> tensor<1x2x3x4xf32>
+  return %5 : tensor<1x2x3x4xf32>
+}
+
+// -----
+
+// Scores that are capped, with what is added after that; and what is added before.
+// CHECK-LABEL: func.func @capped(
+// CHECK: train.attention %{{.*}}, %{{.*}}, %{{.*}} bias %arg1 {heads = 2 : i64, kv_heads = 2 : i64, scale = 2.500000e-01 : f32, softcap = 5.000000e+00 : f32}
+// CHECK: train.softmax
+func.func @capped(%q: tensor<1x2x3x4xf32>, %b: tensor<1x2x3x3xf32>) -> (tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>) {
+  %scale = arith.constant dense<0.05> : tensor<f32>
+  %cap = arith.constant dense<5.0> : tensor<f32>
+  %0 = train.matmul %q, %q contracting [3] x [3] {batch = 2} : tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32> -> tensor<1x2x3x3xf32>
+  %1 = train.mul %0, %scale : tensor<1x2x3x3xf32>, tensor<f32> -> tensor<1x2x3x3xf32>
+  %2 = train.tanh %1 : tensor<1x2x3x3xf32> -> tensor<1x2x3x3xf32>
+  %3 = train.mul %cap, %2 : tensor<f32>, tensor<1x2x3x3xf32> -> tensor<1x2x3x3xf32>
+  %4 = train.add %b, %3 : tensor<1x2x3x3xf32>, tensor<1x2x3x3xf32> -> tensor<1x2x3x3xf32>
+  %5 = train.softmax %4 : tensor<1x2x3x3xf32> -> tensor<1x2x3x3xf32>
+  %6 = train.matmul %5, %q {batch = 2} : tensor<1x2x3x3xf32>, tensor<1x2x3x4xf32> -> tensor<1x2x3x4xf32>
+  %7 = train.add %1, %b : tensor<1x2x3x3xf32>, tensor<1x2x3x3xf32> -> tensor<1x2x3x3xf32>
+  %8 = train.tanh %7 : tensor<1x2x3x3xf32> -> tensor<1x2x3x3xf32>
   %9 = train.softmax %8 : tensor<1x2x3x3xf32> -> tensor<1x2x3x3xf32>
-  // expected-remark @+1 {{attention stays in parts: it adds to its scores what is not known while compiling}}
-  %10 = train.matmul %9, %w {batch = 2} : tensor<1x2x3x3xf32>, tensor<1x2x3x4xf32> -> tensor<1x2x3x4xf32>
-  return %2, %5, %10 : tensor<1x2x3x4x5xf32>, tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>
+  // expected-remark @+1 {{attention stays in parts: it adds to its scores before it caps them}}
+  %10 = train.matmul %9, %q {batch = 2} : tensor<1x2x3x3xf32>, tensor<1x2x3x4xf32> -> tensor<1x2x3x4xf32>
+  return %6, %10 : tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>
+}
+
+// -----
+
+// Keys before a length, in rows that are cleared where there is none: of the condition for rows nothing is left.
+// CHECK-LABEL: func.func @lengths(
+// CHECK: train.attention %{{.*}}, %{{.*}}, %{{.*}} lengths %arg1 {causal, heads = 2
+// CHECK-NOT: train.select
+func.func @lengths(%q: tensor<2x2x3x4xf32>, %n: tensor<2xi64>) -> tensor<2x2x3x4xf32> {
+  %keys = arith.constant dense<[0, 1, 2]> : tensor<3xi64>
+  %lowest = arith.constant dense<-3.0e38> : tensor<f32>
+  %zero = arith.constant dense<0.0> : tensor<f32>
+  %causal = arith.constant dense<[[0.0, -1.0e9, -1.0e9], [0.0, 0.0, -1.0e9], [0.0, 0.0, 0.0]]> : tensor<3x3xf32>
+  %0 = train.matmul %q, %q contracting [3] x [3] {batch = 2} : tensor<2x2x3x4xf32>, tensor<2x2x3x4xf32> -> tensor<2x2x3x3xf32>
+  %1 = train.add %0, %causal : tensor<2x2x3x3xf32>, tensor<3x3xf32> -> tensor<2x2x3x3xf32>
+  %2 = train.reshape %n : tensor<2xi64> -> tensor<2x1x1x1xi64>
+  %3 = train.compare lt %keys, %2 : tensor<3xi64>, tensor<2x1x1x1xi64> -> tensor<2x1x1x3xi1>
+  %4 = train.select %3, %1, %lowest : tensor<2x1x1x3xi1>, tensor<2x2x3x3xf32>, tensor<f32> -> tensor<2x2x3x3xf32>
+  %5 = train.softmax %4 : tensor<2x2x3x3xf32> -> tensor<2x2x3x3xf32>
+  %6 = train.convert %3 : tensor<2x1x1x3xi1> -> tensor<2x1x1x3xf32>
+  %7 = train.reduce_max %6 axes [3] {keepdims} : tensor<2x1x1x3xf32> -> tensor<2x1x1x1xf32>
+  %8 = train.select %7, %5, %zero : tensor<2x1x1x1xf32>, tensor<2x2x3x3xf32>, tensor<f32> -> tensor<2x2x3x3xf32>
+  %9 = train.matmul %8, %q {batch = 2} : tensor<2x2x3x3xf32>, tensor<2x2x3x4xf32> -> tensor<2x2x3x4xf32>
+  return %9 : tensor<2x2x3x4xf32>
 }

@@ -46,7 +46,7 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
-from support import Graph, call, compile_model, save
+from support import Graph, call, compile_model, run, save
 
 UNIT_ROUNDOFF = 2.0**-24
 STEP = 1e-5  # of the differences
@@ -323,6 +323,41 @@ def attention_of_heads(g, q, k, v):
     return g.op("Attention", q, k, v, is_causal=1)
 
 
+def scored(bias=None, cap=None, causal=False, window=None, lengths=None, queries=4, keys=4, heads=2, kv_heads=2):
+    """Attention of two sequences and heads of 3, in parts, with what its scores can have. `bias` is a shape."""
+    parameters = {"q": draw(2, heads, queries, 3), "k": draw(2, kv_heads, 3, keys), "v": draw(2, kv_heads, keys, 3)}
+    if bias:
+        parameters["bias"] = draw(*bias)
+    t, s = np.arange(queries)[:, None], np.arange(keys)
+    sees = (s <= t if causal or window else t == t) & (s > t - (window or 9))
+
+    def share(g, x, shape):
+        if heads == kv_heads:
+            return x
+        apart = g.op("Reshape", x, g.constant(np.array([2, kv_heads, 1, *shape])))
+        spread = g.op("Expand", apart, g.constant(np.array([2, kv_heads, heads // kv_heads, *shape])))
+        return g.op("Reshape", spread, g.constant(np.array([2, heads, *shape])))
+
+    def build(g, q, k, v, *rest):
+        rest = list(rest)
+        scores = g.op("Mul", g.op("MatMul", q, share(g, k, (3, keys))), g.constant(f32(0.6)))
+        if cap:
+            scores = g.op("Mul", g.op("Tanh", g.op("Div", scores, g.constant(f32(cap)))), g.constant(f32(cap)))
+        if bias:
+            scores = g.op("Add", scores, rest.pop(0))
+        if not sees.all():
+            scores = g.op("Where", g.constant(sees), scores, g.constant(f32(-np.inf)))
+        if lengths:
+            seen = g.op("Less", g.constant(s), g.op("Reshape", rest.pop(0), g.constant(np.array([2, 1, 1, 1]))))
+            scores = g.op("Where", seen, scores, g.constant(f32(-np.inf)))
+        return g.op("MatMul", g.op("Softmax", scores, axis=-1), share(g, v, (keys, 3)))
+
+    words = [f"bias-{text(bias)}" if bias else "", f"cap-{cap}" if cap else "", "causal" if causal else ""]
+    words += [f"window-{window}" if window else "", "lengths" if lengths else "", f"{queries}x{keys}", f"{heads}-{kv_heads}"]
+    inputs = {"lengths": np.array(lengths)} if lengths else {}
+    return Case("-".join(["scores", *filter(None, words)]), parameters, build, 4 * keys, inputs)
+
+
 def rotary(name, width, positions=None, **attributes):
     angles = np.outer(np.arange(5), [1.0, 0.3, 0.1][: width // 2])
     tables = [f32(np.cos(angles)), f32(np.sin(angles))]
@@ -346,6 +381,18 @@ ATTENTIONS = [
     attention(2, 1, (1, 3, 4), (1, 3, 2), (1, 3, 3), scale=1.5),
     Case("attention-heads", {n: draw(1, 2, 3, 2) * f32(s) for n, s in (("q", 1), ("k", 0.5), ("v", 2))},
          attention_of_heads, terms=12),
+    scored(cap=1.5),
+    scored(cap=0.7, causal=True, heads=4),
+    scored(causal=True, window=1),
+    scored(causal=True, window=3, heads=4),
+    scored(lengths=[3, 1]),
+    scored(causal=True, lengths=[4, 2]),
+    *(scored(bias=shape) for shape in [(2, 2, 4, 4), (1, 2, 4, 4), (2, 1, 4, 4), (4, 4), (2, 1, 1, 4), (2, 1, 4), (2, 2, 4, 1), (1,)]),
+    scored(bias=(4, 4, 4), heads=4, causal=True),
+    scored(bias=(2, 1, 4), causal=True, window=2),
+    scored(bias=(1, 2, 4, 4), cap=1.5, causal=True, window=3, lengths=[3, 4]),
+    scored(bias=(2, 3, 5), queries=3, keys=5),
+    scored(bias=(5, 3), queries=5, keys=3, causal=True, cap=2),
     rotary("half", 4),
     rotary("interleaved", 4, interleaved=1),
     rotary("partial", 2, rotary_embedding_dim=2),
@@ -392,6 +439,15 @@ GROUPS = {
 }
 CASES = {case.name: case for cases in GROUPS.values() for case in cases}
 assert len(CASES) == sum(map(len, GROUPS.values())), "two cases have the same name"
+
+
+def test_scores_are_whole(tmp_path):
+    """What the cases of attention compare are kernels, not parts."""
+    cases = [case for case in ATTENTIONS if case.name.startswith("scores")]
+    model, _, _ = build_group(cases, {case.name: Oracle(case) for case in cases})
+    text = run("fp8c", "compile", save(model, tmp_path / "model.onnx"), "--recipe", "f32", "--emit", "train")
+    assert text.count("= train.attention ") == len(cases) and "train.softmax" not in text
+
 
 # ------------------------------------------------------------------------------
 # The oracle

@@ -43,8 +43,14 @@ Cost GemmOp::getCost(const SymbolTable &) {
 
 template <typename Op> static Cost getAttentionCost(Op op, double products) {
   Cost cost = getMoveCost(op);
-  cost.flops = products * 2 * typeOf(op.getQ()).getNumElements() *
-               typeOf(op.getK()).getDimSize(1) * (op.getCausal() ? 0.5 : 1);
+  double keys = typeOf(op.getK()).getDimSize(1), seen = keys;
+  if (op.getCausal())
+    seen /= 2;
+  if (op.getWindow()) {
+    double window = *op.getWindow();
+    seen = window - window * window / (2 * keys);
+  }
+  cost.flops = products * 2 * typeOf(op.getQ()).getNumElements() * seen;
   Type element = typeOf(op.getQ()).getElementType();
   cost.unit = getUnit(element, element, false);
   return cost;

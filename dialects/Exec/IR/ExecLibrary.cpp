@@ -177,8 +177,15 @@ template <typename Op> static LogicalResult verifyAttention(Op op) {
   ArrayRef<int64_t> query = typeOf(q).getShape();
   if (failed(expectShape(
           op, op.getO(), "o",
-          {query[0], query[1], typeOf(v).getDimSize(2) / kvHeads * heads})))
+          {query[0], query[1], typeOf(v).getDimSize(2) / kvHeads * heads})) ||
+      failed(train::verifyScores(
+          op, {query[0], heads, query[1], typeOf(k).getDimSize(1)},
+          op.getBias(), op.getLengths(), op.getCausal(), op.getWindow(),
+          op.getSoftcap())))
     return failure();
+  for (Value optional : {Value(op.getBias()), Value(op.getLengths())})
+    if (optional && failed(expectDense(op, optional)))
+      return failure();
   return expectCount(op, op.getLse(), "lse", query[0] * heads * query[1]);
 }
 
@@ -197,6 +204,14 @@ LogicalResult AttentionBackwardOp::verify() {
                                     {getDV(), getV(), "d_v"}})
     if (failed(expectShape(*this, gradient, name, typeOf(of).getShape())))
       return failure();
+  if (getDBias()) {
+    if (!getBias())
+      return emitOpError("has the gradient of a bias that is not there");
+    if (failed(expectDense(*this, getDBias())) ||
+        failed(expectShape(*this, getDBias(), "d_bias",
+                           typeOf(getBias()).getShape())))
+      return failure();
+  }
   int64_t batch = typeOf(getQ()).getDimSize(0), parts = getParts();
   if (parts < 1 || batch % parts)
     return emitOpError("cuts a batch of ")

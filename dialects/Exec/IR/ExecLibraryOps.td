@@ -61,37 +61,46 @@ def Exec_GemmOp : Exec_LibraryOp<"gemm", ["getCost"], [AttrSizedOperandSegments]
 // Attention
 //===----------------------------------------------------------------------===//
 
-defvar Exec_AttentionNumbers = (ins I64Attr:$heads, I64Attr:$kv_heads, F32Attr:$scale, UnitAttr:$causal);
+defvar Exec_AttentionNumbers = (ins I64Attr:$heads, I64Attr:$kv_heads, F32Attr:$scale, UnitAttr:$causal,
+                                   OptionalAttr<I64Attr>:$window, OptionalAttr<F32Attr>:$softcap);
 
-def Exec_AttentionOp : Exec_LibraryOp<"attention", ["getCost"]> {
+def Exec_AttentionOp : Exec_LibraryOp<"attention", ["getCost"], [AttrSizedOperandSegments]> {
   let summary = "Scaled dot-product attention";
   let description = [{
     `o = softmax(scale * q k^T) v` per sequence and head, and `lse`, the logarithm of the softmax's denominator. `q` [batch, seq, heads * head_dim], `k` and `v`
     [batch, kv_seq, kv_heads * head_dim], the last one's heads may have a width of their own; `o` like `q` with v's heads, `lse` [batch, heads, seq] in f32.
-    Queries, keys, values and results may be parts of wider tensors: rows at one stride.
+    Queries, keys, values and results may be parts of wider tensors: rows at one stride. What `bias` [batch, heads, seq, kv_seq] (1 where it broadcasts),
+    `lengths` [batch], `causal`, `window` and `softcap` do to the scores is as in [`train.attention`](dialect-train.md).
 
     Example: `exec.attention %q, %k, %v into %o, %lse {heads = 4, kv_heads = 4, scale = 0.125 : f32, causal} : …`
   }];
   let arguments = !con((ins Exec_In<Exec_FloatBuffer>:$q, Exec_In<Exec_FloatBuffer>:$k, Exec_In<Exec_FloatBuffer>:$v,
+                        Exec_In<Optional<Exec_F32Buffer>>:$bias, Exec_In<Optional<Exec_IdBuffer>>:$lengths,
                         Exec_Out<Exec_FloatBuffer>:$o, Exec_Out<Exec_F32Buffer>:$lse), Exec_AttentionNumbers);
-  let assemblyFormat = "$q `,` $k `,` $v `into` $o `,` $lse attr-dict `:` type(operands)";
+  let assemblyFormat = [{
+    $q `,` $k `,` $v (`bias` $bias^)? (`lengths` $lengths^)? `into` $o `,` $lse attr-dict
+    `:` type($q) `,` type($k) `,` type($v) (`bias` type($bias)^)? (`lengths` type($lengths)^)? `,` type($o) `,` type($lse)
+  }];
 }
 
-def Exec_AttentionBackwardOp : Exec_LibraryOp<"attention_backward", ["getCost"]> {
+def Exec_AttentionBackwardOp : Exec_LibraryOp<"attention_backward", ["getCost"], [AttrSizedOperandSegments]> {
   let summary = "Gradients of attention";
   let description = [{
     `workspace`, where the target's library needs one (`exec-plan-workspace`), is for one of `parts` equal parts of the batch, which are done one after another.
-    Shapes as in `exec.attention`; `d_o`, `o` and `lse` are dense.
+    Shapes as in `exec.attention`; `d_o`, `o` and `lse` are dense. `d_bias` is like `bias`, summed where it broadcasts.
   }];
   let arguments = !con((ins Exec_In<Exec_FloatBuffer>:$d_o, Exec_In<Exec_FloatBuffer>:$q, Exec_In<Exec_FloatBuffer>:$k,
                         Exec_In<Exec_FloatBuffer>:$v, Exec_In<Exec_FloatBuffer>:$o, Exec_In<Exec_F32Buffer>:$lse,
+                        Exec_In<Optional<Exec_F32Buffer>>:$bias, Exec_In<Optional<Exec_IdBuffer>>:$lengths,
                         Exec_Out<Exec_FloatBuffer>:$d_q, Exec_Out<Exec_FloatBuffer>:$d_k, Exec_Out<Exec_FloatBuffer>:$d_v,
+                        Exec_Out<Optional<Exec_F32Buffer>>:$d_bias,
                         Exec_InOut<Optional<Exec_ByteBuffer>>:$workspace), Exec_AttentionNumbers,
                        (ins DefaultValuedAttr<I64Attr, "1">:$parts));
   let assemblyFormat = [{
-    $d_o `,` $q `,` $k `,` $v `,` $o `,` $lse `into` $d_q `,` $d_k `,` $d_v (`workspace` $workspace^)? attr-dict
-    `:` type($d_o) `,` type($q) `,` type($k) `,` type($v) `,` type($o) `,` type($lse) `into` type($d_q) `,` type($d_k) `,` type($d_v)
-    (`workspace` type($workspace)^)?
+    $d_o `,` $q `,` $k `,` $v `,` $o `,` $lse (`bias` $bias^)? (`lengths` $lengths^)?
+    `into` $d_q `,` $d_k `,` $d_v (`d_bias` $d_bias^)? (`workspace` $workspace^)? attr-dict
+    `:` type($d_o) `,` type($q) `,` type($k) `,` type($v) `,` type($o) `,` type($lse) (`bias` type($bias)^)? (`lengths` type($lengths)^)?
+    `into` type($d_q) `,` type($d_k) `,` type($d_v) (`d_bias` type($d_bias)^)? (`workspace` type($workspace)^)?
   }];
 }
 

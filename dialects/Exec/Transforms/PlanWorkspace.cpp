@@ -58,9 +58,20 @@ static std::string getCudnnObstacle(Op op, const TargetTraits &target) {
     return llvm::formatv("heads of {0} are no multiple of 8", headDim);
   if (headDim > widest)
     return llvm::formatv("heads of {0} are wider than {1}", headDim, widest);
-  if (backward && op.getQ().getType().getDimSize(1) == 1 &&
-      op.getK().getType().getDimSize(1) == 1)
+  int64_t queries = op.getQ().getType().getDimSize(1),
+          keys = op.getK().getType().getDimSize(1);
+  if (backward && queries == 1 && keys == 1)
     return "there is one token";
+  bool isPadded = op.getLengths() || queries % 128 || keys % 128;
+  if (op.getSoftcap() &&
+      (op.getCausal() || op.getBias() || (backward && isPadded)))
+    return "scores are capped, and that is not all";
+  if (op.getWindow() && op.getBias())
+    return "there is a window and a bias";
+  if (op.getWindow() && !backward && queries > keys)
+    return "there are a window and fewer keys than queries";
+  if (op.getBias() && op.getBias().getType().getDimSize(3) == 1 && keys > 1)
+    return "the bias is the same for all keys";
   return "";
 }
 

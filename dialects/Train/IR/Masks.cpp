@@ -12,11 +12,9 @@ using namespace mlir;
 using namespace fp8c;
 using namespace fp8c::train;
 
-static constexpr int64_t kMostNumbers = int64_t(1) << 26;
 static constexpr int kMostDepth = 24;
 
-/// Leaves out dimensions along which all numbers are the same.
-static void dropRepeated(Plane &plane) {
+void train::dropRepeated(Plane &plane) {
   int64_t inner = 1; // numbers behind the dimension
   for (size_t dim = plane.shape.size(); dim-- > 0;) {
     if (plane.strides[dim] == 0)

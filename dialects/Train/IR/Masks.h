@@ -19,12 +19,18 @@ namespace fp8c::train {
 /// infinities write numbers from here down.
 constexpr float kMasking = -1e4f;
 
+/// More are not looked at.
+constexpr int64_t kMostNumbers = int64_t(1) << 26;
+
 /// Numbers of a tensor; truth values are 0 and 1.
 struct Plane {
   std::vector<float> numbers;
   /// Of each dimension of the tensor; 0 where numbers are repeated.
   llvm::SmallVector<int64_t> shape, strides;
 };
+
+/// Leaves out dimensions along which all numbers are the same.
+void dropRepeated(Plane &plane);
 
 /// Computes what ops make of constants, as far as masks are made so.
 class MaskReader {

@@ -48,6 +48,13 @@ mlir::LogicalResult verifyElementwise(mlir::Operation *op);
 mlir::LogicalResult verifyHeads(mlir::Operation *op, mlir::Value query,
                                 mlir::Value key, mlir::Value value,
                                 int64_t heads, int64_t kvHeads);
+/// Of tensors or buffers. Checks what is done with scores [batch, heads,
+/// queries, keys]: see train.attention. `bias` and `lengths` may be null.
+mlir::LogicalResult verifyScores(mlir::Operation *op,
+                                 llvm::ArrayRef<int64_t> scores,
+                                 mlir::Value bias, mlir::Value lengths,
+                                 bool causal, std::optional<int64_t> window,
+                                 std::optional<llvm::APFloat> softcap);
 /// Checks that tables of cosines and sines fit what they rotate, [batch,
 /// tokens, heads * dim].
 mlir::LogicalResult verifyAngles(mlir::Operation *op, mlir::Value rotated,

@@ -703,32 +703,51 @@ def Train_BarrierOp : Train_PureOp<"barrier", [AllTypesMatch<["input", "output"]
 // Attention, embedding, loss
 //===----------------------------------------------------------------------===//
 
-def Train_AttentionOp : Train_PureOp<"attention", [Differentiable], [OwnPrecision]> {
+/// How scores become probabilities, and where queries and keys have their heads.
+defvar Train_AttentionNumbers = (ins I64Attr:$heads, I64Attr:$kv_heads, F32Attr:$scale, UnitAttr:$causal,
+                                     OptionalAttr<I64Attr>:$window, OptionalAttr<F32Attr>:$softcap);
+
+def Train_AttentionOp : Train_PureOp<"attention", [Differentiable, AttrSizedOperandSegments], [OwnPrecision]> {
   let summary = "Scaled dot-product attention with grouped heads";
   let description = [{
-    `output = softmax(scale * q k^T + mask) v` per head (arXiv 1706.03762, section 3.2.1). q is
+    `output = softmax(cap(scale * q k^T) + bias) v` per head (arXiv 1706.03762, section 3.2.1). q is
     [B, T, heads*D], k [B, S, kv_heads*D], v [B, S, kv_heads*Dv]; query head h attends to key head
-    `h / (heads / kv_heads)`. With `causal` position t sees 0..t. `lse` [B, heads, T] in f32 is the log of the softmax's sum.
+    `h / (heads / kv_heads)`. `lse` [B, heads, T] in f32 is the log of the softmax's sum.
+
+    - `softcap`: `cap(x) = softcap * tanh(x / softcap)` (Gemma 2, arXiv 2408.00118, section 2), else `cap(x) = x`.
+    - `bias` f32, [B, heads, T, S] or 1 in any of these dimensions: slopes (ALiBi, arXiv 2108.12409), tables of relative positions (T5, arXiv 1910.10683),
+      masks; it has a gradient.
+    - With `causal` position t sees the keys 0..t, with `window` of them only the last `window`, t's own among them (arXiv 2004.05150, section 3.1).
+    - `lengths` i64 [B]: of sequence b the first `lengths[b]` keys are seen.
+
+    A query that sees no key, or only keys whose bias is -inf, gets 0, and no gradient flows through it.
 
     Example:
     ```mlir
     %o, %lse = train.attention %q, %k, %v {heads = 4, kv_heads = 4, scale = 1.767767e-01 : f32, causal}
       : tensor<16x128x128xf32>, tensor<16x128x128xf32>, tensor<16x128x128xf32> -> tensor<16x128x128xf32>, tensor<16x4x128xf32>
+    %p, %lse2 = train.attention %q, %k, %v bias %slopes lengths %n {heads = 4, kv_heads = 4, scale = 1.767767e-01 : f32}
+      : tensor<16x128x128xf32>, tensor<16x128x128xf32>, tensor<16x128x128xf32> bias tensor<1x4x1x128xf32> lengths tensor<16xi64>
+      -> tensor<16x128x128xf32>, tensor<16x4x128xf32>
     ```
   }];
-  let arguments = (ins Train_Float:$query, Train_Float:$key, Train_Float:$value,
-                       I64Attr:$heads, I64Attr:$kv_heads, F32Attr:$scale, UnitAttr:$causal);
+  let arguments = !con((ins Train_Float:$query, Train_Float:$key, Train_Float:$value, Optional<Train_F32>:$bias, Optional<Train_Ids>:$lengths),
+                       Train_AttentionNumbers);
   let results = (outs Train_Float:$output, Train_F32:$lse);
-  let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
+  let assemblyFormat = [{
+    $query `,` $key `,` $value (`bias` $bias^)? (`lengths` $lengths^)? attr-dict
+    `:` type($query) `,` type($key) `,` type($value) (`bias` type($bias)^)? (`lengths` type($lengths)^)? `->` type(results)
+  }];
   let hasVerifier = 1;
 }
 
-def Train_AttentionVJPOp : Train_PureOp<"attention_vjp"> {
+def Train_AttentionVJPOp : Train_PureOp<"attention_vjp", [AttrSizedOperandSegments]> {
   let summary = "Cotangents of attention's operands";
   let description = [{
-    Recomputes the probabilities from `lse` block by block (arXiv 2205.14135, appendix B.2): with
-    `P = exp(scale * q k^T + mask - lse)` and `S = P * (do v^T - rowsum(do * output))`,
-    `dq = scale * S k`, `dk = scale * S^T q`, `dv = P^T do`. Query heads that share a key head add up.
+    Recomputes the probabilities from `lse` block by block (arXiv 2205.14135, appendix B.2): with `x = scale * q k^T`,
+    `P = exp(cap(x) + bias - lse)` and `S = P * (do v^T - rowsum(do * output))`,
+    `dq = scale * (S * cap'(x)) k`, `dk = scale * (S * cap'(x))^T q`, `dv = P^T do`, `dbias = S`, summed where `bias` broadcasts.
+    Query heads that share a key head add up. `dbias` is a result only where it is asked for.
 
     Example:
     ```mlir
@@ -737,11 +756,15 @@ def Train_AttentionVJPOp : Train_PureOp<"attention_vjp"> {
       -> tensor<1x4x8xf32>, tensor<1x4x4xf32>, tensor<1x4x4xf32>
     ```
   }];
-  let arguments = (ins Train_Float:$cotangent, Train_Float:$query, Train_Float:$key, Train_Float:$value,
-                       Train_Float:$output, Train_F32:$lse,
-                       I64Attr:$heads, I64Attr:$kv_heads, F32Attr:$scale, UnitAttr:$causal);
-  let results = (outs Train_Float:$dquery, Train_Float:$dkey, Train_Float:$dvalue);
-  let assemblyFormat = "operands attr-dict `:` type(operands) `->` type(results)";
+  let arguments = !con((ins Train_Float:$cotangent, Train_Float:$query, Train_Float:$key, Train_Float:$value,
+                            Train_Float:$output, Train_F32:$lse, Optional<Train_F32>:$bias, Optional<Train_Ids>:$lengths),
+                       Train_AttentionNumbers);
+  let results = (outs Train_Float:$dquery, Train_Float:$dkey, Train_Float:$dvalue, Optional<Train_F32>:$dbias);
+  let assemblyFormat = [{
+    $cotangent `,` $query `,` $key `,` $value `,` $output `,` $lse (`bias` $bias^)? (`lengths` $lengths^)? attr-dict
+    `:` type($cotangent) `,` type($query) `,` type($key) `,` type($value) `,` type($output) `,` type($lse)
+    (`bias` type($bias)^)? (`lengths` type($lengths)^)? `->` type(results)
+  }];
   let hasVerifier = 1;
 }
 

@@ -462,6 +462,34 @@ LogicalResult train::verifyHeads(Operation *op, Value query, Value key,
   return success();
 }
 
+LogicalResult train::verifyScores(Operation *op, ArrayRef<int64_t> scores,
+                                  Value bias, Value lengths, bool causal,
+                                  std::optional<int64_t> window,
+                                  std::optional<APFloat> softcap) {
+  auto shapeOfAny = [](Value value) {
+    return cast<ShapedType>(value.getType()).getShape();
+  };
+  if (bias) {
+    ArrayRef<int64_t> shape = shapeOfAny(bias);
+    bool fits = shape.size() == scores.size();
+    for (size_t i = 0; i < shape.size() && fits; ++i)
+      fits = shape[i] == 1 || shape[i] == scores[i];
+    if (!fits)
+      return op->emitOpError("bias ")
+             << bias.getType() << " does not broadcast to the scores ["
+             << scores << "]";
+  }
+  if (lengths && shapeOfAny(lengths) != scores.take_front())
+    return op->emitOpError("expects as many lengths as sequences, ")
+           << scores[0] << ", but got " << lengths.getType();
+  if (window && (!causal || *window < 1))
+    return op->emitOpError(causal ? "sees a window of no keys"
+                                  : "has a window, but is not causal");
+  if (softcap && !(softcap->isFiniteNonZero() && !softcap->isNegative()))
+    return op->emitOpError("caps its scores at a number that is not positive");
+  return success();
+}
+
 template <typename Op> static LogicalResult verifyAttention(Op op) {
   Shape q = shapeOf(op.getQuery()), k = shapeOf(op.getKey()),
         v = shapeOf(op.getValue());
@@ -472,7 +500,10 @@ template <typename Op> static LogicalResult verifyAttention(Op op) {
                          kvHeads)))
     return failure();
   if (failed(expectShape(op, op.getOutput(), "output",
-                         {q[0], q[1], v[2] / kvHeads * heads})))
+                         {q[0], q[1], v[2] / kvHeads * heads})) ||
+      failed(verifyScores(op, {q[0], heads, q[1], k[1]}, op.getBias(),
+                          op.getLengths(), op.getCausal(), op.getWindow(),
+                          op.getSoftcap())))
     return failure();
   return expectShape(op, op.getLse(), "lse", {q[0], heads, q[1]});
 }
@@ -485,6 +516,8 @@ LogicalResult AttentionVJPOp::verify() {
       failed(expectShape(*this, getDquery(), "dquery", shapeOf(getQuery()))) ||
       failed(expectShape(*this, getDkey(), "dkey", shapeOf(getKey()))))
     return failure();
+  if (getDbias() && (!getBias() || getDbias().getType() != getBias().getType()))
+    return emitOpError("dbias is not like bias");
   return expectShape(*this, getDvalue(), "dvalue", shapeOf(getValue()));
 }
 

@@ -141,9 +141,13 @@ SmallVector<Value> AttentionOp::buildVJP(OpBuilder &builder,
   }
   auto vjp = AttentionVJPOp::create(
       builder, getLoc(), getQuery().getType(), getKey().getType(),
-      getValue().getType(), cotangents[0], getQuery(), getKey(), getValue(),
-      getOutput(), getLse(), getHeads(), getKvHeads(), getScale(), getCausal());
+      getValue().getType(),
+      getBias() && needed[3] ? getBias().getType() : Type(), cotangents[0],
+      getQuery(), getKey(), getValue(), getOutput(), getLse(), getBias(),
+      getLengths(), getHeadsAttr(), getKvHeadsAttr(), getScaleAttr(),
+      getCausalAttr(), getWindowAttr(), getSoftcapAttr());
   SmallVector<Value> gradients(vjp.getResults());
+  gradients.resize(getNumOperands());
   for (auto [gradient, isNeeded] : llvm::zip_equal(gradients, needed))
     if (!isNeeded)
       gradient = {};

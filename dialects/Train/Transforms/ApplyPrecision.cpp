@@ -114,14 +114,19 @@ void Applier::applyToResults(PrecisionOpInterface op) {
   }
 }
 
-/// Queries, keys and values are of one type, that of the result; statistics
-/// stay.
+/// Queries, keys and values are of one type, that of the result; statistics and
+/// biases stay in f32.
 void Applier::castToOne(Operation *op) {
   Type element = getElementTypeOrSelf(op->getResult(0));
-  unsigned count =
-      isa<AttentionVJPOp>(op) ? op->getNumOperands() - 1 : op->getNumOperands();
-  for (OpOperand &operand : op->getOpOperands().take_front(count))
-    castOperand(operand, withElementType(operand.get().getType(), element));
+  unsigned count = isa<AttentionVJPOp>(op) ? 5 : 3;
+  for (OpOperand &operand : op->getOpOperands()) {
+    Type type = operand.get().getType();
+    if (operand.getOperandNumber() < count)
+      castOperand(operand, withElementType(type, element));
+    else if (isFloat(operand.get()))
+      castOperand(operand,
+                  withElementType(type, Float32Type::get(op->getContext())));
+  }
 }
 
 void Applier::apply(Operation *op) {

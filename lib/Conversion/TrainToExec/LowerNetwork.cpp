@@ -6,6 +6,18 @@ using namespace mlir;
 using namespace fp8c;
 using namespace fp8c::train;
 
+/// The buffer of an operand that may not be there.
+static Value denseOrNone(FunctionLowering &function, Value value) {
+  return value ? function.dense(value) : Value();
+}
+
+/// Null if the window is no narrower than what is seen anyway.
+template <typename Op> static IntegerAttr getNarrowWindow(Op op) {
+  bool isNarrow =
+      op.getWindow() && *op.getWindow() < uint64_t(shapeOf(op.getQuery())[1]);
+  return isNarrow ? op.getWindowAttr() : IntegerAttr();
+}
+
 /// Queries, keys and values may be parts of one tensor; tokens must follow each
 /// other at one stride.
 static LogicalResult lower(AttentionOp op, FunctionLowering &function) {
@@ -13,9 +25,12 @@ static LogicalResult lower(AttentionOp op, FunctionLowering &function) {
         v = function.buffer(op.getValue());
   Value o = function.destination(op.getOutput()),
         lse = function.destination(op.getLse());
-  function.create<exec::AttentionOp>(op, q, k, v, o, lse, op.getHeadsAttr(),
-                                     op.getKvHeadsAttr(), op.getScaleAttr(),
-                                     op.getCausalAttr());
+  Value bias = denseOrNone(function, op.getBias()),
+        lengths = denseOrNone(function, op.getLengths());
+  function.create<exec::AttentionOp>(op, q, k, v, bias, lengths, o, lse,
+                                     op.getHeadsAttr(), op.getKvHeadsAttr(),
+                                     op.getScaleAttr(), op.getCausalAttr(),
+                                     op.getWindowAttr(), op.getSoftcapAttr());
   return success();
 }
 
@@ -26,11 +41,15 @@ static LogicalResult lower(AttentionVJPOp op, FunctionLowering &function) {
   Value o = function.dense(op.getOutput()), lse = function.dense(op.getLse());
   Value dq = function.destination(op.getDquery(), /*mayStride=*/true),
         dk = function.destination(op.getDkey(), /*mayStride=*/true),
-        dv = function.destination(op.getDvalue(), /*mayStride=*/true);
+        dv = function.destination(op.getDvalue(), /*mayStride=*/true),
+        dBias = op.getDbias() ? function.destination(op.getDbias()) : Value();
+  Value bias = denseOrNone(function, op.getBias()),
+        lengths = denseOrNone(function, op.getLengths());
   function.create<exec::AttentionBackwardOp>(
-      op, cotangent, q, k, v, o, lse, dq, dk, dv, /*workspace=*/Value(),
-      op.getHeadsAttr(), op.getKvHeadsAttr(), op.getScaleAttr(),
-      op.getCausalAttr(), /*parts=*/function.builder.getI64IntegerAttr(1));
+      op, cotangent, q, k, v, o, lse, bias, lengths, dq, dk, dv, dBias,
+      /*workspace=*/Value(), op.getHeadsAttr(), op.getKvHeadsAttr(),
+      op.getScaleAttr(), op.getCausalAttr(), getNarrowWindow(op),
+      op.getSoftcapAttr(), /*parts=*/function.builder.getI64IntegerAttr(1));
   return success();
 }
 

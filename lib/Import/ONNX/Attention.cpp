@@ -69,10 +69,17 @@ static LogicalResult addPadding(Node &node, AttentionMask &mask,
   if (node.rank(6) != 1 || node.shape(6)[0] != scores[0])
     return node.invalid("needs one nonpad_kv_seqlen for each of a batch of " +
                         Twine(scores[0]) + ", not " + toString(node.shape(6)));
+  if (!node.type(6).getElementType().isInteger(64))
+    return node.invalid("needs a nonpad_kv_seqlen of int64");
   const Constant *lengths = node.constant(6);
-  if (!lengths || lengths->isFloat())
-    return node.unsupported("has padded keys (nonpad_kv_seqlen) that are only "
-                            "known at run time");
+  if (!lengths && isCausal)
+    return node.unsupported("has a causal order that ends with keys whose "
+                            "number (nonpad_kv_seqlen) is only known at run "
+                            "time");
+  if (!lengths) {
+    mask.addLengths(node.value(6));
+    return success();
+  }
   Shape shape = {scores[0], 1, scores[2], scores[3]};
   std::vector<float> numbers;
   for (int64_t length : lengths->integers())

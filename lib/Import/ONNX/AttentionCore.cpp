@@ -103,8 +103,9 @@ Value createAttention(Node &node, const AttentionRequest &request) {
   return node
       .create<train::AttentionOp>(
           TypeRange{type.clone(shape), type.clone(statistics)}, request.query,
-          request.key, request.value, request.heads, request.kvHeads,
-          llvm::APFloat(scale), isCausal)
+          request.key, request.value, /*bias=*/Value(), /*lengths=*/Value(),
+          request.heads, request.kvHeads, llvm::APFloat(scale), isCausal,
+          /*window=*/IntegerAttr(), /*softcap=*/FloatAttr())
       .getOutput();
 }
 

@@ -32,6 +32,9 @@ public:
   /// the last ones are not seen.
   mlir::LogicalResult addInput(unsigned i, llvm::ArrayRef<int64_t> scores);
 
+  /// Of each sequence the keys before a length, i64 [batch], are seen.
+  void addLengths(mlir::Value lengths);
+
   /// A condition or floats, known at run time or not.
   void addSeen(mlir::Value condition) { seen.push_back(condition); }
   void addBias(mlir::Value numbers) { added.push_back(numbers); }

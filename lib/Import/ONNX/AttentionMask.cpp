@@ -5,6 +5,7 @@
 #include "Train/IR/Masks.h"
 
 #include <cfloat>
+#include <numeric>
 
 using namespace mlir;
 
@@ -36,6 +37,15 @@ void AttentionMask::addWindow(int64_t left, int64_t right, int64_t offset) {
       return (left < 0 || distance <= left) &&
              (right < 0 || -distance <= right);
     });
+}
+
+void AttentionMask::addLengths(Value lengths) {
+  auto type = cast<RankedTensorType>(lengths.getType());
+  std::vector<int64_t> each(keys);
+  std::iota(each.begin(), each.end(), 0);
+  Value key = node.materialize(Constant(type.clone({keys}), std::move(each)));
+  Value length = node.reshape(lengths, {type.getDimSize(0), 1, 1, 1});
+  addSeen(node.create<train::CompareOp>(train::Predicate::lt, key, length));
 }
 
 void AttentionMask::addBias(const Constant &numbers) {

@@ -23,13 +23,22 @@ static Value takeFeatures(Node &node, Value value, int64_t first,
   return createSlice(node, value, offsets, sizes, Shape(sizes.size(), 1));
 }
 
-/// Input i, of integers: [batch, keys] with 0 for padding.
+/// Input i, of integers: [batch, keys] with 0 for padding, or [batch] with the
+/// number of keys before it.
 static LogicalResult addKeyPadding(Node &node, unsigned i, AttentionMask &mask,
                                    ArrayRef<int64_t> scores) {
   ArrayRef<int64_t> shape = node.shape(i);
+  if (shape == scores.take_front()) {
+    Value lengths = node.value(i);
+    auto type = node.type(i).clone(node.builder.getI64Type());
+    mask.addLengths(node.type(i) == type
+                        ? lengths
+                        : node.create<train::ConvertOp>(type, lengths));
+    return success();
+  }
   if (shape != ArrayRef<int64_t>({scores[0], scores[3]}))
     return node.unsupported("has a padding mask " + toString(shape) +
-                            ", not one of batch and keys");
+                            ", not one of batch and keys, or of batch");
   Shape spread = {scores[0], 1, 1, scores[3]};
   if (const Constant *given = node.constant(i)) {
     std::vector<float> numbers;

@@ -98,28 +98,58 @@ static LogicalResult printAttentionShape(Op op, SourceWriter &writer) {
             << ", .kv_seq = " << typeOf(op.getK()).getDimSize(1);
   if (valueDim != headDim)
     writer.os << ", .v_head_dim = " << valueDim;
+  if constexpr (std::is_same_v<Op, AttentionBackwardOp>)
+    if (op.getParts() != 1)
+      writer.os << ", .parts = " << op.getParts();
+  if (op.getWindow())
+    writer.os << ", .window = " << *op.getWindow();
+  if (op.getSoftcap())
+    writer.os << ", .softcap = " << getFloatLiteral(*op.getSoftcap());
+  if (op.getBias()) {
+    writer.os << ", .bias = {";
+    llvm::interleaveComma(typeOf(op.getBias()).getShape(), writer.os);
+    writer.os << "}";
+  }
+  if (op.getLengths())
+    writer.os << ", .lengths = true";
+  writer.os << "},\n            ";
   return success();
+}
+
+/// Arguments after the others, with their names, as far as any is there.
+static void printOptional(SourceWriter &writer,
+                          ArrayRef<std::pair<StringRef, Value>> arguments) {
+  while (!arguments.empty() && !arguments.back().second)
+    arguments = arguments.drop_back();
+  for (auto [name, value] : arguments)
+    writer.os << ", /*" << name << "=*/"
+              << (value ? writer.use(value) : "nullptr");
 }
 
 static LogicalResult print(AttentionOp op, SourceWriter &writer) {
   if (failed(printAttentionShape(op, writer)))
     return failure();
-  writer.os << "},\n            " << writer.list(op->getOperands()) << ");\n";
+  writer.os << writer.list(
+      {op.getQ(), op.getK(), op.getV(), op.getO(), op.getLse()});
+  printOptional(writer, {{"bias", op.getBias()}, {"lengths", op.getLengths()}});
+  writer.os << ");\n";
   return success();
 }
 
 static LogicalResult print(AttentionBackwardOp op, SourceWriter &writer) {
   if (failed(printAttentionShape(op, writer)))
     return failure();
-  if (op.getParts() != 1)
-    writer.os << ", .parts = " << op.getParts();
-  writer.os << "},\n            "
-            << writer.list({op.getQ(), op.getK(), op.getV(), op.getO(),
+  writer.os << writer.list({op.getQ(), op.getK(), op.getV(), op.getO(),
                             op.getLse(), op.getDO(), op.getDQ(), op.getDK(),
                             op.getDV()});
   if (Value workspace = op.getWorkspace())
     writer.os << ", " << writer.use(workspace) << ", /*workspace_bytes=*/"
               << getByteSize(typeOf(workspace));
+  else if (writer.isCUDA && (op.getBias() || op.getLengths()))
+    writer.os << ", /*workspace=*/nullptr, /*workspace_bytes=*/0";
+  printOptional(writer, {{"bias", op.getBias()},
+                         {"lengths", op.getLengths()},
+                         {"d_bias", op.getDBias()}});
   writer.os << ");\n";
   return success();
 }

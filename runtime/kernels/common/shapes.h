@@ -20,6 +20,12 @@ struct AttentionShape {
   int64_t kv_seq = 0;     ///< 0: as `seq`
   int64_t v_head_dim = 0; ///< 0: as `head_dim`
   int64_t parts = 1;      ///< of the batch, backward: one after the other
+  int64_t window = 0;     ///< causal: keys a query sees, its own too; 0: all
+  float softcap = 0.0f;   ///< scores stay within; 0: they stay as they are
+  /// Sizes of what is added to scores [batch, heads, seq, kv_seq], each as
+  /// theirs or 1; 0: nothing is.
+  int64_t bias[4] = {};
+  bool lengths = false; ///< of a sequence only so many keys are seen
 };
 
 /// x and y are [batch, seq, heads, head_dim] with a stride in elements from one

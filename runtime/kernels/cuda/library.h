@@ -8,6 +8,7 @@
 #ifndef FP8C_KERNELS_CUDA_LIBRARY_H
 #define FP8C_KERNELS_CUDA_LIBRARY_H
 
+#include "kernels/common/scores.h"
 #include "kernels/common/shapes.h"
 #include "kernels/common/tiles.h"
 #include "kernels/common/types.h"
@@ -51,18 +52,29 @@ void gemm(const Stream &stream, const GemmShape &shape, Format a_format,
           void *c, bool accumulate, const float *scale_inv_a,
           const float *scale_inv_b, const void *bias);
 
-/// Whether cuDNN does this attention on this device: bf16 or f16. The first no
-/// of a process is told on stderr, with the reason.
+/// Whether cuDNN does this attention on this device: bf16 or f16; with a bias
+/// both directions or none. The first no of a process is told on stderr, with
+/// the reason.
 bool has_attention(const AttentionShape &shape, Format format);
 bool has_attention_backward(const AttentionShape &shape, Format format);
 
 /// cuDNN's version, or "none".
 std::string attention_version();
 
+/// What attention is given besides, or null. The bias is the same for no two
+/// keys, in backward for no two queries either; lengths are at least 1. Both
+/// may lie in the first bytes of the stream's workspace: `reserved` ones, so
+/// null while planning.
+struct ScoreInputs {
+  const float *bias;
+  const int32_t *lengths;
+  uint64_t reserved;
+};
+
 /// lse is [batch, heads, seq].
 void attention(const Stream &stream, const AttentionShape &shape, Format format,
-               const void *q, const void *k, const void *v, void *o,
-               float *lse);
+               const void *q, const void *k, const void *v, void *o, float *lse,
+               const ScoreInputs &in);
 
 /// Deterministic. dq, dk, dv are laid out as q, k, v; d_o as o. All parts of
 /// the batch take the workspace that is given, or where cuDNN needs more, the
@@ -71,7 +83,17 @@ void attention_backward(const Stream &stream, const AttentionShape &shape,
                         Format format, const void *q, const void *k,
                         const void *v, const void *o, const float *lse,
                         const void *d_o, void *dq, void *dk, void *dv,
-                        void *workspace, uint64_t workspace_bytes);
+                        void *workspace, uint64_t workspace_bytes,
+                        const ScoreInputs &in);
+
+/// The shape with the bias that attention_backward takes.
+inline AttentionShape with_wide_bias(AttentionShape s) {
+  if (s.bias[3]) {
+    s.bias[2] = s.seq;
+    s.bias[3] = s.kv_seq ? s.kv_seq : s.seq;
+  }
+  return s;
+}
 
 /// Token ids in ascending order, and where each stood; equal ids keep their
 /// order. They stay until the next call of anything that

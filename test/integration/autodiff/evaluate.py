@@ -214,11 +214,27 @@ def joined(x):
     return x.transpose(0, 2, 1, 3).reshape(x.shape[0], x.shape[2], -1)
 
 
-def scores(op, q, k):
-    s = op.scale * heads(q, int(op.heads)) @ shared(op, k).swapaxes(2, 3)
+def scores(op, q, k, bias=None, lengths=None):
+    """What the softmax is of, and the derivative of what caps it."""
+    s, slope = op.scale * heads(q, int(op.heads)) @ shared(op, k).swapaxes(2, 3), 1
+    if op.softcap:
+        bounded = np.tanh(s / op.softcap)
+        s, slope = op.softcap * bounded, 1 - bounded**2
+    if bias is not None:
+        s = s + bias
+    query, key = np.ogrid[: s.shape[2], : s.shape[3]]
+    sees = np.ones(s.shape, bool)
     if op.causal:
-        s = np.where(np.tri(*s.shape[2:], dtype=bool), s, -np.inf)
-    return s
+        sees &= (key <= query) & (key > query - (op.window or np.inf))
+    if lengths is not None:
+        sees &= key < np.reshape(lengths, (-1, 1, 1, 1))
+    return np.where(sees, s, -np.inf), slope
+
+
+def optional(op, rest):
+    """Bias and lengths, as far as they are there."""
+    counts, rest = op.operandSegmentSizes[-2:], list(rest)
+    return [rest.pop(0) if count else None for count in counts]
 
 
 def shared(op, x):
@@ -226,14 +242,16 @@ def shared(op, x):
     return np.repeat(heads(x, int(op.kv_heads)), int(op.heads // op.kv_heads), axis=1)
 
 
-def attention(op, q, k, v):
-    s = scores(op, q, k)
+def attention(op, q, k, v, *rest):
+    s, _ = scores(op, q, k, *optional(op, rest))
     lse = np.log(np.exp(s).sum(-1))
     return joined(np.exp(s - lse[..., None]) @ shared(op, v)), lse
 
 
-def attention_vjp(op, do, q, k, v, o, lse):
-    p = np.exp(scores(op, q, k) - lse[..., None])
+def attention_vjp(op, do, q, k, v, o, lse, *rest):
+    bias, lengths = optional(op, rest)
+    y, slope = scores(op, q, k, bias, lengths)
+    p = np.exp(y - lse[..., None])
     do, o = heads(do, int(op.heads)), heads(o, int(op.heads))
     s = p * (do @ shared(op, v).swapaxes(2, 3) - (do * o).sum(-1, keepdims=True))
 
@@ -241,8 +259,13 @@ def attention_vjp(op, do, q, k, v, o, lse):
         b, _, t, d = x.shape
         return joined(x.reshape(b, int(op.kv_heads), -1, t, d).sum(2))
 
-    dk = op.scale * s.swapaxes(2, 3) @ heads(q, int(op.heads))
-    return joined(op.scale * s @ shared(op, k)), summed(dk), summed(p.swapaxes(2, 3) @ do)
+    ds = op.scale * slope * s
+    dk = ds.swapaxes(2, 3) @ heads(q, int(op.heads))
+    results = [joined(ds @ shared(op, k)), summed(dk), summed(p.swapaxes(2, 3) @ do)]
+    if len(op.results) == 4:
+        whole = tuple(i for i, size in enumerate(bias.shape) if size == 1)
+        results.append(s.sum(whole, keepdims=True))
+    return tuple(results)
 
 
 def rotary(op, x, cos, sin):

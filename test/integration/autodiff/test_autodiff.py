@@ -78,12 +78,15 @@ def power(exponent):
     return Case(f"pow{exponent}", {"a": "2x3xf32"}, "2x3xf32", body, 0.2)
 
 
-def attention(heads, kv_heads, q, k, v, o, causal):
-    attributes = f"heads = {heads}, kv_heads = {kv_heads}, scale = 0.7 : f32{', causal' if causal else ''}"
+def attention(heads, kv_heads, q, k, v, o, more="", bias=None, lengths=None):
     lse = f"2x{heads}x{q.split('x')[1]}xf32"
-    body = f"""%y, %lse = train.attention %q, %k, %v {{{attributes}}}
-      : tensor<{q}>, tensor<{k}>, tensor<{v}> -> tensor<{o}>, tensor<{lse}>"""
-    return Case(f"attention-{heads}-{kv_heads}-{causal}", {"q": q, "k": k, "v": v}, o, body)
+    names = (" bias %bias" if bias else "") + (" lengths %lengths" if lengths else "")
+    types = (f" bias tensor<{bias}>" if bias else "") + (" lengths tensor<2xi64>" if lengths else "")
+    body = f"""%y, %lse = train.attention %q, %k, %v{names} {{heads = {heads}, kv_heads = {kv_heads}, scale = 0.7 : f32{more}}}
+      : tensor<{q}>, tensor<{k}>, tensor<{v}>{types} -> tensor<{o}>, tensor<{lse}>"""
+    parameters = {"q": q, "k": k, "v": v, **({"bias": bias} if bias else {})}
+    arguments = {"lengths": ("2xi64", np.array(lengths))} if lengths else {}
+    return Case(f"attention-{heads}-{kv_heads}{more}-{bias}-{lengths}", parameters, o, body, arguments=arguments)
 
 
 def rotary(flags, tables):
@@ -258,8 +261,18 @@ CASES = [
         "6x3xf32",
         "%y = train.concat %a, %b axis 0 : tensor<2x3xf32>, tensor<4x3xf32> -> tensor<6x3xf32>",
     ),
-    attention(2, 2, "2x3x4xf32", "2x3x4xf32", "2x3x4xf32", "2x3x4xf32", causal=True),
-    attention(4, 2, "2x3x8xf32", "2x5x4xf32", "2x5x6xf32", "2x3x12xf32", causal=False),
+    attention(2, 2, "2x3x4xf32", "2x3x4xf32", "2x3x4xf32", "2x3x4xf32", ", causal"),
+    attention(4, 2, "2x3x8xf32", "2x5x4xf32", "2x5x6xf32", "2x3x12xf32"),
+    attention(2, 2, "2x3x4xf32", "2x3x4xf32", "2x3x4xf32", "2x3x4xf32", ", softcap = 0.4 : f32"),
+    attention(2, 2, "2x4x4xf32", "2x4x4xf32", "2x4x4xf32", "2x4x4xf32", ", causal, window = 2"),
+    attention(2, 1, "2x3x4xf32", "2x5x2xf32", "2x5x2xf32", "2x3x4xf32", lengths=[2, 5]),
+    *(
+        attention(4, 2, "2x3x8xf32", "2x3x4xf32", "2x3x4xf32", "2x3x8xf32", more, bias, lengths)
+        for more, bias, lengths in [
+            ("", "2x4x3x3xf32", None), (", causal", "1x4x3x3xf32", None), ("", "1x4x1x3xf32", [3, 2]), ("", "2x1x1x3xf32", None),
+            (", causal, window = 2, softcap = 0.4 : f32", "1x1x3x3xf32", [2, 3]), ("", "1x4x3x1xf32", None),
+        ]
+    ),
     rotary("", "3x2xf32"),
     rotary(", interleaved", "2x3x2xf32"),
     rotary(", inverse", "3x2xf32"),

@@ -13,6 +13,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <set>
 #include <sstream>
 #include <string>
@@ -26,7 +27,26 @@ struct Case {
   bool packed = true; ///< q, k and v are slices of one tensor
   Format format = Format::bf16;
   int64_t parts = 1;
+  int64_t window = 0;
+  float softcap = 0;
+  /// Dimensions of the bias that are as large as the scores', of "bhts"; null:
+  /// there is none.
+  const char *bias = nullptr;
+  int hides = 0; ///< the bias hides keys: 1 some of every query, 2 all of some
+  bool lengths = false;
 
+  bool isPlain() const { return !window && softcap == 0 && !bias && !lengths; }
+  std::array<int64_t, 4> biasShape() const {
+    const int64_t full[] = {batch, heads, seq, kv_seq};
+    std::array<int64_t, 4> shape = {};
+    for (int i = 0; bias && i < 4; ++i)
+      shape[i] = std::strchr(bias, "bhts"[i]) ? full[i] : 1;
+    return shape;
+  }
+  int64_t biasSize() const {
+    const auto n = biasShape();
+    return n[0] * n[1] * n[2] * n[3];
+  }
   float scale() const { return 1.0f / std::sqrt(float(head_dim)); }
   int64_t rows() const { return batch * heads * seq; }
   int64_t o() const { return rows() * head_dim; }
@@ -46,7 +66,14 @@ inline std::string nameOf(const Case &c) {
                 c.packed ? "_packed" : "", "_parts", c.parts,
                 c.format == Format::f32   ? "_f32"
                 : c.format == Format::f16 ? "_f16"
-                                          : "_bf16");
+                                          : "_bf16",
+                c.window ? concat("_window", c.window) : "",
+                c.softcap != 0 ? concat("_softcap", int(c.softcap)) : "",
+                c.bias ? concat("_bias", c.bias) : "",
+                c.hides == 2 ? "_blind"
+                : c.hides    ? "_hides"
+                             : "",
+                c.lengths ? "_lengths" : "");
 }
 
 /// Values of factors, by index: length, width, kv heads, causal, batch, packed,
@@ -130,6 +157,77 @@ inline std::vector<Case> attentionCases() {
           {2, seq, seq, 4, 2, head_dim, seq == 33, true, Format::f32});
   cases.push_back({2, 160, 160, 4, 2, 20, true}); // no multiple of 8
   cases.push_back({2, 160, 160, 4, 2, 264, true});
+  return cases;
+}
+
+/// What scores can have besides, alone and in pairs, in all formats, of lengths
+/// that are multiples of 128 and not, with more keys than queries and fewer.
+inline std::vector<Case> scoreCases() {
+  std::vector<Case> cases;
+  auto add = [&](Case c) {
+    c.packed = c.seq == c.kv_seq;
+    cases.push_back(c);
+  };
+  for (Format format : {Format::bf16, Format::f16, Format::f32})
+    for (int64_t seq : {40, 160, 256})
+      for (int64_t head_dim : {16, 64, 128}) {
+        if ((format == Format::f32) != (head_dim == 16))
+          continue;
+        Case c = {3, seq, seq, 4, seq == 40 ? 4 : 2, head_dim, true};
+        c.format = format;
+        for (int64_t window : {1, 7, 33, 128, 300}) {
+          Case with = c;
+          with.window = window;
+          add(with);
+        }
+        for (bool causal : {false, true}) {
+          c.causal = causal;
+          Case with = c;
+          with.softcap = 5;
+          add(with);
+          with = c;
+          with.lengths = true;
+          add(with);
+          for (const char *bias : {"bhts", "hts", "hs", "bs", "ts", "bts", "b"})
+            for (int hides : {0, 1, 2}) {
+              with = c;
+              with.bias = bias;
+              with.hides = hides;
+              if (!hides || std::strchr(bias, 's'))
+                add(with);
+              with.lengths = true;
+              if (!hides)
+                add(with);
+            }
+        }
+        c.causal = true;
+        c.window = 33;
+        c.softcap = 5;
+        add(c);
+        c.bias = "hts";
+        c.lengths = true;
+        add(c);
+        c.window = 0;
+        add(c);
+        Case cross = {3, seq, seq + 24, 4, 2, head_dim, false};
+        cross.format = format;
+        cross.bias = "hts";
+        add(cross);
+        cross.kv_seq = seq - 8;
+        cross.causal = true;
+        cross.window = 20;
+        cross.bias = nullptr;
+        add(cross);
+      }
+  Case parts = {4, 160, 160, 4, 4, 64, true};
+  parts.parts = 2;
+  parts.lengths = true;
+  add(parts);
+  parts.bias = "bhts";
+  add(parts);
+  parts.bias = "hts";
+  parts.lengths = false;
+  add(parts);
   return cases;
 }
 

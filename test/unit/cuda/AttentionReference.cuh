@@ -1,7 +1,7 @@
 //===- AttentionReference.cuh - Attention as its formula says ---*- C++ -*-===//
 //
-// O = softmax(scale Q K^T + mask) V and its gradients in f32, each product a
-// thread per element, all scores in memory.
+// O = softmax(cap(scale Q K^T) + bias) V and its gradients in f32, each product
+// a thread per element, all scores in memory.
 //
 //===----------------------------------------------------------------------===//
 
@@ -139,44 +139,94 @@ static __global__ void multiply(int64_t m, int64_t n, int64_t k, float alpha,
   c.at(i, j) = alpha * sum + (add ? c.at(i, j) : 0.0f);
 }
 
-/// A row's scores become probabilities.
-static __global__ void softmaxRows(int64_t n, bool causal, Matrix p,
-                                   float *lse) {
-  const int64_t i = blockIdx.x, visible = causal && i + 1 < n ? i + 1 : n;
+/// What is done to the scores of one head.
+struct Treatment {
+  bool causal;
+  int64_t window, length; ///< keys that are seen: of the last ones, at all
+  float softcap;
+  const float *bias; ///< null, or that of the first query and key
+  float lowest;      ///< of its numbers: what is lower hides a key
+  int64_t biasRow, biasColumn;
+  float *dBias;
+
+  __device__ bool sees(int64_t i, int64_t j) const {
+    return j < length && !(causal && j > i) && !(window > 0 && j <= i - window);
+  }
+};
+
+/// A row's scores become probabilities, and `slope` what their gradient is
+/// multiplied by. A row without any key gets 0.
+static __global__ void softmaxRows(int64_t n, Treatment t, Matrix p,
+                                   Matrix slope, float *lse) {
+  const int64_t i = blockIdx.x;
   if (threadIdx.x)
     return;
   float m = -INFINITY;
-  for (int64_t j = 0; j < visible; ++j)
+  for (int64_t j = 0; j < n; ++j) {
+    float y = p.at(i, j), u = 1;
+    if (t.softcap > 0) {
+      const float bounded = tanhf(y / t.softcap);
+      y = t.softcap * bounded;
+      u = 1 - bounded * bounded;
+    }
+    if (t.bias)
+      y += t.bias[i * t.biasRow + j * t.biasColumn];
+    p.at(i, j) = t.sees(i, j) && y >= t.lowest ? y : -INFINITY;
+    slope.at(i, j) = u;
     m = fmaxf(m, p.at(i, j));
+  }
+  const float shift = m > -INFINITY ? m : 0;
   double sum = 0;
-  for (int64_t j = 0; j < visible; ++j)
-    sum += expf(p.at(i, j) - m);
   for (int64_t j = 0; j < n; ++j)
-    p.at(i, j) = j < visible ? expf(p.at(i, j) - m) / float(sum) : 0.0f;
-  lse[i] = m + logf(float(sum));
+    sum += expf(p.at(i, j) - shift);
+  for (int64_t j = 0; j < n; ++j)
+    p.at(i, j) = sum > 0 ? expf(p.at(i, j) - shift) / float(sum) : 0.0f;
+  lse[i] = sum > 0 ? m + logf(float(sum)) : INFINITY;
 }
 
-/// dp becomes ds = scale p (dp - sum over j of p dp).
-static __global__ void softmaxGradient(int64_t n, float scale, Matrix p,
-                                       Matrix dp) {
+/// dp becomes ds = scale slope p (dp - sum over j of p dp).
+static __global__ void softmaxGradient(int64_t n, float scale, Treatment t,
+                                       Matrix p, Matrix slope, Matrix dp) {
   const int64_t i = blockIdx.x;
   if (threadIdx.x)
     return;
   double delta = 0;
   for (int64_t j = 0; j < n; ++j)
     delta += double(p.at(i, j)) * dp.at(i, j);
-  for (int64_t j = 0; j < n; ++j)
-    dp.at(i, j) = scale * p.at(i, j) * float(dp.at(i, j) - delta);
+  for (int64_t j = 0; j < n; ++j) {
+    const float dy = p.at(i, j) * float(dp.at(i, j) - delta);
+    if (t.dBias)
+      atomicAdd(t.dBias + i * t.biasRow + j * t.biasColumn, dy);
+    dp.at(i, j) = scale * slope.at(i, j) * dy;
+  }
+}
+
+/// Of the bias every number is normal; where it hides keys, every third is so
+/// low that nothing is left of the score, every seventh -inf, and of queries
+/// that see none the fourth has only low ones, the eighth only infinite ones.
+static __global__ void fillBias(float *to, int64_t count, int64_t rows,
+                                int64_t columns, int hides) {
+  const int64_t at = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (at >= count)
+    return;
+  const int64_t j = at % columns, i = at / columns % rows;
+  float x = 2 * normal(9, at);
+  if (hides && (j % 3 == 2 || (hides == 2 && i % 16 == 3)))
+    x = -3.4028235e38f;
+  if (hides && (j % 7 == 6 || (hides == 2 && i % 16 == 7)))
+    x = -INFINITY;
+  to[at] = x;
 }
 
 /// Dense outputs: o and dq [batch, seq, heads, head_dim], dk and dv [batch,
 /// kv_seq, kv_heads, head_dim], lse [batch, heads, seq].
 struct Reference {
-  Floats o, lse, dq, dk, dv;
+  Floats o, lse, dq, dk, dv, dBias;
 
   template <class T>
   Reference(const Case &c, const T *q, int64_t q_stride, const T *k, const T *v,
-            int64_t kv_stride, const T *d_o) {
+            int64_t kv_stride, const T *d_o, const float *bias,
+            const std::vector<int64_t> &lengths, float lowest) {
     const int64_t width = c.heads * c.head_dim,
                   kvWidth = c.kv_heads * c.head_dim, rows = c.batch * c.seq,
                   kvRows = c.batch * c.kv_seq;
@@ -186,7 +236,14 @@ struct Reference {
          fd = gatherOnDevice(d_o, rows, width, width);
     DeviceFloats fo(rows * width), fl(c.rows()), gq(rows * width),
         gk(kvRows * kvWidth), gv(kvRows * kvWidth), p(c.seq * c.kv_seq),
-        dp(c.seq * c.kv_seq);
+        dp(c.seq * c.kv_seq), slope(c.seq * c.kv_seq), gb(c.biasSize());
+    const auto n = c.biasShape();
+    auto step = [&](int dim) { // 0 where there is one number for all
+      int64_t inner = 1;
+      for (int i = dim + 1; i < 4; ++i)
+        inner *= n[i];
+      return n[dim] > 1 ? inner : 0;
+    };
     for (int64_t b = 0; b < c.batch; ++b)
       for (int64_t h = 0; h < c.heads; ++h) {
         const int64_t kv = h / (c.heads / c.kv_heads);
@@ -205,16 +262,27 @@ struct Reference {
                                                           c, add);
         };
         const Matrix P = {p.data().get(), c.kv_seq, 1},
-                     D = {dp.data().get(), c.kv_seq, 1};
+                     D = {dp.data().get(), c.kv_seq, 1},
+                     U = {slope.data().get(), c.kv_seq, 1};
+        const int64_t at = b * step(0) + h * step(1);
+        const Treatment t = {c.causal,
+                             c.window,
+                             c.lengths ? lengths[b] : c.kv_seq,
+                             c.softcap,
+                             c.bias ? bias + at : nullptr,
+                             lowest,
+                             step(2),
+                             step(3),
+                             c.bias ? gb.data().get() + at : nullptr};
         const int64_t S = c.seq, K = c.kv_seq, W = c.head_dim;
         const bool add = h % (c.heads / c.kv_heads) != 0; // heads of a group
         product(S, K, W, c.scale(), query(fq), key(fk).transposed(), P, false);
         softmaxRows<<<unsigned(S), 32>>>(
-            K, c.causal, P, fl.data().get() + (b * c.heads + h) * S);
+            K, t, P, U, fl.data().get() + (b * c.heads + h) * S);
         product(S, W, K, 1, P, key(fv), query(fo), false);
         product(K, W, S, 1, P.transposed(), query(fd), key(gv), add);
         product(S, K, W, 1, query(fd), key(fv).transposed(), D, false);
-        softmaxGradient<<<unsigned(S), 32>>>(K, c.scale(), P, D);
+        softmaxGradient<<<unsigned(S), 32>>>(K, c.scale(), t, P, U, D);
         product(S, W, K, 1, D, key(fk), query(gq), false);
         product(K, W, S, 1, D.transposed(), query(fq), key(gk), add);
       }
@@ -224,6 +292,7 @@ struct Reference {
     dq = gq;
     dk = gk;
     dv = gv;
+    dBias = gb;
   }
 };
 

@@ -109,7 +109,12 @@ private:
 template <class T> struct Tensors {
   explicit Tensors(const Case &c)
       : c(c), qkv(elements() * sizeof(T)), d_qkv(elements() * sizeof(T)),
-        o(c.o() * sizeof(T)), d_o(c.o() * sizeof(T)), lse(c.rows() * 4) {}
+        o(c.o() * sizeof(T)), d_o(c.o() * sizeof(T)), lse(c.rows() * 4),
+        bias(c.biasSize() * 4), d_bias(c.biasSize() * 4), lengths(c.batch * 8) {
+    // Of the last sequence no key is seen.
+    for (int64_t b = 0; b < c.batch; ++b)
+      hostLengths.push_back(b + 1 < c.batch ? c.kv_seq - 5 * b - 1 : 0);
+  }
 
   AttentionShape shape() const {
     AttentionShape s = {};
@@ -122,6 +127,11 @@ template <class T> struct Tensors {
     s.causal = c.causal;
     s.kv_seq = c.kv_seq == c.seq ? 0 : c.kv_seq;
     s.parts = c.parts;
+    s.window = c.window;
+    s.softcap = c.softcap;
+    const auto shape = c.biasShape();
+    std::copy(shape.begin(), shape.end(), s.bias);
+    s.lengths = c.lengths;
     s.o_stride = c.heads * c.head_dim;
     s.q_stride = c.packed ? packedWidth() : s.o_stride;
     s.k_stride = s.v_stride =
@@ -141,12 +151,30 @@ template <class T> struct Tensors {
   T *in(int which) const { return qkv.as<T>() + offset(which); }
   T *gradient(int which) const { return d_qkv.as<T>() + offset(which); }
   void poisonOutputs() {
-    for (Buffer *buffer : {&d_qkv, &o, &lse})
+    for (Buffer *buffer : {&d_qkv, &o, &lse, &d_bias})
       buffer->poison();
+  }
+  void fill(Data data) {
+    fillInputs(c, data, in(0), shape().q_stride, in(1), in(2), shape().k_stride,
+               d_o.template as<T>());
+    if (c.bias)
+      fillBias<<<gridOf(c.biasSize()), 256>>>(bias.as<float>(), c.biasSize(),
+                                              shape().bias[2], shape().bias[3],
+                                              c.hides);
+    check(cudaMemcpy(lengths.as<int64_t>(), hostLengths.data(), lengths.bytes,
+                     cudaMemcpyHostToDevice),
+          "cannot write lengths");
+  }
+  const float *biasOrNone() const {
+    return c.bias ? bias.as<float>() : nullptr;
+  }
+  const int64_t *lengthsOrNone() const {
+    return c.lengths ? lengths.as<int64_t>() : nullptr;
   }
 
   Case c;
-  Buffer qkv, d_qkv, o, d_o, lse;
+  Buffer qkv, d_qkv, o, d_o, lse, bias, d_bias, lengths;
+  std::vector<int64_t> hostLengths;
 };
 
 enum class Kernels { library, plain };
@@ -158,21 +186,38 @@ void enqueue(const Stream &stream, const Tensors<T> &t, Kernels kernels) {
   T *o = t.o.template as<T>();
   const T *d_o = t.d_o.template as<T>();
   float *lse = t.lse.template as<float>();
+  const detail::ScoreInputs in{t.biasOrNone(), t.lengthsOrNone()};
+  float *d_bias = t.c.bias ? t.d_bias.template as<float>() : nullptr;
   if (kernels == Kernels::library) {
-    attention(stream, s, q, k, v, o, lse);
+    attention(stream, s, q, k, v, o, lse, in.bias, in.lengths);
     attention_backward(stream, s, q, k, v, o, lse, d_o, t.gradient(0),
-                       t.gradient(1), t.gradient(2));
+                       t.gradient(1), t.gradient(2), nullptr, 0, in.bias,
+                       in.lengths, d_bias);
     return;
   }
-  detail::plain_attention(stream, s, q, k, v, o, lse);
+  detail::plain_attention(stream, s, q, k, v, o, lse, in);
   detail::plain_attention_backward(stream, s, q, k, v, o, lse, d_o,
-                                   t.gradient(0), t.gradient(1), t.gradient(2));
+                                   t.gradient(0), t.gradient(1), t.gradient(2),
+                                   in);
+  if (d_bias)
+    detail::plain_attention_dbias(stream, s, q, k, v, o, lse, d_o, in, d_bias);
+}
+
+/// Where all keys of a query have numbers so low that nothing is left of their
+/// scores, plain kernels weigh them alike and cuDNN sees none.
+template <class T> float lowestSeen(const Tensors<T> &t, Kernels kernels) {
+  const bool isCudnn = kernels == Kernels::library &&
+                       library::has_attention(t.shape(), t.c.format);
+  return isCudnn ? -1e37f : -INFINITY;
 }
 
 template <class T>
-void compare(const Tensors<T> &t, Data data, const std::string &what) {
+void compare(const Tensors<T> &t, Data data, Kernels kernels,
+             const std::string &what) {
   const Reference expected(t.c, t.in(0), t.shape().q_stride, t.in(1), t.in(2),
-                           t.shape().k_stride, t.d_o.template as<T>());
+                           t.shape().k_stride, t.d_o.template as<T>(),
+                           t.biasOrNone(), t.hostLengths,
+                           lowestSeen(t, kernels));
   const float limit = 1e-3f * largest(expected.dv);
   auto gathered = [&](const T *from, int64_t rows, int64_t width,
                       int64_t stride) {
@@ -195,8 +240,18 @@ void compare(const Tensors<T> &t, Data data, const std::string &what) {
               limit, what + " dv");
   const auto lse = t.lse.template read<float>();
   for (size_t i = 0; i < lse.size(); ++i)
-    ASSERT_NEAR(lse[i], expected.lse[i], 1e-2f * (1 + std::abs(lse[i])))
-        << what << " lse " << i;
+    if (std::isfinite(expected.lse[i]))
+      ASSERT_NEAR(lse[i], expected.lse[i], 1e-2f * (1 + std::abs(lse[i])))
+          << what << " lse " << i;
+  if (!t.c.bias)
+    return;
+  const auto d_bias = t.d_bias.template read<float>();
+  if (s.bias[3] == 1) { // of a softmax that it does not change
+    EXPECT_EQ(largest(Floats(d_bias.begin(), d_bias.end())), 0.0f) << what;
+    return;
+  }
+  expectClose(Floats(d_bias.begin(), d_bias.end()), expected.dBias,
+              1e-3f * largest(expected.dBias) + 1e-5f, what + " dbias");
 }
 
 template <class T> void test(const Case &c, Kernels kernels) {
@@ -204,14 +259,21 @@ template <class T> void test(const Case &c, Kernels kernels) {
   Captured graph([&](const Stream &s) { enqueue(s, t, kernels); });
   testing::Test::RecordProperty("workspace",
                                 std::to_string(graph.workspaceBytes()));
+  if (kernels == Kernels::library)
+    testing::Test::RecordProperty(
+        "cudnn",
+        concat(library::has_attention(t.shape(), c.format) ? "forward " : "",
+               library::has_attention_backward(t.shape(), c.format) ? "backward"
+                                                                    : ""));
   std::vector<unsigned char> first;
   for (int replay = 0; replay < 3; ++replay) {
-    const Data data = replay == 1 ? Data::negative : Data::random;
+    // What caps scores has no use for large ones.
+    const Data data =
+        replay == 1 && c.isPlain() ? Data::negative : Data::random;
     t.poisonOutputs();
-    fillInputs(c, data, t.in(0), t.shape().q_stride, t.in(1), t.in(2),
-               t.shape().k_stride, t.d_o.template as<T>());
+    t.fill(data);
     graph.replay();
-    compare(t, data, concat("replay ", replay));
+    compare(t, data, kernels, concat("replay ", replay));
     const auto bits = t.d_qkv.template read<unsigned char>();
     if (replay == 0)
       first = bits;
@@ -241,6 +303,8 @@ TEST_P(Attention, Plain) { test(GetParam(), Kernels::plain); }
 
 INSTANTIATE_TEST_SUITE_P(, Attention, testing::ValuesIn(attentionCases()),
                          [](const auto &info) { return nameOf(info.param); });
+INSTANTIATE_TEST_SUITE_P(Scores, Attention, testing::ValuesIn(scoreCases()),
+                         [](const auto &info) { return nameOf(info.param); });
 
 /// Parts of the batch, at the size of real models: the same bits as all of it
 /// at once, whatever memory held before.
@@ -257,8 +321,7 @@ TEST(AttentionParts, GiveTheSameBits) {
       Captured graph([&](const Stream &s) { enqueue(s, t, Kernels::library); });
       for (int replay = 0; replay < 3; ++replay) {
         t.poisonOutputs();
-        fillInputs(c, Data::random, t.in(0), t.shape().q_stride, t.in(1),
-                   t.in(2), t.shape().k_stride, t.d_o.as<bf16>());
+        t.fill(Data::random);
         graph.replay();
         const auto bits = t.d_qkv.read<unsigned char>();
         if (whole.empty())

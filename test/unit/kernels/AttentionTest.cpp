@@ -11,17 +11,40 @@ namespace {
 template <class T> struct Problem {
   detail::AttentionIndex s;
   std::vector<T> q, k, v, d_o;
+  std::vector<float> bias;
+  std::vector<int64_t> lengths;
 
   explicit Problem(const AttentionShape &shape)
       : s(shape), q(random_values<T>(s.batch * s.seq * s.q_stride, 1)),
         k(random_values<T>(s.batch * s.kv_seq * s.k_stride, 2)),
         v(random_values<T>(s.batch * s.kv_seq * s.v_stride, 3)),
-        d_o(random_values<T>(s.batch * s.seq * s.o_stride, 4)) {}
+        d_o(random_values<T>(s.batch * s.seq * s.o_stride, 4)),
+        bias(random_values<float>(s.bias[0] * s.bias[1] * s.bias[2] * s.bias[3],
+                                  7)) {
+    // Of the last sequence no key is seen.
+    for (int64_t b = 0; b < s.batch && s.lengths; ++b)
+      lengths.push_back(b + 1 < s.batch ? s.kv_seq - 3 : 0);
+  }
+
+  double biasAt(int64_t b, int64_t h, int64_t i, int64_t j) const {
+    return bias.empty() ? 0.0 : bias[biasIndex(b, h, i, j)];
+  }
+  size_t biasIndex(int64_t b, int64_t h, int64_t i, int64_t j) const {
+    const int64_t at[] = {b, h, i, j};
+    int64_t index = 0;
+    for (int dim = 0; dim < 4; ++dim)
+      index = index * s.bias[dim] + (s.bias[dim] > 1 ? at[dim] : 0);
+    return size_t(index);
+  }
+  bool sees(int64_t b, int64_t i, int64_t j) const {
+    return !(s.causal && j > i) && !(s.window && j <= i - s.window) &&
+           !(s.lengths && j >= lengths[b]);
+  }
 };
 
 /// Everything by its definition, in double.
 struct Reference {
-  std::vector<double> o, lse, dq, dk, dv;
+  std::vector<double> o, lse, dq, dk, dv, d_bias;
 };
 
 template <class T> Reference reference(const Problem<T> &p) {
@@ -30,13 +53,15 @@ template <class T> Reference reference(const Problem<T> &p) {
              d_o = to_double(p.d_o);
   Reference r{std::vector<double>(d_o.size()),
               std::vector<double>(s.batch * s.heads * s.seq),
-              std::vector<double>(q.size()), std::vector<double>(k.size()),
-              std::vector<double>(v.size())};
+              std::vector<double>(q.size()),
+              std::vector<double>(k.size()),
+              std::vector<double>(v.size()),
+              std::vector<double>(p.bias.size())};
   for (int64_t b = 0; b < s.batch; ++b)
     for (int64_t h = 0; h < s.heads; ++h)
       for (int64_t i = 0; i < s.seq; ++i) {
         const int64_t kv = h / (s.heads / s.kv_heads);
-        const int64_t n = s.causal ? std::min(i + 1, s.kv_seq) : s.kv_seq;
+        const int64_t n = s.kv_seq;
         const int64_t qi = (b * s.seq + i) * s.q_stride + h * s.head_dim;
         const int64_t oi = (b * s.seq + i) * s.o_stride + h * s.v_head_dim;
         const auto ki = [&](int64_t j) {
@@ -45,17 +70,25 @@ template <class T> Reference reference(const Problem<T> &p) {
         const auto vi = [&](int64_t j) {
           return (b * s.kv_seq + j) * s.v_stride + kv * s.v_head_dim;
         };
-        std::vector<double> p_row(n), dp(n);
+        std::vector<double> p_row(n), dp(n), slope(n, 1.0);
         double total = 0, mean = 0;
         for (int64_t j = 0; j < n; ++j) {
           double dot = 0;
           for (int64_t d = 0; d < s.head_dim; ++d)
             dot += q[qi + d] * k[ki(j) + d];
-          total += p_row[j] = std::exp(s.scale * dot);
+          double y = s.scale * dot;
+          if (s.softcap > 0) {
+            const double bounded = std::tanh(y / s.softcap);
+            y = s.softcap * bounded;
+            slope[j] = 1 - bounded * bounded;
+          }
+          if (p.sees(b, i, j))
+            total += p_row[j] = std::exp(y + p.biasAt(b, h, i, j));
         }
-        r.lse[(b * s.heads + h) * s.seq + i] = std::log(total);
+        r.lse[(b * s.heads + h) * s.seq + i] =
+            total > 0 ? std::log(total) : INFINITY;
         for (int64_t j = 0; j < n; ++j) {
-          p_row[j] /= total;
+          p_row[j] = total > 0 ? p_row[j] / total : 0.0;
           for (int64_t d = 0; d < s.v_head_dim; ++d) {
             r.o[oi + d] += p_row[j] * v[vi(j) + d];
             r.dv[vi(j) + d] += p_row[j] * d_o[oi + d];
@@ -64,7 +97,10 @@ template <class T> Reference reference(const Problem<T> &p) {
           mean += p_row[j] * dp[j];
         }
         for (int64_t j = 0; j < n; ++j) {
-          const double ds = s.scale * p_row[j] * (dp[j] - mean);
+          const double dy = p_row[j] * (dp[j] - mean);
+          if (!p.bias.empty())
+            r.d_bias[p.biasIndex(b, h, i, j)] += dy;
+          const double ds = s.scale * slope[j] * dy;
           for (int64_t d = 0; d < s.head_dim; ++d) {
             r.dq[qi + d] += ds * k[ki(j) + d];
             r.dk[ki(j) + d] += ds * q[qi + d];
@@ -76,29 +112,45 @@ template <class T> Reference reference(const Problem<T> &p) {
 
 template <class T> struct Result {
   std::vector<T> o, dq, dk, dv;
-  std::vector<float> lse;
+  std::vector<float> lse, d_bias;
 };
 
 template <class T> Result<T> run(const Problem<T> &p) {
   Result<T> r{std::vector<T>(p.d_o.size()), std::vector<T>(p.q.size()),
               std::vector<T>(p.k.size()), std::vector<T>(p.v.size()),
               std::vector<float>(p.s.batch * p.s.heads * p.s.seq)};
-  attention(p.s, p.q.data(), p.k.data(), p.v.data(), r.o.data(), r.lse.data());
+  r.d_bias.assign(p.bias.size(), NAN);
+  const float *bias = p.bias.empty() ? nullptr : p.bias.data();
+  attention(p.s, p.q.data(), p.k.data(), p.v.data(), r.o.data(), r.lse.data(),
+            bias, p.lengths.data());
   attention_backward(p.s, p.q.data(), p.k.data(), p.v.data(), r.o.data(),
                      r.lse.data(), p.d_o.data(), r.dq.data(), r.dk.data(),
-                     r.dv.data());
+                     r.dv.data(), bias, p.lengths.data(),
+                     bias ? r.d_bias.data() : nullptr);
   return r;
 }
 
-template <class T> void check(const AttentionShape &shape, double tolerance) {
-  const Problem<T> p(shape);
+template <class T> void check(const Problem<T> &p, double tolerance) {
   const auto expected = reference(p);
   const auto actual = run(p);
   expect_close(actual.o, expected.o, tolerance, "o");
-  expect_close(actual.lse, expected.lse, 1e-6, "lse");
+  for (size_t i = 0; i < expected.lse.size(); ++i) // infinite without keys
+    if (std::isinf(expected.lse[i]))
+      EXPECT_EQ(actual.lse[i], INFINITY);
+    else
+      EXPECT_NEAR(actual.lse[i], expected.lse[i],
+                  1e-6 * (1 + std::abs(expected.lse[i])));
   expect_close(actual.dq, expected.dq, tolerance, "dq");
   expect_close(actual.dk, expected.dk, tolerance, "dk");
   expect_close(actual.dv, expected.dv, tolerance, "dv");
+  if (p.s.bias[3] > 1)
+    expect_close(actual.d_bias, expected.d_bias, 2 * tolerance, "d_bias");
+  else
+    for (float x : actual.d_bias) // what is the same for all keys
+      EXPECT_EQ(x, 0.0f);
+}
+template <class T> void check(const AttentionShape &shape, double tolerance) {
+  check(Problem<T>(shape), tolerance);
 }
 
 /// Dense operands. 100 query rows: more than one block, and not a multiple.
@@ -152,6 +204,101 @@ TEST(Attention, OtherKeyLengthAndValueWidth) {
     }
 }
 
+// What scores can have, alone and together; of both kinds of order.
+TEST(Attention, Windows) {
+  for (int64_t window : {1, 7, 64, 99, 300})
+    for (int64_t kv_seq : {100, 40, 130}) {
+      AttentionShape s = dense(true, 2);
+      s.window = window;
+      s.kv_seq = kv_seq;
+      check<float>(s, 2e-6);
+    }
+}
+
+TEST(Attention, CappedScores) {
+  for (bool causal : {false, true}) {
+    AttentionShape s = dense(causal);
+    s.softcap = 0.5f;
+    check<float>(s, 3e-6);
+    check<bf16>(s, 4e-3);
+  }
+}
+
+TEST(Attention, Lengths) {
+  for (bool causal : {false, true}) {
+    AttentionShape s = dense(causal, 2);
+    s.lengths = true;
+    check<float>(s, 2e-6);
+  }
+}
+
+TEST(Attention, Biases) {
+  // Each dimension of the bias as large as the scores' or 1.
+  for (int whole = 0; whole < 16; ++whole)
+    for (bool causal : {false, true}) {
+      AttentionShape s = dense(causal, whole % 2 ? 2 : 4);
+      s.kv_seq = whole % 3 ? 100 : 70;
+      const int64_t full[] = {s.batch, s.heads, s.seq, s.kv_seq};
+      for (int dim = 0; dim < 4; ++dim)
+        s.bias[dim] = whole >> dim & 1 ? full[dim] : 1;
+      check<float>(s, 4e-6);
+    }
+}
+
+TEST(Attention, AllAtOnce) {
+  AttentionShape s = dense(true, 2);
+  s.window = 20;
+  s.softcap = 0.5f;
+  s.lengths = true;
+  s.bias[0] = 1;
+  s.bias[1] = s.heads;
+  s.bias[2] = s.bias[3] = s.seq;
+  check<float>(s, 4e-6);
+  check<bf16>(s, 6e-3);
+}
+
+// So low that lse holds nothing of the sum: the keys are weighed alike, and a
+// query that sees only infinitely low ones gets 0.
+TEST(Attention, HiddenKeys) {
+  AttentionShape s = dense(false);
+  s.bias[0] = s.bias[1] = 1;
+  s.bias[2] = s.bias[3] = s.seq;
+  Problem<float> p(s), alike(s);
+  for (int64_t j = 0; j < s.seq; ++j) {
+    p.bias[3 * s.seq + j] = -3.4e38f;
+    p.bias[5 * s.seq + j] = -INFINITY;
+    alike.bias[3 * s.seq + j] = 0.0f;
+    for (int64_t i : {8, 9})
+      p.bias[i * s.seq + j] = alike.bias[i * s.seq + j] = j % 3 ? -1e9f : 0.5f;
+  }
+  for (int64_t b = 0; b < s.batch; ++b)
+    for (int64_t d = 0; d < s.q_stride; ++d) { // scores of 0
+      p.q[(b * s.seq + 3) * s.q_stride + d] = 0;
+      alike.q[(b * s.seq + 3) * s.q_stride + d] = 0;
+      p.q[(b * s.seq + 5) * s.q_stride + d] = 0;
+      alike.q[(b * s.seq + 5) * s.q_stride + d] = 0;
+    }
+  auto expected = reference(alike);
+  const auto actual = run(p);
+  for (int64_t b = 0; b < s.batch; ++b)
+    for (int64_t d = 0; d < s.o_stride; ++d) {
+      const int64_t first = b * s.seq * s.o_stride + d;
+      EXPECT_NEAR(actual.o[first + 3 * s.o_stride],
+                  expected.o[first + 3 * s.o_stride], 1e-6);
+      EXPECT_EQ(actual.o[first + 5 * s.o_stride], 0.0f);
+      EXPECT_EQ(actual.dq[first + 5 * s.o_stride], 0.0f);
+      EXPECT_NEAR(actual.o[first + 8 * s.o_stride],
+                  expected.o[first + 8 * s.o_stride], 1e-6);
+    }
+  // The gradients of the values: those of the query that sees nothing are left
+  // out.
+  for (int64_t b = 0; b < s.batch; ++b)
+    for (int64_t d = 0; d < s.o_stride; ++d)
+      alike.d_o[(b * s.seq + 5) * s.o_stride + d] = 0;
+  expected = reference(alike);
+  expect_close(actual.dv, expected.dv, 3e-6, "dv");
+}
+
 TEST(Attention, SlicesOfOneTensor) {
   // q, k, v of a token side by side, as the fused projection of GPT-2 leaves
   // them, and gradients that are written the same way.
@@ -194,13 +341,18 @@ TEST(Attention, LargeScores) {
 }
 
 TEST(Attention, DoesNotDependOnThreads) {
-  const Problem<float> p(dense(true, 2));
-  expect_thread_independent([&] {
-    auto r = run(p);
-    for (const auto *more : {&r.lse, &r.dq, &r.dk, &r.dv})
-      r.o.insert(r.o.end(), more->begin(), more->end());
-    return r.o;
-  });
+  AttentionShape biased = dense(true, 2);
+  biased.bias[0] = biased.bias[1] = biased.bias[2] = 1;
+  biased.bias[3] = biased.seq;
+  for (const AttentionShape &s : {dense(true, 2), biased}) {
+    const Problem<float> p(s);
+    expect_thread_independent([&] {
+      auto r = run(p);
+      for (const auto *more : {&r.lse, &r.dq, &r.dk, &r.dv, &r.d_bias})
+        r.o.insert(r.o.end(), more->begin(), more->end());
+      return r.o;
+    });
+  }
 }
 
 } // namespace

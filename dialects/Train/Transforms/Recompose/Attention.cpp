@@ -12,8 +12,10 @@ namespace {
 /// What is added to scores [batch, heads, queries, keys], before they are
 /// scaled further: numbers, or `hidden` where a condition is `hides`.
 struct Bias {
-  std::shared_ptr<const Plane> plane; ///< broadcasts to the scores
+  Value value;
+  std::shared_ptr<const Plane> plane; ///< broadcasts to the scores; or unknown
   double scale;
+  SmallVector<int64_t> shape; ///< of four dimensions
   std::optional<bool> hides = {};
   double hidden = 0.0;
 
@@ -25,14 +27,24 @@ struct Bias {
   }
 };
 
-/// softmax(scale * q k^T + biases) v
+/// Which keys are hidden by their order alone.
+struct Order {
+  bool isCausal = false;
+  int64_t window = 0; ///< keys that a query sees up to its own; 0: all
+};
+
+/// softmax(cap(scale * q k^T) + biases) v
 struct Parts {
   MatmulOp output;
   SoftmaxOp softmax = {};
   MatmulOp scores = {};
-  double scale = 1.0;
-  SmallVector<Bias> biases = {};
-  bool isCausal = false;
+  double scale = 1.0, softcap = 0.0;
+  SmallVector<Bias> biases = {}; ///< but for what is in the following
+  Order order = {};
+  std::optional<Plane> known = {}; ///< of rank 4
+  Value lengths = {};              ///< [batch]
+  /// Conditions of which each keeps some rows of the output; others are 0.
+  SmallVector<Value> keeps = {};
   std::optional<Heads> query = {}, key = {}, value = {};
 };
 } // namespace
@@ -45,17 +57,48 @@ static bool isOfScores(ArrayRef<int64_t> shape, ArrayRef<int64_t> scores) {
           shape.take_back(2) == scores.take_back(2));
 }
 
-/// Takes an op off the scores that adds known numbers or hides keys; false if
-/// it is neither.
+/// Whether it is a product of matrices, or one with something done to it.
+static bool comesFromProduct(Value value) {
+  while (Operation *op = value.getDefiningOp()) {
+    if (isa<MatmulOp>(op))
+      return true;
+    if (isa<AddOp, SelectOp>(op))
+      return llvm::any_of(op->getOperands(), comesFromProduct);
+    if (std::optional<Scaled> scaled = getScaled(value))
+      value = scaled->value;
+    else if (isa<ReshapeOp, TanhOp>(op))
+      value = op->getOperand(0);
+    else
+      return false;
+  }
+  return false;
+}
+
+/// The shape of what is added to scores `of`, with batch and heads apart; empty
+/// if it does not broadcast to them.
+static SmallVector<int64_t> getBiasShape(Value bias, Value of,
+                                         ArrayRef<int64_t> scores) {
+  ArrayRef<int64_t> own = shapeOf(bias);
+  SmallVector<int64_t> shape(own);
+  if (shape.size() > shapeOf(of).size())
+    return {};
+  if (shapeOf(of).size() == 3 && own.size() == 3 && own[0] != 1)
+    shape.insert(shape.begin() + 1, scores[1]), shape[0] /= scores[1];
+  shape.insert(shape.begin(), 4 - shape.size(), 1);
+  return shape;
+}
+
+/// Takes an op off the scores that adds to them or hides keys; false if it is
+/// neither.
 static bool takeBias(Operation *op, MaskReader &masks, Parts &parts,
                      Value &scores) {
   Value rest;
-  Bias bias = {nullptr, parts.scale};
+  Bias bias = {{}, nullptr, parts.scale, {}};
   if (isa<AddOp>(op)) {
-    for (unsigned i = 0; i < 2 && !bias.plane; ++i) {
-      rest = op->getOperand(i);
-      bias.plane = masks.read(op->getOperand(1 - i));
-    }
+    // What is known comes from no product.
+    unsigned i = comesFromProduct(op->getOperand(0)) ? 0 : 1;
+    rest = op->getOperand(i);
+    bias.value = op->getOperand(1 - i);
   } else if (auto select = dyn_cast<SelectOp>(op)) {
     for (bool hides : {true, false}) {
       Value hidden = hides ? select.getPositive() : select.getOtherwise();
@@ -63,14 +106,19 @@ static bool takeBias(Operation *op, MaskReader &masks, Parts &parts,
       if (!number || !(*number * parts.scale <= kMasking))
         continue;
       rest = hides ? select.getOtherwise() : select.getPositive();
-      bias.plane = masks.read(select.getCondition());
+      bias.value = select.getCondition();
       bias.hides = hides;
       bias.hidden = *number * parts.scale;
       break;
     }
   }
-  if (!bias.plane || rest.getType() != op->getResult(0).getType())
+  if (!rest || rest.getType() != op->getResult(0).getType())
     return false;
+  bias.shape = getBiasShape(bias.value, rest, shapeOf(parts.softmax));
+  if (bias.shape.empty() ||
+      (!bias.hides && !getElementTypeOrSelf(bias.value).isF32()))
+    return false;
+  bias.plane = masks.read(bias.value);
   parts.biases.push_back(std::move(bias));
   scores = rest;
   return true;
@@ -87,6 +135,8 @@ static bool readScores(Parts &parts, MaskReader &masks, std::string &why) {
       return false;
     if (auto product = dyn_cast<MatmulOp>(op)) {
       parts.scores = product;
+      if (parts.softcap != 0.0)
+        parts.scale *= parts.softcap;
       return true;
     }
     if (auto reshape = dyn_cast<ReshapeOp>(op)) {
@@ -96,11 +146,18 @@ static bool readScores(Parts &parts, MaskReader &masks, std::string &why) {
       scores = scaled->value;
       if (!std::isfinite(parts.scale))
         return false;
-    } else if (!takeBias(op, masks, parts, scores)) {
+    } else if (isa<TanhOp>(op)) {
+      if (parts.softcap != 0.0 || !(parts.scale > 0.0)) {
+        why = "caps its scores twice, or at no positive number";
+        return false;
+      }
+      parts.softcap = std::exchange(parts.scale, 1.0);
+      scores = op->getOperand(0);
+    } else if (parts.softcap != 0.0 || !takeBias(op, masks, parts, scores)) {
       if (isa<AddOp, SelectOp>(op))
-        why = "adds to its scores what is not known while compiling";
-      else if (isa<TanhOp>(op))
-        why = "caps its scores";
+        why = parts.softcap != 0.0 ? "adds to its scores before it caps them"
+                                   : "adds to its scores what is no f32, or "
+                                     "hides keys by a number that is not low";
       return false;
     }
   }
@@ -121,40 +178,207 @@ static std::array<int64_t, 4> getStrides(const Plane &plane,
   return strides;
 }
 
-/// Does nothing but the causal order hide keys, or nothing at all?
-static bool readMask(Parts &parts, std::string &why) {
-  ArrayRef<int64_t> shape = shapeOf(parts.softmax);
+/// What known biases add up to, with batch and heads apart, if that is not too
+/// much to look at.
+static std::optional<Plane> addUp(ArrayRef<const Bias *> biases,
+                                  ArrayRef<int64_t> shape) {
+  Plane sum;
+  sum.shape = llvm::to_vector(shape);
   SmallVector<std::array<int64_t, 4>> strides;
-  SmallVector<int64_t> differ = {1, 1, shape[2], shape[3]};
-  for (const Bias &bias : parts.biases) {
-    strides.push_back(getStrides(*bias.plane, shape));
-    for (size_t i = 0; i < 2; ++i)
+  std::array<int64_t, 4> sizes = {1, 1, 1, 1};
+  for (const Bias *bias : biases) {
+    strides.push_back(getStrides(*bias->plane, shape));
+    for (size_t i = 0; i < 4; ++i)
       if (strides.back()[i])
-        differ[i] = shape[i];
+        sizes[i] = shape[i];
   }
-  bool isPlain = true, isCausal = true;
-  for (int64_t b = 0; b < differ[0]; ++b)
-    for (int64_t h = 0; h < differ[1]; ++h)
-      for (int64_t t = 0; t < differ[2]; ++t)
-        for (int64_t s = 0; s < differ[3]; ++s) {
-          double sum = 0.0;
-          for (auto [bias, by] : llvm::zip(parts.biases, strides))
-            sum += bias.at(b * by[0] + h * by[1] + t * by[2] + s * by[3]);
-          isPlain &= sum == 0.0;
-          isCausal &= s <= t ? sum == 0.0 : sum <= kMasking;
-          if (!isPlain && !isCausal) {
-            why = "hides or weighs keys otherwise than by their order";
-            return false;
-          }
+  if (double(sizes[0]) * sizes[1] * sizes[2] * sizes[3] > kMostNumbers)
+    return std::nullopt;
+  for (int64_t b = 0; b < sizes[0]; ++b)
+    for (int64_t h = 0; h < sizes[1]; ++h)
+      for (int64_t t = 0; t < sizes[2]; ++t)
+        for (int64_t s = 0; s < sizes[3]; ++s) {
+          double number = 0.0;
+          for (auto [bias, by] : llvm::zip(biases, strides))
+            number += bias->at(b * by[0] + h * by[1] + t * by[2] + s * by[3]);
+          // Two masks hide as well as one, but are no infinite number.
+          if (std::isfinite(number))
+            number =
+                std::max<double>(number, std::numeric_limits<float>::lowest());
+          sum.numbers.push_back(static_cast<float>(number));
         }
-  parts.isCausal = !isPlain;
+  sum.strides.resize(4);
+  int64_t step = 1;
+  for (size_t i = 4; i-- > 0; step *= sizes[i])
+    sum.strides[i] = sizes[i] > 1 ? step : 0;
+  dropRepeated(sum);
+  return sum;
+}
+
+/// Calls f(t, s, number) for all of a plane's numbers, once for those that are
+/// repeated for heads or sequences.
+template <typename Numbers, typename F>
+static void forEachScore(Numbers &plane, F f) {
+  ArrayRef<int64_t> shape = plane.shape, by = plane.strides;
+  for (int64_t b = 0; b < (by[0] ? shape[0] : 1); ++b)
+    for (int64_t h = 0; h < (by[1] ? shape[1] : 1); ++h)
+      for (int64_t t = 0; t < shape[2]; ++t)
+        for (int64_t s = 0; s < shape[3]; ++s)
+          f(t, s, plane.numbers[b * by[0] + h * by[1] + t * by[2] + s * by[3]]);
+}
+
+/// The order that is all that a plane says, if it is.
+static std::optional<Order> getOrder(const std::optional<Plane> &known) {
+  if (!known)
+    return std::nullopt;
+  const Plane &plane = *known;
+  int64_t queries = plane.shape[2], keys = plane.shape[3];
+  auto numberAt = [&](int64_t t, int64_t s) {
+    return plane.numbers[t * plane.strides[2] + s * plane.strides[3]];
+  };
+  // What the order would be, by the first query and by the last.
+  int64_t last = queries - 1, unseen = 0;
+  while (unseen < std::min(last, keys) && numberAt(last, unseen) != 0.0f)
+    ++unseen;
+  Order order = {keys > 1 && numberAt(0, 1) != 0.0f,
+                 unseen ? last - unseen + 1 : 0};
+  bool isAll = !order.window || order.isCausal;
+  forEachScore(plane, [&](int64_t t, int64_t s, float number) {
+    bool isHidden =
+        (order.isCausal && s > t) || (order.window && s <= t - order.window);
+    isAll &= isHidden ? number <= kMasking : number == 0.0f;
+  });
+  return isAll ? std::optional(order) : std::nullopt;
+}
+
+/// Takes the causal order out of a plane that hides all keys behind a query
+/// and others only where some are left.
+static bool takeCausal(Plane &plane) {
+  int64_t queries = plane.shape[2], keys = plane.shape[3];
+  bool isCausal = keys > 1, isSeen = true;
+  int64_t row = -1;
+  forEachScore(plane, [&](int64_t t, int64_t s, float number) {
+    if (s > t)
+      isCausal &= number <= kMasking;
+    if (row != t && !isSeen)
+      isCausal = false;
+    if (row != t)
+      row = t, isSeen = false;
+    isSeen |= s <= t && number > kMasking;
+  });
+  if (!isCausal || !isSeen || !plane.strides[2] || !plane.strides[3])
+    return isCausal && isSeen;
+  // Those numbers do not matter any more: maybe queries differ in no others.
+  Plane rest = plane;
+  for (size_t at = 0; at < rest.numbers.size(); at += queries * keys)
+    for (int64_t t = 0; t + 1 < queries; ++t)
+      for (int64_t s = t + 1; s < keys; ++s)
+        rest.numbers[at + t * keys + s] =
+            rest.numbers[at + std::min(s, queries - 1) * keys + s];
+  dropRepeated(rest);
+  if (!rest.strides[2])
+    plane = std::move(rest);
   return true;
 }
 
-/// What rows of probabilities are cleared where they are NaN, or where a known
-/// condition says that they see no key; null if it is neither, or there are
-/// such rows.
-static Value getUncleared(SelectOp select, MaskReader &masks) {
+/// The numbers of keys [batch] that sequences have, if a bias hides all keys
+/// behind them.
+static Value getLengths(const Bias &bias, Parts &parts, MaskReader &masks) {
+  ArrayRef<int64_t> scores = shapeOf(parts.softmax);
+  Value condition = bias.value;
+  bool isSeen = bias.hides && !*bias.hides;
+  if (auto negation = condition.getDefiningOp<NotOp>()) {
+    condition = negation.getInput();
+    isSeen = !isSeen;
+  }
+  auto compares = condition.getDefiningOp<CompareOp>();
+  // Where no key is seen, the whole has zeros: so should the parts.
+  bool isCleared = !parts.keeps.empty() || std::isinf(bias.hidden);
+  if (!bias.hides || !compares || !isCleared ||
+      bias.shape != SmallVector<int64_t>{scores[0], 1, 1, scores[3]})
+    return {};
+  // key < length where it is seen, or length <= key where it is not.
+  Predicate predicate = compares.getPredicate();
+  bool isKeyFirst = predicate == (isSeen ? Predicate::lt : Predicate::ge);
+  if (!isKeyFirst && predicate != (isSeen ? Predicate::gt : Predicate::le))
+    return {};
+  Value keys = isKeyFirst ? compares.getLhs() : compares.getRhs(),
+        lengths = isKeyFirst ? compares.getRhs() : compares.getLhs();
+  std::shared_ptr<const Plane> numbers = masks.read(keys);
+  if (!numbers || numbers->shape.empty() ||
+      static_cast<int64_t>(numbers->numbers.size()) != scores[3] ||
+      numbers->shape.back() != scores[3])
+    return {};
+  for (int64_t key = 0; key < scores[3]; ++key)
+    if (numbers->numbers[key] != static_cast<float>(key))
+      return {};
+  if (auto reshape = lengths.getDefiningOp<ReshapeOp>())
+    lengths = reshape.getInput();
+  if (shapeOf(lengths) != scores.take_front() ||
+      !getElementTypeOrSelf(lengths).isInteger(64))
+    return {};
+  // Rows that see none of these keys are 0 anyway.
+  llvm::erase_if(parts.keeps, [&](Value keeps) {
+    while (Operation *op = keeps.getDefiningOp()) {
+      if (!isa<ReduceMaxOp, ConvertOp>(op))
+        break;
+      keeps = op->getOperand(0);
+    }
+    return isSeen && keeps == bias.value;
+  });
+  return lengths;
+}
+
+/// Finds out what biases say that has words of its own.
+static void readBiases(Parts &parts, MaskReader &masks) {
+  // More than that are computed when the program runs.
+  constexpr size_t mostConstant = size_t(1) << 16;
+  ArrayRef<int64_t> shape = shapeOf(parts.softmax);
+  SmallVector<const Bias *> known;
+  SmallPtrSet<const Bias *, 4> done;
+  for (const Bias &bias : parts.biases) {
+    if (bias.plane)
+      known.push_back(&bias);
+    else if (!parts.lengths && (parts.lengths = getLengths(bias, parts, masks)))
+      done.insert(&bias);
+  }
+  auto take = [&](ArrayRef<const Bias *> biases) {
+    std::optional<Order> order = getOrder(addUp(biases, shape));
+    if (!order)
+      return false;
+    done.insert(biases.begin(), biases.end());
+    parts.order.isCausal |= order->isCausal;
+    if (!parts.order.window ||
+        (order->window && order->window < parts.order.window))
+      parts.order.window = order->window;
+    return true;
+  };
+  if (!take(known)) {
+    llvm::erase_if(known, [&](const Bias *bias) { return take(bias); });
+    std::optional<Plane> sum = addUp(known, shape);
+    if (sum && !parts.order.isCausal)
+      parts.order.isCausal = takeCausal(*sum);
+    if (sum && sum->numbers.size() <= mostConstant) {
+      done.insert(known.begin(), known.end());
+      // The same for all keys does nothing, unless it swallows the scores.
+      if (sum->strides[3] || llvm::any_of(sum->numbers, [](float number) {
+            return !(std::abs(number) < -kMasking);
+          }))
+        parts.known = std::move(sum);
+    }
+  }
+  SmallVector<Bias> rest;
+  for (const Bias &bias : parts.biases)
+    if (!done.contains(&bias))
+      rest.push_back(bias);
+  parts.biases = std::move(rest);
+}
+
+/// The probabilities of which a condition chooses rows, the others being 0,
+/// and that condition; null where it only says that no row is NaN or blind,
+/// which the whole does not need.
+static Value getUncleared(SelectOp select, MaskReader &masks,
+                          SmallVector<Value> &keeps) {
   Value positive = select.getPositive(), otherwise = select.getOtherwise();
   auto compares = select.getCondition().getDefiningOp<CompareOp>();
   if (compares && compares.getLhs() == compares.getRhs()) {
@@ -167,25 +391,32 @@ static Value getUncleared(SelectOp select, MaskReader &masks) {
                ? kept
                : Value();
   }
-  if (getNumber(otherwise) != 0.0)
+  ArrayRef<int64_t> shape = shapeOf(select.getCondition());
+  if (getNumber(otherwise) != 0.0 || shapeOf(select).size() != 4 ||
+      (!shape.empty() && shape.back() != 1))
     return {};
   std::shared_ptr<const Plane> sees = masks.read(select.getCondition());
   bool hasBlind = !sees || llvm::any_of(sees->numbers, [](float number) {
     return !(number > 0);
   });
-  return hasBlind ? Value() : positive;
+  if (hasBlind)
+    keeps.push_back(select.getCondition());
+  return positive;
 }
 
 /// The softmax that an operand is, but for rows that see no key.
-static SoftmaxOp getSoftmax(Value probabilities, MaskReader &masks) {
+static SoftmaxOp getSoftmax(Value probabilities, MaskReader &masks,
+                            SmallVector<Value> &keeps) {
   if (auto reshape = probabilities.getDefiningOp<ReshapeOp>();
       reshape && shapeOf(reshape.getInput()).size() == 4 &&
       isOfScores(shapeOf(reshape), shapeOf(reshape.getInput())))
     probabilities = reshape.getInput();
-  if (auto select = probabilities.getDefiningOp<SelectOp>())
-    if (Value kept = getUncleared(select, masks);
-        kept && kept.getType() == select.getType())
-      probabilities = kept;
+  while (auto select = probabilities.getDefiningOp<SelectOp>()) {
+    Value kept = getUncleared(select, masks, keeps);
+    if (!kept || kept.getType() != select.getType())
+      break;
+    probabilities = kept;
+  }
   return probabilities.getDefiningOp<SoftmaxOp>();
 }
 
@@ -239,7 +470,7 @@ static std::optional<Parts> matchAttention(Operation *op, MaskReader &masks,
   if (!output)
     return std::nullopt;
   Parts parts = {output};
-  parts.softmax = getSoftmax(output.getLhs(), masks);
+  parts.softmax = getSoftmax(output.getLhs(), masks, parts.keeps);
   auto rank = static_cast<int64_t>(shapeOf(output.getLhs()).size());
   if (!parts.softmax || rank > 4 ||
       output.getBatch() + 2 != static_cast<uint64_t>(rank) ||
@@ -275,8 +506,9 @@ static std::optional<Parts> matchAttention(Operation *op, MaskReader &masks,
       !llvm::all_of(output->getOperands(), isOfType) || !isOfType(scores) ||
       !isOfType(parts.softmax.getInput()))
     return std::nullopt;
-  if (!readMask(parts, why) || !readHeads(parts, why))
+  if (!readHeads(parts, why))
     return leave();
+  readBiases(parts, masks);
   return parts;
 }
 
@@ -292,10 +524,65 @@ static float roundScale(double scale, int64_t features) {
   return static_cast<float>(isAbout(scale, usual) ? usual : scale);
 }
 
+/// What is added to scores, as one value, or null.
+static Value makeBias(const Parts &parts, RewriterBase &rewriter) {
+  MatmulOp op = parts.output;
+  Type f32 = rewriter.getF32Type(), i1 = rewriter.getI1Type();
+  auto scalar = [&](float number) {
+    return scalarConstant(rewriter, op.getLoc(), number);
+  };
+  auto apart = [&](const Bias &bias, Type element) -> Value {
+    auto type = RankedTensorType::get(bias.shape, element);
+    if (bias.value.getType() == type)
+      return bias.value;
+    return createFor<ReshapeOp>(rewriter, op, type, bias.value);
+  };
+  Value sum;
+  if (parts.known) {
+    SmallVector<int64_t> shape;
+    for (auto [size, stride] :
+         llvm::zip(parts.known->shape, parts.known->strides))
+      shape.push_back(stride ? size : 1);
+    sum = createFor<arith::ConstantOp>(
+        rewriter, op,
+        DenseElementsAttr::get(RankedTensorType::get(shape, f32),
+                               ArrayRef(parts.known->numbers)));
+  }
+  // Keys that are hidden for several reasons count once.
+  Value hidden, infinite;
+  for (const Bias &bias : parts.biases) {
+    if (!bias.hides) {
+      Value numbers = apart(bias, f32);
+      if (bias.scale != 1.0)
+        numbers =
+            createFor<MulOp>(rewriter, op, numbers, scalar(float(bias.scale)));
+      sum = sum ? createFor<AddOp>(rewriter, op, sum, numbers) : numbers;
+      continue;
+    }
+    Value hides = apart(bias, i1);
+    if (!*bias.hides)
+      hides = createFor<NotOp>(rewriter, op, hides.getType(), hides);
+    Value &all = std::isinf(bias.hidden) ? infinite : hidden;
+    all = all ? createFor<OrOp>(rewriter, op, all, hides) : hides;
+  }
+  for (auto [hides, number] :
+       {std::pair(hidden, std::numeric_limits<float>::lowest()),
+        {infinite, -std::numeric_limits<float>::infinity()}}) {
+    if (!hides)
+      continue;
+    auto type = cast<RankedTensorType>(hides.getType()).clone(f32);
+    Value numbers = createFor<SelectOp>(rewriter, op, type, hides,
+                                        scalar(number), scalar(0.0f));
+    sum = sum ? createFor<AddOp>(rewriter, op, sum, numbers) : numbers;
+  }
+  return sum;
+}
+
 /// Puts the op in the place of the product that makes its value.
 static void rewrite(Parts &parts, RewriterBase &rewriter) {
   MatmulOp op = parts.output;
   rewriter.setInsertionPoint(op);
+  Value bias = makeBias(parts, rewriter);
   ArrayRef<int64_t> shape = shapeOf(parts.softmax);
   int64_t batch = shape[0], heads = shape[1], tokens = shape[2];
   Value query = parts.query->merge(rewriter, op),
@@ -308,10 +595,17 @@ static void rewrite(Parts &parts, RewriterBase &rewriter) {
       TypeRange{
           type.clone({batch, tokens, heads * shapeOf(op).back()}),
           RankedTensorType::get({batch, heads, tokens}, rewriter.getF32Type())},
-      query, key, value, heads, parts.key->countHeads(),
+      query, key, value, bias, parts.lengths, heads, parts.key->countHeads(),
       llvm::APFloat(roundScale(scale, shapeOf(query).back() / heads)),
-      parts.isCausal);
+      parts.order.isCausal,
+      parts.order.window ? rewriter.getI64IntegerAttr(parts.order.window)
+                         : IntegerAttr(),
+      parts.softcap != 0.0 ? rewriter.getF32FloatAttr(float(parts.softcap))
+                           : FloatAttr());
   Value output = splitHeads(rewriter, op, attention.getOutput(), heads);
+  for (Value keeps : parts.keeps)
+    output = createFor<SelectOp>(rewriter, op, output.getType(), keeps, output,
+                                 scalarConstant(rewriter, op.getLoc(), 0.0f));
   if (output.getType() != op.getType())
     output = createFor<ReshapeOp>(rewriter, op, op.getType(), output);
   rewriter.replaceOp(op, output);
@@ -360,7 +654,9 @@ struct SimplifyAttention : OpRewritePattern<AttentionOp> {
     Value q = query.merge(rewriter, op), k = key.merge(rewriter, op),
           v = value.merge(rewriter, op);
     rewriter.modifyOpInPlace(op, [&] {
-      op->setOperands({q, k, v});
+      op.getQueryMutable().assign(q);
+      op.getKeyMutable().assign(k);
+      op.getValueMutable().assign(v);
       op.setKvHeads(key.countHeads());
       op.setScale(
           llvm::APFloat(roundScale(op.getScale().convertToDouble() * scale,
