@@ -136,6 +136,22 @@ func.func @f(%x: memref<3x4x8xf32>, %lse: memref<3x2x4xf32>) {
 
 // -----
 
+func.func @f(%x: memref<3x4x8xf32>, %b: memref<1x2x4x5xf32>, %lse: memref<3x2x4xf32>) {
+  // expected-error @+1 {{bias 'memref<1x2x4x5xf32>' does not broadcast to the scores [3, 2, 4, 4]}}
+  exec.attention %x, %x, %x bias %b into %x, %lse {heads = 2, kv_heads = 2, scale = 1.0 : f32} : memref<3x4x8xf32>, memref<3x4x8xf32>, memref<3x4x8xf32> bias memref<1x2x4x5xf32>, memref<3x4x8xf32>, memref<3x2x4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: memref<3x4x8xf32>, %b: memref<1x2x4x4xf32>, %lse: memref<3x2x4xf32>) {
+  // expected-error @+1 {{has the gradient of a bias that is not there}}
+  exec.attention_backward %x, %x, %x, %x, %x, %lse into %x, %x, %x d_bias %b {heads = 2, kv_heads = 2, scale = 1.0 : f32} : memref<3x4x8xf32>, memref<3x4x8xf32>, memref<3x4x8xf32>, memref<3x4x8xf32>, memref<3x4x8xf32>, memref<3x2x4xf32> into memref<3x4x8xf32>, memref<3x4x8xf32>, memref<3x4x8xf32> d_bias memref<1x2x4x4xf32>
+  return
+}
+
+// -----
+
 func.func @f(%x: memref<3x4x8xf32>, %d: memref<3x4x4xf32>, %lse: memref<3x2x4xf32>) {
   // expected-error @+1 {{d_k must be [3, 4, 8], but is 'memref<3x4x4xf32>'}}
   exec.attention_backward %x, %x, %x, %x, %x, %lse into %x, %d, %x {heads = 2, kv_heads = 2, scale = 1.0 : f32} : memref<3x4x8xf32>, memref<3x4x8xf32>, memref<3x4x8xf32>, memref<3x4x8xf32>, memref<3x4x8xf32>, memref<3x2x4xf32> into memref<3x4x8xf32>, memref<3x4x4xf32>, memref<3x4x8xf32>

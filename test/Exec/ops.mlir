@@ -104,6 +104,16 @@ func.func @attention(%qkv: memref<2x16x192xbf16>, %o: memref<2x16x64xbf16>, %lse
   exec.attention_backward %o, %o, %o, %o, %o, %lse into %q, %q, %q workspace %space {heads = 4, kv_heads = 4, scale = 0.25 : f32, parts = 2}
     : memref<2x16x64xbf16>, memref<2x16x64xbf16>, memref<2x16x64xbf16>, memref<2x16x64xbf16>, memref<2x16x64xbf16>, memref<2x4x16xf32>
     into memref<2x16x64xbf16, strided<[3072, 192, 1]>>, memref<2x16x64xbf16, strided<[3072, 192, 1]>>, memref<2x16x64xbf16, strided<[3072, 192, 1]>> workspace memref<64xi8>
+  %bias = exec.alloc : memref<1x4x16x16xf32>
+  %n = exec.alloc : memref<2xi64>
+  // CHECK: exec.attention %{{.*}}, %{{.*}}, %{{.*}} bias %{{.*}} lengths %{{.*}} into %{{.*}}, %{{.*}} {causal, heads = 4 : i64, kv_heads = 4 : i64, scale = 2.500000e-01 : f32, softcap = 5.000000e+00 : f32, window = 8 : i64}
+  // CHECK-SAME: : memref<2x16x64xbf16>, memref<2x16x64xbf16>, memref<2x16x64xbf16> bias memref<1x4x16x16xf32> lengths memref<2xi64>, memref<2x16x64xbf16>, memref<2x4x16xf32>
+  exec.attention %o, %o, %o bias %bias lengths %n into %o, %lse {heads = 4, kv_heads = 4, scale = 0.25 : f32, causal, window = 8, softcap = 5.0 : f32}
+    : memref<2x16x64xbf16>, memref<2x16x64xbf16>, memref<2x16x64xbf16> bias memref<1x4x16x16xf32> lengths memref<2xi64>, memref<2x16x64xbf16>, memref<2x4x16xf32>
+  // CHECK: exec.attention_backward {{.*}} bias %{{.*}} into {{.*}} d_bias %{{.*}} {heads
+  exec.attention_backward %o, %o, %o, %o, %o, %lse bias %bias into %o, %o, %o d_bias %bias {heads = 4, kv_heads = 4, scale = 0.25 : f32}
+    : memref<2x16x64xbf16>, memref<2x16x64xbf16>, memref<2x16x64xbf16>, memref<2x16x64xbf16>, memref<2x16x64xbf16>, memref<2x4x16xf32> bias memref<1x4x16x16xf32>
+    into memref<2x16x64xbf16>, memref<2x16x64xbf16>, memref<2x16x64xbf16> d_bias memref<1x4x16x16xf32>
   // CHECK: exec.rotary %{{.*}}, %{{.*}}, %{{.*}} into %{{.*}} {heads = 4 : i64, interleaved, inverse, rotary_dim = 16 : i64}
   exec.rotary %o, %cos, %cos into %o {heads = 4, rotary_dim = 16, interleaved, inverse} : memref<2x16x64xbf16>, memref<16x8xf32>, memref<16x8xf32>, memref<2x16x64xbf16>
   return

@@ -227,7 +227,9 @@ func.func @large_integers(%q: tensor<1x2x3x4xf32>) -> tensor<1x2x3x4xf32> {
 
 // Scores that are capped, with what is added after that; and what is added before.
 // CHECK-LABEL: func.func @capped(
-// CHECK: train.attention %{{.*}}, %{{.*}}, %{{.*}} bias %arg1 {heads = 2 : i64, kv_heads = 2 : i64, scale = 2.500000e-01 : f32, softcap = 5.000000e+00 : f32}
+// CHECK: %[[LOWEST:.*]] = train.compare eq %arg1
+// CHECK: %[[BIAS:.*]] = train.select %[[LOWEST]], %{{.*}}, %arg1
+// CHECK: train.attention %{{.*}}, %{{.*}}, %{{.*}} bias %[[BIAS]] {heads = 2 : i64, kv_heads = 2 : i64, scale = 2.500000e-01 : f32, softcap = 5.000000e+00 : f32}
 // CHECK: train.softmax
 func.func @capped(%q: tensor<1x2x3x4xf32>, %b: tensor<1x2x3x3xf32>) -> (tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>) {
   %scale = arith.constant dense<0.05> : tensor<f32>

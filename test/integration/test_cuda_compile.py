@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from support import run
+from test_exports import Export, archive
 
 NVCC = shutil.which("nvcc") or shutil.which("nvcc", path="/usr/local/cuda/bin")
 needs_nvcc = pytest.mark.skipif(not NVCC, reason="no CUDA toolkit on this machine")
@@ -53,6 +54,14 @@ def test_odd_sizes_compile(tmp_path, gpu, recipe):
     command = ["--recipe", recipe, "--batch", 3, "--target", "cuda", "--gpu", gpu, "--max-logits", 48 * 384 * 2]
     run("fp8c", "compile", tmp_path / "odd.onnx", *command, "-o", tmp_path / "program.fp8x")
     assert "PaddedClasses{257, 384}" in (tmp_path / "program.fp8x/step.cu").read_text()
+
+
+@needs_nvcc
+@pytest.mark.parametrize("name, said", [("bloom-d18-eager-mask", ".bias = {1, 3, 1, 13}"), ("gemma2-d18-eager", ".window = 5, .softcap = "), ("t5-d18-eager-mask", "/*d_bias=*/")])
+def test_what_scores_can_have_compiles(tmp_path, name, said):
+    (tmp_path / "model.onnx").write_bytes(archive()[f"{name}/model.onnx"])
+    run("fp8c", "compile", tmp_path / "model.onnx", "--recipe", "bf16", "--target", "cuda", *Export(name).options(), "-o", tmp_path / "program.fp8x")
+    assert said in (tmp_path / "program.fp8x/step.cu").read_text()
 
 
 @needs_nvcc

@@ -182,6 +182,9 @@ MICROSOFT_FORMS = {
         "Attention", HIDDEN, draw(6, 18), draw(18), np.array([[1, 1, 1, 0], [1, 1, 1, 1]], np.int32),
         num_heads=3, domain=MICROSOFT,
     ),
+    "multi-head-lengths": Case(
+        "MultiHeadAttention", HIDDEN, draw(2, 5, 6), draw(2, 5, 6, seed=1), draw(18), np.array([4, 1], np.int32), num_heads=2, domain=MICROSOFT
+    ),
     "multi-head": Case(
         "MultiHeadAttention", HIDDEN, draw(2, 5, 6), draw(2, 5, 6, seed=1), draw(18), num_heads=2, domain=MICROSOFT
     ),

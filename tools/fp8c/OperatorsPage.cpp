@@ -27,6 +27,26 @@ known of is computed while compiling, whatever its type: shapes, masks, tables.
 
 A form that is not understood (an attribute, a type, a mask) is an error that names node, operator and reason, all of a model in
 one report.
+
+## Attention
+
+Whatever operators it is made of, attention becomes one op, [`train.attention`](reference/dialect-train.md), if that can say it:
+
+| in the graph | as |
+|---|---|
+| queries that share keys and values, by any repetition; scaled scores, queries or keys; more keys than queries or fewer | heads, `scale` |
+| masks, added or chosen, known or computed of constants, that are the causal order | `causal` |
+| … and hide keys that are further back than a number of tokens | `window` |
+| scores within a bound, by tanh | `softcap` |
+| slopes (ALiBi), tables of relative positions, constant or trained, and all other masks, known while compiling or not | `bias` |
+| keys before a length of each sequence | `lengths` |
+
+What stays in parts, with a remark (`--remarks`): something added or hidden before scores are capped; keys hidden by a number above -1e4; keys and values of
+other widths or numbers of heads; scores of three dimensions throughout, batch and heads in one; a softmax in another order.
+
+| cuDNN does, in bf16 and f16 | plain kernels do, slowly |
+|---|---|
+| heads of a multiple of 8, up to 256 wide; causal or not; `window`; `lengths`; `bias` with or without a causal order | other heads; f32; `window` and `bias` together; `window` with fewer keys than queries; `softcap`, but for full attention of multiples of 128 tokens; a bias that is the same for all keys; the gradient of a bias |
 )";
 
 /// What recipes can bring to FP8.

@@ -29,6 +29,11 @@ FIRST_CHOSEN(LayerNormOp)
 FIRST_CHOSEN(RMSNormOp)
 FIRST_CHOSEN(AttentionOp)
 
+// Cotangents of queries, keys and values; that of the bias is a long sum.
+ResultPrecision AttentionVJPOp::getResultPrecision(unsigned result) {
+  return result < 3 ? ResultPrecision::Chosen : ResultPrecision::Fixed;
+}
+
 // Losses, norms, long sums, and numbers that count something.
 #define FIXED(Op)                                                              \
   ResultPrecision Op::getResultPrecision(unsigned) {                           \

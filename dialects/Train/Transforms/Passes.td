@@ -15,8 +15,10 @@ def Recompose : ProgramPass<"train-recompose"> {
     - GELUs by tanh and erf, and sigmoids written out;
     - rotary embeddings (`train.rotary`) by constant tables, of halves or of neighbours, of all features or the first ones:
       what is followed is which sum of features each feature is;
-    - softmax attention (`train.attention`): causal or not, by a constant added to the scores or put in their place, with the scale on scores,
-      queries or keys, grouped heads repeated by any ops, heads split by reshapes and transposes, rows that see nothing cleared of NaN;
+    - softmax attention (`train.attention`), with the scale on scores, queries or keys, grouped heads repeated by any ops, heads split by reshapes
+      and transposes, scores capped by tanh, rows that see nothing cleared. What is added to the scores or put in their place is added up number by
+      number as far as it is made of constants: what hides keys by their order alone becomes `causal` and `window`, keys before a length `lengths`,
+      all the rest a bias;
     - layers on rows that are numbered through, [batch * tokens, features], on [batch, tokens, features];
     - operands of sums and products in the order of our models: what is repeated second, and what a product makes; products of one value with weights
       one after the other; variables in the order in which `@forward` reads them.

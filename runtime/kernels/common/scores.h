@@ -5,6 +5,8 @@
 //   y = cap(x) + bias        x = scale * q k^T
 //   cap(x) = softcap * tanh(x / softcap)
 //
+// A bias of the lowest float is not added but takes the score's place.
+//
 //===----------------------------------------------------------------------===//
 
 #ifndef FP8C_KERNELS_COMMON_SCORES_H
@@ -14,6 +16,8 @@
 #include "kernels/common/shapes.h"
 
 namespace fp8c::detail {
+
+constexpr float lowest_score = -0x1.fffffep127f;
 
 /// What attention is given besides queries, keys and values, or null: see
 /// AttentionShape.
@@ -60,7 +64,7 @@ struct Scores : AttentionShape {
                    : nullptr;
   }
 
-  /// y, and in *slope, where that is asked for, cap'(x).
+  /// y, and in *slope, where that is asked for, dy / dx.
   FP8C_FN float score(float x, const float *bias_row, int64_t j,
                       float *slope = nullptr) const {
     if (slope)
@@ -71,7 +75,14 @@ struct Scores : AttentionShape {
       if (slope)
         *slope = 1.0f - t * t;
     }
-    return bias_row ? x + bias_row[bias_strides[3] * j] : x;
+    if (!bias_row)
+      return x;
+    const float bias = bias_row[bias_strides[3] * j];
+    if (bias != lowest_score)
+      return x + bias;
+    if (slope)
+      *slope = 0.0f;
+    return lowest_score;
   }
 
   /// Whether scores are more than the products.

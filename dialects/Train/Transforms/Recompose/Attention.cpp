@@ -8,6 +8,11 @@ using namespace mlir;
 using namespace fp8c;
 using namespace fp8c::train;
 
+/// The lowest number takes a score's place (see train.attention): what is added
+/// ends above it.
+static constexpr float kLowest = std::numeric_limits<float>::lowest(),
+                       kLowestAdded = -3.4e38f;
+
 namespace {
 /// What is added to scores [batch, heads, queries, keys], before they are
 /// scaled further: numbers, or `hidden` where a condition is `hides`.
@@ -524,6 +529,29 @@ static float roundScale(double scale, int64_t features) {
   return static_cast<float>(isAbout(scale, usual) ? usual : scale);
 }
 
+/// Whether numbers are made of what is as low as the lowest, or may be.
+static bool mayBeLowest(Value numbers) {
+  SmallVector<Value> open = {numbers};
+  SmallPtrSet<Value, 16> seen;
+  while (!open.empty()) {
+    Value value = open.pop_back_val();
+    if (!seen.insert(value).second)
+      continue;
+    Operation *op = value.getDefiningOp();
+    if (!op && isFloat(value))
+      return true;
+    if (!op || isa<ReadOp>(op))
+      continue;
+    if (DenseElementsAttr elements = getConstant(value);
+        elements && elements.getElementType().isF32() &&
+        llvm::any_of(elements.getValues<float>(),
+                     [](float number) { return number < kLowestAdded; }))
+      return true;
+    llvm::append_range(open, op->getOperands());
+  }
+  return false;
+}
+
 /// What is added to scores, as one value, or null.
 static Value makeBias(const Parts &parts, RewriterBase &rewriter) {
   MatmulOp op = parts.output;
@@ -548,32 +576,31 @@ static Value makeBias(const Parts &parts, RewriterBase &rewriter) {
         DenseElementsAttr::get(RankedTensorType::get(shape, f32),
                                ArrayRef(parts.known->numbers)));
   }
-  // Keys that are hidden for several reasons count once.
-  Value hidden, infinite;
-  for (const Bias &bias : parts.biases) {
+  // In the order of the parts: a key that is hidden after a number was added to
+  // its score has the lowest one, not one that is lower.
+  for (const Bias &bias : llvm::reverse(parts.biases)) {
     if (!bias.hides) {
       Value numbers = apart(bias, f32);
       if (bias.scale != 1.0)
-        numbers =
-            createFor<MulOp>(rewriter, op, numbers, scalar(float(bias.scale)));
+        numbers = createFor<MulOp>(rewriter, op, numbers,
+                                   scalar(static_cast<float>(bias.scale)));
+      if (mayBeLowest(numbers)) {
+        Value isLowest = createFor<CompareOp>(rewriter, op, Predicate::eq,
+                                              numbers, scalar(kLowest));
+        numbers = createFor<SelectOp>(rewriter, op, isLowest,
+                                      scalar(kLowestAdded), numbers);
+      }
       sum = sum ? createFor<AddOp>(rewriter, op, sum, numbers) : numbers;
       continue;
     }
-    Value hides = apart(bias, i1);
-    if (!*bias.hides)
-      hides = createFor<NotOp>(rewriter, op, hides.getType(), hides);
-    Value &all = std::isinf(bias.hidden) ? infinite : hidden;
-    all = all ? createFor<OrOp>(rewriter, op, all, hides) : hides;
-  }
-  for (auto [hides, number] :
-       {std::pair(hidden, std::numeric_limits<float>::lowest()),
-        {infinite, -std::numeric_limits<float>::infinity()}}) {
-    if (!hides)
-      continue;
-    auto type = cast<RankedTensorType>(hides.getType()).clone(f32);
-    Value numbers = createFor<SelectOp>(rewriter, op, type, hides,
-                                        scalar(number), scalar(0.0f));
-    sum = sum ? createFor<AddOp>(rewriter, op, sum, numbers) : numbers;
+    Value hidden =
+        scalar(std::isinf(bias.hidden) ? -std::numeric_limits<float>::infinity()
+                                       : kLowest);
+    if (!sum)
+      sum = scalar(0.0f);
+    sum = createFor<SelectOp>(rewriter, op, apart(bias, i1),
+                              *bias.hides ? hidden : sum,
+                              *bias.hides ? sum : hidden);
   }
   return sum;
 }
