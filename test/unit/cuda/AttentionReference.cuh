@@ -169,8 +169,12 @@ static __global__ void softmaxRows(int64_t n, Treatment t, Matrix p,
       y = t.softcap * bounded;
       u = 1 - bounded * bounded;
     }
-    if (t.bias)
-      y += t.bias[i * t.biasRow + j * t.biasColumn];
+    if (t.bias) {
+      const float bias = t.bias[i * t.biasRow + j * t.biasColumn];
+      const bool replaces = bias <= -3.4028234e38f && !isinf(bias);
+      y = replaces ? bias : y + bias;
+      u = replaces ? 0 : u;
+    }
     p.at(i, j) = t.sees(i, j) && y >= t.lowest ? y : -INFINITY;
     slope.at(i, j) = u;
     m = fmaxf(m, p.at(i, j));

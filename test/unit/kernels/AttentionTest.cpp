@@ -258,7 +258,8 @@ TEST(Attention, AllAtOnce) {
 }
 
 // So low that lse holds nothing of the sum: the keys are weighed alike, and a
-// query that sees only infinitely low ones gets 0.
+// query that sees only infinitely low ones gets 0. The lowest number is no sum,
+// so that queries get no gradient.
 TEST(Attention, HiddenKeys) {
   AttentionShape s = dense(false);
   s.bias[0] = s.bias[1] = 1;
@@ -266,6 +267,8 @@ TEST(Attention, HiddenKeys) {
   Problem<float> p(s), alike(s);
   for (int64_t j = 0; j < s.seq; ++j) {
     p.bias[3 * s.seq + j] = -3.4e38f;
+    p.bias[4 * s.seq + j] = -__FLT_MAX__;
+    alike.bias[4 * s.seq + j] = 0.0f;
     p.bias[5 * s.seq + j] = -INFINITY;
     alike.bias[3 * s.seq + j] = 0.0f;
     for (int64_t i : {8, 9})
@@ -275,6 +278,7 @@ TEST(Attention, HiddenKeys) {
     for (int64_t d = 0; d < s.q_stride; ++d) { // scores of 0
       p.q[(b * s.seq + 3) * s.q_stride + d] = 0;
       alike.q[(b * s.seq + 3) * s.q_stride + d] = 0;
+      alike.q[(b * s.seq + 4) * s.q_stride + d] = 0;
       p.q[(b * s.seq + 5) * s.q_stride + d] = 0;
       alike.q[(b * s.seq + 5) * s.q_stride + d] = 0;
     }
@@ -285,6 +289,9 @@ TEST(Attention, HiddenKeys) {
       const int64_t first = b * s.seq * s.o_stride + d;
       EXPECT_NEAR(actual.o[first + 3 * s.o_stride],
                   expected.o[first + 3 * s.o_stride], 1e-6);
+      EXPECT_NEAR(actual.o[first + 4 * s.o_stride],
+                  expected.o[first + 4 * s.o_stride], 1e-6);
+      EXPECT_EQ(actual.dq[first + 4 * s.o_stride], 0.0f);
       EXPECT_EQ(actual.o[first + 5 * s.o_stride], 0.0f);
       EXPECT_EQ(actual.dq[first + 5 * s.o_stride], 0.0f);
       EXPECT_NEAR(actual.o[first + 8 * s.o_stride],
