@@ -357,6 +357,11 @@ const Offer &offerOf(const std::string &key, bool backward,
   return offer;
 }
 
+const char *speedOf(const AttentionShape &s, Format format) {
+  return has_tiled_attention(s, format) ? "at less speed"
+                                        : "without tensor cores";
+}
+
 bool has(bool backward, AttentionShape s, Format format) {
   if ((format != Format::bf16 && format != Format::f16) ||
       (s.bias[3] == 1 && kvSeqOf(s) > 1))
@@ -372,8 +377,8 @@ bool has(bool backward, AttentionShape s, Format format) {
   static bool told = false;
   if (offer.plans.empty() && !std::exchange(told, true))
     std::fprintf(stderr,
-                 "note: cuDNN has no %s: %s; plain kernels do it, slowly\n",
-                 key.c_str(), offer.reason.c_str());
+                 "note: cuDNN has no %s: %s; kernels of fp8c's own do it, %s\n",
+                 key.c_str(), offer.reason.c_str(), speedOf(s, format));
   return !offer.plans.empty();
 }
 
@@ -422,7 +427,7 @@ Plan choose(const Stream &stream, const std::string &key,
 }
 
 void run(const Stream &stream, bool backward, const AttentionShape &shape,
-         Format format, Pointers pointers, const ScoreInputs &in,
+         Format format, Pointers pointers, const PreparedInputs &in,
          void *workspace = nullptr, uint64_t workspaceBytes = 0) {
   static std::map<std::string, Plan> chosen;
   const std::string key = keyOf(backward, shape, format);
@@ -483,7 +488,7 @@ bool has_attention_backward(const AttentionShape &shape, Format format) {
 
 void attention(const Stream &stream, const AttentionShape &shape, Format format,
                const void *q, const void *k, const void *v, void *o, float *lse,
-               const ScoreInputs &in) {
+               const PreparedInputs &in) {
   run(stream, /*backward=*/false, shape, format,
       {{Q, address(q)}, {K, address(k)}, {V, address(v)}, {O, o}, {Lse, lse}},
       in);
@@ -494,7 +499,7 @@ void attention_backward(const Stream &stream, const AttentionShape &shape,
                         const void *v, const void *o, const float *lse,
                         const void *d_o, void *dq, void *dk, void *dv,
                         void *workspace, uint64_t workspaceBytes,
-                        const ScoreInputs &in) {
+                        const PreparedInputs &in) {
   AttentionShape s = shape;
   s.batch /= s.parts;
   const bool hasOwnBias = s.bias[0] > 1;
@@ -532,18 +537,18 @@ void startAttention() {}
 bool has_attention(const AttentionShape &, Format format) {
   static bool told = false;
   if (format != Format::f32 && !std::exchange(told, true))
-    std::fprintf(stderr, "note: fp8c was built without cuDNN: plain kernels do "
-                         "attention, slowly\n");
+    std::fprintf(stderr, "note: fp8c was built without cuDNN: kernels of its "
+                         "own do attention, at less speed\n");
   return false;
 }
 bool has_attention_backward(const AttentionShape &, Format) { return false; }
 void attention(const Stream &, const AttentionShape &, Format, const void *,
                const void *, const void *, void *, float *,
-               const ScoreInputs &) {}
+               const PreparedInputs &) {}
 void attention_backward(const Stream &, const AttentionShape &, Format,
                         const void *, const void *, const void *, const void *,
                         const float *, const void *, void *, void *, void *,
-                        void *, uint64_t, const ScoreInputs &) {}
+                        void *, uint64_t, const PreparedInputs &) {}
 
 #endif
 

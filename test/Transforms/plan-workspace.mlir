@@ -84,7 +84,7 @@ module {
 
 // Capped scores have no causal order in cuDNN, which is said once; what has a window has.
 
-// SM89: warning: cuDNN has no attention for this shape on sm_89 (scores are capped, and that is not all): plain kernels do it, slowly
+// SM89: warning: cuDNN has no attention for this shape on sm_89 (scores are capped, and that is not all): kernels of fp8c's own do it, at less speed
 // CHECK: exec.alloc {{.*}}memref<67237888xi8>
 // CHECK: exec.attention_backward {{.*}} workspace {{.*}} window = 64
 // CHECK-NEXT: exec.attention_backward {{.*}} into %arg2, %arg2, %arg2 {causal, {{.*}}softcap = 5.0
@@ -101,7 +101,7 @@ module {
 // Heads of 256 go through cuDNN on Hopper; on Ada its backward pass ends at 128.
 
 // CHECK: exec.alloc {{.*}}memref<16810240xi8>
-// SM89: warning: cuDNN has no attention for this shape on sm_89 (heads of 256 are wider than 128): plain kernels do it, slowly
+// SM89: warning: cuDNN has no attention for this shape on sm_89 (heads of 256 are wider than 128): kernels of fp8c's own do it, at less speed
 // SM89-NOT: warning
 module {
   func.func @micro(%x: memref<2x1000x1024xbf16>, %lse: memref<2x4x1000xf32>, %dx: memref<2x1000x1024xbf16>) attributes {train.function = #train.function<micro>} {

@@ -44,9 +44,11 @@ Whatever operators it is made of, attention becomes one op, [`train.attention`](
 What stays in parts, with a remark (`--remarks`): something added or hidden before scores are capped; keys hidden by a number above -1e4; keys and values of
 other widths or numbers of heads; scores of three dimensions throughout, batch and heads in one; a softmax in another order.
 
-| cuDNN does, in bf16 and f16 | plain kernels do, slowly |
-|---|---|
-| heads of a multiple of 8, up to 256 wide; causal or not; `window`; `lengths`; `bias` with or without a causal order | other heads; f32; `window` and `bias` together; `window` with fewer keys than queries; `softcap`, but for full attention of multiples of 128 tokens; a bias that is the same for all keys; the gradient of a bias |
+On GPUs, in bf16 and f16, the compiler says which it will be where cuDNN has none:
+
+| cuDNN | kernels of fp8c's own, by tensor cores | plain kernels |
+|---|---|---|
+| heads of a multiple of 8, up to 256 wide; causal or not; `window`; `lengths`; `bias` with or without a causal order | other heads up to 256; `softcap`, but for full attention of multiples of 128 tokens; `window` and `bias` together, or `window` with fewer keys than queries; a bias that is the same for all keys; the gradient of a bias | wider heads; f32 |
 )";
 
 /// What recipes can bring to FP8.

@@ -14,6 +14,10 @@ namespace fp8c::exec {
 #include "Exec/Transforms/Passes.h.inc"
 } // namespace fp8c::exec
 
+/// What fp8c's own attention by tensor cores takes
+/// (runtime/cuda/TiledAttention.cu).
+static constexpr int64_t kWidestTiledHead = 256;
+
 template <typename Op> static int64_t getHeadDim(Op op) {
   return op.getQ().getType().getDimSize(2) / int64_t(op.getHeads());
 }
@@ -47,7 +51,7 @@ static int64_t getAttentionParts(AttentionBackwardOp op, int64_t most) {
 
 /// What cuDNN has no attention for, or nothing, as far as is known without it:
 /// the runtime asks it (runtime/cuda/Attention.cpp). All other attention has
-/// kernels of its own, without scratch. f32 is not asked of cuDNN.
+/// kernels of fp8c's own, without scratch. f32 is not asked of cuDNN.
 template <typename Op>
 static std::string getCudnnObstacle(Op op, const TargetTraits &target) {
   constexpr bool backward = std::is_same_v<Op, AttentionBackwardOp>;
@@ -115,7 +119,9 @@ private:
     if (!obstacle.empty() && !std::exchange(told, true))
       emitWarning(op.getLoc())
           << "cuDNN has no attention for this shape on " << target->name << " ("
-          << obstacle << "): plain kernels do it, slowly";
+          << obstacle << "): kernels of fp8c's own do it, "
+          << (getHeadDim(op) > kWidestTiledHead ? "without tensor cores"
+                                                : "at less speed");
     return obstacle.empty();
   }
 

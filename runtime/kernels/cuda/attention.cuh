@@ -1,9 +1,9 @@
 //===- attention.cuh - Scaled dot-product attention -----------------------===//
 //
-// cuDNN where it has an engine; else these plain kernels, for any length and
-// width. They take a block per query row (forward, dq) or key row (dk, dv) and
-// keep some of that row's scores in shared memory. Formulas and names as in
-// kernels/cpu/attention_backward.h.
+// cuDNN where it has an engine; else the library's kernels for tensor cores;
+// else these plain ones, for any type and width. They take a block per query
+// row (forward, dq) or key row (dk, dv) and keep some of that row's scores in
+// shared memory. Formulas and names as in kernels/cpu/attention_backward.h.
 //
 //===----------------------------------------------------------------------===//
 
@@ -324,11 +324,11 @@ void fill_empty(const Stream &stream, const AttentionShape &s,
 
 /// What the library takes, made in the stream's workspace where it is other
 /// than what is given: `library_shape` has that of the bias.
-inline library::ScoreInputs prepare(const Stream &stream,
-                                    const AttentionShape &shape,
-                                    const AttentionShape &library_shape,
-                                    const ScoreInputs &in) {
-  library::ScoreInputs out{in.bias, nullptr, 0};
+inline library::PreparedInputs prepare(const Stream &stream,
+                                       const AttentionShape &shape,
+                                       const AttentionShape &library_shape,
+                                       const ScoreInputs &in) {
+  library::PreparedInputs out{in.bias, nullptr, 0};
   const int64_t size = bias_size(library_shape),
                 bias_floats =
                     size != bias_size(shape) ? (size + 63) / 64 * 64 : 0;
@@ -407,9 +407,15 @@ void attention(const Stream &stream, const AttentionShape &shape, const T *q,
                const T *k, const T *v, T *o, float *lse,
                const float *bias = nullptr, const int64_t *lengths = nullptr) {
   const detail::ScoreInputs in{bias, lengths};
-  if (!library::has_attention(shape, format_of<T>()))
-    return detail::plain_attention(stream, shape, q, k, v, o, lse, in);
-  library::attention(stream, shape, format_of<T>(), q, k, v, o, lse,
+  constexpr Format format = format_of<T>();
+  if (!library::has_attention(shape, format)) {
+    if (library::has_tiled_attention(shape, format))
+      library::tiled_attention(stream, shape, format, q, k, v, o, lse, in);
+    else
+      detail::plain_attention(stream, shape, q, k, v, o, lse, in);
+    return;
+  }
+  library::attention(stream, shape, format, q, k, v, o, lse,
                      detail::prepare(stream, shape, shape, in));
   detail::fill_empty(stream, shape, lengths, shape.seq,
                      shape.heads * shape.head_dim, shape.o_stride, o);
@@ -428,10 +434,12 @@ void attention_backward(const Stream &stream, const AttentionShape &shape,
                         const int64_t *lengths = nullptr,
                         float *d_bias = nullptr) {
   const detail::ScoreInputs in{bias, lengths};
-  if (library::has_attention_backward(shape, format_of<T>())) {
+  constexpr Format format = format_of<T>();
+  const bool is_tiled = library::has_tiled_attention(shape, format);
+  if (library::has_attention_backward(shape, format)) {
     const AttentionShape wide = library::with_wide_bias(shape);
-    library::attention_backward(stream, wide, format_of<T>(), q, k, v, o, lse,
-                                d_o, dq, dk, dv, workspace, workspace_bytes,
+    library::attention_backward(stream, wide, format, q, k, v, o, lse, d_o, dq,
+                                dk, dv, workspace, workspace_bytes,
                                 detail::prepare(stream, shape, wide, in));
     const int64_t keys = shape.kv_seq ? shape.kv_seq : shape.seq,
                   width = shape.kv_heads * shape.head_dim;
@@ -439,11 +447,18 @@ void attention_backward(const Stream &stream, const AttentionShape &shape,
                        shape.heads * shape.head_dim, shape.q_stride, dq);
     detail::fill_empty(stream, shape, lengths, keys, width, shape.k_stride, dk);
     detail::fill_empty(stream, shape, lengths, keys, width, shape.v_stride, dv);
+    if (d_bias && is_tiled)
+      library::tiled_attention_backward(stream, shape, format, q, k, v, o, lse,
+                                        d_o, nullptr, nullptr, nullptr, in,
+                                        d_bias);
+  } else if (is_tiled) {
+    library::tiled_attention_backward(stream, shape, format, q, k, v, o, lse,
+                                      d_o, dq, dk, dv, in, d_bias);
   } else {
     detail::plain_attention_backward(stream, shape, q, k, v, o, lse, d_o, dq,
                                      dk, dv, in);
   }
-  if (d_bias)
+  if (d_bias && !is_tiled)
     detail::plain_attention_dbias(stream, shape, q, k, v, o, lse, d_o, in,
                                   d_bias);
 }

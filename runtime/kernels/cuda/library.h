@@ -65,7 +65,7 @@ std::string attention_version();
 /// keys, in backward for no two queries either; lengths are at least 1. Both
 /// may lie in the first bytes of the stream's workspace: `reserved` ones, so
 /// null while planning.
-struct ScoreInputs {
+struct PreparedInputs {
   const float *bias;
   const int32_t *lengths;
   uint64_t reserved;
@@ -74,7 +74,7 @@ struct ScoreInputs {
 /// lse is [batch, heads, seq].
 void attention(const Stream &stream, const AttentionShape &shape, Format format,
                const void *q, const void *k, const void *v, void *o, float *lse,
-               const ScoreInputs &in);
+               const PreparedInputs &in);
 
 /// Deterministic. dq, dk, dv are laid out as q, k, v; d_o as o. All parts of
 /// the batch take the workspace that is given, or where cuDNN needs more, the
@@ -84,7 +84,7 @@ void attention_backward(const Stream &stream, const AttentionShape &shape,
                         const void *v, const void *o, const float *lse,
                         const void *d_o, void *dq, void *dk, void *dv,
                         void *workspace, uint64_t workspace_bytes,
-                        const ScoreInputs &in);
+                        const PreparedInputs &in);
 
 /// The shape with the bias that attention_backward takes.
 inline AttentionShape with_wide_bias(AttentionShape s) {
@@ -94,6 +94,19 @@ inline AttentionShape with_wide_bias(AttentionShape s) {
   }
   return s;
 }
+
+/// Kernels of our own that use tensor cores: bf16 and f16, heads of up to 256.
+bool has_tiled_attention(const AttentionShape &shape, Format format);
+void tiled_attention(const Stream &stream, const AttentionShape &shape,
+                     Format format, const void *q, const void *k, const void *v,
+                     void *o, float *lse, const detail::ScoreInputs &in);
+
+/// With a null dq only d_bias, which may be null otherwise.
+void tiled_attention_backward(const Stream &stream, const AttentionShape &shape,
+                              Format format, const void *q, const void *k,
+                              const void *v, const void *o, const float *lse,
+                              const void *d_o, void *dq, void *dk, void *dv,
+                              const detail::ScoreInputs &in, float *d_bias);
 
 /// Token ids in ascending order, and where each stood; equal ids keep their
 /// order. They stay until the next call of anything that

@@ -177,7 +177,7 @@ template <class T> struct Tensors {
   std::vector<int64_t> hostLengths;
 };
 
-enum class Kernels { library, plain };
+enum class Kernels { library, tiled, plain };
 
 template <class T>
 void enqueue(const Stream &stream, const Tensors<T> &t, Kernels kernels) {
@@ -193,6 +193,14 @@ void enqueue(const Stream &stream, const Tensors<T> &t, Kernels kernels) {
     attention_backward(stream, s, q, k, v, o, lse, d_o, t.gradient(0),
                        t.gradient(1), t.gradient(2), nullptr, 0, in.bias,
                        in.lengths, d_bias);
+    return;
+  }
+  if (kernels == Kernels::tiled) {
+    constexpr Format format = format_of<T>();
+    library::tiled_attention(stream, s, format, q, k, v, o, lse, in);
+    library::tiled_attention_backward(stream, s, format, q, k, v, o, lse, d_o,
+                                      t.gradient(0), t.gradient(1),
+                                      t.gradient(2), in, d_bias);
     return;
   }
   detail::plain_attention(stream, s, q, k, v, o, lse, in);
@@ -299,6 +307,11 @@ class Attention : public testing::TestWithParam<Case> {};
 } // namespace
 
 TEST_P(Attention, Library) { test(GetParam(), Kernels::library); }
+TEST_P(Attention, Tiled) {
+  if (library::has_tiled_attention(Tensors<bf16>(GetParam()).shape(),
+                                   GetParam().format))
+    test(GetParam(), Kernels::tiled);
+}
 TEST_P(Attention, Plain) { test(GetParam(), Kernels::plain); }
 
 INSTANTIATE_TEST_SUITE_P(, Attention, testing::ValuesIn(attentionCases()),
