@@ -44,16 +44,21 @@ template <class T, int D> struct Tiles {
   static constexpr int own = D > 128 ? 32 : 64, warps = own / 16,
                        threads = 32 * warps, stride = D + 8;
 
-  /// Shared memory of a block. `weights` are probabilities, or gradients of
-  /// scores, of a warp.
+  /// Shared memory of a block, of which forward needs the first part and dq all
+  /// but the last. `weights` are probabilities, or gradients of scores, of a
+  /// warp.
   struct Shared {
-    alignas(128) Native own_a[own * stride], own_b[own * stride];
+    alignas(128) Native own_a[own * stride];
     alignas(128) Native loop_a[loop * stride], loop_b[loop * stride];
-    alignas(128) float scores[warps][16 * score_stride],
-        products[warps][16 * score_stride];
-    alignas(128) Native weights[warps][16 * weight_stride],
-        more_weights[warps][16 * weight_stride];
+    alignas(128) float scores[warps][16 * score_stride];
+    alignas(128) Native weights[warps][16 * weight_stride];
+    alignas(128) Native own_b[own * stride];
+    alignas(128) float products[warps][16 * score_stride];
+    alignas(128) Native more_weights[warps][16 * weight_stride];
   };
+  static constexpr size_t forward_bytes = offsetof(Shared, own_b),
+                          dq_bytes = offsetof(Shared, more_weights),
+                          all_bytes = sizeof(Shared);
 };
 
 /// `rows` rows of a tile: those behind `count`, and features behind those that
@@ -128,9 +133,10 @@ public:
       }
     }
   }
-  /// Through a warp's `scratch` to the first `count` rows and `features`.
+  /// Through a warp's `scratch` to the first `count` rows and `features`, each
+  /// row times its factor, of which a lane has that of its row.
   __device__ void write(float *scratch, T *to, int64_t stride, int64_t count,
-                        int64_t features) {
+                        int64_t features, float factor = 1.0f) {
     const int lane = threadIdx.x % 32;
 #pragma unroll
     for (int n = 0; n < Columns / 16; ++n) {
@@ -140,9 +146,10 @@ public:
       __syncwarp();
       for (int at = lane; at < 256; at += 32) {
         const int row = at / 16, column = at % 16;
+        const float by = __shfl_sync(~0u, factor, row);
         if (row < count && 16 * n + column < features)
           store(to + row * stride, 16 * n + column,
-                scratch[row * score_stride + column]);
+                scratch[row * score_stride + column] * by);
       }
     }
   }
@@ -175,14 +182,37 @@ struct QueryBlock {
         first_key(s.first_key(first) / loop * loop),
         end_key(s.end_key(in, b, first + count - 1)) {}
 
-  /// y of query `row` of the block and a key, and its slope; -inf if it is not
-  /// seen.
-  __device__ float score(float product, int64_t row, int64_t key,
-                         float *slope = nullptr) const {
-    const int64_t i = first + row;
-    if (row >= count || key < s.first_key(i) || key >= s.end_key(in, b, i))
-      return -INFINITY;
-    return s.score(product * s.scale, s.bias_row(in, b, h, i), key, slope);
+  /// Calls f(r, y, slope) for a warp's 16 rows and the lane's key of the tile
+  /// that begins with `first_key`; y is -inf if the key is not seen.
+  template <class F>
+  __device__ void each_score(const float *products, int64_t tile,
+                             const F &f) const {
+    const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    const int64_t key = tile + lane, last = first + count - 1;
+    // All is seen by all, and nothing done to it.
+    if (s.is_plain() && count == int64_t(blockDim.x) / 2 &&
+        s.first_key(last) <= tile && tile + loop <= s.end_key(in, b, first)) {
+#pragma unroll
+      for (int r = 0; r < 16; ++r)
+        f(r, products[r * score_stride + lane] * s.scale, 1.0f);
+      return;
+    }
+    const int64_t length = s.end_key(in, b, s.seq - 1), row = first + 16 * warp;
+    const float *bias = s.bias_row(in, b, h, row < s.seq ? row : 0);
+    // The rows that see the key: from the first to before the last.
+    const int begin = s.causal ? int(key - row) : 0,
+              rows = int(min(s.seq - row, int64_t(16))),
+              end = s.window ? min(rows, int(key - row + s.window)) : rows;
+#pragma unroll
+    for (int r = 0; r < 16; ++r) {
+      float y = -INFINITY, slope = 0.0f;
+      if (r >= begin && r < end && key < length)
+        y = s.score(products[r * score_stride + lane] * s.scale, bias, key,
+                    &slope);
+      f(r, y, slope);
+      if (bias)
+        bias += s.bias_strides[2];
+    }
   }
 };
 
@@ -193,9 +223,10 @@ struct RowSums {
 
 template <class T, int D>
 __device__ RowSums find_sums(const QueryBlock &block,
-                             typename Tiles<T, D>::Shared &shared, const T *k) {
+                             typename Tiles<T, D>::Shared &shared, const T *k,
+                             bool only_largest) {
   const AttentionIndex &s = block.s;
-  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+  const int warp = threadIdx.x / 32;
   RowSums rows;
   float sum[16];
 #pragma unroll
@@ -211,15 +242,15 @@ __device__ RowSums find_sums(const QueryBlock &block,
     __syncthreads();
     multiply_rows<T, D>(shared.own_a + 16 * warp * Tiles<T, D>::stride,
                         shared.loop_a, shared.scores[warp]);
-#pragma unroll
-    for (int r = 0; r < 16; ++r) {
-      const float y = block.score(shared.scores[warp][r * score_stride + lane],
-                                  16 * warp + r, first + lane);
-      const float m = max(rows.largest[r], y), shift = detail::shift_of(m);
-      sum[r] = sum[r] * detail::exp_nonpositive(rows.largest[r] - shift) +
-               detail::exp_nonpositive(y - shift);
+    block.each_score(shared.scores[warp], first, [&](int r, float y, float) {
+      const float m = max(rows.largest[r], y);
+      if (!only_largest) {
+        const float shift = detail::shift_of(m);
+        sum[r] = sum[r] * detail::exp_nonpositive(rows.largest[r] - shift) +
+                 detail::exp_nonpositive(y - shift);
+      }
       rows.largest[r] = m;
-    }
+    });
     __syncwarp();
   }
 #pragma unroll
@@ -247,7 +278,8 @@ __launch_bounds__(128) void forward_kernel(AttentionIndex s, ScoreInputs in,
                          Tile::own);
   load_tile<T, D>(shared.own_a, Tile::own, q + s.q(b, h, block.first),
                   s.q_stride, block.count, s.head_dim);
-  const RowSums rows = find_sums<T, D>(block, shared, k);
+  const RowSums rows = find_sums<T, D>(block, shared, k, /*only_largest=*/true);
+  float sum[16] = {};
   Sums<T, D, D> out;
   for (int64_t first = block.first_key; first < block.end_key; first += loop) {
     __syncthreads();
@@ -259,25 +291,28 @@ __launch_bounds__(128) void forward_kernel(AttentionIndex s, ScoreInputs in,
     multiply_rows<T, D>(shared.own_a + 16 * warp * Tile::stride, shared.loop_a,
                         shared.scores[warp]);
     auto *weights = reinterpret_cast<T *>(shared.weights[warp]);
-#pragma unroll
-    for (int r = 0; r < 16; ++r) {
-      const float y = block.score(shared.scores[warp][r * score_stride + lane],
-                                  16 * warp + r, first + lane);
-      store(weights, r * weight_stride + lane,
-            detail::exp_nonpositive(y - rows.largest[r]) * rows.inverse[r]);
-    }
+    block.each_score(shared.scores[warp], first, [&](int r, float y, float) {
+      const float p = detail::exp_nonpositive(y - rows.largest[r]);
+      sum[r] += p;
+      store(weights, r * weight_stride + lane, p);
+    });
     __syncwarp();
     out.add(shared.weights[warp], shared.loop_b);
   }
   const int64_t row = block.first + 16 * warp;
-  out.write(shared.scores[warp], o + s.o(b, h, row), s.o_stride, s.seq - row,
-            s.head_dim);
+  float inverse = 0.0f;
 #pragma unroll
-  for (int r = 0; r < 16; ++r)
-    if (lane == r && row + r < s.seq)
-      lse[s.row(b, h, row + r)] = rows.inverse[r] > 0.0f
-                                      ? rows.largest[r] - log(rows.inverse[r])
-                                      : INFINITY;
+  for (int r = 0; r < 16; ++r) {
+    const float total = sum_of_warp(sum[r]);
+    if (lane != r)
+      continue;
+    inverse = total > 0.0f ? 1.0f / total : 0.0f;
+    if (row + r < s.seq)
+      lse[s.row(b, h, row + r)] =
+          total > 0.0f ? rows.largest[r] + log(total) : INFINITY;
+  }
+  out.write(shared.scores[warp], o + s.o(b, h, row), s.o_stride, s.seq - row,
+            s.head_dim, inverse);
 }
 
 /// Writes what the others need of every row, too; with a null dq only that.
@@ -299,7 +334,7 @@ __global__ __launch_bounds__(128) void dq_kernel(
                   s.o_stride, block.count, s.head_dim);
   RowSums rows;
   if (in.bias) {
-    rows = find_sums<T, D>(block, shared, k);
+    rows = find_sums<T, D>(block, shared, k, /*only_largest=*/false);
 #pragma unroll
     for (int r = 0; r < 16; ++r) // cuDNN writes -inf where it sees no key
       if (row + r < s.seq && lse[s.row(b, h, row + r)] == -INFINITY)
@@ -339,17 +374,14 @@ __global__ __launch_bounds__(128) void dq_kernel(
     multiply_rows<T, D>(shared.own_b + at, shared.loop_b,
                         shared.products[warp]);
     auto *weights = reinterpret_cast<T *>(shared.weights[warp]);
-#pragma unroll
-    for (int r = 0; r < 16; ++r) {
-      const int place = r * score_stride + lane;
-      float slope = 0.0f;
-      const float y = block.score(shared.scores[warp][place], 16 * warp + r,
-                                  first + lane, &slope);
-      const float p =
-          detail::exp_nonpositive(y - rows.largest[r]) * rows.inverse[r];
-      store(weights, r * weight_stride + lane,
-            s.scale * slope * p * (shared.products[warp][place] - delta[r]));
-    }
+    block.each_score(
+        shared.scores[warp], first, [&](int r, float y, float slope) {
+          const float p =
+              detail::exp_nonpositive(y - rows.largest[r]) * rows.inverse[r];
+          const float dp = shared.products[warp][r * score_stride + lane];
+          store(weights, r * weight_stride + lane,
+                s.scale * slope * p * (dp - delta[r]));
+        });
     __syncwarp();
     out.add(shared.weights[warp], shared.loop_a);
   }
@@ -402,20 +434,20 @@ __global__ __launch_bounds__(128) void dkv_kernel(AttentionIndex s,
         const int64_t i = first + lane;
         const bool is_query = i < s.seq;
         const ScoreRow row = is_query ? score_rows[s.row(b, h, i)] : ScoreRow{};
-        const int64_t first_seen = is_query ? s.first_key(i) : 0,
-                      end_seen = is_query ? s.end_key(in, b, i) : 0;
+        // Of the warp's rows, which are keys.
+        const int first_seen = is_query ? int(s.first_key(i) - key) : 0,
+                  end_seen = is_query ? int(s.end_key(in, b, i) - key) : 0;
         const float *bias = is_query ? s.bias_row(in, b, h, i) : nullptr;
         auto *weights = reinterpret_cast<T *>(shared.weights[warp]),
              *more = reinterpret_cast<T *>(shared.more_weights[warp]);
 #pragma unroll
         for (int r = 0; r < 16; ++r) {
           const int place = r * score_stride + lane;
-          const int64_t j = key + r;
           float p = 0.0f, ds = 0.0f;
-          if (j >= first_seen && j < end_seen) {
+          if (r >= first_seen && r < end_seen) {
             float slope;
-            p = row.probability(
-                s.score(shared.scores[warp][place] * s.scale, bias, j, &slope));
+            p = row.probability(s.score(shared.scores[warp][place] * s.scale,
+                                        bias, key + r, &slope));
             ds = s.scale * slope * p *
                  (shared.products[warp][place] - row.delta);
           }
@@ -473,18 +505,15 @@ __global__ __launch_bounds__(128) void dbias_kernel(
                               shared.scores[warp]);
           multiply_rows<T, D>(shared.own_b + at, shared.loop_b,
                               shared.products[warp]);
-#pragma unroll
-          for (int r = 0; r < 16; ++r) {
-            const int64_t i = first + 16 * warp + r;
-            if (i >= s.seq)
-              continue;
-            const int place = r * score_stride + lane;
-            const ScoreRow row = score_rows[s.row(b, h, i)];
-            const float y =
-                block.score(shared.scores[warp][place], 16 * warp + r, key);
-            sums[r] +=
-                row.probability(y) * (shared.products[warp][place] - row.delta);
-          }
+          block.each_score(
+              shared.scores[warp], first_key, [&](int r, float y, float) {
+                const int64_t i = first + 16 * warp + r;
+                if (i >= s.seq)
+                  return;
+                const ScoreRow row = score_rows[s.row(b, h, i)];
+                const float dp = shared.products[warp][r * score_stride + lane];
+                sums[r] += row.probability(y) * (dp - row.delta);
+              });
         }
         if (!sums_i)
           break;
@@ -523,8 +552,8 @@ void forward(const Stream &stream, const AttentionIndex &s,
   auto at = [](const void *p) { return static_cast<const T *>(p); };
   detail::launch(stream, forward_kernel<T, D>,
                  dim3(blocks(s.seq, Tile::own), s.heads, s.batch),
-                 Tile::threads, sizeof(typename Tile::Shared), s, in, at(q),
-                 at(k), at(v), static_cast<T *>(o), lse);
+                 Tile::threads, Tile::forward_bytes, s, in, at(q), at(k), at(v),
+                 static_cast<T *>(o), lse);
 }
 
 template <class T, int D>
@@ -533,18 +562,17 @@ void backward(const Stream &stream, const AttentionIndex &s,
               const void *v, const void *o, const float *lse, const void *d_o,
               void *dq, void *dk, void *dv, float *d_bias) {
   using Tile = Tiles<T, D>;
-  constexpr size_t bytes = sizeof(typename Tile::Shared);
   auto at = [](const void *p) { return static_cast<const T *>(p); };
   auto *rows =
       stream.workspace<ScoreRow>(s.batch * s.heads * s.seq * sizeof(ScoreRow));
   detail::launch(stream, dq_kernel<T, D>,
                  dim3(blocks(s.seq, Tile::own), s.heads, s.batch),
-                 Tile::threads, bytes, s, in, at(q), at(k), at(v), at(o), lse,
-                 at(d_o), static_cast<T *>(dq), rows);
+                 Tile::threads, Tile::dq_bytes, s, in, at(q), at(k), at(v),
+                 at(o), lse, at(d_o), static_cast<T *>(dq), rows);
   if (dq)
     detail::launch(stream, dkv_kernel<T, D>,
                    dim3(blocks(s.kv_seq, Tile::own), s.kv_heads, s.batch),
-                   Tile::threads, bytes, s, in, at(q), at(k), at(v),
+                   Tile::threads, Tile::all_bytes, s, in, at(q), at(k), at(v),
                    static_cast<const ScoreRow *>(rows), at(d_o),
                    static_cast<T *>(dk), static_cast<T *>(dv));
   // What is the same for all keys changes no probability.
@@ -559,7 +587,7 @@ void backward(const Stream &stream, const AttentionIndex &s,
                    dim3(blocks(s.kv_seq, loop),
                         s.bias[2] == 1 ? 1 : blocks(s.seq, Tile::own),
                         unsigned(s.bias[0] * s.bias[1])),
-                   Tile::threads, bytes, s, in, at(q), at(k), at(v),
+                   Tile::threads, Tile::all_bytes, s, in, at(q), at(k), at(v),
                    static_cast<const ScoreRow *>(rows), at(d_o), d_bias);
 }
 
