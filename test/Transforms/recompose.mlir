@@ -213,7 +213,7 @@ func.func @large_integers(%q: tensor<1x2x3x4xf32>) -> tensor<1x2x3x4xf32> {
   %large = arith.constant dense<[[9223372036854775807, 0, 0]]> : tensor<1x3xi64>
   %rows = arith.constant dense<[[0], [1], [2]]> : tensor<3x1xi64>
   %zero = arith.constant dense<0> : tensor<i64>
-  %lowest = arith.constant dense<-1.0e9> : tensor<f32>
+  %lowest = arith.constant dense<-3.4e38> : tensor<f32>
   %0 = train.matmul %q, %q contracting [3] x [3] {batch = 2} : tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32> -> tensor<1x2x3x3xf32>
   %1 = train.add %rows, %large : tensor<3x1xi64>, tensor<1x3xi64> -> tensor<3x3xi64>
   %2 = train.compare lt %1, %zero : tensor<3x3xi64>, tensor<i64> -> tensor<3x3xi1>

@@ -41,8 +41,8 @@ Whatever operators it is made of, attention becomes one op, [`train.attention`](
 | slopes (ALiBi), tables of relative positions, constant or trained, and all other masks, known while compiling or not | `bias` |
 | keys before a length of each sequence | `lengths` |
 
-What stays in parts, with a remark (`--remarks`): something added or hidden before scores are capped; keys hidden by a number above -1e4; keys and values of
-other widths or numbers of heads; scores of three dimensions throughout, batch and heads in one; a softmax in another order.
+What stays in parts, with a remark (`--remarks`): something added or hidden before scores are capped; numbers above -1e4 in the place of scores, or above -1e30 where
+which ones is only known at run time or a query has no others; keys and values of other widths or numbers of heads; scores of three dimensions throughout, batch and heads in one; a softmax in another order.
 
 On GPUs, in bf16 and f16, the compiler says which it will be where cuDNN has none:
 

@@ -716,7 +716,7 @@ def Train_AttentionOp : Train_PureOp<"attention", [Differentiable, AttrSizedOper
 
     - `softcap`: `cap(x) = softcap * tanh(x / softcap)` (Gemma 2, arXiv 2408.00118, section 2), else `cap(x) = x`.
     - `bias` f32, [B, heads, T, S] or 1 in any of these dimensions: slopes (ALiBi, arXiv 2108.12409), tables of relative positions (T5, arXiv 1910.10683),
-      masks; it has a gradient. The lowest f32 is not added: it takes the score's place, and no gradient flows to that.
+      masks; it has a gradient. The lowest f32 is not added: -3.4e38 takes the score's place, and no gradient flows to that.
     - With `causal` position t sees the keys 0..t, with `window` of them only the last `window`, t's own among them (arXiv 2004.05150, section 3.1).
     - `lengths` i64 [B]: of sequence b the first `lengths[b]` keys are seen.
 

@@ -5,7 +5,8 @@
 //   y = cap(x) + bias        x = scale * q k^T
 //   cap(x) = softcap * tanh(x / softcap)
 //
-// A bias of the lowest float is not added but takes the score's place.
+// A bias of the lowest float is not added: -3.4e38, which is what is left of a
+// score that such a number is added to, takes the score's place.
 //
 //===----------------------------------------------------------------------===//
 
@@ -17,7 +18,7 @@
 
 namespace fp8c::detail {
 
-constexpr float lowest_score = -0x1.fffffep127f;
+constexpr float lowest_bias = -0x1.fffffep127f, lowest_score = -3.4e38f;
 
 /// What attention is given besides queries, keys and values, or null: see
 /// AttentionShape.
@@ -78,7 +79,7 @@ struct Scores : AttentionShape {
     if (!bias_row)
       return x;
     const float bias = bias_row[bias_strides[3] * j];
-    if (bias != lowest_score)
+    if (bias != lowest_bias)
       return x + bias;
     if (slope)
       *slope = 0.0f;

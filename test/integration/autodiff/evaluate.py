@@ -222,7 +222,7 @@ def scores(op, q, k, bias=None, lengths=None):
         s, slope = op.softcap * bounded, 1 - bounded**2
     if bias is not None:
         hidden = np.broadcast_to(bias == np.finfo("f4").min, s.shape)
-        s, slope = np.where(hidden, bias, s + bias), np.where(hidden, 0, slope)
+        s, slope = np.where(hidden, -3.4e38, s + bias), np.where(hidden, 0, slope)
     query, key = np.ogrid[: s.shape[2], : s.shape[3]]
     sees = np.ones(s.shape, bool)
     if op.causal:

@@ -172,7 +172,7 @@ static __global__ void softmaxRows(int64_t n, Treatment t, Matrix p,
     if (t.bias) {
       const float bias = t.bias[i * t.biasRow + j * t.biasColumn];
       const bool replaces = bias <= -3.4028234e38f && !isinf(bias);
-      y = replaces ? bias : y + bias;
+      y = replaces ? -3.4e38f : y + bias;
       u = replaces ? 0 : u;
     }
     p.at(i, j) = t.sees(i, j) && y >= t.lowest ? y : -INFINITY;

@@ -13,6 +13,11 @@ using namespace fp8c::train;
 static constexpr float kLowest = std::numeric_limits<float>::lowest(),
                        kLowestAdded = -3.4e38f;
 
+/// Beside a key with a number above kSeen none with one up to kMasking counts;
+/// of a score with one up to kSwallowing nothing is left.
+static constexpr float kSeen = kMasking / 2;
+static constexpr double kSwallowing = -1e30;
+
 namespace {
 /// What is added to scores [batch, heads, queries, keys], before they are
 /// scaled further: numbers, or `hidden` where a condition is `hides`.
@@ -62,19 +67,24 @@ static bool isOfScores(ArrayRef<int64_t> shape, ArrayRef<int64_t> scores) {
           shape.take_back(2) == scores.take_back(2));
 }
 
-/// Whether it is a product of matrices, or one with something done to it.
+/// Whether it is a product of matrices, or one with something done to it that
+/// is done to scores.
 static bool comesFromProduct(Value value) {
-  while (Operation *op = value.getDefiningOp()) {
+  SmallVector<Value> open = {value};
+  SmallPtrSet<Value, 16> seen;
+  while (!open.empty()) {
+    value = open.pop_back_val();
+    Operation *op = value.getDefiningOp();
+    if (!op || !seen.insert(value).second)
+      continue;
     if (isa<MatmulOp>(op))
       return true;
     if (isa<AddOp, SelectOp>(op))
-      return llvm::any_of(op->getOperands(), comesFromProduct);
-    if (std::optional<Scaled> scaled = getScaled(value))
-      value = scaled->value;
+      llvm::append_range(open, op->getOperands());
+    else if (std::optional<Scaled> scaled = getScaled(value))
+      open.push_back(scaled->value);
     else if (isa<ReshapeOp, TanhOp>(op))
-      value = op->getOperand(0);
-    else
-      return false;
+      open.push_back(op->getOperand(0));
   }
   return false;
 }
@@ -100,10 +110,12 @@ static bool takeBias(Operation *op, MaskReader &masks, Parts &parts,
   Value rest;
   Bias bias = {{}, nullptr, parts.scale, {}};
   if (isa<AddOp>(op)) {
-    // What is known comes from no product.
-    unsigned i = comesFromProduct(op->getOperand(0)) ? 0 : 1;
-    rest = op->getOperand(i);
-    bias.value = op->getOperand(1 - i);
+    for (unsigned i = 0; i < 2 && !rest; ++i)
+      if (op->getOperand(i).getType() == op->getResult(0).getType() &&
+          comesFromProduct(op->getOperand(i))) {
+        rest = op->getOperand(i);
+        bias.value = op->getOperand(1 - i);
+      }
   } else if (auto select = dyn_cast<SelectOp>(op)) {
     for (bool hides : {true, false}) {
       Value hidden = hides ? select.getPositive() : select.getOtherwise();
@@ -124,6 +136,8 @@ static bool takeBias(Operation *op, MaskReader &masks, Parts &parts,
       (!bias.hides && !getElementTypeOrSelf(bias.value).isF32()))
     return false;
   bias.plane = masks.read(bias.value);
+  if (bias.hides && !bias.plane && bias.hidden > kSwallowing)
+    return false;
   parts.biases.push_back(std::move(bias));
   scores = rest;
   return true;
@@ -183,12 +197,21 @@ static std::array<int64_t, 4> getStrides(const Plane &plane,
   return strides;
 }
 
-/// What known biases add up to, with batch and heads apart, if that is not too
-/// much to look at.
-static std::optional<Plane> addUp(ArrayRef<const Bias *> biases,
-                                  ArrayRef<int64_t> shape) {
-  Plane sum;
-  sum.shape = llvm::to_vector(shape);
+namespace {
+struct Sum {
+  Plane plane; ///< of rank 4
+  /// Whether it does in rows without visible keys what the parts do: those have
+  /// scores only where nothing was put in their place.
+  bool isExact = true;
+};
+} // namespace
+
+/// What known biases add up to, one after the other, with batch and heads
+/// apart; if that is not too much to look at. The outermost one is the first.
+static std::optional<Sum> addUp(ArrayRef<const Bias *> biases,
+                                ArrayRef<int64_t> shape) {
+  Sum sum;
+  sum.plane.shape = llvm::to_vector(shape);
   SmallVector<std::array<int64_t, 4>> strides;
   std::array<int64_t, 4> sizes = {1, 1, 1, 1};
   for (const Bias *bias : biases) {
@@ -199,24 +222,40 @@ static std::optional<Plane> addUp(ArrayRef<const Bias *> biases,
   }
   if (double(sizes[0]) * sizes[1] * sizes[2] * sizes[3] > kMostNumbers)
     return std::nullopt;
+  auto numberAt = [&](int64_t b, int64_t h, int64_t t, int64_t s,
+                      bool &isPut) -> float {
+    double number = 0.0;
+    for (size_t i = biases.size(); i-- > 0;) {
+      const std::array<int64_t, 4> &by = strides[i];
+      double own = biases[i]->at(b * by[0] + h * by[1] + t * by[2] + s * by[3]);
+      bool isHidden = biases[i]->hides && own != 0.0;
+      isPut |= isHidden;
+      number = isHidden ? own : number + own;
+    }
+    if (number < kLowest)
+      return -std::numeric_limits<float>::infinity();
+    if (isPut && number <= kSwallowing)
+      return kLowest;
+    return std::max<float>(static_cast<float>(number), kLowestAdded);
+  };
   for (int64_t b = 0; b < sizes[0]; ++b)
     for (int64_t h = 0; h < sizes[1]; ++h)
-      for (int64_t t = 0; t < sizes[2]; ++t)
+      for (int64_t t = 0; t < sizes[2]; ++t) {
+        bool isSeen = false, hasPut = false;
         for (int64_t s = 0; s < sizes[3]; ++s) {
-          double number = 0.0;
-          for (auto [bias, by] : llvm::zip(biases, strides))
-            number += bias->at(b * by[0] + h * by[1] + t * by[2] + s * by[3]);
-          // Two masks hide as well as one, but are no infinite number.
-          if (std::isfinite(number))
-            number =
-                std::max<double>(number, std::numeric_limits<float>::lowest());
-          sum.numbers.push_back(static_cast<float>(number));
+          bool isPut = false;
+          float number = numberAt(b, h, t, s, isPut);
+          sum.plane.numbers.push_back(number);
+          isSeen |= number > kSeen;
+          hasPut |= isPut && number > kSwallowing;
         }
-  sum.strides.resize(4);
+        sum.isExact &= isSeen || !hasPut;
+      }
+  sum.plane.strides.resize(4);
   int64_t step = 1;
   for (size_t i = 4; i-- > 0; step *= sizes[i])
-    sum.strides[i] = sizes[i] > 1 ? step : 0;
-  dropRepeated(sum);
+    sum.plane.strides[i] = sizes[i] > 1 ? step : 0;
+  dropRepeated(sum.plane);
   return sum;
 }
 
@@ -232,11 +271,11 @@ static void forEachScore(Numbers &plane, F f) {
           f(t, s, plane.numbers[b * by[0] + h * by[1] + t * by[2] + s * by[3]]);
 }
 
-/// The order that is all that a plane says, if it is.
-static std::optional<Order> getOrder(const std::optional<Plane> &known) {
-  if (!known)
+/// The order that is all that a sum says, if it is, and every query sees a key.
+static std::optional<Order> getOrder(const std::optional<Sum> &sum) {
+  if (!sum)
     return std::nullopt;
-  const Plane &plane = *known;
+  const Plane &plane = sum->plane;
   int64_t queries = plane.shape[2], keys = plane.shape[3];
   auto numberAt = [&](int64_t t, int64_t s) {
     return plane.numbers[t * plane.strides[2] + s * plane.strides[3]];
@@ -247,7 +286,7 @@ static std::optional<Order> getOrder(const std::optional<Plane> &known) {
     ++unseen;
   Order order = {keys > 1 && numberAt(0, 1) != 0.0f,
                  unseen ? last - unseen + 1 : 0};
-  bool isAll = !order.window || order.isCausal;
+  bool isAll = unseen < keys && (!order.window || order.isCausal);
   forEachScore(plane, [&](int64_t t, int64_t s, float number) {
     bool isHidden =
         (order.isCausal && s > t) || (order.window && s <= t - order.window);
@@ -256,23 +295,30 @@ static std::optional<Order> getOrder(const std::optional<Plane> &known) {
   return isAll ? std::optional(order) : std::nullopt;
 }
 
+/// Whether numbers leave every query a key that an order does not hide.
+static bool leavesAKey(const Plane &plane, const Order &order) {
+  bool isLeft = true, isSeen = true;
+  forEachScore(plane, [&](int64_t t, int64_t s, float number) {
+    if (s == 0)
+      isLeft &= std::exchange(isSeen, false);
+    isSeen |= number > kSeen && !(order.isCausal && s > t) &&
+              !(order.window && s <= t - order.window);
+  });
+  return isLeft && isSeen;
+}
+
 /// Takes the causal order out of a plane that hides all keys behind a query
 /// and others only where some are left.
 static bool takeCausal(Plane &plane) {
   int64_t queries = plane.shape[2], keys = plane.shape[3];
-  bool isCausal = keys > 1, isSeen = true;
-  int64_t row = -1;
+  bool isCausal = keys > 1;
   forEachScore(plane, [&](int64_t t, int64_t s, float number) {
-    if (s > t)
-      isCausal &= number <= kMasking;
-    if (row != t && !isSeen)
-      isCausal = false;
-    if (row != t)
-      row = t, isSeen = false;
-    isSeen |= s <= t && number > kMasking;
+    isCausal &= s <= t || number <= kMasking;
   });
-  if (!isCausal || !isSeen || !plane.strides[2] || !plane.strides[3])
-    return isCausal && isSeen;
+  if (!isCausal || !leavesAKey(plane, {/*isCausal=*/true}))
+    return false;
+  if (!plane.strides[2] || !plane.strides[3])
+    return true;
   // Those numbers do not matter any more: maybe queries differ in no others.
   Plane rest = plane;
   for (size_t at = 0; at < rest.numbers.size(); at += queries * keys)
@@ -334,49 +380,105 @@ static Value getLengths(const Bias &bias, Parts &parts, MaskReader &masks) {
   return lengths;
 }
 
-/// Finds out what biases say that has words of its own.
-static void readBiases(Parts &parts, MaskReader &masks) {
+/// Whether numbers are made of some that are below a bound, or may be.
+static bool mayBeBelow(Value numbers, float bound) {
+  SmallVector<Value> open = {numbers};
+  SmallPtrSet<Value, 16> seen;
+  while (!open.empty()) {
+    Value value = open.pop_back_val();
+    if (!seen.insert(value).second)
+      continue;
+    Operation *op = value.getDefiningOp();
+    if (!op && isFloat(value))
+      return true;
+    if (!op || isa<ReadOp>(op))
+      continue;
+    if (DenseElementsAttr elements = getConstant(value);
+        elements && elements.getElementType().isF32() &&
+        llvm::any_of(elements.getValues<float>(),
+                     [=](float number) { return number < bound; }))
+      return true;
+    llvm::append_range(open, op->getOperands());
+  }
+  return false;
+}
+
+/// Finds out what biases say that has words of its own. Where a query may see
+/// no key, none but its bias says what it sees instead: an order would keep
+/// others from it.
+static bool readBiases(Parts &parts, MaskReader &masks, std::string &why) {
   // More than that are computed when the program runs.
   constexpr size_t mostConstant = size_t(1) << 16;
   ArrayRef<int64_t> shape = shapeOf(parts.softmax);
   SmallVector<const Bias *> known;
   SmallPtrSet<const Bias *, 4> done;
+  bool mayHide = false;
   for (const Bias &bias : parts.biases) {
     if (bias.plane)
       known.push_back(&bias);
     else if (!parts.lengths && (parts.lengths = getLengths(bias, parts, masks)))
       done.insert(&bias);
+    else
+      mayHide |= bias.hides || mayBeBelow(bias.value, kMasking);
   }
+  Order order;
   auto take = [&](ArrayRef<const Bias *> biases) {
-    std::optional<Order> order = getOrder(addUp(biases, shape));
-    if (!order)
+    std::optional<Sum> sum = addUp(biases, shape);
+    std::optional<Order> own = getOrder(sum);
+    // Of a window that ends before the length nothing may be seen.
+    if (!own || (own->window && parts.lengths &&
+                 llvm::any_of(sum->plane.numbers, [](float number) {
+                   return number < 0.0f && std::isfinite(number);
+                 })))
       return false;
-    done.insert(biases.begin(), biases.end());
-    parts.order.isCausal |= order->isCausal;
-    if (!parts.order.window ||
-        (order->window && order->window < parts.order.window))
-      parts.order.window = order->window;
+    order.isCausal |= own->isCausal;
+    if (!order.window || (own->window && own->window < order.window))
+      order.window = own->window;
     return true;
   };
-  if (!take(known)) {
-    llvm::erase_if(known, [&](const Bias *bias) { return take(bias); });
-    std::optional<Plane> sum = addUp(known, shape);
-    if (sum && !parts.order.isCausal)
-      parts.order.isCausal = takeCausal(*sum);
-    if (sum && sum->numbers.size() <= mostConstant) {
-      done.insert(known.begin(), known.end());
-      // The same for all keys does nothing, unless it swallows the scores.
-      if (sum->strides[3] || llvm::any_of(sum->numbers, [](float number) {
-            return !(std::abs(number) < -kMasking);
-          }))
-        parts.known = std::move(sum);
+  std::optional<Sum> sum;
+  if (mayHide) {
+    for (const Bias *bias : known)
+      if (bias->hides && bias->hidden > kSwallowing)
+        why = "hides keys by a number that is not low, and others besides";
+  } else if (take(known)) {
+    done.insert(known.begin(), known.end());
+  } else {
+    SmallVector<const Bias *> rest;
+    for (const Bias *bias : known)
+      if (!take(bias))
+        rest.push_back(bias);
+    sum = addUp(rest, shape);
+    if (!sum || !leavesAKey(sum->plane, order)) {
+      order = {};
+      rest = known;
+      sum = addUp(rest, shape);
     }
+    if (sum && !order.isCausal)
+      order.isCausal = takeCausal(sum->plane);
+    if (!sum || !sum->isExact)
+      why = "hides all keys of a query by numbers that are not low";
+    // What is in the order or in the sum.
+    bool isConstant = sum && sum->plane.numbers.size() <= mostConstant;
+    for (const Bias *bias : known)
+      if (isConstant || !llvm::is_contained(rest, bias))
+        done.insert(bias);
+    if (!isConstant)
+      sum.reset();
   }
+  parts.order = order;
+  // The same for all keys does nothing, unless it swallows the scores.
+  if (sum && (sum->plane.strides[3] ||
+              llvm::any_of(sum->plane.numbers, [](float number) {
+                return !(std::abs(number) < -kMasking);
+              })))
+    parts.known = std::move(sum->plane);
   SmallVector<Bias> rest;
   for (const Bias &bias : parts.biases)
     if (!done.contains(&bias))
       rest.push_back(bias);
   parts.biases = std::move(rest);
+  return why.empty();
 }
 
 /// The probabilities of which a condition chooses rows, the others being 0,
@@ -511,9 +613,8 @@ static std::optional<Parts> matchAttention(Operation *op, MaskReader &masks,
       !llvm::all_of(output->getOperands(), isOfType) || !isOfType(scores) ||
       !isOfType(parts.softmax.getInput()))
     return std::nullopt;
-  if (!readHeads(parts, why))
+  if (!readHeads(parts, why) || !readBiases(parts, masks, why))
     return leave();
-  readBiases(parts, masks);
   return parts;
 }
 
@@ -527,29 +628,6 @@ std::string train::explainAttention(Operation *op, MaskReader &masks) {
 static float roundScale(double scale, int64_t features) {
   double usual = 1.0 / std::sqrt(static_cast<double>(features));
   return static_cast<float>(isAbout(scale, usual) ? usual : scale);
-}
-
-/// Whether numbers are made of what is as low as the lowest, or may be.
-static bool mayBeLowest(Value numbers) {
-  SmallVector<Value> open = {numbers};
-  SmallPtrSet<Value, 16> seen;
-  while (!open.empty()) {
-    Value value = open.pop_back_val();
-    if (!seen.insert(value).second)
-      continue;
-    Operation *op = value.getDefiningOp();
-    if (!op && isFloat(value))
-      return true;
-    if (!op || isa<ReadOp>(op))
-      continue;
-    if (DenseElementsAttr elements = getConstant(value);
-        elements && elements.getElementType().isF32() &&
-        llvm::any_of(elements.getValues<float>(),
-                     [](float number) { return number < kLowestAdded; }))
-      return true;
-    llvm::append_range(open, op->getOperands());
-  }
-  return false;
 }
 
 /// What is added to scores, as one value, or null.
@@ -584,7 +662,7 @@ static Value makeBias(const Parts &parts, RewriterBase &rewriter) {
       if (bias.scale != 1.0)
         numbers = createFor<MulOp>(rewriter, op, numbers,
                                    scalar(static_cast<float>(bias.scale)));
-      if (mayBeLowest(numbers)) {
+      if (mayBeBelow(numbers, kLowestAdded)) {
         Value isLowest = createFor<CompareOp>(rewriter, op, Predicate::eq,
                                               numbers, scalar(kLowest));
         numbers = createFor<SelectOp>(rewriter, op, isLowest,
