@@ -13,7 +13,8 @@
 //   lengths are at least 1 here, and those results are cleared by the caller.
 // - A bias that is the same for all queries gives wrong gradients, and one that
 //   is the same for all keys a wrong lse (the frontend takes the number of keys
-//   from it). The caller writes the first one out; plain kernels do the second.
+//   from it). The caller writes the first one out; kernels of ours do the
+//   second, and a window of padded keys, which may leave a query none.
 // - The frontend puts cuDNN's workspace right behind tensors of its own,
 //   wherever that is. Ours starts at a multiple of 256 bytes.
 //
@@ -364,7 +365,7 @@ const char *speedOf(const AttentionShape &s, Format format) {
 
 bool has(bool backward, AttentionShape s, Format format) {
   if ((format != Format::bf16 && format != Format::f16) ||
-      (s.bias[3] == 1 && kvSeqOf(s) > 1))
+      (s.bias[3] == 1 && kvSeqOf(s) > 1) || (s.window && s.lengths))
     return false;
   s.batch /= s.parts;
   if (s.bias[0] > 1)

@@ -342,7 +342,10 @@ __global__ __launch_bounds__(128) void dq_kernel(
   } else {
 #pragma unroll
     for (int r = 0; r < 16; ++r) {
-      rows.largest[r] = row + r < s.seq ? lse[s.row(b, h, row + r)] : INFINITY;
+      const float row_lse =
+          row + r < s.seq ? lse[s.row(b, h, row + r)] : INFINITY;
+      // Where it sees no key cuDNN writes -inf.
+      rows.largest[r] = row_lse == -INFINITY ? INFINITY : row_lse;
       rows.inverse[r] = 1.0f;
     }
   }
@@ -478,8 +481,8 @@ __global__ __launch_bounds__(128) void dbias_kernel(
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   const bool sums_b = s.bias[0] == 1, sums_h = s.bias[1] == 1,
              sums_i = s.bias[2] == 1;
-  const int64_t own_b = blockIdx.z / s.bias[1], own_h = blockIdx.z % s.bias[1],
-                first_key = int64_t(blockIdx.x) * loop, key = first_key + lane;
+  const int64_t own_b = blockIdx.x / s.bias[1], own_h = blockIdx.x % s.bias[1],
+                first_key = int64_t(blockIdx.z) * loop, key = first_key + lane;
   float sums[16] = {};
   for (int64_t b = sums_b ? 0 : own_b; b < (sums_b ? s.batch : own_b + 1); ++b)
     for (int64_t h = sums_h ? 0 : own_h; h < (sums_h ? s.heads : own_h + 1);
@@ -584,9 +587,9 @@ void backward(const Stream &stream, const AttentionIndex &s,
             "cannot clear a gradient");
   } else if (d_bias)
     detail::launch(stream, dbias_kernel<T, D>,
-                   dim3(blocks(s.kv_seq, loop),
+                   dim3(unsigned(s.bias[0] * s.bias[1]),
                         s.bias[2] == 1 ? 1 : blocks(s.seq, Tile::own),
-                        unsigned(s.bias[0] * s.bias[1])),
+                        blocks(s.kv_seq, loop)),
                    Tile::threads, Tile::all_bytes, s, in, at(q), at(k), at(v),
                    static_cast<const ScoreRow *>(rows), at(d_o), d_bias);
 }

@@ -434,13 +434,15 @@ def random_treatment(random):
     shapes = [(TOKENS, TOKENS), (HEADS, 1, TOKENS), (BATCH, 1, 1, TOKENS), (1, HEADS, TOKENS, TOKENS), (BATCH, HEADS, TOKENS, TOKENS)]
     inputs, steps = {}, []
     for _ in range(random.integers(1, 5)):
-        kind = random.choice(["add", "hide", "keep", "low", "scale", "cap", "causal", "window", "slopes"])
+        kind = random.choice(["add", "hide", "keep", "low", "scale", "cap", "causal", "window", "slopes", "padding", "behind"])
         shape, numbers = shapes[random.integers(len(shapes))], f"given{len(inputs)}"
         if kind in ("add", "hide", "keep", "low") and random.random() < 0.5:
             inputs[numbers] = shape
         else:
             numbers = random.standard_normal(shape).astype("f4")
-        steps.append((kind, numbers, np.float32(random.choice([LOWEST, -1e9, -1e4])), random.integers(1, 5)))
+        steps.append((kind, numbers, np.float32(random.choice([LOWEST, -1e30, -1e9, -1e4])), random.integers(1, 5)))
+        if kind in ("padding", "behind"):
+            inputs["lengths"] = (BATCH,)
 
     def step(graph, scores, kind, numbers, low, count):
         if kind in ("scale", "cap"):
@@ -449,6 +451,11 @@ def random_treatment(random):
             return graph.add("Where", graph.add("Greater", numbers, np.float32(0.6)), low, scores)
         if kind == "keep":
             return graph.add("Where", graph.add("Less", numbers, np.float32(0.6)), scores, low)
+        if kind == "behind":
+            return graph.add("Where", before_length(graph), scores, low if count > 2 else np.float32(-np.inf))
+        if kind == "padding":  # (mask - 1) * 1e9, as of integers that an exporter had
+            mask = graph.add("Cast", before_length(graph), to=TensorProto.FLOAT)
+            numbers = graph.add("Mul", graph.add("Sub", mask, np.float32(1)), -low)
         if kind == "low":
             numbers = graph.add("Where", graph.add("Greater", numbers, np.float32(0.6)), low, np.float32(0))
         masks = {"causal": lower(low), "window": np.tril(np.full((TOKENS, TOKENS), low, "f4"), -count), "slopes": RAMP * SLOPES}

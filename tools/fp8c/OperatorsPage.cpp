@@ -48,7 +48,7 @@ On GPUs, in bf16 and f16, the compiler says which it will be where cuDNN has non
 
 | cuDNN | kernels of fp8c's own, by tensor cores | plain kernels |
 |---|---|---|
-| heads of a multiple of 8, up to 256 wide; causal or not; `window`; `lengths`; `bias` with or without a causal order | other heads up to 256; `softcap`, but for full attention of multiples of 128 tokens; `window` and `bias` together, or `window` with fewer keys than queries; a bias that is the same for all keys; the gradient of a bias | wider heads; f32 |
+| heads of a multiple of 8, up to 256 wide (backward before Hopper: 128); causal or not; `window`; `lengths`; `bias` with or without a causal order; `softcap` of full attention, backward of multiples of 128 tokens | other heads up to 256; one token; other `softcap`; `window` with `bias`, with `lengths` or with fewer keys than queries; a bias that is the same for all keys; the gradient of a bias | wider heads; f32 |
 )";
 
 /// What recipes can bring to FP8.

@@ -47,7 +47,7 @@ template <typename Op> static Cost getAttentionCost(Op op, double products) {
   if (op.getCausal())
     seen /= 2;
   if (op.getWindow()) {
-    double window = *op.getWindow();
+    double window = std::min<double>(*op.getWindow(), keys);
     seen = window - window * window / (2 * keys);
   }
   cost.flops = products * 2 * typeOf(op.getQ()).getNumElements() * seen;

@@ -219,6 +219,23 @@ LogicalResult AttentionBackwardOp::verify() {
   return success();
 }
 
+/// Numbers of every row of scores (runtime/kernels/cuda/attention.cuh), or for
+/// cuDNN lengths and a bias for every query and key.
+int64_t AttentionBackwardOp::getSharedWorkspaceBytes() {
+  if (!getBias() && !getLengths() && !getSoftcap() && !getWindow() &&
+      !typeOf(getQ()).getElementType().isF32())
+    return 0; // cuDNN's own workspace
+  ArrayRef<int64_t> q = typeOf(getQ()).getShape();
+  int64_t rows = q[0] * int64_t(getHeads()) * q[1] * 12, given = q[0] * 4;
+  if (getBias()) {
+    ArrayRef<int64_t> bias = typeOf(getBias()).getShape();
+    int64_t keys = typeOf(getK()).getDimSize(1);
+    if (bias[2] != q[1] || bias[3] != keys)
+      given += bias[0] * bias[1] * q[1] * keys * 4;
+  }
+  return std::max(rows, given);
+}
+
 LogicalResult RotaryOp::verify() {
   if (failed(expectTokens(*this, {getX(), getY()})) ||
       failed(expectOneType(*this, {getX(), getY()})) ||

@@ -83,7 +83,7 @@ def Exec_AttentionOp : Exec_LibraryOp<"attention", ["getCost"], [AttrSizedOperan
   }];
 }
 
-def Exec_AttentionBackwardOp : Exec_LibraryOp<"attention_backward", ["getCost"], [AttrSizedOperandSegments]> {
+def Exec_AttentionBackwardOp : Exec_LibraryOp<"attention_backward", ["getCost", "getSharedWorkspaceBytes"], [AttrSizedOperandSegments]> {
   let summary = "Gradients of attention";
   let description = [{
     `workspace`, where the target's library needs one (`exec-plan-workspace`), is for one of `parts` equal parts of the batch, which are done one after another.

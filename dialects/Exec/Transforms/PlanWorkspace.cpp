@@ -51,7 +51,8 @@ static int64_t getAttentionParts(AttentionBackwardOp op, int64_t most) {
 
 /// What cuDNN has no attention for, or nothing, as far as is known without it:
 /// the runtime asks it (runtime/cuda/Attention.cpp). All other attention has
-/// kernels of fp8c's own, without scratch. f32 is not asked of cuDNN.
+/// kernels of fp8c's own, whose scratch is the shared workspace. f32 is not
+/// asked of cuDNN.
 template <typename Op>
 static std::string getCudnnObstacle(Op op, const TargetTraits &target) {
   constexpr bool backward = std::is_same_v<Op, AttentionBackwardOp>;
@@ -72,6 +73,8 @@ static std::string getCudnnObstacle(Op op, const TargetTraits &target) {
     return "scores are capped, and that is not all";
   if (op.getWindow() && op.getBias())
     return "there is a window and a bias";
+  if (op.getWindow() && op.getLengths())
+    return "there is a window of padded keys";
   if (op.getWindow() && !backward && queries > keys)
     return "there are a window and fewer keys than queries";
   if (op.getBias() && op.getBias().getType().getDimSize(3) == 1 && keys > 1)

@@ -30,7 +30,7 @@ static LogicalResult lower(AttentionOp op, FunctionLowering &function) {
   function.create<exec::AttentionOp>(op, q, k, v, bias, lengths, o, lse,
                                      op.getHeadsAttr(), op.getKvHeadsAttr(),
                                      op.getScaleAttr(), op.getCausalAttr(),
-                                     op.getWindowAttr(), op.getSoftcapAttr());
+                                     getNarrowWindow(op), op.getSoftcapAttr());
   return success();
 }
 

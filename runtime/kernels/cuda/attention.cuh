@@ -294,10 +294,11 @@ static __global__ void widen_bias_kernel(Scores s, Scores wide,
 }
 
 static __global__ void narrow_lengths_kernel(const int64_t *lengths,
-                                             int64_t count, int32_t *to) {
+                                             int64_t count, int64_t most,
+                                             int32_t *to) {
   const int64_t b = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
   if (b < count)
-    to[b] = int32_t(lengths[b] > 0 ? lengths[b] : 1);
+    to[b] = int32_t(min(most, max(lengths[b], int64_t(1))));
 }
 
 /// Writes `value` to the rows of sequences without keys: a block per row.
@@ -346,7 +347,7 @@ inline library::PreparedInputs prepare(const Stream &stream,
     auto *lengths =
         place ? reinterpret_cast<int32_t *>(place + bias_floats) : nullptr;
     launch(stream, narrow_lengths_kernel, blocks(shape.batch), 256, 0,
-           in.lengths, shape.batch, lengths);
+           in.lengths, shape.batch, Scores(shape).kv_seq, lengths);
     out.lengths = lengths;
   }
   return out;

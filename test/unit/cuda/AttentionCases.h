@@ -185,6 +185,8 @@ inline std::vector<Case> scoreCases() {
           Case with = c;
           with.window = window;
           add(with);
+          with.lengths = true;
+          add(with);
         }
         for (bool causal : {false, true}) {
           c.causal = causal;
