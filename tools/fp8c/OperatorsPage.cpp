@@ -28,7 +28,7 @@ known of is computed while compiling, whatever its type: shapes, masks, tables.
 A form that is not understood (an attribute, a type, a mask) is an error that names node, operator and reason, all of a model in
 one report.
 
-## Attention
+### Attention
 
 Whatever operators it is made of, attention becomes one op, [`train.attention`](reference/dialect-train.md), if that can say it:
 

@@ -101,20 +101,19 @@ void attention_backward_head(const AttentionIndex &s, const ScoreInputs &in,
         for (int64_t j = begin; j < end; ++j)
           p_row[j] = exp_nonpositive(p_row[j] - row_lse);
       }
-#pragma GCC ivdep
-      for (int64_t j = begin; j < end; ++j)
-        ds_row[j] = p_row[j] * (ds_row[j] - delta);
       // The softmax of one score is 1, whatever the score.
       if (end - begin == 1)
-        ds_row[begin] = 0.0f;
+        ds_row[begin] = delta;
       if (d_bias) {
         float *sums = d_bias + (first + i) * s.bias_strides[2];
         for (int64_t j = begin; j < end; ++j)
-          sums[block.first_key + j] += ds_row[j];
+          sums[block.first_key + j] += p_row[j] * (ds_row[j] - delta);
       }
 #pragma GCC ivdep
-      for (int64_t j = begin; j < end; ++j)
-        ds_row[j] *= slopes ? s.scale * slopes[j] : s.scale;
+      for (int64_t j = begin; j < end; ++j) {
+        const float factor = slopes ? s.scale * slopes[j] : s.scale;
+        ds_row[j] = factor * p_row[j] * (ds_row[j] - delta);
+      }
       block.each_hidden(i, [&](int64_t j) { p_row[j] = ds_row[j] = 0.0f; });
     }
     sgemm(true, false, cols, s.v_head_dim, rows, 1.0f, p, cols, do_block,
