@@ -68,7 +68,10 @@ struct ScoreBlock {
   }
 
   /// The columns that query `first + i` sees: from begin(i) to end(i).
-  int64_t begin(int64_t i) const { return s.first_key(first + i) - first_key; }
+  int64_t begin(int64_t i) const {
+    const int64_t b = s.first_key(first + i) - first_key;
+    return b < cols ? b : cols; // fewer keys than queries
+  }
   int64_t end(int64_t i) const {
     const int64_t e = s.end_key(in, b, first + i) - first_key;
     return e < begin(i) ? begin(i) : e;
