@@ -469,7 +469,7 @@ __global__ __launch_bounds__(128) void dkv_kernel(AttentionIndex s,
 }
 
 /// A block makes the gradient of 32 keys' numbers, of as many queries as it
-/// owns or of all of them where they have the same; `z` is a sequence and head
+/// owns or of all of them where they have the same; `x` is a sequence and head
 /// of the bias.
 template <class T, int D>
 __global__ __launch_bounds__(128) void dbias_kernel(

@@ -120,6 +120,15 @@ template <class T> Result<T> run(const Problem<T> &p) {
               std::vector<T>(p.k.size()), std::vector<T>(p.v.size()),
               std::vector<float>(p.s.batch * p.s.heads * p.s.seq)};
   r.d_bias.assign(p.bias.size(), NAN);
+  // What is not written is seen, where there are no gaps between heads.
+  auto poison = [](std::vector<T> &x, int64_t stride, int64_t width) {
+    for (size_t i = 0; i < x.size() && stride == width; ++i)
+      store(x.data(), int64_t(i), NAN);
+  };
+  poison(r.o, p.s.o_stride, p.s.heads * p.s.v_head_dim);
+  poison(r.dq, p.s.q_stride, p.s.heads * p.s.head_dim);
+  poison(r.dk, p.s.k_stride, p.s.kv_heads * p.s.head_dim);
+  poison(r.dv, p.s.v_stride, p.s.kv_heads * p.s.v_head_dim);
   const float *bias = p.bias.empty() ? nullptr : p.bias.data();
   attention(p.s, p.q.data(), p.k.data(), p.v.data(), r.o.data(), r.lse.data(),
             bias, p.lengths.data());

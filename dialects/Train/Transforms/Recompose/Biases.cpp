@@ -1,5 +1,4 @@
-//===- Biases.cpp - What is added to scores, and which keys are hidden
-//-----===//
+//===- Biases.cpp - What is added to scores, which keys are hidden --------===//
 
 #include "Train/Transforms/Recompose/Scores.h"
 #include "mlir/IR/TypeUtilities.h"
@@ -87,8 +86,7 @@ static std::optional<Sum> addUp(ArrayRef<const Bias *> biases,
 
 /// Calls f(t, s, number) for all of a plane's numbers, once for those that are
 /// repeated for heads or sequences.
-template <typename Numbers, typename F>
-static void forEachScore(Numbers &plane, F f) {
+template <typename F> static void forEachScore(const Plane &plane, F f) {
   ArrayRef<int64_t> shape = plane.shape, by = plane.strides;
   for (int64_t b = 0; b < (by[0] ? shape[0] : 1); ++b)
     for (int64_t h = 0; h < (by[1] ? shape[1] : 1); ++h)
@@ -272,17 +270,14 @@ bool train::readBiases(Parts &parts, MaskReader &masks, std::string &why) {
     low += isLow;
   }
   Order order;
-  auto isOrder = [&](const std::optional<Sum> &sum) {
-    std::optional<Order> own = getOrder(sum);
+  auto take = [&](ArrayRef<const Bias *> biases) {
+    std::optional<Order> own = getOrder(addUp(biases, shape));
     if (!own)
       return false;
     order.isCausal |= own->isCausal;
     if (!order.window || (own->window && own->window < order.window))
       order.window = own->window;
     return true;
-  };
-  auto take = [&](ArrayRef<const Bias *> biases) {
-    return isOrder(addUp(biases, shape));
   };
   if (hidesBehind) {
     // A sequence without keys has zeros in the whole: so should the parts; and

@@ -1,5 +1,4 @@
-//===- Scores.cpp - From the softmax back to the product
-//-------------------===//
+//===- Scores.cpp - From the softmax back to the product ------------------===//
 
 #include "Train/Transforms/Recompose/Scores.h"
 #include "mlir/IR/TypeUtilities.h"
