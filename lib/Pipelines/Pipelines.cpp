@@ -23,6 +23,9 @@ static void buildTrain(OpPassManager &passes, const PipelineOptions &options) {
 }
 
 static void buildGrad(OpPassManager &passes, const PipelineOptions &options) {
+  fp8::MergeProductsOptions merge;
+  merge.recipe = options.recipe;
+  passes.addPass(fp8::createMergeProducts(merge));
   if (!options.forwardOnly) {
     train::AppendLossOptions loss;
     loss.loss = options.loss;

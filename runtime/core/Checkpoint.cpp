@@ -6,6 +6,7 @@
 #include "core/Initialize.h"
 #include "core/Instance.h"
 #include "core/OutputFile.h"
+#include "core/Parts.h"
 #include "core/Safetensors.h"
 #include "core/Seal.h"
 #include "core/Text.h"
@@ -76,9 +77,8 @@ FileSum writeTensors(const Instance &instance, const fs::path &path) {
   std::vector<SafetensorsEntry> entries;
   for (const Variable &variable : instance.manifest().variables)
     if (isCheckpointed(variable.role))
-      entries.push_back({variable, [&](unsigned char *destination) {
-                           instance.read(variable, destination);
-                         }});
+      for (SafetensorsEntry &entry : entriesOf(instance, variable))
+        entries.push_back(std::move(entry));
   OutputFile file(path);
   FileSum sum =
       writeSafetensors(file, std::move(entries),
@@ -91,12 +91,17 @@ FileSum writeTensors(const Instance &instance, const fs::path &path) {
 /// not hold it. Empty if there is none, or the program has no checksums.
 std::string frozenDataOf(const Manifest &manifest) {
   auto initial = manifest.files.find("initial.bin");
-  const bool isRead =
-      std::any_of(manifest.variables.begin(), manifest.variables.end(),
-                  [](const Variable &variable) {
-                    return variable.role == Role::Frozen &&
-                           variable.init.kind == Initializer::Kind::File;
-                  });
+  auto isFromFile = [](const Variable &variable) {
+    return variable.init.kind == Initializer::Kind::File;
+  };
+  const bool isRead = std::any_of(
+      manifest.variables.begin(), manifest.variables.end(),
+      [&](const Variable &variable) {
+        return variable.role == Role::Frozen &&
+               (isFromFile(variable) ||
+                std::any_of(variable.parts.begin(), variable.parts.end(),
+                            isFromFile));
+      });
   return isRead && initial != manifest.files.end() ? initial->second.checksum
                                                    : "";
 }
@@ -157,20 +162,25 @@ void copyTensors(Instance &instance, const SafetensorsReader &tensors) {
   for (const Variable &variable : instance.manifest().variables) {
     if (!isCheckpointed(variable.role))
       continue;
-    const unsigned char *data = tensors.find(variable);
+    const Variable &first =
+        variable.parts.empty() ? variable : variable.parts.front();
+    const unsigned char *data = tensors.find(first);
     if (!data)
       throw Error::inFile(tensors.path(),
-                          "lacks variable \"" + variable.name + "\"");
+                          "lacks variable \"" + first.name + "\"");
     byPlace[data].push_back(&variable);
-    ++count;
+    count += std::max<size_t>(variable.parts.size(), 1);
   }
   if (count != tensors.tensors().size())
     throw Error::inFile(tensors.path(),
                         concat("has ", tensors.tensors().size(),
                                " tensors, the program has ", count));
+  GivenVariables given(tensors);
   for (const auto &[data, variables] : byPlace)
-    for (const Variable *variable : variables) // empty ones share a place
-      instance.write(*variable, data);
+    for (const Variable *variable : variables) { // empty ones share a place
+      instance.write(*variable, given.find(*variable));
+      given.release(*variable);
+    }
 }
 
 /// Older checkpoints know their program alone.

@@ -5,8 +5,8 @@
 #include "core/Error.h"
 #include "core/Instance.h"
 #include "core/ParallelFor.h"
+#include "core/Parts.h"
 #include "core/Random.h"
-#include "core/Safetensors.h"
 #include "core/Text.h"
 
 #include <algorithm>
@@ -119,17 +119,16 @@ struct ScalePair {
 /// Gives variables their values. Those that start from others come last.
 class VariableSetter {
 public:
-  VariableSetter(Instance &instance, uint64_t seed,
-                 const SafetensorsReader *given);
+  VariableSetter(Instance &instance, uint64_t seed, GivenVariables *given);
   void set(Which which);
 
 private:
   /// A given variable as it is stored, or null.
-  const unsigned char *givenAsStored(const Variable &variable) const;
+  const unsigned char *givenAsStored(const Variable &variable);
   void setValues(const Variable &variable);
   void setStored(const Variable &variable, const unsigned char *data);
   void fill(const Variable &variable, unsigned char *data);
-  float scaleOf(const Variable &variable) const;
+  float scaleOf(const Variable &variable);
   void setFromOther(const Variable &variable);
   void check(const Variable &variable, const unsigned char *data,
              float amax) const;
@@ -141,7 +140,7 @@ private:
 
   Instance &instance;
   uint64_t seed;
-  const SafetensorsReader *given;
+  GivenVariables *given;
   std::unique_ptr<Program::InitialData> initial;
   std::vector<unsigned char> staging;
   /// Of what other variables start from.
@@ -151,7 +150,7 @@ private:
 };
 
 VariableSetter::VariableSetter(Instance &instance, uint64_t seed,
-                               const SafetensorsReader *given)
+                               GivenVariables *given)
     : instance(instance), seed(seed), given(given) {
   const std::vector<Variable> &variables = instance.manifest().variables;
   std::map<std::string, std::string> scaleOf; // names
@@ -167,32 +166,25 @@ VariableSetter::VariableSetter(Instance &instance, uint64_t seed,
     }
 }
 
-/// Whether it is a parameter in f32, and stored in another type.
-bool isWideParameter(const Variable &variable, const SafetensorsReader *given) {
-  if (!given ||
-      (variable.role != Role::Parameter && variable.role != Role::Frozen) ||
-      variable.type == DataType::F32)
-    return false;
-  auto found = given->tensors().find(variable.name);
-  return found != given->tensors().end() &&
-         found->second.spec.type == DataType::F32;
+Variable inF32(Variable variable) {
+  for (Variable &part : variable.parts) {
+    part.offset = part.offset / sizeOf(part.type) * sizeof(float);
+    part.type = DataType::F32;
+  }
+  variable.type = DataType::F32;
+  return variable;
 }
 
-TensorSpec inF32(TensorSpec spec) {
-  spec.type = DataType::F32;
-  return spec;
-}
-
-const unsigned char *
-VariableSetter::givenAsStored(const Variable &variable) const {
-  return given && !isWideParameter(variable, given) ? given->find(variable)
-                                                    : nullptr;
+const unsigned char *VariableSetter::givenAsStored(const Variable &variable) {
+  return given && !given->isWide(variable) ? given->find(variable) : nullptr;
 }
 
 /// Initial values, or those given in f32.
 void VariableSetter::fill(const Variable &variable, unsigned char *data) {
-  if (given && given->tensors().count(variable.name))
-    return fillFromF32(variable, given->find(inF32(variable)), data);
+  if (given && given->has(variable)) {
+    fillFromF32(variable, given->find(inF32(variable)), data);
+    return given->release(variable);
+  }
   const Initializer &init = variable.init;
   switch (init.kind) {
   case Initializer::Kind::Constant:
@@ -210,13 +202,20 @@ void VariableSetter::fill(const Variable &variable, unsigned char *data) {
                           "too short for variable \"" + variable.name + "\"",
                           "compile the model again");
     return fillFromF32(variable, initial->file.data() + init.offset, data);
+  case Initializer::Kind::Parts:
+    for (const Variable &part : variable.parts) {
+      std::vector<unsigned char> bytes(part.bytes());
+      fill(part, bytes.data());
+      putPart(variable, part, bytes.data(), data);
+    }
+    return;
   case Initializer::Kind::Amax:
   case Initializer::Kind::Scale:
     break; // from the values of another variable, in setFromOther()
   }
 }
 
-float VariableSetter::scaleOf(const Variable &variable) const {
+float VariableSetter::scaleOf(const Variable &variable) {
   auto found = scales.find(variable.name);
   if (found == scales.end())
     return 1;
@@ -245,16 +244,17 @@ void VariableSetter::setStored(const Variable &variable,
 }
 
 void VariableSetter::setValues(const Variable &variable) {
-  if (const unsigned char *data = givenAsStored(variable))
-    return setStored(variable, data);
+  if (const unsigned char *data = givenAsStored(variable)) {
+    setStored(variable, data);
+    return given->release(variable);
+  }
   if (variable.init.kind == Initializer::Kind::Constant &&
       variable.init.value == 0 &&
-      !isWideParameter(variable, given)) // most bytes; whatever their scale
+      !(given && given->isWide(variable))) // most bytes; whatever their scale
     return instance.clear(variable);
   staging.resize(variable.bytes());
   if (auto amax = amaxes.find(variable.name); amax != amaxes.end()) {
-    Variable wide = variable;
-    wide.type = DataType::F32;
+    const Variable wide = inF32(variable);
     std::vector<float> values(wide.elements());
     fill(wide, reinterpret_cast<unsigned char *>(values.data()));
     amax->second =
@@ -333,14 +333,16 @@ void initializeVariables(Instance &instance, uint64_t seed, Which which) {
 
 void initializeVariables(Instance &instance, uint64_t seed,
                          const SafetensorsReader &given) {
-  VariableSetter(instance, seed, &given).set(Which::AllVariables);
+  GivenVariables variables(given);
+  VariableSetter(instance, seed, &variables).set(Which::AllVariables);
 }
 
 void checkKept(const Instance &instance, const SafetensorsReader &given) {
   std::vector<unsigned char> now;
+  GivenVariables variables(given);
   for (const Variable &variable : instance.manifest().variables) {
     const unsigned char *data =
-        isWideParameter(variable, &given) ? nullptr : given.find(variable);
+        variables.isWide(variable) ? nullptr : variables.find(variable);
     if (!data)
       continue;
     now.resize(variable.bytes());
@@ -350,6 +352,7 @@ void checkKept(const Instance &instance, const SafetensorsReader &given) {
                           "\"" + variable.name +
                               "\" is computed by init, and not what is given",
                           "leave it out: it follows from the parameters");
+    variables.release(variable);
   }
 }
 

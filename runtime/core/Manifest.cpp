@@ -184,6 +184,60 @@ Role parseRole(const JsonField &field) {
   throw field.error("unknown role \"" + name + "\"");
 }
 
+void parseInit(const JsonField &init, Variable &variable) {
+  variable.init = parseInitializer(init);
+  if (variable.init.kind == Initializer::Kind::File &&
+      variable.init.bytes != variable.elements() * sizeof(float))
+    throw init.at("bytes").error(
+        concat("is ", variable.init.bytes, ", but ", variable.elements(),
+               " f32 values take ", variable.elements() * sizeof(float)));
+  if (variable.init.values.size() > variable.elements())
+    throw init.at("values").error("has more values than the variable");
+}
+
+/// Parts side by side along a dimension; without one each is the whole.
+void parseParts(const JsonField &field, Variable &variable) {
+  const bool isWhole = !field.has("dim");
+  const size_t dim = isWhole ? 0 : field.at("dim").size();
+  if (!isWhole && dim >= variable.shape.size())
+    throw field.at("dim").error("is no dimension of " +
+                                shapeText(variable.shape));
+  uint64_t inner = sizeOf(variable.type); // bytes of one of the dimension
+  if (!isWhole) {
+    variable.partRows = 1;
+    for (size_t i = 0; i < variable.shape.size(); ++i) {
+      const uint64_t extent = static_cast<uint64_t>(variable.shape[i]);
+      variable.partRows *= i < dim ? extent : 1;
+      inner *= i > dim ? extent : 1;
+    }
+  }
+  int64_t total = 0;
+  for (const JsonField &entry : field.at("of").items()) {
+    Variable part;
+    part.name = entry.at("name").string();
+    part.type = variable.type;
+    part.shape = variable.shape;
+    part.role = variable.role;
+    if (!isWhole) {
+      part.shape[dim] = entry.at("size").extent();
+      part.offset = static_cast<uint64_t>(total) * inner;
+      if (part.shape[dim] > variable.shape[dim] - total)
+        throw entry.at("size").error("is more than there is of " +
+                                     shapeText(variable.shape));
+      total += part.shape[dim];
+    }
+    if (entry.has("init")) {
+      parseInit(entry.at("init"), part);
+      if (!part.init.of.empty())
+        throw entry.at("init").error("starts from another variable");
+      variable.init.kind = Initializer::Kind::Parts;
+    }
+    variable.parts.push_back(std::move(part));
+  }
+  if (variable.parts.empty() || (!isWhole && total != variable.shape[dim]))
+    throw field.error("are not all of " + shapeText(variable.shape));
+}
+
 Variable parseVariable(const JsonField &field, uint64_t blockBytes) {
   Variable variable;
   static_cast<TensorSpec &>(variable) = parseTensor(field);
@@ -200,17 +254,10 @@ Variable parseVariable(const JsonField &field, uint64_t blockBytes) {
   variable.role = parseRole(field.at("role"));
   variable.of = field.string("of", "");
   variable.scale = field.string("scale", "");
-  if (field.has("init")) {
-    JsonField init = field.at("init");
-    variable.init = parseInitializer(init);
-    if (variable.init.kind == Initializer::Kind::File &&
-        variable.init.bytes != variable.elements() * sizeof(float))
-      throw init.at("bytes").error(
-          concat("is ", variable.init.bytes, ", but ", variable.elements(),
-                 " f32 values take ", variable.elements() * sizeof(float)));
-    if (variable.init.values.size() > variable.elements())
-      throw init.at("values").error("has more values than the variable");
-  }
+  if (field.has("init"))
+    parseInit(field.at("init"), variable);
+  if (field.has("parts"))
+    parseParts(field.at("parts"), variable);
   if (field.has("site")) {
     JsonField site = field.at("site");
     std::optional<DataType> format =
@@ -225,19 +272,25 @@ Variable parseVariable(const JsonField &field, uint64_t blockBytes) {
 /// Names occur once and no two variables share bytes.
 void checkVariables(const Manifest &manifest, const JsonField &root) {
   std::set<std::string> names;
-  for (const Variable &variable : manifest.variables)
+  auto note = [&](const Variable &variable) {
     if (!names.insert(variable.name).second)
       throw root.error("two variables are called \"" + variable.name + "\"");
+  };
   for (const Variable &variable : manifest.variables)
-    if (!variable.of.empty() && !names.count(variable.of))
+    note(variable);
+  const std::set<std::string> known = names;
+  for (const Variable &variable : manifest.variables)
+    std::for_each(variable.parts.begin(), variable.parts.end(), note);
+  for (const Variable &variable : manifest.variables)
+    if (!variable.of.empty() && !known.count(variable.of))
       throw root.error("variable \"" + variable.name + "\" belongs to \"" +
                        variable.of + "\", which does not exist");
   for (const Variable &variable : manifest.variables)
-    if (!variable.scale.empty() && !names.count(variable.scale))
+    if (!variable.scale.empty() && !known.count(variable.scale))
       throw root.error("variable \"" + variable.name + "\" is scaled by \"" +
                        variable.scale + "\", which does not exist");
   for (const Variable &variable : manifest.variables)
-    if (!variable.init.of.empty() && !names.count(variable.init.of))
+    if (!variable.init.of.empty() && !known.count(variable.init.of))
       throw root.error("variable \"" + variable.name + "\" starts from \"" +
                        variable.init.of + "\", which does not exist");
 
@@ -358,13 +411,18 @@ void checkInitialData(const Manifest &manifest, const JsonField &root) {
   if (!manifest.files.count("program.so"))
     throw root.at("files").error("has no \"program.so\"");
   auto initial = manifest.files.find("initial.bin");
-  for (const Variable &variable : manifest.variables)
+  auto check = [&](const Variable &variable) {
     if (variable.init.kind == Initializer::Kind::File &&
         (initial == manifest.files.end() ||
          variable.init.offset > initial->second.bytes ||
          variable.init.bytes > initial->second.bytes - variable.init.offset))
       throw root.error("variable \"" + variable.name +
                        "\" starts from what initial.bin does not have");
+  };
+  for (const Variable &variable : manifest.variables) {
+    check(variable);
+    std::for_each(variable.parts.begin(), variable.parts.end(), check);
+  }
 }
 
 } // namespace
@@ -443,11 +501,18 @@ bool isCheckpointed(Role role) {
 
 std::string Manifest::modelFingerprint() const {
   std::vector<std::string> lines;
+  auto note = [&](const Variable &variable) {
+    lines.push_back(concat(nameOf(variable.role), " ", nameOf(variable.type),
+                           " ", shapeText(variable.shape), " ", variable.name,
+                           "\n"));
+  };
   for (const Variable &variable : variables)
-    if (isCheckpointed(variable.role))
-      lines.push_back(concat(nameOf(variable.role), " ", nameOf(variable.type),
-                             " ", shapeText(variable.shape), " ", variable.name,
-                             "\n"));
+    if (!isCheckpointed(variable.role))
+      continue;
+    else if (variable.parts.empty())
+      note(variable);
+    else
+      std::for_each(variable.parts.begin(), variable.parts.end(), note);
   std::sort(lines.begin(), lines.end());
   return sha256(std::accumulate(lines.begin(), lines.end(), std::string()));
 }

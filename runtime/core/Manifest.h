@@ -36,7 +36,8 @@ struct Initializer {
     Values,   ///< `values` from the first element on, zeros after them
     Amax,     ///< statistics: the largest magnitude of the values of `of`
     Scale,    ///< scale and inverse that it gives for storage in `format`
-    File      ///< f32 data: `bytes` bytes of initial.bin from `offset` on
+    File,     ///< f32 data: `bytes` bytes of initial.bin from `offset` on
+    Parts     ///< each part as its own initializer says
   };
   Kind kind = Kind::Constant;
   double value = 0;
@@ -81,6 +82,12 @@ struct Variable : TensorSpec {
   std::string scale; ///< what holds its scale, or those of tiles; may be empty
   Initializer init;
   std::optional<ScaleSite> site; ///< whose state it is
+  /// The model's variables that this one is, if they are several; as files have
+  /// them. `offset` of a part is in bytes from the start of a row. What there
+  /// is once for all of them, as a scale, each of them has as a whole.
+  std::vector<Variable> parts;
+  /// How many rows there are, each with a piece of every part.
+  uint64_t partRows = 1;
 };
 
 /// How a value becomes FP8 with scales of its own amaxes (current scaling).
@@ -208,7 +215,7 @@ struct Manifest {
   }
 
   /// SHA-256 of what a checkpoint holds: roles, names, types and shapes of its
-  /// variables. Programs that differ in nothing else, as in their batch or
+  /// variables, or of their parts. Programs that differ in nothing else, as in their batch or
   /// their number of processes, take each other's checkpoints.
   std::string modelFingerprint() const;
 

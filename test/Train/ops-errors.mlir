@@ -1,6 +1,6 @@
 // RUN: fp8c-opt %s -verify-diagnostics -split-input-file
 
-// expected-error @+1 {{init must be #train.normal, #train.constant or #train.file, but is 0.000000e+00 : f32}}
+// expected-error @+1 {{init must be #train.normal, #train.constant, #train.file or #train.joined, but is 0.000000e+00 : f32}}
 train.variable @w : tensor<8xf32> {init = 0.0 : f32, role = #train.role<parameter>}
 
 // -----

@@ -6,7 +6,7 @@
 #include "core/Initialize.h"
 #include "core/Instance.h"
 #include "core/OutputFile.h"
-#include "core/Safetensors.h"
+#include "core/Parts.h"
 #include "core/Text.h"
 #include "core/TrainOptions.h"
 
@@ -91,8 +91,11 @@ void fillInputs(Function &function, const SafetensorsReader *given,
 void checkAllUsed(const SafetensorsReader &given, const Manifest &manifest,
                   std::vector<Function> &functions) {
   std::set<std::string> known;
-  for (const Variable &variable : manifest.variables)
+  for (const Variable &variable : manifest.variables) {
     known.insert(variable.name);
+    for (const Variable &part : variable.parts)
+      known.insert(part.name);
+  }
   for (Function &function : functions)
     for (const HostTensor &input : function.inputs())
       known.insert(input.spec().name);
@@ -120,13 +123,13 @@ std::vector<SafetensorsEntry> results(const Instance &instance,
                          std::memcpy(destination, tensor->data(),
                                      tensor->bytes());
                        }});
-  for (const Variable &variable : instance.manifest().variables) {
-    if (outputs.count(variable.name))
-      throw Error("\"" + variable.name + "\" is both an output and a variable");
-    entries.push_back({variable, [&](unsigned char *destination) {
-                         instance.read(variable, destination);
-                       }});
-  }
+  for (const Variable &variable : instance.manifest().variables)
+    for (SafetensorsEntry &entry : entriesOf(instance, variable)) {
+      const std::string &name = entry.spec.name;
+      if (outputs.count(name))
+        throw Error("\"" + name + "\" is both an output and a variable");
+      entries.push_back(std::move(entry));
+    }
   return entries;
 }
 

@@ -116,9 +116,10 @@ void exec::getEffects(Operation *op, SmallVectorImpl<Value> &reads,
 
 LogicalResult exec::VariableOp::verify() {
   if (!isa<train::ConstantInitAttr, train::NormalInitAttr, train::FileInitAttr,
-           DenseElementsAttr>(getInit()))
-    return emitOpError("init must be a #train.constant, #train.normal or "
-                       "#train.file, or dense elements, but is ")
+           train::JoinedInitAttr, DenseElementsAttr>(getInit()))
+    return emitOpError("init must be a #train.constant, #train.normal, "
+                       "#train.file or #train.joined, or dense elements, but "
+                       "is ")
            << getInit();
   if (static_cast<int64_t>(getOffset()) < 0 || getOffset() % kAlignment != 0)
     return emitOpError("offset must be a multiple of ")

@@ -39,15 +39,6 @@ static std::string nameOf(FloatType type) {
   return name;
 }
 
-/// Layers are numbered from 0 by the names of the ops.
-static int64_t countLayers(ModuleOp module) {
-  int64_t last = -1;
-  module.walk([&](Operation *op) {
-    last = std::max(last, train::getLayer(train::getName(op)));
-  });
-  return last + 1;
-}
-
 namespace {
 
 /// A `train.precision` in the making.
@@ -130,8 +121,10 @@ class Assigner {
 public:
   Assigner(ModuleOp module, const Recipe &recipe)
       : module(module), symbols(module), recipe(recipe),
-        evaluator(recipe, countLayers(module)), roles(module), parts(module),
+        evaluator(recipe, module), roles(module), parts(module),
         products(module) {
+    for (auto variable : module.getOps<train::VariableOp>())
+      notePartNames(variable);
     module.walk([&](train::ReadOp read) {
       SmallVector<StringRef> &ops = usedBy[read.getVariableAttr().getAttr()];
       for (Operation *user : read->getUsers())
@@ -157,6 +150,7 @@ private:
   void assignResults(train::PrecisionOpInterface op, const Settings &settings,
                      const StorageFlow &flow, Decision &decision);
   OpFacts getFacts(Operation *op);
+  void notePartNames(train::VariableOp variable);
   void noteCounted(Operation *op);
 
   ModuleOp module;
@@ -169,6 +163,9 @@ private:
   DenseMap<StringAttr, FloatType> storage;
   /// Ops that read each parameter.
   DenseMap<StringAttr, SmallVector<StringRef>> usedBy;
+  /// What the model calls the parts of variables, and the products that read
+  /// parts of one.
+  DenseMap<StringRef, SmallVector<StringRef>> partNames;
   /// Gradients that @micro adds to.
   DenseSet<StringAttr> accumulated;
   /// Floats that are computed element by element from integers, constants and
@@ -201,7 +198,8 @@ LogicalResult Assigner::assignVariable(train::VariableOp variable) {
   StringAttr owner = variable.getOfAttr() ? variable.getOfAttr().getAttr()
                                           : variable.getSymNameAttr();
   Settings settings = evaluator.forVariable(
-      {variable.getSymName(), stringifyRole(variable.getRole()),
+      {variable.getSymName(), partNames[variable.getSymName()],
+       stringifyRole(variable.getRole()),
        tensor.getRank(), usedBy[owner], parts.partOfParameter(owner)});
   auto [format, scaled] = settings.storage->value;
   bool isGradient = variable.getRole() == train::Role::gradient;
@@ -261,10 +259,41 @@ LogicalResult Assigner::assignVariable(train::VariableOp variable) {
   return success();
 }
 
+/// Names live as long as the context.
+void Assigner::notePartNames(train::VariableOp variable) {
+  train::VariableOp owner = variable;
+  while (owner.getOf())
+    owner = symbols.lookup<train::VariableOp>(*owner.getOf());
+  auto joined = dyn_cast<train::JoinedInitAttr>(owner.getInit());
+  if (!joined)
+    return;
+  StringRef suffix = variable.getSymName();
+  suffix.consume_front(owner.getSymName());
+  for (train::PartAttr part : joined.getParts())
+    partNames[variable.getSymName()].push_back(
+        StringAttr::get(module.getContext(),
+                        part.getName().getValue() + suffix));
+  if (variable != owner)
+    return;
+  module.walk([&](train::ReadOp read) {
+    if (read.getVariable() != variable.getSymName() || !read->hasOneUse() ||
+        !isa<FP8ContractionOpInterface>(*read->user_begin()))
+      return;
+    SmallVector<StringRef> &products =
+        partNames[train::getName(*read->user_begin())];
+    if (products.empty())
+      for (train::PartAttr part : joined.getParts())
+        if (part.getProduct())
+          products.push_back(part.getProduct());
+  });
+}
+
 OpFacts Assigner::getFacts(Operation *op) {
   OpFacts facts;
   facts.op = op->getName().getStringRef();
   facts.name = train::getName(op);
+  if (auto parts = partNames.find(facts.name); parts != partNames.end())
+    facts.partNames = parts->second;
   facts.layer = train::getLayer(facts.name);
   facts.part = parts.partOfOp(facts.name);
   if (auto contraction = dyn_cast<FP8ContractionOpInterface>(op)) {

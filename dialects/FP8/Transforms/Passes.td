@@ -7,6 +7,31 @@ include "Target/IR/TargetOptions.td"
 include "Train/IR/ProgramPass.td"
 include "mlir/Pass/PassBase.td"
 
+def MergeProducts : ProgramPass<"fp8-merge-products"> {
+  let summary = "Make one product of those that read the same input, where the recipe says the same of them";
+  let description = [{
+    Products of one value with parameters that each function reads once, as those for queries, keys and values or a gated MLP's two, become
+    one, of one variable whose initial value is `#train.joined`; their biases too. Runs before `train-autodiff`, so that their gradients come from one product each.
+    The parts' sizes must be multiples of 16. Rules of the recipe (`name`, `variable`) that tell
+    two of them apart keep them apart, with a remark, as `merge: none` does.
+
+    Example:
+    ```mlir
+    %q = train.matmul %x, %wq : tensor<2x64x128xf32>, tensor<128x128xf32> -> tensor<2x64x128xf32>
+    %k = train.matmul %x, %wk : tensor<2x64x128xf32>, tensor<128x64xf32> -> tensor<2x64x64xf32>
+    ```
+    becomes
+    ```mlir
+    %y = train.matmul %x, %w : tensor<2x64x128xf32>, tensor<128x192xf32> -> tensor<2x64x192xf32>
+    %q, %k = train.split %y axis 2 : tensor<2x64x192xf32> -> tensor<2x64x128xf32>, tensor<2x64x64xf32>
+    ```
+  }];
+  let options = [
+    Option<"recipe", "recipe", "std::string", "\"fp8-delayed\"", "Name of a built-in recipe, or path of a recipe file">
+  ];
+  let dependentDialects = ["::fp8c::train::TrainDialect"];
+}
+
 def ExposeOperands : ProgramPass<"fp8-expose-operands"> {
   let summary = "Make @observe, which returns what the contractions of @micro read";
   let description = [{

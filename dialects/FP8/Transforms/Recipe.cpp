@@ -10,6 +10,23 @@ using namespace mlir;
 using namespace fp8c;
 using namespace fp8c::fp8;
 
+bool fp8::sayTheSame(const Settings &a, const Settings &b) {
+  bool same = true;
+  forEachSetting(a, b, [&](StringRef, const auto &ofA, const auto &ofB) {
+    same &= ofA.has_value() == ofB.has_value() &&
+            (!ofA || ofA->value == ofB->value);
+  });
+  return same;
+}
+
+/// Layers are numbered from 0 by the names of the ops.
+RecipeEvaluator::RecipeEvaluator(const Recipe &recipe, ModuleOp module)
+    : recipe(recipe), applied(recipe.rules.size()) {
+  module.walk([&](Operation *op) {
+    numLayers = std::max(numLayers, train::getLayer(train::getName(op)) + 1);
+  });
+}
+
 //===----------------------------------------------------------------------===//
 // Matching
 //===----------------------------------------------------------------------===//
@@ -19,6 +36,15 @@ using namespace fp8c::fp8;
 static bool matchesGlob(ArrayRef<llvm::GlobPattern> globs, StringRef text) {
   return globs.empty() ||
          llvm::any_of(globs, [&](auto &glob) { return glob.match(text); });
+}
+
+/// Any of the names that something has.
+static bool matchesName(ArrayRef<llvm::GlobPattern> globs, StringRef name,
+                        ArrayRef<StringRef> partNames) {
+  return matchesGlob(globs, name) ||
+         llvm::any_of(partNames, [&](StringRef part) {
+           return matchesGlob(globs, part);
+         });
 }
 
 static bool matchesWord(ArrayRef<StringRef> words, StringRef word) {
@@ -50,7 +76,8 @@ bool RecipeEvaluator::matchesOp(const Match &match, const OpFacts &op) const {
   if (match.ofVariables() ||
       (op.gemm.empty() && !(match.gemm.empty() && match.operand.empty())))
     return false;
-  return matchesOpName(match.op, op.op) && matchesGlob(match.name, op.name) &&
+  return matchesOpName(match.op, op.op) &&
+         matchesName(match.name, op.name, op.partNames) &&
          matchesWord(match.gemm, op.gemm) && matchesWord(match.part, op.part) &&
          matchesLayer(match, op.layer);
 }
@@ -76,6 +103,7 @@ Settings RecipeEvaluator::forOp(const OpFacts &op) {
     applied[i] = true;
     overlay(settings.result, rule.settings.result);
     overlay(settings.fastAccum, rule.settings.fastAccum);
+    overlay(settings.merge, rule.settings.merge);
   }
   return settings;
 }
@@ -109,7 +137,7 @@ Settings RecipeEvaluator::forVariable(const VariableFacts &variable) {
   for (auto [i, rule] : llvm::enumerate(recipe.rules)) {
     const Match &match = rule.match;
     if (!rule.settings.hasVariableSettings() || match.ofOps() ||
-        !matchesGlob(match.variable, variable.name) ||
+        !matchesName(match.variable, variable.name, variable.partNames) ||
         !matchesWord(match.role, variable.role) ||
         !matchesWord(match.part, variable.part) ||
         !(match.rank.empty() ||

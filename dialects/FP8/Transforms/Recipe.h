@@ -10,6 +10,7 @@
 #define FP8_TRANSFORMS_RECIPE_H
 
 #include "FP8/IR/FP8.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Location.h"
 #include "llvm/Support/GlobPattern.h"
@@ -34,6 +35,10 @@ struct Storage {
   }
 };
 
+/// What products of one input do together. Forward: each has gradients of its
+/// own, which have scales of their own.
+enum class Merge { None, Forward, All };
+
 /// What defaults or a rule decide. Unset: left as it was.
 struct Settings {
   // Of a contraction's operand.
@@ -45,6 +50,7 @@ struct Settings {
   // Of an op.
   std::optional<Setting<mlir::FloatType>> result;
   std::optional<Setting<bool>> fastAccum;
+  std::optional<Setting<Merge>> merge;
   // Of a variable.
   std::optional<Setting<Storage>> storage;
   /// Whether a second moment is kept as its square root.
@@ -61,11 +67,33 @@ struct Settings {
   bool hasOperandSettings() const {
     return format || scaling || granularity || window || margin || pow2;
   }
-  bool hasOpSettings() const { return result || fastAccum; }
+  bool hasOpSettings() const { return result || fastAccum || merge; }
   bool hasVariableSettings() const {
     return storage || squareRoot || stochastic || wire || nativeSum;
   }
 };
+
+/// Calls `visit(key, a's setting, b's setting)` for each of them.
+template <typename A, typename B, typename Visitor>
+void forEachSetting(A &a, B &b, Visitor visit) {
+  visit("format", a.format, b.format);
+  visit("scaling", a.scaling, b.scaling);
+  visit("granularity", a.granularity, b.granularity);
+  visit("window", a.window, b.window);
+  visit("margin", a.margin, b.margin);
+  visit("pow2", a.pow2, b.pow2);
+  visit("result", a.result, b.result);
+  visit("fast_accum", a.fastAccum, b.fastAccum);
+  visit("merge", a.merge, b.merge);
+  visit("storage", a.storage, b.storage);
+  visit("expansion", a.squareRoot, b.squareRoot);
+  visit("rounding", a.stochastic, b.stochastic);
+  visit("wire", a.wire, b.wire);
+  visit("reduce", a.nativeSum, b.nativeSum);
+}
+
+/// Are all settings the same, wherever they were given?
+bool sayTheSame(const Settings &a, const Settings &b);
 
 /// Layers are numbered by the names of the ops; these two are relative.
 constexpr int64_t kFirstLayer = -1, kLastLayer = -2;
@@ -125,6 +153,8 @@ constexpr llvm::StringLiteral kLhs = "lhs", kRhs = "rhs",
 struct OpFacts {
   /// Full name, as "train.matmul"; value of `train.name`.
   llvm::StringRef op, name;
+  /// Names that the model has for it besides: of products that are one.
+  llvm::ArrayRef<llvm::StringRef> partNames = {};
   /// Part of the model; empty for most ops.
   llvm::StringRef part;
   /// -1 where the name has none.
@@ -135,7 +165,10 @@ struct OpFacts {
 
 /// What rules see of a variable.
 struct VariableFacts {
-  llvm::StringRef name, role;
+  llvm::StringRef name;
+  /// Names that the model has for what is in it, if there are several.
+  llvm::ArrayRef<llvm::StringRef> partNames;
+  llvm::StringRef role;
   int64_t rank = 0;
   /// Names of the ops that read the parameter it is or belongs to.
   llvm::ArrayRef<llvm::StringRef> usedBy;
@@ -153,8 +186,7 @@ struct OperandSettings : Settings {
 /// Applies a recipe's rules and remembers which of them ever applied.
 class RecipeEvaluator {
 public:
-  RecipeEvaluator(const Recipe &recipe, int64_t numLayers)
-      : recipe(recipe), numLayers(numLayers), applied(recipe.rules.size()) {}
+  RecipeEvaluator(const Recipe &recipe, mlir::ModuleOp module);
 
   Settings forOp(const OpFacts &op);
   OperandSettings forOperand(const OpFacts &op, llvm::StringRef side,
@@ -169,7 +201,7 @@ private:
   bool matchesOp(const Match &match, const OpFacts &op) const;
 
   const Recipe &recipe;
-  int64_t numLayers;
+  int64_t numLayers = 0;
   llvm::SmallVector<bool> applied;
 };
 

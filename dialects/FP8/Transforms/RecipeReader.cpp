@@ -362,6 +362,14 @@ SmallVector<Reader::Key> Reader::settingKeys(Settings &settings) {
        [&](auto *node) { readInteger(node, "margin", 0, 8, settings.margin); }},
       {"pow2", flag("pow2", settings.pow2)},
       {"fast_accum", flag("fast_accum", settings.fastAccum)},
+      {"merge",
+       [&](auto *node) {
+         static constexpr StringRef words[] = {"none", "forward", "all"};
+         if (auto value = word(node, "merge", words))
+           settings.merge = {
+               static_cast<Merge>(llvm::find(words, *value) - words),
+               locOf(node)};
+       }},
       {"result",
        [&](auto *node) { readFormat(node, "result", wide, settings.result); }},
       {"storage", [&](auto *node) { readStorage(node, settings.storage); }},
@@ -446,20 +454,7 @@ void Reader::checkAgainst(const Rule &earlier, const Rule &rule) {
                     << ", which sets '" << key << "' otherwise for the same "
                     << "match";
   };
-  const Settings &a = earlier.settings, &b = rule.settings;
-  compare("format", a.format, b.format);
-  compare("scaling", a.scaling, b.scaling);
-  compare("granularity", a.granularity, b.granularity);
-  compare("window", a.window, b.window);
-  compare("margin", a.margin, b.margin);
-  compare("pow2", a.pow2, b.pow2);
-  compare("result", a.result, b.result);
-  compare("fast_accum", a.fastAccum, b.fastAccum);
-  compare("storage", a.storage, b.storage);
-  compare("expansion", a.squareRoot, b.squareRoot);
-  compare("rounding", a.stochastic, b.stochastic);
-  compare("wire", a.wire, b.wire);
-  compare("reduce", a.nativeSum, b.nativeSum);
+  forEachSetting(earlier.settings, rule.settings, compare);
 }
 
 void Reader::readRule(yaml::Node *node, Recipe &recipe) {
@@ -501,6 +496,7 @@ static void complete(Settings &settings, FileLineColLoc loc) {
   fill(settings.margin, 0);
   fill(settings.pow2, true);
   fill(settings.fastAccum, false);
+  fill(settings.merge, Merge::All);
 }
 
 FailureOr<Recipe> Reader::read() {

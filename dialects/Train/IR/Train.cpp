@@ -295,12 +295,71 @@ static bool isVariableType(Type type) {
          element.isInteger(1);
 }
 
+/// What a variable, or a part of one, starts with.
+static LogicalResult verifyInit(VariableOp op, Attribute init, Type type) {
+  auto dense = dyn_cast<DenseElementsAttr>(init);
+  if (!dense && !isa<NormalInitAttr, ConstantInitAttr, FileInitAttr>(init))
+    return op.emitOpError("init must be #train.normal, #train.constant, "
+                          "#train.file or #train.joined, but is ")
+           << init;
+  if (dense && (!dense.getElementType().isF32() ||
+                !isa<RankedTensorType, fp8::ScaledType>(type) ||
+                dense.getType().getShape() != fp8::getShape(type)))
+    return op.emitOpError("starts with values of ")
+           << dense.getType() << ", which must be f32 of its shape";
+  auto tensor = dyn_cast<ShapedType>(type);
+  auto file = dyn_cast<FileInitAttr>(init);
+  if (!file || !tensor)
+    return success();
+  Type stored = file.getTypeInFile(tensor.getElementType());
+  if (file.getType() &&
+      (!isa<FloatType>(tensor.getElementType()) ||
+       !isa<Float32Type, Float64Type, Float16Type, BFloat16Type>(stored)))
+    return op.emitOpError("starts with data of ")
+           << stored << "; it can be f32, f64, f16 or bf16, of floats";
+  uint64_t size = tensor.getNumElements() *
+                  llvm::divideCeil(stored.getIntOrFloatBitWidth(), 8);
+  if (file.getSize() != size)
+    return op.emitOpError() << tensor << " takes " << size
+                            << " bytes, but init gives " << file.getSize();
+  return success();
+}
+
+/// Parts of one or more elements make the whole dimension.
+static LogicalResult verifyJoined(VariableOp op, JoinedInitAttr joined) {
+  ArrayRef<int64_t> shape = fp8::getShape(op.getType());
+  int64_t dim = joined.getDim(), size = 0;
+  if (!isModelParameter(op.getRole()))
+    return op.emitOpError("is a ")
+           << stringifyRole(op.getRole())
+           << ", and only parameters have parts that start on their own";
+  if (dim < 0 || dim >= static_cast<int64_t>(shape.size()))
+    return op.emitOpError("has parts along dimension ")
+           << dim << ", but " << shape.size() << " dimensions";
+  for (PartAttr part : joined.getParts()) {
+    if (part.getSize() < 1)
+      return op.emitOpError("has a part ")
+             << part.getName() << " of size " << part.getSize();
+    size += part.getSize();
+    SmallVector<int64_t> partShape(shape);
+    partShape[dim] = part.getSize();
+    // What starts in f32 may be stored in another type.
+    auto tensor = dyn_cast<RankedTensorType>(op.getType());
+    Type element = tensor ? tensor.getElementType()
+                          : Float32Type::get(op.getContext());
+    if (failed(verifyInit(op, part.getInit(),
+                          RankedTensorType::get(partShape, element))))
+      return failure();
+  }
+  if (size != shape[dim])
+    return op.emitOpError("has parts of ")
+           << size << " along dimension " << dim << ", which has "
+           << shape[dim];
+  return success();
+}
+
 LogicalResult VariableOp::verify() {
-  auto dense = dyn_cast<DenseElementsAttr>(getInit());
-  if (!dense && !isa<NormalInitAttr, ConstantInitAttr, FileInitAttr>(getInit()))
-    return emitOpError("init must be #train.normal, #train.constant or "
-                       "#train.file, but is ")
-           << getInit();
+  auto joined = dyn_cast<JoinedInitAttr>(getInit());
   auto tensor = dyn_cast<ShapedType>(getType());
   if (tensor && !tensor.hasStaticShape())
     return emitOpError("must have a static shape, but is ") << tensor;
@@ -314,29 +373,10 @@ LogicalResult VariableOp::verify() {
            << getType() << " of role " << stringifyRole(getRole())
            << "; of role scale are !fp8.scale_state and !fp8.stats, and no "
               "other types";
-  if (dense && (!dense.getElementType().isF32() ||
-                !isa<RankedTensorType, fp8::ScaledType>(getType()) ||
-                dense.getType().getShape() != fp8::getShape(getType())))
-    return emitOpError("starts with values of ")
-           << dense.getType() << ", which must be f32 of its shape";
-  auto file = dyn_cast<FileInitAttr>(getInit());
-  if (!file || !tensor)
-    return success();
-  Type stored = file.getTypeInFile(tensor.getElementType());
-  if (file.getType() &&
-      (!isa<FloatType>(tensor.getElementType()) ||
-       !isa<Float32Type, Float64Type, Float16Type, BFloat16Type>(stored)))
-    return emitOpError("starts with data of ")
-           << stored << "; it can be f32, f64, f16 or bf16, of floats";
-  uint64_t size = tensor.getNumElements() *
-                  llvm::divideCeil(stored.getIntOrFloatBitWidth(), 8);
-  if (file.getSize() != size)
-    return emitOpError() << tensor << " takes " << size
-                         << " bytes, but init gives " << file.getSize();
-  return success();
+  return joined ? verifyJoined(*this, joined)
+                : verifyInit(*this, getInit(), getType());
 }
 
-/// Files hold floats as f32, whatever a recipe stores them as.
 Type FileInitAttr::getTypeInFile(Type element) {
   if (getType())
     return getType();

@@ -240,4 +240,31 @@ def Train_FileInitAttr : Train_InitAttr<"FileInit", "file"> {
   }];
 }
 
+def Train_PartAttr : Train_InitAttr<"Part", "part"> {
+  let summary = "One of the model's parameters that are one variable here";
+  let description = [{
+    `size` of the joined dimension, and `init`, by the model's name. `product`: the name of the contraction that reads it in the model, which
+    recipes may still choose it by; empty if none does. `file_name` and `transposed` as `train.file_name` and `train.transposed` of a variable.
+  }];
+  let parameters = (ins "::mlir::StringAttr":$name, "int64_t":$size, "::mlir::Attribute":$init,
+    OptionalParameter<"::mlir::StringAttr">:$product,
+    OptionalParameter<"::mlir::StringAttr">:$file_name,
+    DefaultValuedParameter<"bool", "false">:$transposed);
+  let assemblyFormat = "`<` $name `,` struct($size, $init, $product, $file_name, $transposed) `>`";
+}
+
+def Train_JoinedInitAttr : Train_InitAttr<"JoinedInit", "joined"> {
+  let summary = "The model's parameters, one behind the other along a dimension";
+  let description = [{
+    The parts keep their names wherever a user meets them: in checkpoints, in what `call` takes and gives, in recipes.
+
+    Example:
+    ```mlir
+    #train.joined<dim = 1, parts = [<"k.weight", size = 64, init = #train.constant<0.0>>, <"v.weight", size = 64, init = #train.constant<0.0>>]>
+    ```
+  }];
+  let parameters = (ins "int64_t":$dim, ArrayRefParameter<"::fp8c::train::PartAttr">:$parts);
+  let assemblyFormat = "`<` `dim` `=` $dim `,` `parts` `=` `[` $parts `]` `>`";
+}
+
 #endif // TRAIN_IR_TRAINATTRS_TD

@@ -101,13 +101,45 @@ static Json getInit(exec::VariableOp variable, const ScaledVariables &scaled,
 
 /// What the model's file has where the variable differs: for whoever takes the
 /// weights back.
-static Json getSource(exec::VariableOp variable) {
-  Json source = Json::object();
-  if (auto name = variable->getAttrOfType<StringAttr>(train::kFileNameAttr))
-    source["name"] = name.str();
-  if (variable->hasAttr(train::kTransposedAttr))
-    source["transposed"] = true;
-  return source;
+static void addSource(Json &entry, StringAttr name, bool isTransposed) {
+  if (name)
+    entry["source"]["name"] = name.str();
+  if (isTransposed)
+    entry["source"]["transposed"] = true;
+}
+
+/// The model's parameters that a variable is made of, or what belongs to each
+/// of them: along a dimension; what the whole has only one of, all of them
+/// have.
+static Json getParts(exec::VariableOp variable, const SymbolTable &symbols,
+                     InitialData &data) {
+  exec::VariableOp owner = variable;
+  while (owner.getOf())
+    owner = symbols.lookup<exec::VariableOp>(*owner.getOf());
+  auto joined = dyn_cast<train::JoinedInitAttr>(owner.getInit());
+  // Copies are the program's own.
+  if (!joined || variable.getRole() == train::Role::compute_weight)
+    return {};
+  StringRef suffix = variable.getSymName();
+  suffix.consume_front(owner.getSymName());
+  MemRefType type = variable.getBufferType();
+  bool isAlike = type.getShape() == owner.getBufferType().getShape();
+  Json of = Json::array();
+  for (train::PartAttr part : joined.getParts()) {
+    Json entry = {{"name", (part.getName().getValue() + suffix).str()}};
+    if (isAlike)
+      entry["size"] = part.getSize();
+    if (variable == owner) {
+      entry["init"] = getInit(part.getInit(), type.getElementType(), data);
+      addSource(entry, part.getFileName(), part.getTransposed());
+    }
+    of.push_back(entry);
+  }
+  Json parts = Json::object();
+  if (isAlike)
+    parts["dim"] = joined.getDim();
+  parts["of"] = of;
+  return parts;
 }
 
 /// What an output of @observe is an operand of.
@@ -219,6 +251,7 @@ Json fp8c::target::getManifest(ModuleOp module, StringRef target, StringRef gpu,
   Json variables = Json::array(), functions = Json::object();
   int64_t parameters = 0, frozen = 0, lowerBound = 0;
   ScaledVariables scaled = getScaledVariables(module);
+  SymbolTable symbols(module);
   for (auto variable : module.getOps<exec::VariableOp>()) {
     MemRefType type = variable.getBufferType();
     Json entry = getBuffer(variable.getSymName(), type);
@@ -230,15 +263,19 @@ Json fp8c::target::getManifest(ModuleOp module, StringRef target, StringRef gpu,
       entry["of"] = of->str();
     if (auto scale = variable.getScale())
       entry["scale"] = scale->str();
-    entry["init"] = getInit(variable, scaled, data);
+    Json parts = getParts(variable, symbols, data);
+    if (!parts.empty())
+      entry["parts"] = parts;
+    if (!isa<train::JoinedInitAttr>(variable.getInit()))
+      entry["init"] = getInit(variable, scaled, data);
     if (auto counted = variable->getAttrOfType<IntegerAttr>(fp8::kCountedAttr))
       entry["site"] = {
           {"format",
            getTypeName(
                variable->getAttrOfType<TypeAttr>(fp8::kFormatAttr).getValue())},
           {"values", counted.getInt()}};
-    if (Json source = getSource(variable); !source.empty())
-      entry["source"] = source;
+    addSource(entry, variable->getAttrOfType<StringAttr>(train::kFileNameAttr),
+              variable->hasAttr(train::kTransposedAttr));
     variables.push_back(entry);
     if (variable.getRole() == train::Role::parameter)
       parameters += type.getNumElements();
