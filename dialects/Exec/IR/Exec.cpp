@@ -87,6 +87,26 @@ bool exec::isContiguous(MemRefType type) {
   return type.getLayout().isIdentity();
 }
 
+std::optional<Pitch> exec::getPitch(MemRefType type, int64_t cols) {
+  if (isContiguous(type))
+    return Pitch{};
+  ArrayRef<int64_t> shape = type.getShape();
+  SmallVector<int64_t> strides = type.getStridesAndOffset().first;
+  // What lies together, from the last dimension on; then what has one pitch.
+  int64_t dim = shape.size(), together = 1;
+  while (dim > 0 && (strides[dim - 1] == together || shape[dim - 1] == 1))
+    together *= shape[--dim];
+  int64_t pitch = dim > 0 ? strides[dim - 1] : together;
+  for (int64_t outer = dim - 1, step = pitch; outer >= 0; --outer) {
+    if (strides[outer] != step && shape[outer] != 1)
+      return std::nullopt;
+    step *= shape[outer];
+  }
+  if (cols < 1 || together % cols || pitch < together)
+    return std::nullopt;
+  return Pitch{together / cols, pitch};
+}
+
 Value exec::getRoot(Value buffer) {
   while (auto view = buffer.getDefiningOp<ViewOp>())
     buffer = view.getSource();

@@ -4,6 +4,7 @@
 #define EXEC_IR_EXEC_H
 
 #include "Exec/IR/Cost.h"
+#include "Exec/IR/Pitch.h"
 #include "Target/IR/Target.h"
 #include "Train/IR/Train.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -49,6 +50,9 @@ mlir::Type getScalarType(mlir::Type buffer);
 
 /// Is the buffer dense and row-major?
 bool isContiguous(mlir::MemRefType type);
+
+/// How rows of `cols` elements lie in a buffer; nothing if they do otherwise.
+std::optional<Pitch> getPitch(mlir::MemRefType type, int64_t cols);
 
 /// What a buffer is a view of, or the buffer itself.
 mlir::Value getRoot(mlir::Value buffer);

@@ -90,6 +90,12 @@ static LogicalResult verifyDomain(Operation *op, KernelOp kernel,
     return op->emitOpError("runs over ") << rows << " x " << cols;
   for (auto [argument, buffer] :
        llvm::zip(kernel.getBody().getArguments(), buffers)) {
+    Pitch expected = kernel.getPitch(argument.getArgNumber());
+    if (getPitch(typeOf(buffer), cols) != expected)
+      return op->emitOpError("passes ")
+             << buffer.getType() << " where the kernel takes rows of " << cols
+             << ", " << expected.parts << " side by side, the next ones "
+             << expected.pitch << " behind them";
     int64_t touched = getTouched(kernel, argument, rows, cols);
     if (touched > typeOf(buffer).getNumElements())
       return op->emitOpError("runs over ")
@@ -172,6 +178,8 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
   properties.inputs = parser.getBuilder().getI64IntegerAttr(inputs);
   if (Attribute names = result.attributes.erase("arg_names"))
     properties.arg_names = dyn_cast<ArrayAttr>(names);
+  if (Attribute pitches = result.attributes.erase("pitches"))
+    properties.pitches = dyn_cast<DenseI64ArrayAttr>(pitches);
   if (!properties.arg_names)
     return parser.emitError(loc, "expected arg_names");
   return parser.parseRegion(*result.addRegion(), arguments);
@@ -187,6 +195,8 @@ void KernelOp::print(OpAsmPrinter &printer) {
   printer << ") inputs " << getInputs();
   NamedAttrList attrs((*this)->getDiscardableAttrDictionary());
   attrs.set("arg_names", getArgNames());
+  if (getPitchesAttr())
+    attrs.set("pitches", getPitchesAttr());
   printer.printOptionalAttrDictWithKeyword(attrs);
   printer << ' ';
   printer.printRegion(getBody(), /*printEntryBlockArgs=*/false,
@@ -293,6 +303,28 @@ LogicalResult KernelOp::verify() {
              << ", but a kernel serves buffers of all shapes: memref<*x...>";
   if (getArgNames().size() != getBody().getNumArguments())
     return emitOpError("needs one name per argument");
+  if (getPitches() && getPitches()->size() != 2 * getArgNames().size())
+    return emitOpError("needs two numbers per argument for its pitches");
+  for (BlockArgument argument : getBody().getArguments()) {
+    Pitch pitch = getPitch(argument.getArgNumber());
+    if (pitch == Pitch{})
+      continue;
+    if (getSkeleton() != train::Skeleton::rows || pitch.parts < 1 ||
+        pitch.pitch < 1)
+      return emitOpError("has a pitch of ")
+             << pitch.parts << ", " << pitch.pitch
+             << "; both are positive, in a kernel over rows";
+    for (Operation *user : argument.getUsers()) {
+      auto load = dyn_cast<LoadOp>(user);
+      auto store = dyn_cast<StoreOp>(user);
+      auto quantize = dyn_cast<QuantizeOp>(user);
+      if (!(load && load.getAccess() == Access::full) &&
+          !(store && store.getAccess() == Access::full) &&
+          !(quantize && quantize.getBuffer() == argument))
+        return user->emitOpError("touches an argument with a pitch otherwise "
+                                 "than element by element");
+    }
+  }
   if (static_cast<int64_t>(getInputs()) < 0 ||
       getInputs() > getBody().getNumArguments())
     return emitOpError("has ") << getInputs() << " inputs, but "

@@ -165,7 +165,8 @@ def Exec_KernelOp : Exec_Op<"kernel", [Symbol, IsolatedFromAbove, SingleBlock, N
   let summary = "A scalar program instantiated with a skeleton";
   let description = [{
     The region's arguments are the buffers (unranked: a kernel serves all shapes), the first
-    `inputs` of them only read. Outside of `exec.each`, `exec.reduce` and `exec.column_sum` stands what is done once per row (or per chunk).
+    `inputs` of them only read. `pitches` has two numbers for each argument: of how many rows
+    lie side by side and how many elements behind them the next ones do; 0, 0 where rows follow each other. Outside of `exec.each`, `exec.reduce` and `exec.column_sum` stands what is done once per row (or per chunk).
 
     Example:
     ```mlir
@@ -179,7 +180,16 @@ def Exec_KernelOp : Exec_Op<"kernel", [Symbol, IsolatedFromAbove, SingleBlock, N
     }
     ```
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, Train_SkeletonAttr:$skeleton, StrArrayAttr:$arg_names, I64Attr:$inputs);
+  let arguments = (ins SymbolNameAttr:$sym_name, Train_SkeletonAttr:$skeleton, StrArrayAttr:$arg_names, I64Attr:$inputs,
+                       OptionalAttr<DenseI64ArrayAttr>:$pitches);
+  let extraClassDeclaration = [{
+    /// How the rows of an argument's matrix lie.
+    ::fp8c::exec::Pitch getPitch(unsigned argument) {
+      auto pitches = getPitches();
+      return pitches ? ::fp8c::exec::Pitch{(*pitches)[2 * argument], (*pitches)[2 * argument + 1]}
+                     : ::fp8c::exec::Pitch{};
+    }
+  }];
   let regions = (region SizedRegion<1>:$body);
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;

@@ -64,7 +64,8 @@ namespace {
 class BodyBuilder {
 public:
   BodyBuilder(FusionOp fusion, Block &source, exec::KernelOp kernel,
-              ArrayRef<Accumulation> accumulate, ArrayRef<int64_t> domain);
+              ArrayRef<Accumulation> accumulate, ArrayRef<exec::Pitch> pitches,
+              ArrayRef<int64_t> domain);
   LogicalResult build();
 
 private:
@@ -79,7 +80,7 @@ private:
     return *Position::get(fp8::getShape(value.getType()), domain);
   }
   bool isOutsideLoops(Value value);
-  Value argument(Type elementType, StringRef name);
+  Value argument(Type elementType, StringRef name, exec::Pitch pitch = {});
   Value load(Value value, OpBuilder &builder);
   /// The value's element, a float in f32; `getExact` before it is rounded to
   /// its type.
@@ -96,8 +97,10 @@ private:
   Block &source;
   exec::KernelOp kernel;
   ArrayRef<Accumulation> accumulate;
+  ArrayRef<exec::Pitch> pitches;
   ArrayRef<int64_t> domain;
   SmallVector<Attribute> argumentNames;
+  SmallVector<int64_t> argumentPitches;
   Block *body;
   DenseMap<Value, Value> arguments, inverseScales;
   DenseMap<Operation *, exec::QuantizeOp> stored;
@@ -148,12 +151,14 @@ static std::string shortName(Value value) {
 
 BodyBuilder::BodyBuilder(FusionOp fusion, Block &source, exec::KernelOp kernel,
                          ArrayRef<Accumulation> accumulate,
+                         ArrayRef<exec::Pitch> pitches,
                          ArrayRef<int64_t> domain)
     : fusion(fusion), source(source), kernel(kernel), accumulate(accumulate),
-      domain(domain), body(&kernel.getBody().emplaceBlock()),
+      pitches(pitches), domain(domain), body(&kernel.getBody().emplaceBlock()),
       outer(OpBuilder::atBlockEnd(body)) {}
 
-Value BodyBuilder::argument(Type elementType, StringRef name) {
+Value BodyBuilder::argument(Type elementType, StringRef name,
+                            exec::Pitch pitch) {
   std::string unique = name.str();
   auto taken = [&](StringRef candidate) {
     return llvm::any_of(argumentNames, [&](Attribute attr) {
@@ -163,6 +168,7 @@ Value BodyBuilder::argument(Type elementType, StringRef name) {
   for (unsigned i = 2; taken(unique); ++i)
     unique = (name + llvm::Twine(i)).str();
   argumentNames.push_back(StringAttr::get(fusion.getContext(), unique));
+  argumentPitches.append({pitch.parts, pitch.pitch});
   return body->addArgument(UnrankedMemRefType::get(elementType, {}),
                            fusion.getLoc());
 }
@@ -385,10 +391,10 @@ static std::string outputName(FusionOp fusion, OpResult result) {
 }
 
 LogicalResult BodyBuilder::build() {
-  auto add = [&](Value value, StringRef name) -> Value {
+  auto add = [&](Value value, StringRef name, exec::Pitch pitch) -> Value {
     Type type = value.getType();
     if (auto scaled = dyn_cast<fp8::ScaledType>(type))
-      return argument(scaled.getStorage(), name);
+      return argument(scaled.getStorage(), name, pitch);
     if (isa<fp8::StatsType>(type))
       return argument(exec::getStatsWordType(type.getContext()),
                       isa_and_nonnull<fp8::ClampOp>(value.getDefiningOp())
@@ -396,12 +402,17 @@ LogicalResult BodyBuilder::build() {
                           : "stats");
     if (isa<fp8::ScaleType>(type))
       return argument(Float32Type::get(type.getContext()), name);
-    return argument(getElementTypeOrSelf(type), name);
+    return argument(getElementTypeOrSelf(type), name, pitch);
   };
-  for (auto [inside, outside] :
-       llvm::zip(source.getArguments(), fusion.getInputs())) {
+  ArrayRef<exec::Pitch> inputPitches =
+                            pitches.take_front(fusion.getInputs().size()),
+                        outputPitches =
+                            pitches.take_back(fusion.getNumResults());
+  for (auto [inside, outside, pitch] :
+       llvm::zip_equal(source.getArguments(), fusion.getInputs(),
+                       inputPitches)) {
     std::string name = shortName(outside);
-    arguments[inside] = add(inside, name);
+    arguments[inside] = add(inside, name, pitch);
     if (isa<fp8::ScaledType>(inside.getType()))
       inverseScales[inside] =
           argument(Float32Type::get(fusion.getContext()), name + "_scale_inv");
@@ -423,17 +434,19 @@ LogicalResult BodyBuilder::build() {
                     "train-form-fusions";
   kernel.setInputs(body->getNumArguments());
   auto yield = cast<train::YieldOp>(source.getTerminator());
-  for (auto [value, result] :
-       llvm::zip(yield.getValues(), fusion.getResults())) {
+  for (auto [value, result, pitch] : llvm::zip_equal(
+           yield.getValues(), fusion.getResults(), outputPitches)) {
     if (isa_and_nonnull<fp8::AmaxOp>(value.getDefiningOp())) {
       arguments[value] =
           argument(exec::getStatsWordType(fusion.getContext()), "stats");
       continue;
     }
     arguments[value] =
-        add(value, outputName(cast<train::FusionOp>(fusion), result));
+        add(value, outputName(cast<train::FusionOp>(fusion), result), pitch);
   }
   kernel.setArgNamesAttr(ArrayAttr::get(fusion.getContext(), argumentNames));
+  if (llvm::any_of(argumentPitches, [](int64_t number) { return number; }))
+    kernel.setPitches(argumentPitches);
 
   bool loops = fusion.getSkeleton() == Skeleton::map ||
                fusion.getSkeleton() == Skeleton::rows;
@@ -460,7 +473,8 @@ LogicalResult BodyBuilder::build() {
 /// type and the position; not the shapes, unless a mean depends on them.
 static std::vector<uintptr_t> structuralKey(FusionOp fusion,
                                             ArrayRef<int64_t> domain,
-                                            ArrayRef<Accumulation> accumulate) {
+                                            ArrayRef<Accumulation> accumulate,
+                                            ArrayRef<exec::Pitch> pitches) {
   std::vector<uintptr_t> key;
   auto addPointer = [&](const void *pointer) {
     key.push_back(reinterpret_cast<uintptr_t>(pointer));
@@ -481,6 +495,8 @@ static std::vector<uintptr_t> structuralKey(FusionOp fusion,
   key.push_back(static_cast<uintptr_t>(fusion.getSkeleton()));
   for (Accumulation accumulation : accumulate)
     key.push_back(static_cast<uintptr_t>(accumulation));
+  for (exec::Pitch pitch : pitches)
+    key.insert(key.end(), {uintptr_t(pitch.parts), uintptr_t(pitch.pitch)});
   for (Value argument : fusion.getBody().getArguments())
     addValue(argument);
   for (Operation &op : fusion.getBody().front()) {
@@ -513,22 +529,26 @@ std::string KernelBuilder::uniqueName(FusionOp fusion) {
 }
 
 FailureOr<exec::KernelOp>
-KernelBuilder::getKernel(FusionOp fusion, ArrayRef<Accumulation> accumulate) {
+KernelBuilder::getKernel(FusionOp fusion, ArrayRef<Accumulation> accumulate,
+                         ArrayRef<exec::Pitch> pitches) {
   ArrayRef<int64_t> domain = fusion.getDomain();
-  exec::KernelOp &kernel = kernels[structuralKey(fusion, domain, accumulate)];
+  exec::KernelOp &kernel =
+      kernels[structuralKey(fusion, domain, accumulate, pitches)];
   if (kernel)
     return kernel;
   OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
   auto skeleton = SkeletonAttr::get(module.getContext(), fusion.getSkeleton());
   kernel = exec::KernelOp::create(
       builder, fusion.getLoc(), builder.getStringAttr(uniqueName(fusion)),
-      skeleton, builder.getArrayAttr({}), builder.getI64IntegerAttr(0));
+      skeleton, builder.getArrayAttr({}), builder.getI64IntegerAttr(0),
+      /*pitches=*/DenseI64ArrayAttr());
   // Decompose a copy: the fusion itself stays legible for diagnostics.
   IRMapping mapping;
   Region copy;
   fusion.getBody().cloneInto(&copy, mapping);
   decompose(copy.front());
-  if (failed(BodyBuilder(fusion, copy.front(), kernel, accumulate, domain)
+  if (failed(BodyBuilder(fusion, copy.front(), kernel, accumulate, pitches,
+                         domain)
                  .build()))
     return failure();
   return kernel;

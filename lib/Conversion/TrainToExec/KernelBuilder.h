@@ -34,8 +34,10 @@ public:
   /// The kernel of a fusion. Its arguments are the fusion's inputs (an FP8
   /// input is two: data and inverse scale), then its outputs. `accumulate` is
   /// of the outputs; only skeleton columns can accumulate.
+  /// `pitches` are of the inputs, then of the outputs.
   mlir::FailureOr<exec::KernelOp>
-  getKernel(train::FusionOp fusion, llvm::ArrayRef<Accumulation> accumulate);
+  getKernel(train::FusionOp fusion, llvm::ArrayRef<Accumulation> accumulate,
+            llvm::ArrayRef<exec::Pitch> pitches);
 
 private:
   std::string uniqueName(train::FusionOp fusion);

@@ -64,13 +64,48 @@ static std::pair<int64_t, int64_t> getMatrix(FusionOp op) {
   return {ShapedType::getNumElements(domain.drop_back()), domain.back()};
 }
 
+/// Can a kernel go over rows of its matrix that lie so? Of whatever type, they
+/// start where 16 bytes do.
+static std::optional<exec::Pitch> getKernelPitch(FusionOp op, Value buffer) {
+  auto type = cast<MemRefType>(buffer.getType());
+  if (exec::isContiguous(type) || type.getShape() != op.getDomain() ||
+      !llvm::is_contained({Skeleton::map, Skeleton::rows}, op.getSkeleton()))
+    return std::nullopt;
+  auto view = buffer.getDefiningOp<exec::ViewOp>();
+  std::optional<exec::Pitch> pitch =
+      exec::getPitch(type, op.getDomain().back());
+  bool isAligned = view && pitch && view.getOffset() % 16 == 0 &&
+                   pitch->pitch % 16 == 0 &&
+                   pitch->parts * op.getDomain().back() % 16 == 0;
+  return isAligned ? pitch : std::nullopt;
+}
+
+/// Where a result goes: a part of a concat if the kernel can write there.
+static Value getDestination(FusionOp op, Value result,
+                            FunctionLowering &function) {
+  Value target = function.destination(result, /*mayStride=*/true);
+  if (exec::isContiguous(cast<MemRefType>(target.getType())) ||
+      getKernelPitch(op, target))
+    return target;
+  target = function.alloc(getBufferType(result.getType()), op);
+  function.setBuffer(result, target);
+  return target;
+}
+
 static LogicalResult lower(FusionOp op, FunctionLowering &function) {
   if (function.isDone(op))
     return success(); // its GEMM does it
   SmallVector<Value> inputs, outputs;
   SmallVector<Accumulation> accumulations;
+  SmallVector<exec::Pitch> pitches;
+  auto notePitch = [&](Value buffer) {
+    pitches.push_back(getKernelPitch(op, buffer).value_or(exec::Pitch{}));
+  };
   for (Value input : op.getInputs()) {
-    inputs.push_back(function.dense(input));
+    Value buffer = function.buffer(input);
+    inputs.push_back(getKernelPitch(op, buffer) ? buffer
+                                                : function.dense(input));
+    notePitch(inputs.back());
     if (isa<fp8::ScaledType>(input.getType()))
       inputs.push_back(
           function.view(function.scalePair(input),
@@ -85,18 +120,25 @@ static LogicalResult lower(FusionOp op, FunctionLowering &function) {
         isa<fp8::StatsType>(result.getType())) {
       outputs.push_back(getStatsTarget(op, result, function));
       function.setBuffer(result, outputs.back());
+      pitches.push_back({});
     } else {
       if (op.getSkeleton() == Skeleton::columns)
         sum = function.accumulator(result);
-      outputs.push_back(function.destination(result, sum));
+      outputs.push_back(sum.variable ? function.destination(result, sum)
+                                     : getDestination(op, result, function));
+      notePitch(outputs.back());
     }
     accumulations.push_back(sum.accumulation);
     if (isa<fp8::ScaledType>(result.getType()) &&
         failed(setScalePair(op, result, source, function)))
       return failure();
   }
+  // A kernel over elements does not know in which row it is.
+  if (op.getSkeleton() == Skeleton::map &&
+      llvm::any_of(pitches, [](exec::Pitch pitch) { return pitch.parts; }))
+    op.setSkeleton(Skeleton::rows);
   FailureOr<exec::KernelOp> kernel =
-      function.kernels.getKernel(op, accumulations);
+      function.kernels.getKernel(op, accumulations, pitches);
   if (failed(kernel))
     return failure();
   auto [rows, cols] = getMatrix(op);

@@ -54,9 +54,10 @@ static LogicalResult lower(AttentionVJPOp op, FunctionLowering &function) {
 }
 
 static LogicalResult lower(RotaryOp op, FunctionLowering &function) {
-  Value x = function.dense(op.getInput()), cos = function.dense(op.getCos()),
+  Value x = function.buffer(op.getInput()), cos = function.dense(op.getCos()),
         sin = function.dense(op.getSin());
-  function.create<exec::RotaryOp>(op, x, cos, sin, function.destination(op),
+  function.create<exec::RotaryOp>(op, x, cos, sin,
+                                  function.destination(op, /*mayStride=*/true),
                                   op.getHeadsAttr(), op.getRotaryDimAttr(),
                                   op.getInterleavedAttr(), op.getInverseAttr());
   return success();

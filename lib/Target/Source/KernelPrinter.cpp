@@ -82,7 +82,7 @@ private:
   StringRef name(Value buffer) {
     return argumentNames[cast<BlockArgument>(buffer).getArgNumber()];
   }
-  std::string at(Access access, int64_t period = 0);
+  std::string at(Value buffer, Access access, int64_t period = 0);
   std::string element(Value buffer) {
     return getElementName(
         cast<BaseMemRefType>(buffer.getType()).getElementType());
@@ -110,7 +110,16 @@ private:
 };
 } // namespace
 
-std::string Printer::at(Access access, int64_t period) {
+/// "Pitched<1, 640>" for the rows of an argument that do not follow each
+/// other; else empty.
+static std::string getPitchName(KernelOp kernel, Value buffer) {
+  Pitch pitch = kernel.getPitch(cast<BlockArgument>(buffer).getArgNumber());
+  return pitch == Pitch{} ? ""
+                          : "Pitched<" + std::to_string(pitch.parts) + ", " +
+                                std::to_string(pitch.pitch) + ">";
+}
+
+std::string Printer::at(Value buffer, Access access, int64_t period) {
   bool columns = kernel.getSkeleton() == train::Skeleton::columns;
   bool sum = kernel.getSkeleton() == train::Skeleton::sum;
   std::string unit = columns                                        ? "block"
@@ -119,6 +128,8 @@ std::string Printer::at(Access access, int64_t period) {
   std::string row = columns ? "i" : unit + ".index";
   switch (access) {
   case Access::full:
+    if (std::string pitch = getPitchName(kernel, buffer); !pitch.empty())
+      return unit + ".at(j, " + pitch + "{})";
     return sum ? "i" : columns ? "block.at(i, j)" : unit + ".at(j)";
   case Access::col:
     return "j";
@@ -200,7 +211,9 @@ Expression Printer::getExpression(Operation *op) {
   return TypeSwitch<Operation *, Expression>(op)
       .Case([&](LoadOp load) {
         return Expression{("load(" + name(load.getBuffer()) + ", " +
-                           at(load.getAccess(), load.getPeriod()) + ")")
+                           at(load.getBuffer(), load.getAccess(),
+                              load.getPeriod()) +
+                           ")")
                               .str()};
       })
       .Case([&](arith::ConstantOp constant) {
@@ -306,7 +319,11 @@ void Printer::printPrefetches(unsigned indent, StringRef position) {
       buffers.insert(load.getBuffer());
   });
   os.indent(indent) << "row.prefetch_next(" << position;
-  llvm::interleaveComma(buffers, os, [&](Value buffer) { os << name(buffer); });
+  llvm::interleaveComma(buffers, os, [&](Value buffer) {
+    std::string pitch = getPitchName(kernel, buffer);
+    os << (pitch.empty() ? name(buffer)
+                         : pitch + "::pointer(" + name(buffer) + ")");
+  });
   os << ");\n";
 }
 
@@ -350,14 +367,14 @@ void Printer::printOp(Operation &op, unsigned indent) {
                      total.getBody(), indent, "");
   if (auto store = dyn_cast<StoreOp>(op)) {
     os.indent(indent) << "store(" << name(store.getBuffer()) << ", "
-                      << at(store.getAccess()) << ", " << use(store.getValue())
+                      << at(store.getBuffer(), store.getAccess()) << ", " << use(store.getValue())
                       << ");\n";
     return;
   }
   if (auto quantize = dyn_cast<QuantizeOp>(op)) {
     Value buffer = quantize.getBuffer(), transposed = quantize.getTransposed();
     std::string type = element(buffer ? buffer : transposed),
-                index = buffer ? at(Access::full) : "";
+                index = buffer ? at(buffer, Access::full) : "";
     std::string value =
         use(quantize.getValue(), quantize.getStats() ? kAny : kProduct);
     std::string scale = use(quantize.getScale(),

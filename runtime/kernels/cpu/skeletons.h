@@ -23,6 +23,7 @@
 #ifndef FP8C_KERNELS_CPU_SKELETONS_H
 #define FP8C_KERNELS_CPU_SKELETONS_H
 
+#include "kernels/common/pitched.h"
 #include "kernels/common/stats.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/reduce.h"
@@ -102,6 +103,9 @@ struct Row {
   int64_t index, rows, cols; ///< of the matrix: `rows` x `cols`
 
   FP8C_FN int64_t at(int64_t j) const { return index * cols + j; }
+  template <class Pitched> FP8C_FN int64_t at(int64_t j, Pitched) const {
+    return Pitched::start(index, cols) + j;
+  }
 
   template <class F> FP8C_FN void each(const F &f) const {
 #pragma GCC ivdep

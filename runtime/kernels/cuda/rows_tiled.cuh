@@ -65,15 +65,18 @@ template <int Cols, int Copies, int Team, int Teams> struct TileRow {
   template <class I> FP8C_INLINE auto at(I j) const {
     return shifted(index * cols, j);
   }
+  template <class I, class Pitched> FP8C_INLINE auto at(I j, Pitched) const {
+    return shifted(Pitched::start(index, cols), j);
+  }
   /// Asks for what the team will read of its next row, in matrices of `cols`.
-  template <class... T> FP8C_INLINE void prefetch_next(const T *...p) const {
+  template <class... T> FP8C_INLINE void prefetch_next(T... p) const {
     if (index + Teams >= rows)
       return;
 #pragma unroll
     for (int t = 0; t < trips; ++t) {
       const int j = t * stride + lane * N;
       if (Cols % stride == 0 || j < Cols)
-        (prefetch(p + (index + Teams) * cols + j), ...);
+        (prefetch(row_start(p, index + Teams, cols) + j), ...);
     }
   }
   template <class F> FP8C_INLINE void each(const F &f) const {

@@ -17,6 +17,7 @@
 #ifndef FP8C_KERNELS_CUDA_SKELETONS_CUH
 #define FP8C_KERNELS_CUDA_SKELETONS_CUH
 
+#include "kernels/common/pitched.h"
 #include "kernels/cuda/lanes.cuh"
 #include "kernels/cuda/launch.cuh"
 
@@ -198,6 +199,9 @@ template <int Cols, int N, int Threads> struct Row {
 
   template <class I> FP8C_INLINE auto at(I j) const {
     return shifted(index * cols, j);
+  }
+  template <class I, class Pitched> FP8C_INLINE auto at(I j, Pitched) const {
+    return shifted(Pitched::start(index, cols), j);
   }
 
   template <class F> FP8C_INLINE void each(const F &f) const {

@@ -21,6 +21,17 @@ struct TileIndex : Index<pack_size> {
   int trip;
 };
 
+/// Where a row starts of what is given by a pointer, or by a Pitched one.
+template <class T>
+FP8C_INLINE const T *row_start(const T *p, int64_t row, int64_t cols) {
+  return p + row * cols;
+}
+template <class P>
+FP8C_INLINE auto row_start(const P &p, int64_t row, int64_t cols)
+    -> decltype(p.row(row, cols)) {
+  return p.row(row, cols);
+}
+
 /// Asks for the cache line at p.
 FP8C_INLINE void prefetch(const void *p) {
   asm volatile("prefetch.global.L2 [%0];" ::"l"(p));

@@ -48,6 +48,9 @@ template <int Copies, int Rows> struct Tile {
   template <class I> FP8C_INLINE auto at(I j) const {
     return shifted(index * cols, j);
   }
+  template <class I, class Pitched> FP8C_INLINE auto at(I j, Pitched) const {
+    return shifted(Pitched::start(index, cols), j);
+  }
   template <class F> FP8C_INLINE void each(const F &f) const {
     const int64_t j = first_col + lane * pack_size;
     if (j >= cols)
@@ -58,9 +61,9 @@ template <int Copies, int Rows> struct Tile {
   }
   /// Asks for what the warp will read at columns j.. of its next row.
   template <class... T>
-  FP8C_INLINE void prefetch_next(TileIndex j, const T *...p) const {
+  FP8C_INLINE void prefetch_next(TileIndex j, T... p) const {
     if (index + tile_warps < rows && index + tile_warps < first_row + Rows)
-      (prefetch(p + (index + tile_warps) * cols + j.first), ...);
+      (prefetch(row_start(p, index + tile_warps, cols) + j.first), ...);
   }
   FP8C_INLINE void commit(const Amax &amax, Stats *stats) const {
     detail::commit(amax, stats);
