@@ -89,6 +89,7 @@ static void buildFP8(OpPassManager &passes, const PipelineOptions &options) {
 
 static void buildFusion(OpPassManager &passes, const PipelineOptions &options) {
   passes.addPass(train::createFitKernels());
+  passes.addPass(fp8::createQuantizeParts());
   passes.addPass(train::createRepeatBias());
   train::FormFusionsOptions fusions;
   fusions.sumRows = options.sumRows.value_or(fusions.sumRows);

@@ -94,14 +94,14 @@ std::string frozenDataOf(const Manifest &manifest) {
   auto isFromFile = [](const Variable &variable) {
     return variable.init.kind == Initializer::Kind::File;
   };
-  const bool isRead = std::any_of(
-      manifest.variables.begin(), manifest.variables.end(),
-      [&](const Variable &variable) {
-        return variable.role == Role::Frozen &&
-               (isFromFile(variable) ||
-                std::any_of(variable.parts.begin(), variable.parts.end(),
-                            isFromFile));
-      });
+  const bool isRead =
+      std::any_of(manifest.variables.begin(), manifest.variables.end(),
+                  [&](const Variable &variable) {
+                    return variable.role == Role::Frozen &&
+                           (isFromFile(variable) ||
+                            std::any_of(variable.parts.begin(),
+                                        variable.parts.end(), isFromFile));
+                  });
   return isRead && initial != manifest.files.end() ? initial->second.checksum
                                                    : "";
 }

@@ -18,13 +18,12 @@ struct Rows {
   uint64_t count, pitch, piece;
 
   Rows(const Variable &variable, const Variable &part)
-      : count(variable.partRows),
-        pitch(count ? variable.bytes() / count : 0),
+      : count(variable.partRows), pitch(count ? variable.bytes() / count : 0),
         piece(count ? part.bytes() / count : 0) {}
 };
 
-const std::vector<Variable> &
-partsOrSelf(const Variable &variable, std::vector<Variable> &self) {
+const std::vector<Variable> &partsOrSelf(const Variable &variable,
+                                         std::vector<Variable> &self) {
   if (!variable.parts.empty())
     return variable.parts;
   self.push_back(variable);
@@ -65,7 +64,8 @@ std::vector<SafetensorsEntry> entriesOf(const Instance &instance,
   std::vector<SafetensorsEntry> entries;
   for (const Variable &part : variable.parts)
     entries.push_back(
-        {part, [&instance, &variable, &part, whole](unsigned char *destination) {
+        {part,
+         [&instance, &variable, &part, whole](unsigned char *destination) {
            if (whole->bytes.empty()) {
              whole->bytes.resize(variable.bytes());
              instance.read(variable, whole->bytes.data());
@@ -109,9 +109,10 @@ const unsigned char *GivenVariables::find(const Variable &variable) {
   for (const Variable &part : variable.parts) {
     const unsigned char *data = file.find(part);
     if (!data)
-      throw Error::inFile(path(), "lacks \"" + part.name +
-                                      "\": the program keeps it together with \"" +
-                                      variable.parts.front().name + "\"");
+      throw Error::inFile(path(),
+                          "lacks \"" + part.name +
+                              "\": the program keeps it together with \"" +
+                              variable.parts.front().name + "\"");
     const bool isShared = part.bytes() == variable.bytes();
     if (isShared && !isFirst &&
         std::memcmp(bytes.data(), data, bytes.size()) != 0)

@@ -403,6 +403,34 @@ LogicalResult TransposeOp::verify() {
   return success();
 }
 
+LogicalResult ConcatOp::verify() {
+  ScaledType type = getOutput().getType();
+  int64_t axis = getAxis(), size = 0;
+  if (axis < 0 || axis >= type.getRank())
+    return emitOpError("has no dimension ") << axis;
+  for (Value part : getParts()) {
+    auto partType = cast<ScaledType>(part.getType());
+    SmallVector<int64_t> shape(partType.getShape());
+    if (static_cast<int64_t>(shape.size()) != type.getRank())
+      return emitOpError("joins ") << partType << " to " << type;
+    size += std::exchange(shape[axis], type.getShape()[axis]);
+    if (!partType.isPerTensor() ||
+        ScaledType::get(shape, partType.getStorage(), /*tile=*/{}) != type)
+      return emitOpError("joins ")
+             << partType << " to " << type
+             << ": they differ in more than dimension " << axis;
+    // Another scale's codes would be read by this one's.
+    auto first = getParts().front().getDefiningOp<QuantizeOp>(),
+         quantize = part.getDefiningOp<QuantizeOp>();
+    if (first && quantize && first.getScale() != quantize.getScale())
+      return emitOpError("joins codes of two scales");
+  }
+  if (size != type.getShape()[axis])
+    return emitOpError("has parts of ")
+           << size << " along dimension " << axis << " of " << type;
+  return success();
+}
+
 OpFoldResult TransposeOp::fold(FoldAdaptor) {
   if (getInput().getType() == getType() &&
       isIdentityPermutation(getPermutation()))

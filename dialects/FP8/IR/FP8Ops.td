@@ -159,6 +159,19 @@ def FP8_TransposeOp : FP8_Op<"transpose"> {
   let hasFolder = 1;
 }
 
+def FP8_ConcatOp : FP8_Op<"concat"> {
+  let summary = "Join scaled tensors of one scale along a dimension";
+  let description = [{
+    The parts were quantised with one scale, which the result has too: one per tensor.
+
+    Example: `%x = fp8.concat %a, %b axis 1 : !fp8.scaled<4x16xf8E5M2>, !fp8.scaled<4x32xf8E5M2> -> !fp8.scaled<4x48xf8E5M2>`
+  }];
+  let arguments = (ins Variadic<FP8_ScaledType>:$parts, I64Attr:$axis);
+  let results = (outs FP8_ScaledType:$output);
+  let assemblyFormat = "$parts `axis` $axis attr-dict `:` qualified(type($parts)) `->` qualified(type($output))";
+  let hasVerifier = 1;
+}
+
 def FP8_MatmulOp : FP8_Op<"matmul", [DeclareOpInterfaceMethods<FP8ContractionOpInterface>]> {
   let summary = "Contract two scaled tensors, accumulating in f32";
   let description = [{

@@ -199,8 +199,8 @@ LogicalResult Assigner::assignVariable(train::VariableOp variable) {
                                           : variable.getSymNameAttr();
   Settings settings = evaluator.forVariable(
       {variable.getSymName(), partNames[variable.getSymName()],
-       stringifyRole(variable.getRole()),
-       tensor.getRank(), usedBy[owner], parts.partOfParameter(owner)});
+       stringifyRole(variable.getRole()), tensor.getRank(), usedBy[owner],
+       parts.partOfParameter(owner)});
   auto [format, scaled] = settings.storage->value;
   bool isGradient = variable.getRole() == train::Role::gradient;
   bool isAccumulator = accumulated.contains(variable.getSymNameAttr());
@@ -270,9 +270,8 @@ void Assigner::notePartNames(train::VariableOp variable) {
   StringRef suffix = variable.getSymName();
   suffix.consume_front(owner.getSymName());
   for (train::PartAttr part : joined.getParts())
-    partNames[variable.getSymName()].push_back(
-        StringAttr::get(module.getContext(),
-                        part.getName().getValue() + suffix));
+    partNames[variable.getSymName()].push_back(StringAttr::get(
+        module.getContext(), part.getName().getValue() + suffix));
   if (variable != owner)
     return;
   module.walk([&](train::ReadOp read) {

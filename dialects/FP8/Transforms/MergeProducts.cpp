@@ -73,8 +73,8 @@ static std::string joinNames(ArrayRef<StringRef> names) {
   size_t front = 0, back = 0;
   StringRef first = names.front();
   auto shared = [&](function_ref<char(StringRef)> get) {
-    return llvm::all_of(names,
-                        [&](StringRef name) { return get(name) == get(first); });
+    return llvm::all_of(
+        names, [&](StringRef name) { return get(name) == get(first); });
   };
   size_t shortest = llvm::min_element(names, [](StringRef a, StringRef b) {
                       return a.size() < b.size();
@@ -106,16 +106,16 @@ train::VariableOp Merger::getParameter(train::ReadOp read) {
 }
 
 std::optional<Product> Merger::getProduct(train::MatmulOp matmul) {
-  Product product{matmul, matmul.getRhs().getDefiningOp<train::ReadOp>(), {}, {}};
+  Product product{
+      matmul, matmul.getRhs().getDefiningOp<train::ReadOp>(), {}, {}};
   train::VariableOp weight = getParameter(product.weight);
   if (!weight || matmul.getBatch() != 0 ||
       fp8::getShape(weight.getType()).size() != 2 ||
       matmul.getRhsContractingDims().size() != 1 ||
       fp8::getShape(weight.getType())[product.freeDim()] % kPartMultiple)
     return std::nullopt;
-  auto sum = matmul->hasOneUse()
-                 ? dyn_cast<train::AddOp>(*matmul->user_begin())
-                 : train::AddOp();
+  auto sum = matmul->hasOneUse() ? dyn_cast<train::AddOp>(*matmul->user_begin())
+                                 : train::AddOp();
   if (!sum || sum.getType() != matmul.getType())
     return product;
   Value other = sum.getLhs() == matmul ? sum.getRhs() : sum.getLhs();
@@ -149,12 +149,11 @@ bool Merger::agree(train::ReadOp a, train::ReadOp b, StringRef usedBy) {
     facts.usedBy = usedBy;
     return evaluator.forVariable(facts);
   };
-  return llvm::all_of(
-      ArrayRef{train::Role::parameter, train::Role::gradient,
-               train::Role::moment1, train::Role::moment2},
-      [&](train::Role role) {
-        return sayTheSame(settings(a, role), settings(b, role));
-      });
+  return llvm::all_of(ArrayRef{train::Role::parameter, train::Role::gradient,
+                               train::Role::moment1, train::Role::moment2},
+                      [&](train::Role role) {
+                        return sayTheSame(settings(a, role), settings(b, role));
+                      });
 }
 
 /// What a recipe is asked about a product, or what becomes of it in backward.
@@ -191,8 +190,9 @@ SmallVector<Products> Merger::findGroups(func::FuncOp function) {
   SmallVector<Products> groups;
   for (auto matmul : function.getBody().front().getOps<train::MatmulOp>()) {
     std::optional<Product> product = getProduct(matmul);
-    if (!product || evaluator.forOp(getFacts(*product, train::Phase::fwd))
-                            .merge->value == Merge::None)
+    if (!product ||
+        evaluator.forOp(getFacts(*product, train::Phase::fwd)).merge->value ==
+            Merge::None)
       continue;
     auto role = [&](Product of) {
       return symbols.lookup<train::VariableOp>(of.weight.getVariable())
@@ -256,9 +256,8 @@ StringAttr Merger::join(ArrayRef<train::ReadOp> parts, int64_t dim,
 
 /// Makes one product of those of a group.
 void Merger::merge(Products &group, StringAttr weight, StringAttr bias) {
-  auto names = llvm::map_to_vector(group, [](Product product) {
-    return train::getName(product.matmul);
-  });
+  auto names = llvm::map_to_vector(
+      group, [](Product product) { return train::getName(product.matmul); });
   std::string name = joinNames(names);
   train::MatmulOp first = group.front().matmul;
   OpBuilder builder(first);
@@ -273,25 +272,25 @@ void Merger::merge(Products &group, StringAttr weight, StringAttr bias) {
   };
   auto read = called(
       train::ReadOp::create(builder, loc, typeOf(weight), weight), weight);
-  Operation *last = called(
-      train::MatmulOp::create(builder, loc, first.getLhs(), read,
-                              first.getLhsContractingDims(),
-                              first.getRhsContractingDims()),
-      name);
+  Operation *last =
+      called(train::MatmulOp::create(builder, loc, first.getLhs(), read,
+                                     first.getLhsContractingDims(),
+                                     first.getRhsContractingDims()),
+             name);
   if (bias) {
-    auto addend = called(
-        train::ReadOp::create(builder, loc, typeOf(bias), bias), bias);
-    last = called(train::AddOp::create(builder, loc,
-                                       last->getResult(0).getType(),
-                                       last->getResult(0), addend),
-                  bias);
+    auto addend =
+        called(train::ReadOp::create(builder, loc, typeOf(bias), bias), bias);
+    last =
+        called(train::AddOp::create(builder, loc, last->getResult(0).getType(),
+                                    last->getResult(0), addend),
+               bias);
   }
   auto types = llvm::map_to_vector(
       group, [](Product product) { return product.result().getType(); });
   int64_t lastDim = fp8::getShape(types.front()).size() - 1;
-  auto split = called(train::SplitOp::create(builder, loc, types,
-                                             last->getResult(0), lastDim),
-                      name);
+  auto split = called(
+      train::SplitOp::create(builder, loc, types, last->getResult(0), lastDim),
+      name);
   for (auto [product, part] : llvm::zip_equal(group, split.getParts())) {
     product.result().replaceAllUsesWith(part);
     if (product.sum) {
@@ -304,9 +303,8 @@ void Merger::merge(Products &group, StringAttr weight, StringAttr bias) {
 }
 
 void Merger::run() {
-  module.walk([&](train::ReadOp read) {
-    ++reads[read.getVariableAttr().getAttr()];
-  });
+  module.walk(
+      [&](train::ReadOp read) { ++reads[read.getVariableAttr().getAttr()]; });
   // What all functions that read these parameters do alike.
   llvm::MapVector<Attribute, SmallVector<Products>> alike;
   Builder builder(module.getContext());
@@ -323,8 +321,8 @@ void Merger::run() {
               << train::getName(others.front().matmul)
               << "', a product of the same input: the recipe does not say the "
                  "same of both";
-        auto key = llvm::map_to_vector(
-            agreeing, [](Product product) -> Attribute {
+        auto key =
+            llvm::map_to_vector(agreeing, [](Product product) -> Attribute {
               return product.weight.getVariableAttr();
             });
         if (agreeing.size() > 1)
@@ -342,9 +340,8 @@ void Merger::run() {
           return isElsewhere(product.weight) || isElsewhere(product.bias);
         }))
       continue;
-    auto names = llvm::map_to_vector(first, [](Product product) {
-      return train::getName(product.matmul);
-    });
+    auto names = llvm::map_to_vector(
+        first, [](Product product) { return train::getName(product.matmul); });
     auto weights = llvm::map_to_vector(
         first, [](Product product) { return product.weight; });
     auto biases = llvm::map_to_vector(

@@ -105,6 +105,28 @@ def InsertScaling : ProgramPass<"fp8-insert-scaling"> {
   let dependentDialects = ["::fp8c::fp8::FP8Dialect", "::fp8c::train::TrainDialect"];
 }
 
+def QuantizeParts : ProgramPass<"fp8-quantize-parts"> {
+  let summary = "Quantise values that are joined before they are";
+  let description = [{
+    The quantisation of a `train.concat` along the last dimension becomes an `fp8.concat` of quantisations with the same scale, and so do its
+    transposed copies, where what computes the parts can quantise them: element-wise ops whose results nobody else reads, and sizes
+    that are multiples of 16. Runs before `train-form-fusions`.
+
+    Example:
+    ```mlir
+    %x = train.concat %a, %b axis 1 : tensor<4x16xbf16>, tensor<4x16xbf16> -> tensor<4x32xbf16>
+    %q, %stats = fp8.quantize %x, %scale : tensor<4x32xbf16> -> !fp8.scaled<4x32xf8E5M2>
+    ```
+    becomes
+    ```mlir
+    %qa, %sa = fp8.quantize %a, %scale : tensor<4x16xbf16> -> !fp8.scaled<4x16xf8E5M2>
+    %qb, %sb = fp8.quantize %b, %scale : tensor<4x16xbf16> -> !fp8.scaled<4x16xf8E5M2>
+    %q = fp8.concat %qa, %qb axis 1 : !fp8.scaled<4x16xf8E5M2>, !fp8.scaled<4x16xf8E5M2> -> !fp8.scaled<4x32xf8E5M2>
+    ```
+  }];
+  let dependentDialects = ["::fp8c::fp8::FP8Dialect"];
+}
+
 def AgreeScales : ProgramPass<"fp8-agree-scales"> {
   let summary = "Let processes with other data make the same scales";
   let description = [{

@@ -42,9 +42,8 @@ static bool matchesGlob(ArrayRef<llvm::GlobPattern> globs, StringRef text) {
 static bool matchesName(ArrayRef<llvm::GlobPattern> globs, StringRef name,
                         ArrayRef<StringRef> partNames) {
   return matchesGlob(globs, name) ||
-         llvm::any_of(partNames, [&](StringRef part) {
-           return matchesGlob(globs, part);
-         });
+         llvm::any_of(partNames,
+                      [&](StringRef part) { return matchesGlob(globs, part); });
 }
 
 static bool matchesWord(ArrayRef<StringRef> words, StringRef word) {

@@ -38,7 +38,10 @@ static bool hasBuffer(Type type) {
 MemRefType fp8c::getStrided(MemRefType type, ArrayRef<int64_t> shape,
                             ArrayRef<int64_t> strides) {
   auto layout = StridedLayoutAttr::get(type.getContext(), 0, strides);
-  return MemRefType::get(shape, type.getElementType(), layout);
+  auto strided = MemRefType::get(shape, type.getElementType(), layout);
+  auto dense = MemRefType::get(shape, type.getElementType());
+  return dense.getStridesAndOffset() == strided.getStridesAndOffset() ? dense
+                                                                      : strided;
 }
 
 //===----------------------------------------------------------------------===//
@@ -157,26 +160,32 @@ Value FunctionLowering::variableDestination(Value result) {
   return {};
 }
 
-/// Its place in the last dimension of a concat that nobody else is part of.
+/// Its place in a concat, or that of what turns it in place.
 Value FunctionLowering::concatDestination(Value result) {
-  auto concat = result.hasOneUse() ? dyn_cast<ConcatOp>(*result.user_begin())
-                                   : ConcatOp();
-  if (!concat || int64_t(concat.getAxis()) != concat.getType().getRank() - 1)
+  if (!result.hasOneUse())
     return {};
-  Value whole = buffer(concat.getOutput());
+  if (auto rotary = dyn_cast<RotaryOp>(*result.user_begin()))
+    return rotary.getInput() == result ? concatDestination(rotary) : Value();
+  Operation *concat = *result.user_begin();
+  if (!isa<ConcatOp, fp8::ConcatOp>(concat))
+    return {};
+  Value joined = concat->getResult(0), whole = buffer(joined);
   if (!whole)
-    whole = destination(concat.getOutput());
-  int64_t offset = 0;
-  for (Value part : concat.getParts()) {
+    whole = destination(joined);
+  auto type = cast<MemRefType>(whole.getType());
+  SmallVector<int64_t> strides = type.getStridesAndOffset().first;
+  int64_t axis = concat->getAttrOfType<IntegerAttr>("axis").getInt(),
+          offset = 0;
+  for (Value part : concat->getOperands()) {
     if (part == result)
       break;
-    offset += shapeOf(part).back();
+    offset += fp8::getShape(part.getType())[axis] * strides[axis];
   }
-  auto type = cast<MemRefType>(whole.getType());
-  return view(
-      whole,
-      getStrided(type, shapeOf(result), type.getStridesAndOffset().first),
-      offset);
+  // Rows with others between them, or no others at all.
+  MemRefType place = getStrided(type, fp8::getShape(result.getType()), strides);
+  return axis == type.getRank() - 1 || exec::isContiguous(place)
+             ? view(whole, place, offset)
+             : Value();
 }
 
 /// Its place among the others of its type that travel with it: neighbours are
@@ -262,7 +271,7 @@ FunctionLowering::Accumulator FunctionLowering::accumulator(Value result) {
 LogicalResult FunctionLowering::lower(Operation *op) {
   for (Value operand : op->getOperands())
     if (isa<fp8::ScaledType>(operand.getType()) && !scalePair(operand) &&
-        !isa<fp8::MatmulOp, fp8::TransposeOp>(op))
+        !isa<fp8::MatmulOp, fp8::TransposeOp, fp8::ConcatOp>(op))
       return op->emitOpError("reads ")
              << operand.getType()
              << " without a scale: scaled tensors are variables or made by "

@@ -133,6 +133,15 @@ static std::string shortName(Value value) {
     name = name.split(" + ").second.empty() ? name : name.rsplit(" + ").second;
     if (isBackward(op))
       prefix = "d_";
+    // "gate" of "h.0/mlp/gate+up".
+    if (isa<SplitOp>(op)) {
+      StringRef word =
+          name.take_back(name.size() - name.find_last_of("/.") - 1);
+      SmallVector<StringRef> parts;
+      word.split(parts, '+');
+      if (parts.size() == op->getNumResults())
+        name = parts[cast<OpResult>(value).getResultNumber()];
+    }
   }
   name.consume_back(".bf16"); // the format of a compute weight
   if (name.empty())
@@ -408,9 +417,8 @@ LogicalResult BodyBuilder::build() {
                             pitches.take_front(fusion.getInputs().size()),
                         outputPitches =
                             pitches.take_back(fusion.getNumResults());
-  for (auto [inside, outside, pitch] :
-       llvm::zip_equal(source.getArguments(), fusion.getInputs(),
-                       inputPitches)) {
+  for (auto [inside, outside, pitch] : llvm::zip_equal(
+           source.getArguments(), fusion.getInputs(), inputPitches)) {
     std::string name = shortName(outside);
     arguments[inside] = add(inside, name, pitch);
     if (isa<fp8::ScaledType>(inside.getType()))
@@ -434,8 +442,8 @@ LogicalResult BodyBuilder::build() {
                     "train-form-fusions";
   kernel.setInputs(body->getNumArguments());
   auto yield = cast<train::YieldOp>(source.getTerminator());
-  for (auto [value, result, pitch] : llvm::zip_equal(
-           yield.getValues(), fusion.getResults(), outputPitches)) {
+  for (auto [value, result, pitch] :
+       llvm::zip_equal(yield.getValues(), fusion.getResults(), outputPitches)) {
     if (isa_and_nonnull<fp8::AmaxOp>(value.getDefiningOp())) {
       arguments[value] =
           argument(exec::getStatsWordType(fusion.getContext()), "stats");
@@ -547,9 +555,9 @@ KernelBuilder::getKernel(FusionOp fusion, ArrayRef<Accumulation> accumulate,
   Region copy;
   fusion.getBody().cloneInto(&copy, mapping);
   decompose(copy.front());
-  if (failed(BodyBuilder(fusion, copy.front(), kernel, accumulate, pitches,
-                         domain)
-                 .build()))
+  if (failed(
+          BodyBuilder(fusion, copy.front(), kernel, accumulate, pitches, domain)
+              .build()))
     return failure();
   return kernel;
 }

@@ -22,6 +22,10 @@ static Value getStatsTarget(FusionOp op, Value result,
   auto record = result.hasOneUse()
                     ? dyn_cast<fp8::RecordOp>(*result.user_begin())
                     : fp8::RecordOp();
+  while (auto earlier = record
+                            ? record.getState().getDefiningOp<fp8::RecordOp>()
+                            : fp8::RecordOp())
+    record = earlier;
   auto state = record ? record.getState().getDefiningOp<ReadOp>() : ReadOp();
   if (state)
     return function.view(

@@ -53,12 +53,25 @@ static LogicalResult lower(AttentionVJPOp op, FunctionLowering &function) {
   return success();
 }
 
+/// Is it part of a product that nobody else reads, as the input of one op
+/// alone?
+static bool isOwnPart(Value value) {
+  auto split = value.getDefiningOp<SplitOp>();
+  return split && value.hasOneUse() && split.getInput().hasOneUse() &&
+         isa_and_nonnull<MatmulOp, fp8::MatmulOp>(
+             split.getInput().getDefiningOp());
+}
+
+/// Queries and keys are turned where they lie: what they were would stay for as
+/// long as the values beside them.
 static LogicalResult lower(RotaryOp op, FunctionLowering &function) {
   Value x = function.buffer(op.getInput()), cos = function.dense(op.getCos()),
         sin = function.dense(op.getSin());
-  function.create<exec::RotaryOp>(op, x, cos, sin,
-                                  function.destination(op, /*mayStride=*/true),
-                                  op.getHeadsAttr(), op.getRotaryDimAttr(),
+  bool isInPlace = isOwnPart(op.getInput()) && !function.isResult(op);
+  Value y = isInPlace ? x : function.destination(op, /*mayStride=*/true);
+  function.setBuffer(op, y);
+  function.create<exec::RotaryOp>(op, x, cos, sin, y, op.getHeadsAttr(),
+                                  op.getRotaryDimAttr(),
                                   op.getInterleavedAttr(), op.getInverseAttr());
   return success();
 }

@@ -56,7 +56,9 @@ static LogicalResult lower(SplitOp op, FunctionLowering &function) {
   return success();
 }
 
-static LogicalResult lower(ConcatOp op, FunctionLowering &function) {
+/// Parts that were computed elsewhere are copied to their place.
+template <typename Op>
+static LogicalResult lowerConcat(Op op, FunctionLowering &function) {
   Value whole = function.buffer(op.getOutput());
   if (!whole)
     whole = function.destination(op.getOutput());
@@ -64,7 +66,7 @@ static LogicalResult lower(ConcatOp op, FunctionLowering &function) {
   SmallVector<int64_t> strides = type.getStridesAndOffset().first;
   int64_t offset = 0;
   for (Value part : op.getParts()) {
-    ArrayRef<int64_t> shape = shapeOf(part);
+    ArrayRef<int64_t> shape = fp8::getShape(part.getType());
     Value source = function.buffer(part);
     auto place = source.getDefiningOp<exec::ViewOp>();
     if (!place || place.getSource() != whole) {
@@ -74,6 +76,9 @@ static LogicalResult lower(ConcatOp op, FunctionLowering &function) {
     }
     offset += shape[op.getAxis()] * strides[op.getAxis()];
   }
+  if (isa<fp8::ConcatOp>(op))
+    function.setScalePair(op.getOutput(),
+                          function.scalePair(op.getParts().front()));
   return success();
 }
 
@@ -155,7 +160,8 @@ void fp8c::addShapeLowerings(LoweringTable &table) {
   table.add<TransposeOp>(lower);
   table.add<fp8::TransposeOp>(lowerScaled);
   table.add<SplitOp>(lower);
-  table.add<ConcatOp>(lower);
+  table.add<ConcatOp>(lowerConcat<ConcatOp>);
+  table.add<fp8::ConcatOp>(lowerConcat<fp8::ConcatOp>);
   table.add<BroadcastToOp>(lower);
   table.add<SliceOp>(lower);
   table.add<PlaceOp>(lower);
