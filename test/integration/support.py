@@ -71,6 +71,13 @@ def compile_model(model, program, *options):
     return program
 
 
+def stored_names(program, *roles):
+    """Names of variables as files have them: of one that is several of the model's, theirs."""
+    manifest = json.loads((program / "manifest.json").read_text())
+    chosen = [v for v in manifest["variables"] if v["role"] in roles]
+    return [part["name"] for v in chosen for part in v.get("parts", {"of": [v]})["of"]]
+
+
 def call(program, functions, tensors, *options, folder):
     """What the program's functions make of the tensors: outputs and variables."""
     inputs, outputs = folder / "in.safetensors", folder / "out.safetensors"

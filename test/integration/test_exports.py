@@ -35,7 +35,7 @@ import onnxruntime
 import pytest
 from onnx import numpy_helper
 
-from support import call, run
+from support import call, run, stored_names
 
 ARCHIVE = pathlib.Path(__file__).parents[1] / "exports/exports.tar.xz"
 UNIT_ROUNDOFF = 2.0**-24
@@ -176,7 +176,7 @@ class Made:
         return [line["loss"] for line in lines if "loss" in line]
 
     def trained(self):
-        return [v["name"] for v in self.manifest["variables"] if v["role"] == "parameter"]
+        return stored_names(self.program, "parameter")
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,7 @@ def normal(text):
     """Text of a module without names, first values and the numbers of constants; what no other program has to be equal in."""
     text = re.sub(r'train\.(?:name|model|why) = "[^"]*"(?:, )?', "", text)
     text = re.sub(r"(?:train\.result_names|arg_names) = \[[^\]]*\](?:, )?", "", text)
+    text = re.sub(r"init = #train\.joined<.*?>\]>(?:, )?", "", text)
     text = re.sub(r"init = #train\.\w+<[^>]*>(?:, )?|(?:, )?train\.transposed", "", text)
     text = re.sub(r"((?:exec|arith)\.constant) .*", r"\1", text)
     text = re.sub(r",? }|(?<=\w) \{}", "}", text).replace(" {}", "")

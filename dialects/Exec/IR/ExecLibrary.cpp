@@ -204,6 +204,11 @@ LogicalResult AttentionBackwardOp::verify() {
                                     {getDV(), getV(), "d_v"}})
     if (failed(expectShape(*this, gradient, name, typeOf(of).getShape())))
       return failure();
+    else if (typeOf(gradient).getStridesAndOffset().first !=
+             typeOf(of).getStridesAndOffset().first)
+      return emitOpError() << name << " lies at other strides than what it is "
+                           << "of: " << gradient.getType() << " and "
+                           << of.getType();
   if (getDBias()) {
     if (!getBias())
       return emitOpError("has the gradient of a bias that is not there");

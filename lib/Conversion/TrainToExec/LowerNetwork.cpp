@@ -34,14 +34,31 @@ static LogicalResult lower(AttentionOp op, FunctionLowering &function) {
   return success();
 }
 
+/// Where a value is and where its gradient goes: the library takes one stride
+/// for both.
+static std::pair<Value, Value> getLikePlaces(Value value, Value gradient,
+                                             FunctionLowering &function) {
+  Value from = function.buffer(value),
+        to = function.destination(gradient, /*mayStride=*/true);
+  auto strides = [](Value buffer) {
+    return exec::typeOf(buffer).getStridesAndOffset().first;
+  };
+  if (strides(from) == strides(to))
+    return {from, to};
+  if (!exec::isContiguous(exec::typeOf(to))) {
+    to = function.alloc(getBufferType(gradient.getType()),
+                        gradient.getDefiningOp());
+    function.setBuffer(gradient, to);
+  }
+  return {function.dense(value), to};
+}
+
 static LogicalResult lower(AttentionVJPOp op, FunctionLowering &function) {
   Value cotangent = function.dense(op.getCotangent());
-  Value q = function.buffer(op.getQuery()), k = function.buffer(op.getKey()),
-        v = function.buffer(op.getValue());
-  Value o = function.dense(op.getOutput()), lse = function.dense(op.getLse());
-  Value dq = function.destination(op.getDquery(), /*mayStride=*/true),
-        dk = function.destination(op.getDkey(), /*mayStride=*/true),
-        dv = function.destination(op.getDvalue(), /*mayStride=*/true),
+  auto [q, dq] = getLikePlaces(op.getQuery(), op.getDquery(), function);
+  auto [k, dk] = getLikePlaces(op.getKey(), op.getDkey(), function);
+  auto [v, dv] = getLikePlaces(op.getValue(), op.getDvalue(), function);
+  Value o = function.dense(op.getOutput()), lse = function.dense(op.getLse()),
         dBias = op.getDbias() ? function.destination(op.getDbias()) : Value();
   Value bias = denseOrNone(function, op.getBias()),
         lengths = denseOrNone(function, op.getLengths());
@@ -53,13 +70,14 @@ static LogicalResult lower(AttentionVJPOp op, FunctionLowering &function) {
   return success();
 }
 
-/// Is it part of a product that nobody else reads, as the input of one op
-/// alone?
-static bool isOwnPart(Value value) {
+/// Is it part of a product, with a bias or without, that nobody else reads?
+static bool isOwnPart(Value value, FunctionLowering &function) {
   auto split = value.getDefiningOp<SplitOp>();
   return split && value.hasOneUse() && split.getInput().hasOneUse() &&
-         isa_and_nonnull<MatmulOp, fp8::MatmulOp>(
-             split.getInput().getDefiningOp());
+         isa_and_nonnull<MatmulOp, fp8::MatmulOp, FusionOp>(
+             split.getInput().getDefiningOp()) &&
+         isa<exec::AllocOp>(
+             exec::getRoot(function.buffer(value)).getDefiningOp());
 }
 
 /// Queries and keys are turned where they lie: what they were would stay for as
@@ -67,7 +85,7 @@ static bool isOwnPart(Value value) {
 static LogicalResult lower(RotaryOp op, FunctionLowering &function) {
   Value x = function.buffer(op.getInput()), cos = function.dense(op.getCos()),
         sin = function.dense(op.getSin());
-  bool isInPlace = isOwnPart(op.getInput()) && !function.isResult(op);
+  bool isInPlace = isOwnPart(op.getInput(), function) && !function.isResult(op);
   Value y = isInPlace ? x : function.destination(op, /*mayStride=*/true);
   function.setBuffer(op, y);
   function.create<exec::RotaryOp>(op, x, cos, sin, y, op.getHeadsAttr(),

@@ -117,13 +117,16 @@ static Json getParts(exec::VariableOp variable, const SymbolTable &symbols,
   while (owner.getOf())
     owner = symbols.lookup<exec::VariableOp>(*owner.getOf());
   auto joined = dyn_cast<train::JoinedInitAttr>(owner.getInit());
-  // Copies are the program's own.
-  if (!joined || variable.getRole() == train::Role::compute_weight)
-    return {};
   StringRef suffix = variable.getSymName();
   suffix.consume_front(owner.getSymName());
   MemRefType type = variable.getBufferType();
-  bool isAlike = type.getShape() == owner.getBufferType().getShape();
+  bool isAlike = type.getShape() == owner.getBufferType().getShape(),
+       isShared = llvm::is_contained({train::Role::scale, train::Role::mu},
+                                     variable.getRole());
+  // Copies, and the parts of sums, are the program's own.
+  if (!joined || variable.getRole() == train::Role::compute_weight ||
+      !(isAlike || isShared))
+    return {};
   Json of = Json::array();
   for (train::PartAttr part : joined.getParts()) {
     Json entry = {{"name", (part.getName().getValue() + suffix).str()}};
