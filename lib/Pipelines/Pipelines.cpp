@@ -43,6 +43,7 @@ static void buildGrad(OpPassManager &passes, const PipelineOptions &options) {
   grid.reproducible = options.reproducible;
   passes.addPass(train::createSetGrid(grid));
   passes.addPass(createCSEPass());
+  passes.addPass(train::createJoinProducts());
   if (options.exposeOperands)
     passes.addPass(fp8::createExposeOperands());
   if (!options.recompute.empty()) {

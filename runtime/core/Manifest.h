@@ -215,8 +215,8 @@ struct Manifest {
   }
 
   /// SHA-256 of what a checkpoint holds: roles, names, types and shapes of its
-  /// variables, or of their parts. Programs that differ in nothing else, as in their batch or
-  /// their number of processes, take each other's checkpoints.
+  /// variables, or of their parts. Programs that differ in nothing else, as in
+  /// their batch or their number of processes, take each other's checkpoints.
   std::string modelFingerprint() const;
 
   /// Bytes of all variables of one role.

@@ -22,12 +22,12 @@ struct Rows {
         piece(count ? part.bytes() / count : 0) {}
 };
 
-const std::vector<Variable> &partsOrSelf(const Variable &variable,
-                                         std::vector<Variable> &self) {
-  if (!variable.parts.empty())
-    return variable.parts;
-  self.push_back(variable);
-  return self;
+/// Of the parts, or of the variable itself if it has none.
+template <class Predicate>
+bool anyPart(const Variable &variable, Predicate predicate) {
+  const std::vector<Variable> &parts = variable.parts;
+  return parts.empty() ? predicate(variable)
+                       : std::any_of(parts.begin(), parts.end(), predicate);
 }
 
 } // namespace
@@ -78,9 +78,7 @@ std::vector<SafetensorsEntry> entriesOf(const Instance &instance,
 }
 
 bool GivenVariables::has(const Variable &variable) const {
-  std::vector<Variable> self;
-  const std::vector<Variable> &parts = partsOrSelf(variable, self);
-  return std::any_of(parts.begin(), parts.end(), [&](const Variable &part) {
+  return anyPart(variable, [&](const Variable &part) {
     return file.tensors().count(part.name) != 0;
   });
 }
@@ -89,9 +87,7 @@ bool GivenVariables::isWide(const Variable &variable) const {
   if ((variable.role != Role::Parameter && variable.role != Role::Frozen) ||
       variable.type == DataType::F32)
     return false;
-  std::vector<Variable> self;
-  const std::vector<Variable> &parts = partsOrSelf(variable, self);
-  return std::any_of(parts.begin(), parts.end(), [&](const Variable &part) {
+  return anyPart(variable, [&](const Variable &part) {
     auto found = file.tensors().find(part.name);
     return found != file.tensors().end() &&
            found->second.spec.type == DataType::F32;

@@ -804,3 +804,62 @@ func.func @f(%g: memref<4xf32>, %h: memref<8xf32>) {
   exec.all_gather %g into %h over ["dp"] : memref<4xf32> into memref<8xf32>
   return
 }
+
+// -----
+
+exec.kernel @k rows (%a: memref<*xf32>, %b: memref<*xf32>) inputs 1 attributes {arg_names = ["a", "b"], pitches = array<i64: 1, 32, 0, 0>} {
+  exec.each {
+    %0 = exec.load %a full : memref<*xf32>
+    exec.store %0, %b full : memref<*xf32>
+  }
+}
+func.func @right(%x: memref<4x32xf32>, %y: memref<4x16xf32>) {
+  %part = exec.view %x[16] : memref<4x32xf32> to memref<4x16xf32, strided<[32, 1]>>
+  exec.launch @k over[4, 16] ins(%part : memref<4x16xf32, strided<[32, 1]>>) outs(%y : memref<4x16xf32>)
+  return
+}
+func.func @dense(%y: memref<4x16xf32>) {
+  // expected-error @+1 {{passes 'memref<4x16xf32>' where the kernel takes rows of 16, 1 side by side, the next ones 32 behind them}}
+  exec.launch @k over[4, 16] ins(%y : memref<4x16xf32>) outs(%y : memref<4x16xf32>)
+  return
+}
+
+// -----
+
+exec.kernel @k rows (%a: memref<*xf32>, %b: memref<*xf32>) inputs 1 attributes {arg_names = ["a", "b"]} {
+}
+func.func @f(%x: memref<4x32xf32>, %y: memref<4x16xf32>) {
+  %part = exec.view %x : memref<4x32xf32> to memref<4x16xf32, strided<[32, 1]>>
+  // expected-error @+1 {{passes 'memref<4x16xf32, strided<[32, 1]>>' where the kernel takes rows of 16, 0 side by side}}
+  exec.launch @k over[4, 16] ins(%part : memref<4x16xf32, strided<[32, 1]>>) outs(%y : memref<4x16xf32>)
+  return
+}
+
+// -----
+
+// expected-error @+1 {{needs two numbers per argument for its pitches}}
+exec.kernel @k rows (%a: memref<*xf32>) inputs 1 attributes {arg_names = ["a"], pitches = array<i64: 1>} {
+}
+
+// -----
+
+// expected-error @+1 {{has a pitch of 1, 32; both are positive, in a kernel over rows}}
+exec.kernel @k map (%a: memref<*xf32>) inputs 1 attributes {arg_names = ["a"], pitches = array<i64: 1, 32>} {
+}
+
+// -----
+
+exec.kernel @k rows (%a: memref<*xf32>, %b: memref<*xf32>) inputs 1 attributes {arg_names = ["a", "b"], pitches = array<i64: 1, 32, 0, 0>} {
+  // expected-error @+1 {{touches an argument with a pitch otherwise than element by element}}
+  %0 = exec.load %a row : memref<*xf32>
+  exec.store %0, %b row : memref<*xf32>
+}
+
+// -----
+
+func.func @attention(%x: memref<3x4x8xf32>, %wide: memref<3x4x24xf32>, %lse: memref<3x2x4xf32>) {
+  %dq = exec.view %wide : memref<3x4x24xf32> to memref<3x4x8xf32, strided<[96, 24, 1]>>
+  // expected-error @+1 {{d_q lies at other strides than what it is of: 'memref<3x4x8xf32, strided<[96, 24, 1]>>' and 'memref<3x4x8xf32>'}}
+  exec.attention_backward %x, %x, %x, %x, %x, %lse into %dq, %x, %x {heads = 2, kv_heads = 2, scale = 1.0 : f32} : memref<3x4x8xf32>, memref<3x4x8xf32>, memref<3x4x8xf32>, memref<3x4x8xf32>, memref<3x4x8xf32>, memref<3x2x4xf32> into memref<3x4x8xf32, strided<[96, 24, 1]>>, memref<3x4x8xf32>, memref<3x4x8xf32>
+  return
+}

@@ -101,8 +101,8 @@ func.func @attention(%qkv: memref<2x16x192xbf16>, %o: memref<2x16x64xbf16>, %lse
   exec.attention %q, %q, %q into %o, %lse {heads = 4, kv_heads = 4, scale = 0.25 : f32, causal}
     : memref<2x16x64xbf16, strided<[3072, 192, 1]>>, memref<2x16x64xbf16, strided<[3072, 192, 1]>>, memref<2x16x64xbf16, strided<[3072, 192, 1]>>, memref<2x16x64xbf16>, memref<2x4x16xf32>
   // CHECK: exec.attention_backward {{.*}} into {{.*}} workspace %{{.*}} {heads = 4 : i64, kv_heads = 4 : i64, parts = 2 : i64, scale = 2.500000e-01 : f32}
-  exec.attention_backward %o, %o, %o, %o, %o, %lse into %q, %q, %q workspace %space {heads = 4, kv_heads = 4, scale = 0.25 : f32, parts = 2}
-    : memref<2x16x64xbf16>, memref<2x16x64xbf16>, memref<2x16x64xbf16>, memref<2x16x64xbf16>, memref<2x16x64xbf16>, memref<2x4x16xf32>
+  exec.attention_backward %o, %q, %q, %q, %o, %lse into %q, %q, %q workspace %space {heads = 4, kv_heads = 4, scale = 0.25 : f32, parts = 2}
+    : memref<2x16x64xbf16>, memref<2x16x64xbf16, strided<[3072, 192, 1]>>, memref<2x16x64xbf16, strided<[3072, 192, 1]>>, memref<2x16x64xbf16, strided<[3072, 192, 1]>>, memref<2x16x64xbf16>, memref<2x4x16xf32>
     into memref<2x16x64xbf16, strided<[3072, 192, 1]>>, memref<2x16x64xbf16, strided<[3072, 192, 1]>>, memref<2x16x64xbf16, strided<[3072, 192, 1]>> workspace memref<64xi8>
   %bias = exec.alloc : memref<1x4x16x16xf32>
   %n = exec.alloc : memref<2xi64>

@@ -304,3 +304,45 @@ func.func @gathered_formats(%q: !fp8.scaled<4xf8E5M2>) {
   %a = fp8.all_gather %q over ["dp"] : !fp8.scaled<4xf8E5M2> -> !fp8.scaled<8xf8E4M3FN>
   return
 }
+
+// -----
+
+func.func @joined_formats(%a: !fp8.scaled<4x16xf8E5M2>, %b: !fp8.scaled<4x16xf8E4M3FN>) {
+  // expected-error@+1 {{joins '!fp8.scaled<4x16xf8E4M3FN>' to '!fp8.scaled<4x32xf8E5M2>': they differ in more than dimension 1}}
+  %c = fp8.concat %a, %b axis 1 : !fp8.scaled<4x16xf8E5M2>, !fp8.scaled<4x16xf8E4M3FN> -> !fp8.scaled<4x32xf8E5M2>
+  return
+}
+
+// -----
+
+func.func @joined_tiles(%a: !fp8.scaled<4x16xf8E5M2, tile<[1, ?]>>) {
+  // expected-error@+1 {{they differ in more than dimension 1}}
+  %c = fp8.concat %a axis 1 : !fp8.scaled<4x16xf8E5M2, tile<[1, ?]>> -> !fp8.scaled<4x16xf8E5M2>
+  return
+}
+
+// -----
+
+func.func @joined_sizes(%a: !fp8.scaled<4x16xf8E5M2>) {
+  // expected-error@+1 {{has parts of 32 along dimension 1 of '!fp8.scaled<4x40xf8E5M2>'}}
+  %c = fp8.concat %a, %a axis 1 : !fp8.scaled<4x16xf8E5M2>, !fp8.scaled<4x16xf8E5M2> -> !fp8.scaled<4x40xf8E5M2>
+  return
+}
+
+// -----
+
+func.func @joined_nowhere(%a: !fp8.scaled<4x16xf8E5M2>) {
+  // expected-error@+1 {{has no dimension 2}}
+  %c = fp8.concat %a axis 2 : !fp8.scaled<4x16xf8E5M2> -> !fp8.scaled<4x16xf8E5M2>
+  return
+}
+
+// -----
+
+func.func @joined_scales(%x: tensor<4x16xf32>, %s: !fp8.scale<f8E5M2>, %t: !fp8.scale<f8E5M2>) {
+  %a, %i = fp8.quantize %x, %s : tensor<4x16xf32> -> !fp8.scaled<4x16xf8E5M2>
+  %b, %j = fp8.quantize %x, %t : tensor<4x16xf32> -> !fp8.scaled<4x16xf8E5M2>
+  // expected-error@+1 {{joins codes of two scales}}
+  %c = fp8.concat %a, %b axis 1 : !fp8.scaled<4x16xf8E5M2>, !fp8.scaled<4x16xf8E5M2> -> !fp8.scaled<4x32xf8E5M2>
+  return
+}

@@ -102,3 +102,10 @@ func.func @stochastic(%x: tensor<4x8xf32>, %s: !fp8.scale<f16>, %n: tensor<f32>)
   %y, %stats = fp8.clamp %x, %n : tensor<4x8xf32>
   return %q, %y : !fp8.scaled<4x8xf16>, tensor<4x8xf32>
 }
+
+// CHECK-LABEL: func.func @joined(
+func.func @joined(%a: !fp8.scaled<4x16xf8E5M2>, %b: !fp8.scaled<4x32xf8E5M2>) -> !fp8.scaled<4x48xf8E5M2> {
+  // CHECK: fp8.concat %{{.*}}, %{{.*}} axis 1 : !fp8.scaled<4x16xf8E5M2>, !fp8.scaled<4x32xf8E5M2> -> !fp8.scaled<4x48xf8E5M2>
+  %c = fp8.concat %a, %b axis 1 : !fp8.scaled<4x16xf8E5M2>, !fp8.scaled<4x32xf8E5M2> -> !fp8.scaled<4x48xf8E5M2>
+  return %c : !fp8.scaled<4x48xf8E5M2>
+}

@@ -770,3 +770,33 @@ train.variable @scale : tensor<4xf32> {init = #train.constant<0.0>, role = #trai
 
 // expected-error @+1 {{is '!fp8.stats' of role buffer}}
 train.variable @stats : !fp8.stats {init = #train.constant<0.0>, role = #train.role<buffer>}
+
+// -----
+
+// expected-error @+1 {{has parts of 24 along dimension 1, which has 32}}
+train.variable @w : tensor<8x32xf32> {init = #train.joined<dim = 1, parts = [<"a", size = 16, init = #train.constant<0.0>>, <"b", size = 8, init = #train.constant<0.0>>]>, role = #train.role<parameter>}
+
+// -----
+
+// expected-error @+1 {{has parts along dimension 2, but 2 dimensions}}
+train.variable @w : tensor<8x32xf32> {init = #train.joined<dim = 2, parts = [<"a", size = 32, init = #train.constant<0.0>>]>, role = #train.role<parameter>}
+
+// -----
+
+// expected-error @+1 {{has a part "a" of size -8}}
+train.variable @w : tensor<8x32xf32> {init = #train.joined<dim = 1, parts = [<"a", size = -8, init = #train.constant<0.0>>, <"b", size = 40, init = #train.constant<0.0>>]>, role = #train.role<parameter>}
+
+// -----
+
+// expected-error @+1 {{is a moment1, and only parameters have parts that start on their own}}
+train.variable @w : tensor<8x32xf32> {init = #train.joined<dim = 1, parts = [<"a", size = 32, init = #train.constant<0.0>>]>, role = #train.role<moment1>}
+
+// -----
+
+// expected-error @+1 {{'tensor<8x16xf32>' takes 512 bytes, but init gives 128}}
+train.variable @w : tensor<8x32xf32> {init = #train.joined<dim = 1, parts = [<"a", size = 16, init = #train.file<"m", offset = 0, size = 128>>, <"b", size = 16, init = #train.constant<0.0>>]>, role = #train.role<parameter>}
+
+// -----
+
+// expected-error @+1 {{init must be #train.normal, #train.constant, #train.file or #train.joined, but is #train.joined}}
+train.variable @w : tensor<8xf32> {init = #train.joined<dim = 0, parts = [<"a", size = 8, init = #train.joined<dim = 0, parts = [<"b", size = 8, init = #train.constant<0.0>>]>>]>, role = #train.role<parameter>}

@@ -291,3 +291,6 @@ func.func @bounded_update(%g: !fp8.scaled<4x8xf8E4M3FN>, %h: tensor<f32>, %a: !f
 // A file holds f32, whatever the storage.
 // CHECK: train.variable @from_file : tensor<4x8xbf16> {init = #train.file<"model.onnx", offset = 0, size = 128>
 train.variable @from_file : tensor<4x8xbf16> {init = #train.file<"model.onnx", offset = 0, size = 128>, role = #train.role<parameter>}
+
+// CHECK: train.variable @joined : tensor<8x24xf32> {init = #train.joined<dim = 1, parts = [<"a", size = 16, init = #train.normal<{{.*}}>, product = "fc", file_name = "f", transposed = true>, <"b", size = 8, init = #train.constant<{{.*}}>>]>
+train.variable @joined : tensor<8x24xf32> {init = #train.joined<dim = 1, parts = [<"a", size = 16, init = #train.normal<mean = 0.0, stddev = 0.02>, product = "fc", file_name = "f", transposed = true>, <"b", size = 8, init = #train.constant<0.0>>]>, role = #train.role<parameter>}

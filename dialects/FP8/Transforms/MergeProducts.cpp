@@ -7,6 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "FP8/Transforms/ModelParts.h"
 #include "FP8/Transforms/Passes.h"
 #include "FP8/Transforms/Recipe.h"
 #include "Train/IR/Precision.h"
@@ -46,23 +47,31 @@ using Products = SmallVector<Product, 3>;
 class Merger {
 public:
   Merger(ModuleOp module, const Recipe &recipe)
-      : module(module), symbols(module), evaluator(recipe, module) {}
+      : module(module), symbols(module), evaluator(recipe, module),
+        parts(module) {}
   void run();
 
 private:
   std::optional<Product> getProduct(train::MatmulOp matmul);
   train::VariableOp getParameter(train::ReadOp read);
+  bool isReadOnce(train::ReadOp read);
+  Merge getMerge(Product product);
+  bool isResult(Product product);
   SmallVector<Products> findGroups(func::FuncOp function);
   bool agree(Product a, Product b);
   bool agree(train::ReadOp a, train::ReadOp b, StringRef usedBy);
   StringAttr join(ArrayRef<train::ReadOp> parts, int64_t dim,
                   ArrayRef<StringRef> products);
   void merge(Products &group, StringAttr weight, StringAttr bias);
+  void splitWeight(Products &group, StringAttr weight);
 
   ModuleOp module;
   SymbolTable symbols;
   RecipeEvaluator evaluator;
-  DenseMap<StringAttr, int64_t> reads;
+  ModelParts parts;
+  /// Of a variable by a function; and by how many functions.
+  DenseMap<std::pair<Operation *, StringAttr>, int64_t> reads;
+  DenseMap<StringAttr, int64_t> readers;
 };
 
 } // namespace
@@ -72,6 +81,8 @@ private:
 static std::string joinNames(ArrayRef<StringRef> names) {
   size_t front = 0, back = 0;
   StringRef first = names.front();
+  if (llvm::is_contained(names, "")) // another compiler's, who names nothing
+    return first.str();
   auto shared = [&](function_ref<char(StringRef)> get) {
     return llvm::all_of(
         names, [&](StringRef name) { return get(name) == get(first); });
@@ -95,13 +106,19 @@ static std::string joinNames(ArrayRef<StringRef> names) {
   return joined + first.take_back(back).str();
 }
 
+/// By no other op of its function.
+bool Merger::isReadOnce(train::ReadOp read) {
+  return reads.lookup(
+             {read->getParentOp(), read.getVariableAttr().getAttr()}) == 1;
+}
+
 train::VariableOp Merger::getParameter(train::ReadOp read) {
   auto variable = read ? symbols.lookup<train::VariableOp>(read.getVariable())
                        : train::VariableOp();
   bool isOne = variable && train::isModelParameter(variable.getRole()) &&
                isa<RankedTensorType>(variable.getType()) &&
                !isa<train::JoinedInitAttr>(variable.getInit()) &&
-               read->hasOneUse();
+               read->hasOneUse() && isReadOnce(read);
   return isOne ? variable : train::VariableOp();
 }
 
@@ -185,14 +202,25 @@ bool Merger::agree(Product a, Product b) {
          agree(a.bias, b.bias, train::AddOp::getOperationName());
 }
 
+Merge Merger::getMerge(Product product) {
+  return evaluator.forOp(getFacts(product, train::Phase::fwd)).merge->value;
+}
+
+/// Logits, and whatever else leaves the model, are chunked and padded on their
+/// own.
+bool Merger::isResult(Product product) {
+  return !parts.partOfOp(train::getName(product.matmul)).empty() ||
+         llvm::any_of(product.result().getUsers(), [](Operation *user) {
+           return user->hasTrait<OpTrait::IsTerminator>();
+         });
+}
+
 /// Products of one input, in the order of the block, of two and more.
 SmallVector<Products> Merger::findGroups(func::FuncOp function) {
   SmallVector<Products> groups;
   for (auto matmul : function.getBody().front().getOps<train::MatmulOp>()) {
     std::optional<Product> product = getProduct(matmul);
-    if (!product ||
-        evaluator.forOp(getFacts(*product, train::Phase::fwd)).merge->value ==
-            Merge::None)
+    if (!product || getMerge(*product) == Merge::None || isResult(*product))
       continue;
     auto role = [&](Product of) {
       return symbols.lookup<train::VariableOp>(of.weight.getVariable())
@@ -204,6 +232,8 @@ SmallVector<Products> Merger::findGroups(func::FuncOp function) {
              other.matmul.getLhsContractingDims() ==
                  matmul.getLhsContractingDims() &&
              other.freeDim() == product->freeDim() &&
+             getElementTypeOrSelf(other.weight.getType()) ==
+                 getElementTypeOrSelf(product->weight.getType()) &&
              !other.sum == !product->sum && role(other) == role(*product) &&
              // Keys and values of all layers may come from one encoder.
              train::getLayer(train::getName(other.matmul)) ==
@@ -254,43 +284,47 @@ StringAttr Merger::join(ArrayRef<train::ReadOp> parts, int64_t dim,
   return joined.getSymNameAttr();
 }
 
+static SmallVector<StringRef> getNames(ArrayRef<Product> group) {
+  return llvm::map_to_vector(
+      group, [](Product product) { return train::getName(product.matmul); });
+}
+
 /// Makes one product of those of a group.
 void Merger::merge(Products &group, StringAttr weight, StringAttr bias) {
-  auto names = llvm::map_to_vector(
-      group, [](Product product) { return train::getName(product.matmul); });
-  std::string name = joinNames(names);
   train::MatmulOp first = group.front().matmul;
   OpBuilder builder(first);
   Location loc = first.getLoc();
-  auto typeOf = [&](StringAttr variable) {
-    return symbols.lookup<train::VariableOp>(variable).getType();
-  };
-  auto called = [&](auto op, StringRef name) {
+  auto called = [&](auto op, Operation *like, StringRef name) {
+    train::copyNameAndPhase(like, op);
     train::setName(op, name);
-    train::setPhase(op, *train::getPhase(first));
     return op;
   };
-  auto read = called(
-      train::ReadOp::create(builder, loc, typeOf(weight), weight), weight);
-  Operation *last =
-      called(train::MatmulOp::create(builder, loc, first.getLhs(), read,
+  auto read = [&](StringAttr variable, Operation *like) {
+    Type type = symbols.lookup<train::VariableOp>(variable).getType();
+    return called(train::ReadOp::create(builder, loc, type, variable), like,
+                  variable);
+  };
+  std::string name = joinNames(getNames(group));
+  Value whole =
+      called(train::MatmulOp::create(builder, loc, first.getLhs(),
+                                     read(weight, group.front().weight),
                                      first.getLhsContractingDims(),
                                      first.getRhsContractingDims()),
-             name);
+             first, name);
   if (bias) {
-    auto addend =
-        called(train::ReadOp::create(builder, loc, typeOf(bias), bias), bias);
-    last =
-        called(train::AddOp::create(builder, loc, last->getResult(0).getType(),
-                                    last->getResult(0), addend),
-               bias);
+    train::AddOp sum = group.front().sum;
+    whole =
+        called(train::AddOp::create(builder, loc, whole.getType(), whole,
+                                    read(bias, group.front().bias)),
+               sum, joinNames(llvm::map_to_vector(group, [](Product product) {
+                 return train::getName(product.sum);
+               })));
   }
   auto types = llvm::map_to_vector(
       group, [](Product product) { return product.result().getType(); });
   int64_t lastDim = fp8::getShape(types.front()).size() - 1;
   auto split = called(
-      train::SplitOp::create(builder, loc, types, last->getResult(0), lastDim),
-      name);
+      train::SplitOp::create(builder, loc, types, whole, lastDim), first, name);
   for (auto [product, part] : llvm::zip_equal(group, split.getParts())) {
     product.result().replaceAllUsesWith(part);
     if (product.sum) {
@@ -302,9 +336,31 @@ void Merger::merge(Products &group, StringAttr weight, StringAttr bias) {
   }
 }
 
+/// The parts of one parameter for the products of a group.
+void Merger::splitWeight(Products &group, StringAttr weight) {
+  train::ReadOp first = group.front().weight;
+  OpBuilder builder(group.front().matmul);
+  auto read = train::createFor<train::ReadOp>(
+      builder, first, symbols.lookup<train::VariableOp>(weight).getType(),
+      weight);
+  train::setName(read, weight);
+  auto types = llvm::map_to_vector(
+      group, [](Product product) -> Type { return product.weight.getType(); });
+  auto split = train::createFor<train::SplitOp>(
+      builder, group.front().matmul, types, read, group.front().freeDim());
+  train::setName(split, joinNames(getNames(group)));
+  for (auto [product, part] : llvm::zip_equal(group, split.getParts())) {
+    product.weight.replaceAllUsesWith(part);
+    product.weight->erase();
+  }
+}
+
 void Merger::run() {
-  module.walk(
-      [&](train::ReadOp read) { ++reads[read.getVariableAttr().getAttr()]; });
+  module.walk([&](train::ReadOp read) {
+    StringAttr variable = read.getVariableAttr().getAttr();
+    if (++reads[{read->getParentOp(), variable}] == 1)
+      ++readers[variable];
+  });
   // What all functions that read these parameters do alike.
   llvm::MapVector<Attribute, SmallVector<Products>> alike;
   Builder builder(module.getContext());
@@ -334,23 +390,23 @@ void Merger::run() {
     Products &first = groups.front();
     if (llvm::any_of(first, [&](Product product) {
           auto isElsewhere = [&](train::ReadOp read) {
-            return read && reads.lookup(read.getVariableAttr().getAttr()) !=
+            return read && readers.lookup(read.getVariableAttr().getAttr()) !=
                                static_cast<int64_t>(groups.size());
           };
           return isElsewhere(product.weight) || isElsewhere(product.bias);
         }))
       continue;
-    auto names = llvm::map_to_vector(
-        first, [](Product product) { return train::getName(product.matmul); });
+    bool isForward = getMerge(first.front()) == Merge::Forward;
+    SmallVector<StringRef> names = getNames(first);
     auto weights = llvm::map_to_vector(
         first, [](Product product) { return product.weight; });
     auto biases = llvm::map_to_vector(
         first, [](Product product) { return product.bias; });
     StringAttr weight = join(weights, first.front().freeDim(), names), bias;
-    if (first.front().bias)
+    if (first.front().bias && !isForward)
       bias = join(biases, 0, names);
     for (Products &group : groups)
-      merge(group, weight, bias);
+      isForward ? splitWeight(group, weight) : merge(group, weight, bias);
   }
 }
 

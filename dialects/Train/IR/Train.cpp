@@ -345,16 +345,15 @@ static LogicalResult verifyJoined(VariableOp op, JoinedInitAttr joined) {
     partShape[dim] = part.getSize();
     // What starts in f32 may be stored in another type.
     auto tensor = dyn_cast<RankedTensorType>(op.getType());
-    Type element = tensor ? tensor.getElementType()
-                          : Float32Type::get(op.getContext());
+    Type element =
+        tensor ? tensor.getElementType() : Float32Type::get(op.getContext());
     if (failed(verifyInit(op, part.getInit(),
                           RankedTensorType::get(partShape, element))))
       return failure();
   }
   if (size != shape[dim])
-    return op.emitOpError("has parts of ")
-           << size << " along dimension " << dim << ", which has "
-           << shape[dim];
+    return op.emitOpError("has parts of ") << size << " along dimension " << dim
+                                           << ", which has " << shape[dim];
   return success();
 }
 

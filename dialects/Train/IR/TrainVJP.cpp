@@ -8,7 +8,7 @@ using namespace fp8c::train;
 
 Value train::markIfParameter(Value gradient, Value operand) {
   Operation *source = operand.getDefiningOp();
-  while (isa_and_nonnull<CastOp, ReshapeOp, TransposeOp>(source))
+  while (isa_and_nonnull<CastOp, ReshapeOp, TransposeOp, SplitOp>(source))
     source = source->getOperand(0).getDefiningOp();
   if (isa_and_nonnull<ReadOp>(source))
     setPhase(gradient.getDefiningOp(), Phase::wgrad);

@@ -108,8 +108,9 @@ SmallVector<Value> SplitOp::buildVJP(OpBuilder &builder, ValueRange cotangents,
   SmallVector<Value> parts;
   for (auto [part, cotangent] : llvm::zip_equal(getParts(), cotangents))
     parts.push_back(orZeros(builder, getLoc(), cotangent, part.getType()));
-  return {ConcatOp::create(builder, getLoc(), getInput().getType(), parts,
-                           getAxis())};
+  Value joined = ConcatOp::create(builder, getLoc(), getInput().getType(),
+                                  parts, getAxis());
+  return {markIfParameter(joined, getInput())};
 }
 
 SmallVector<Value> ConcatOp::buildVJP(OpBuilder &builder, ValueRange cotangents,

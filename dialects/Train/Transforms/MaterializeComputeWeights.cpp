@@ -81,8 +81,8 @@ static bool isConversion(Operation *op) {
 }
 static bool isChainOp(Operation *op) {
   return isConversion(op) ||
-         isa<ReshapeOp, TransposeOp, PlaceOp, fp8::AmaxOp, fp8::ComputeScaleOp,
-             fp8::TransposeOp, fp8::DequantizeOp>(op);
+         isa<ReshapeOp, TransposeOp, PlaceOp, SplitOp, fp8::AmaxOp,
+             fp8::ComputeScaleOp, fp8::TransposeOp, fp8::DequantizeOp>(op);
 }
 
 Materializer::Materializer(ModuleOp module) : module(module), symbols(module) {
@@ -181,6 +181,13 @@ void Materializer::collect(func::FuncOp function) {
       // The scale of a quantisation and its statistics are not values of the
       // chain.
       links[op->getResult(0)] = *link;
+      if (isa<SplitOp>(op))
+        for (OpResult part : op->getResults()) {
+          Builder builder(op->getContext());
+          links[part] = *link;
+          links[part].key = builder.getArrayAttr(
+              {link->key, builder.getI64IntegerAttr(part.getResultNumber())});
+        }
       chainOps.push_back(op);
     }
   });
@@ -235,7 +242,8 @@ void Materializer::build(
       Operation *copy = builder.clone(*op, mapping);
       setName(copy, name);
       setPhase(copy, Phase::update);
-      return built[link.key] = copy->getResult(0);
+      return built[link.key] =
+                 copy->getResult(cast<OpResult>(value).getResultNumber());
     };
     Value value = clone(clone, weight.chain);
     auto assign = AssignOp::create(builder, function.getLoc(),

@@ -89,6 +89,27 @@ def AddOptimizer : ProgramPass<"train-add-optimizer"> {
   let dependentDialects = ["::fp8c::train::TrainDialect"];
 }
 
+def JoinProducts : ProgramPass<"train-join-products"> {
+  let summary = "Make one product of those of one input with the parts of one parameter, in forward";
+  let description = [{
+    Where `fp8-merge-products` has put parameters together for a recipe that says `merge: forward`. Runs behind `train-autodiff`: gradients keep products of
+    their own, whose operands have scales of their own.
+
+    Example:
+    ```mlir
+    %wq, %wk = train.split %w axis 1 : tensor<128x192xf32> -> tensor<128x128xf32>, tensor<128x64xf32>
+    %q = train.matmul %x, %wq : tensor<2x64x128xf32>, tensor<128x128xf32> -> tensor<2x64x128xf32>
+    %k = train.matmul %x, %wk : tensor<2x64x128xf32>, tensor<128x64xf32> -> tensor<2x64x64xf32>
+    ```
+    becomes
+    ```mlir
+    %y = train.matmul %x, %w : tensor<2x64x128xf32>, tensor<128x192xf32> -> tensor<2x64x192xf32>
+    %q, %k = train.split %y axis 2 : tensor<2x64x192xf32> -> tensor<2x64x128xf32>, tensor<2x64x64xf32>
+    ```
+  }];
+  let dependentDialects = ["::fp8c::train::TrainDialect"];
+}
+
 def Recompute : ProgramPass<"train-recompute"> {
   let summary = "Let backward compute values anew instead of keeping them";
   let description = [{

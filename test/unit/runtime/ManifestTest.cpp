@@ -4,6 +4,7 @@
 
 #include "core/Contract.h"
 #include "core/Json.h"
+#include "core/Parts.h"
 #include "core/Seal.h"
 
 #include "TestFiles.h"
@@ -133,6 +134,74 @@ TEST(Manifest, SaysWhatIsWrong) {
          {0, uint64_t(1) << 63});
   expect("functions.f.inputs[0]: has no \"name\"", "/functions/f/inputs/0",
          Json::object());
+}
+
+TEST(Manifest, ReadsParts) {
+  Json json = valid();
+  Json &weight = json["variables"][0];
+  weight.erase("init");
+  weight["parts"] = Json::parse(R"({"dim": 1, "of": [
+    {"name": "a", "size": 1, "init": {"kind": "constant", "value": 2}},
+    {"name": "b", "size": 2, "init": {"kind": "normal", "std": 0.5}}]})");
+  json["variables"][1]["parts"] = {{"of", {{{"name", "a.q"}}}}};
+  Manifest manifest = read(json);
+  const Variable &whole = manifest.variables[0];
+  EXPECT_EQ(whole.init.kind, Initializer::Kind::Parts);
+  EXPECT_EQ(whole.partRows, 2u);
+  ASSERT_EQ(whole.parts.size(), 2u);
+  EXPECT_EQ(whole.parts[0].init.value, 2);
+  EXPECT_EQ(whole.parts[1].name, "b");
+  EXPECT_EQ(whole.parts[1].shape, (std::vector<int64_t>{2, 2}));
+  EXPECT_EQ(whole.parts[1].offset, 4u);
+  // What there is once is whole in every part.
+  EXPECT_EQ(manifest.variables[1].parts[0].shape, manifest.variables[1].shape);
+
+  // Rows of both, and back.
+  const std::vector<float> values = {1, 2, 3, 4, 5, 6};
+  std::vector<float> part(4), again(6);
+  auto bytes = [](auto &of) {
+    return reinterpret_cast<unsigned char *>(of.data());
+  };
+  takePart(whole, whole.parts[1],
+           reinterpret_cast<const unsigned char *>(values.data()), bytes(part));
+  EXPECT_EQ(part, (std::vector<float>{2, 3, 5, 6}));
+  putPart(whole, whole.parts[1], bytes(part), bytes(again));
+  EXPECT_EQ(again, (std::vector<float>{0, 2, 3, 0, 5, 6}));
+
+  // A model that keeps them apart is the same one.
+  const std::string joined = manifest.modelFingerprint();
+  Json apart = json;
+  apart["variables"].erase(1);
+  apart["variables"][0] = Json::parse(R"({"name": "a", "dtype": "f32",
+    "shape": [2, 1], "offset": 0, "bytes": 8, "role": "parameter"})");
+  apart["variables"].push_back(Json::parse(R"({"name": "b", "dtype": "f32",
+    "shape": [2, 2], "offset": 8, "bytes": 16, "role": "parameter"})"));
+  EXPECT_EQ(read(apart).modelFingerprint(), joined);
+}
+
+TEST(Manifest, PartsAreAllOfTheirVariable) {
+  const struct {
+    const char *parts, *error;
+  } cases[] = {
+      {R"({"dim": 2, "of": [{"name": "a", "size": 3}]})",
+       "is no dimension of 2x3"},
+      {R"({"dim": 1, "of": [{"name": "a", "size": 4}]})",
+       "is more than there is of 2x3"},
+      {R"({"dim": 1, "of": [{"name": "a", "size": 2}]})", "are not all of 2x3"},
+      {R"({"dim": 1, "of": []})", "are not all of 2x3"},
+      {R"({"dim": 1, "of": [{"name": "a", "size": -3}]})", "size"},
+      {R"({"dim": 1, "of": [{"name": "w.q", "size": 3}]})",
+       "two variables are called \"w.q\""},
+      {R"({"of": [{"name": "a", "init": {"kind": "amax", "of": "w"}}]})",
+       "starts from another variable"},
+      {R"({"dim": 0, "of": [{"name": "a", "size": 2,
+           "init": {"kind": "file", "offset": 0, "bytes": 8}}]})",
+       "6 f32 values take 24"}};
+  for (const auto &[parts, error] : cases) {
+    Json json = valid();
+    json["variables"][0]["parts"] = Json::parse(parts);
+    EXPECT_ERROR(error, read(json));
+  }
 }
 
 TEST(Manifest, RefusesDeepNesting) {
