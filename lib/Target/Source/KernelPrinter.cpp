@@ -210,11 +210,10 @@ Expression Printer::getExpression(Operation *op) {
   };
   return TypeSwitch<Operation *, Expression>(op)
       .Case([&](LoadOp load) {
-        return Expression{("load(" + name(load.getBuffer()) + ", " +
-                           at(load.getBuffer(), load.getAccess(),
-                              load.getPeriod()) +
-                           ")")
-                              .str()};
+        return Expression{
+            ("load(" + name(load.getBuffer()) + ", " +
+             at(load.getBuffer(), load.getAccess(), load.getPeriod()) + ")")
+                .str()};
       })
       .Case([&](arith::ConstantOp constant) {
         if (auto integer = dyn_cast<IntegerAttr>(constant.getValue()))
@@ -367,8 +366,8 @@ void Printer::printOp(Operation &op, unsigned indent) {
                      total.getBody(), indent, "");
   if (auto store = dyn_cast<StoreOp>(op)) {
     os.indent(indent) << "store(" << name(store.getBuffer()) << ", "
-                      << at(store.getBuffer(), store.getAccess()) << ", " << use(store.getValue())
-                      << ");\n";
+                      << at(store.getBuffer(), store.getAccess()) << ", "
+                      << use(store.getValue()) << ");\n";
     return;
   }
   if (auto quantize = dyn_cast<QuantizeOp>(op)) {
