@@ -51,3 +51,17 @@ func.func @read_again(%x: tensor<2x4x16xf32>, %w: tensor<16x64xf32>, %cos: tenso
   %m = train.mul %q, %k : tensor<2x4x32xf32>, tensor<2x4x32xf32> -> tensor<2x4x32xf32>
   return %n, %m : tensor<2x4x32xf32>, tensor<2x4x32xf32>
 }
+
+// Parts of a sequence: tokens of one sequence are not as far from those of the
+// next as from each other.
+// CHECK-LABEL: func.func @sequences
+// CHECK: exec.copy
+// CHECK: exec.rotary
+// CHECK: exec.copy
+// CHECK: exec.attention
+func.func @sequences(%x: tensor<2x8x32xf32>, %cos: tensor<4x8xf32>, %sin: tensor<4x8xf32>) -> tensor<2x4x32xf32> {
+  %a, %b = train.split %x axis 1 : tensor<2x8x32xf32> -> tensor<2x4x32xf32>, tensor<2x4x32xf32>
+  %q = train.rotary %a, %cos, %sin {heads = 2, rotary_dim = 16} : tensor<2x4x32xf32>, tensor<4x8xf32>, tensor<4x8xf32> -> tensor<2x4x32xf32>
+  %o, %lse = train.attention %q, %b, %b {causal, heads = 2, kv_heads = 2, scale = 0.25 : f32} : tensor<2x4x32xf32>, tensor<2x4x32xf32>, tensor<2x4x32xf32> -> tensor<2x4x32xf32>, tensor<2x2x4xf32>
+  return %o : tensor<2x4x32xf32>
+}

@@ -18,11 +18,20 @@ template <typename Op> static IntegerAttr getNarrowWindow(Op op) {
   return isNarrow ? op.getWindowAttr() : IntegerAttr();
 }
 
-/// Queries, keys and values may be parts of one tensor; tokens must follow each
-/// other at one stride.
+/// Parts of one tensor, if tokens follow each other at one stride; else a copy.
+static Value getTokens(FunctionLowering &function, Value value) {
+  MemRefType type = exec::typeOf(function.buffer(value));
+  SmallVector<int64_t> strides = type.getStridesAndOffset().first;
+  bool haveOneStride =
+      strides.back() == 1 && (type.getDimSize(0) == 1 ||
+                              strides[0] == type.getDimSize(1) * strides[1]);
+  return haveOneStride ? function.buffer(value) : function.dense(value);
+}
+
 static LogicalResult lower(AttentionOp op, FunctionLowering &function) {
-  Value q = function.buffer(op.getQuery()), k = function.buffer(op.getKey()),
-        v = function.buffer(op.getValue());
+  Value q = getTokens(function, op.getQuery()),
+        k = getTokens(function, op.getKey()),
+        v = getTokens(function, op.getValue());
   Value o = function.destination(op.getOutput()),
         lse = function.destination(op.getLse());
   Value bias = denseOrNone(function, op.getBias()),
@@ -38,7 +47,7 @@ static LogicalResult lower(AttentionOp op, FunctionLowering &function) {
 /// for both.
 static std::pair<Value, Value> getLikePlaces(Value value, Value gradient,
                                              FunctionLowering &function) {
-  Value from = function.buffer(value),
+  Value from = getTokens(function, value),
         to = function.destination(gradient, /*mayStride=*/true);
   auto strides = [](Value buffer) {
     return exec::typeOf(buffer).getStridesAndOffset().first;
@@ -76,15 +85,15 @@ static bool isOwnPart(Value value, FunctionLowering &function) {
   return split && value.hasOneUse() && split.getInput().hasOneUse() &&
          isa_and_nonnull<MatmulOp, fp8::MatmulOp, FusionOp>(
              split.getInput().getDefiningOp()) &&
-         isa<exec::AllocOp>(
+         isa_and_nonnull<exec::AllocOp>(
              exec::getRoot(function.buffer(value)).getDefiningOp());
 }
 
 /// Queries and keys are turned where they lie: what they were would stay for as
 /// long as the values beside them.
 static LogicalResult lower(RotaryOp op, FunctionLowering &function) {
-  Value x = function.buffer(op.getInput()), cos = function.dense(op.getCos()),
-        sin = function.dense(op.getSin());
+  Value x = getTokens(function, op.getInput()),
+        cos = function.dense(op.getCos()), sin = function.dense(op.getSin());
   bool isInPlace = isOwnPart(op.getInput(), function) && !function.isResult(op);
   Value y = isInPlace ? x : function.destination(op, /*mayStride=*/true);
   function.setBuffer(op, y);
