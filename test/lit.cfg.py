@@ -14,4 +14,14 @@ for directory in (config.llvm_tools_dir, config.fp8c_tools_dir):
     config.environment["PATH"] = os.pathsep.join(
         (directory, config.environment["PATH"])
     )
+# Debian's mlir-opt with our plug-in; it has no sanitizer to load one that has.
+if config.sanitizes:
+    config.excludes.append("Plugin")
+plugin = os.path.join(config.fp8c_tools_dir, "../lib/fp8c-plugin.so")
+config.substitutions.append(
+    (
+        "%mlir-opt-fp8c",
+        f"mlir-opt --load-dialect-plugin={plugin} --load-pass-plugin={plugin}",
+    )
+)
 config.substitutions.append(("%python", f'"{config.python}"'))

@@ -8,8 +8,8 @@ include "mlir/IR/OpBase.td"
 def FP8ContractionOpInterface : OpInterface<"FP8ContractionOpInterface"> {
   let cppNamespace = "::fp8c::fp8";
   let description = [{
-    An op that sums products of the elements of two ranked tensors: the only
-    thing the FP8 lowering knows about a matrix product. An op that implements
+    An op that sums products of the elements of two ranked tensors, and may add the
+    sum to a third: the only thing the FP8 lowering knows about a matrix product. An op that implements
     it can be lowered to `fp8.matmul`, whichever dialect it belongs to.
 
     The result's dimensions are, in this order: the batch dimensions, the free
@@ -18,6 +18,12 @@ def FP8ContractionOpInterface : OpInterface<"FP8ContractionOpInterface"> {
   let methods = [
     InterfaceMethod<"The left operand.", "::mlir::OpOperand &", "getContractionLhs", (ins)>,
     InterfaceMethod<"The right operand.", "::mlir::OpOperand &", "getContractionRhs", (ins)>,
+    InterfaceMethod<[{What the sum is added to, of the result's shape; null if there is no such operand. One that is there is no part of the
+      contraction: `buildSum` adds it.}],
+                    "::mlir::OpOperand *", "getContractionInit", (ins), "", "return nullptr;">,
+    InterfaceMethod<[{What the op gives where `product`, of the type of its result, is the sum alone: the product itself, or its sum with the init,
+      for which ops may be built.}],
+                    "::mlir::Value", "buildSum", (ins "::mlir::OpBuilder &":$builder, "::mlir::Value":$product), "", "return product;">,
     InterfaceMethod<"Number of leading batch dimensions, which both operands and the result share.",
                     "int64_t", "getContractionBatchRank", (ins), "", "return 0;">,
     InterfaceMethod<"Dimensions of the left operand that are summed over, ascending.",

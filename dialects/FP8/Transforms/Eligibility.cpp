@@ -72,8 +72,8 @@ std::optional<GemmDims> fp8::getPaddedDims(FP8ContractionOpInterface op,
 std::optional<std::string> fp8::getFP8Obstacle(FP8ContractionOpInterface op,
                                                Granularity lhs, Granularity rhs,
                                                bool pads) {
-  if (op->getNumOperands() != 2 || op->getNumResults() != 1 ||
-      op->getNumRegions() != 0)
+  if (op->getNumOperands() != (op.getContractionInit() ? 3 : 2) ||
+      op->getNumResults() != 1)
     return "it does more than contract two operands into one result";
   if (!llvm::all_of(op->getOperandTypes(), isStaticFloatTensor) ||
       !isStaticFloatTensor(op->getResult(0).getType()))

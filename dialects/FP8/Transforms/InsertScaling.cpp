@@ -311,7 +311,8 @@ LogicalResult FunctionScaler::lower(const Contraction &contraction) {
       op.getLhsContractingDims(), op.getRhsContractingDims(),
       precision.getFastAccum());
   train::keepReason(matmul, precision);
-  op->replaceAllUsesWith(matmul);
+  Value result = op.buildSum(builder, matmul->getResult(0));
+  op->replaceAllUsesWith(ValueRange(result));
   op->erase();
   return success();
 }
@@ -434,7 +435,7 @@ static LogicalResult insertScaling(ModuleOp module) {
       calibrate.erase();
   }
   for (Operation &op : *module.getBody())
-    if (op.getNumRegions() > 0 && op.getRegion(0).hasOneBlock() &&
+    if (op.getNumRegions() > 0 && !op.getRegion(0).empty() &&
         !done.contains(&op))
       if (failed(scale(&op, otherUse)))
         return failure();
@@ -451,6 +452,7 @@ static LogicalResult insertScaling(ModuleOp module) {
 namespace {
 struct InsertScaling : fp8::impl::InsertScalingBase<InsertScaling> {
   using Base::Base;
+  bool takesSeveralBlocks() const override { return true; }
   void runOnProgram() override {
     if (failed(insertScaling(getOperation())))
       signalPassFailure();

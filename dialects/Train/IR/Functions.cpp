@@ -67,7 +67,7 @@ static bool isOurs(Operation *op) {
 void ProgramPass::runOnOperation() {
   for (auto function : getOperation().getOps<FunctionOpInterface>()) {
     Region &body = function.getFunctionBody();
-    if (body.empty() || body.hasOneBlock())
+    if (body.empty() || body.hasOneBlock() || takesSeveralBlocks())
       continue;
     WalkResult walked = body.walk([](Operation *op) {
       return isOurs(op) ? WalkResult::interrupt() : WalkResult::advance();
