@@ -170,6 +170,10 @@ void copyTensors(Instance &instance, const SafetensorsReader &tensors) {
                           "lacks variable \"" + first.name + "\"");
     byPlace[data].push_back(&variable);
     count += std::max<size_t>(variable.parts.size(), 1);
+    for (const Variable &part : variable.parts) // before any is written
+      if (!tensors.find(part))
+        throw Error::inFile(tensors.path(),
+                            "lacks variable \"" + part.name + "\"");
   }
   if (count != tensors.tensors().size())
     throw Error::inFile(tensors.path(),

@@ -125,6 +125,11 @@ public:
 private:
   /// A given variable as it is stored, or null.
   const unsigned char *givenAsStored(const Variable &variable);
+  /// Whether some parts are given, and the others start as they do.
+  bool isInPieces(const Variable &variable) const {
+    return variable.init.kind == Initializer::Kind::Parts &&
+           !given->hasAll(variable);
+  }
   void setValues(const Variable &variable);
   void setStored(const Variable &variable, const unsigned char *data);
   void fill(const Variable &variable, unsigned char *data);
@@ -176,12 +181,14 @@ Variable inF32(Variable variable) {
 }
 
 const unsigned char *VariableSetter::givenAsStored(const Variable &variable) {
-  return given && !given->isWide(variable) ? given->find(variable) : nullptr;
+  return given && !given->isWide(variable) && !isInPieces(variable)
+             ? given->find(variable)
+             : nullptr;
 }
 
 /// Initial values, or those given in f32.
 void VariableSetter::fill(const Variable &variable, unsigned char *data) {
-  if (given && given->has(variable)) {
+  if (given && given->has(variable) && !isInPieces(variable)) {
     fillFromF32(variable, given->find(inF32(variable)), data);
     return given->release(variable);
   }
@@ -342,7 +349,9 @@ void checkKept(const Instance &instance, const SafetensorsReader &given) {
   GivenVariables variables(given);
   for (const Variable &variable : instance.manifest().variables) {
     const unsigned char *data =
-        variables.isWide(variable) ? nullptr : variables.find(variable);
+        variables.isWide(variable) || !variables.hasAll(variable)
+            ? nullptr
+            : variables.find(variable);
     if (!data)
       continue;
     now.resize(variable.bytes());

@@ -83,6 +83,12 @@ bool GivenVariables::has(const Variable &variable) const {
   });
 }
 
+bool GivenVariables::hasAll(const Variable &variable) const {
+  return !anyPart(variable, [&](const Variable &part) {
+    return file.tensors().count(part.name) == 0;
+  });
+}
+
 bool GivenVariables::isWide(const Variable &variable) const {
   if ((variable.role != Role::Parameter && variable.role != Role::Frozen) ||
       variable.type == DataType::F32)
@@ -104,11 +110,16 @@ const unsigned char *GivenVariables::find(const Variable &variable) {
   bool isFirst = true;
   for (const Variable &part : variable.parts) {
     const unsigned char *data = file.find(part);
-    if (!data)
-      throw Error::inFile(path(),
-                          "lacks \"" + part.name +
-                              "\": the program keeps it together with \"" +
-                              variable.parts.front().name + "\"");
+    if (!data) {
+      auto there = std::find_if(variable.parts.begin(), variable.parts.end(),
+                                [&](const Variable &other) {
+                                  return file.tensors().count(other.name) != 0;
+                                });
+      throw Error::inFile(path(), "lacks \"" + part.name +
+                                      "\": the program keeps it together with "
+                                      "\"" +
+                                      there->name + "\"");
+    }
     const bool isShared = part.bytes() == variable.bytes();
     if (isShared && !isFirst &&
         std::memcmp(bytes.data(), data, bytes.size()) != 0)

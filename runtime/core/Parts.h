@@ -32,8 +32,9 @@ public:
 
   const std::string &path() const { return file.path(); }
 
-  /// Whether the file has it, or any of its parts.
+  /// Whether the file has it, or any of its parts; and whether all of them.
   bool has(const Variable &variable) const;
+  bool hasAll(const Variable &variable) const;
 
   /// Whether it is a parameter in f32, and stored in another type.
   bool isWide(const Variable &variable) const;

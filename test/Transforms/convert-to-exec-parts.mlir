@@ -65,3 +65,22 @@ func.func @sequences(%x: tensor<2x8x32xf32>, %cos: tensor<4x8xf32>, %sin: tensor
   %o, %lse = train.attention %q, %b, %b {causal, heads = 2, kv_heads = 2, scale = 0.25 : f32} : tensor<2x4x32xf32>, tensor<2x4x32xf32>, tensor<2x4x32xf32> -> tensor<2x4x32xf32>, tensor<2x2x4xf32>
   return %o : tensor<2x4x32xf32>
 }
+
+// A variable is what it was until it is assigned: its parts wait elsewhere.
+// CHECK-LABEL: func.func @assigned
+// CHECK: %[[V:.*]] = exec.get @v
+// CHECK: %[[P:.*]] = exec.alloc
+// CHECK: exec.launch @mul{{.*}} outs(%[[P]] :
+// CHECK: exec.gemm %[[V]],
+// CHECK: exec.copy %[[P]]
+train.variable @v : tensor<32x16xf32> {init = #train.constant<0.0>, role = #train.role<buffer>}
+func.func @assigned(%x: tensor<16x16xf32>, %y: tensor<16x16xf32>) -> tensor<32x16xf32> {
+  %v = train.read @v : tensor<32x16xf32>
+  %p = train.mul %x, %x : tensor<16x16xf32>, tensor<16x16xf32> -> tensor<16x16xf32>
+  %m = train.matmul %v, %y : tensor<32x16xf32>, tensor<16x16xf32> -> tensor<32x16xf32>
+  %s, %t = train.split %m axis 0 : tensor<32x16xf32> -> tensor<16x16xf32>, tensor<16x16xf32>
+  %q = train.mul %s, %t : tensor<16x16xf32>, tensor<16x16xf32> -> tensor<16x16xf32>
+  %c = train.concat %p, %q axis 0 : tensor<16x16xf32>, tensor<16x16xf32> -> tensor<32x16xf32>
+  train.assign @v, %c : tensor<32x16xf32>
+  return %m : tensor<32x16xf32>
+}

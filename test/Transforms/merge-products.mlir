@@ -111,6 +111,9 @@ func.func @transposed(%x: tensor<4x32xf32>) -> (tensor<4x16xf32>, tensor<4x32xf3
 // Keys and values that all layers make of one memory are of one layer each.
 // CHECK: train.variable @"h.0/k+v"
 // CHECK: train.variable @"h.1/k+v"
+// CHECK: return
+// FORWARD: train.variable @"h.1/k+v"
+// FORWARD: return
 train.variable @"h.0/k" : tensor<32x16xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
 train.variable @"h.0/v" : tensor<32x16xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
 train.variable @"h.1/k" : tensor<32x16xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
@@ -129,4 +132,75 @@ func.func @memory(%x: tensor<4x32xf32>) -> (tensor<4x16xf32>, tensor<4x16xf32>, 
   %v2 = train.neg %2 : tensor<4x16xf32> -> tensor<4x16xf32>
   %v3 = train.neg %3 : tensor<4x16xf32> -> tensor<4x16xf32>
   return %v0, %v1, %v2, %v3 : tensor<4x16xf32>, tensor<4x16xf32>, tensor<4x16xf32>, tensor<4x16xf32>
+}
+
+// -----
+
+// A function that adds biases does not do what one without them does; nor do
+// two that sum over other dimensions of a weight; and of a parameter that has
+// moments already more is known than who reads it.
+// CHECK-NOT: train.joined
+// FORWARD-NOT: train.joined
+train.variable @q : tensor<32x32xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+train.variable @k : tensor<32x32xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+train.variable @bq : tensor<32xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+train.variable @bk : tensor<32xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+func.func @bare(%x: tensor<4x32xf32>) -> tensor<4x32xf32> attributes {train.function = #train.function<forward>} {
+  %wq = train.read @q : tensor<32x32xf32>
+  %wk = train.read @k : tensor<32x32xf32>
+  %q = train.matmul %x, %wq {train.name = "q"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
+  %k = train.matmul %x, %wk {train.name = "k"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
+  %y = train.mul %q, %k : tensor<4x32xf32>, tensor<4x32xf32> -> tensor<4x32xf32>
+  return %y : tensor<4x32xf32>
+}
+func.func @biased(%x: tensor<4x32xf32>) -> tensor<4x32xf32> attributes {train.function = #train.function<infer>} {
+  %wq = train.read @q : tensor<32x32xf32>
+  %wk = train.read @k : tensor<32x32xf32>
+  %bq = train.read @bq : tensor<32xf32>
+  %bk = train.read @bk : tensor<32xf32>
+  %q = train.matmul %x, %wq {train.name = "q"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
+  %k = train.matmul %x, %wk {train.name = "k"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
+  %a = train.add %q, %bq : tensor<4x32xf32>, tensor<32xf32> -> tensor<4x32xf32>
+  %b = train.add %k, %bk : tensor<4x32xf32>, tensor<32xf32> -> tensor<4x32xf32>
+  %y = train.mul %a, %b : tensor<4x32xf32>, tensor<4x32xf32> -> tensor<4x32xf32>
+  return %y : tensor<4x32xf32>
+}
+
+// -----
+
+// CHECK-NOT: train.joined
+// FORWARD-NOT: train.joined
+train.variable @q : tensor<32x32xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+train.variable @k : tensor<32x32xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+func.func @rows(%x: tensor<4x32xf32>) -> tensor<4x32xf32> attributes {train.function = #train.function<forward>} {
+  %wq = train.read @q : tensor<32x32xf32>
+  %wk = train.read @k : tensor<32x32xf32>
+  %q = train.matmul %x, %wq {train.name = "q"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
+  %k = train.matmul %x, %wk {train.name = "k"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
+  %y = train.mul %q, %k : tensor<4x32xf32>, tensor<4x32xf32> -> tensor<4x32xf32>
+  return %y : tensor<4x32xf32>
+}
+func.func @columns(%x: tensor<4x32xf32>) -> tensor<4x32xf32> attributes {train.function = #train.function<infer>} {
+  %wq = train.read @q : tensor<32x32xf32>
+  %wk = train.read @k : tensor<32x32xf32>
+  %q = train.matmul %x, %wq contracting [1] x [1] {train.name = "q"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
+  %k = train.matmul %x, %wk contracting [1] x [1] {train.name = "k"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
+  %y = train.mul %q, %k : tensor<4x32xf32>, tensor<4x32xf32> -> tensor<4x32xf32>
+  return %y : tensor<4x32xf32>
+}
+
+// -----
+
+// CHECK-NOT: train.joined
+// FORWARD-NOT: train.joined
+train.variable @q : tensor<32x32xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+train.variable @k : tensor<32x32xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
+train.variable @q.m : tensor<32x32xf32> {init = #train.constant<0.0>, role = #train.role<moment1>, of = @q}
+func.func @trained(%x: tensor<4x32xf32>) -> tensor<4x32xf32> attributes {train.function = #train.function<forward>} {
+  %wq = train.read @q : tensor<32x32xf32>
+  %wk = train.read @k : tensor<32x32xf32>
+  %q = train.matmul %x, %wq {train.name = "q"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
+  %k = train.matmul %x, %wk {train.name = "k"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
+  %y = train.mul %q, %k : tensor<4x32xf32>, tensor<4x32xf32> -> tensor<4x32xf32>
+  return %y : tensor<4x32xf32>
 }

@@ -134,12 +134,31 @@ def test_states_given_by_the_models_names(workshop, tmp_path):
         assert all(message in said for message in ("bad.safetensors", *messages)) and not (tmp_path / "out").exists(), said
 
     key = "h.0/attn/k.weight"
-    refuses({k: v for k, v in given.items() if k != key}, f'lacks "{key}"', '"h.0/attn/q.weight"')
+    refuses({k: v for k, v in given.items() if k != f"{key}.m"}, f'lacks "{key}.m"', '"h.0/attn/q.weight.m"')
     refuses({**given, key: given[key][:, :-16]}, f'"{key}"', "64x32")
     scale = given[f"{key}.scale"].copy()
     scale[0], scale[-1] = scale[0] * 2, scale[-1] / 2
     refuses({**given, f"{key}.scale": scale}, f'"{key}.scale" differs from "h.0/attn/q.weight.scale"', "merge: none")
     refuses({**given, "h.0/attn/key.weight": given[key]}, '"h.0/attn/key.weight" is neither a variable')
+
+
+def test_some_parts_are_given(workshop, tmp_path):
+    """The others start as they do."""
+    batch, value = workshop.batch("llama"), np.random.default_rng(0).normal(size=(64, 32)).astype("f4")
+    one, other = (call(workshop.program("llama", "f32", m), "micro", {**batch, "h.0/attn/k.weight": value}, folder=tmp_path) for m in ("all", "none"))
+    for key in stored_names(workshop.program("llama", "f32", "none"), "parameter"):
+        assert one[key].tobytes() == other[key].tobytes(), key
+    assert np.array_equal(one["h.0/attn/k.weight"], value)
+    assert one["loss"] == pytest.approx(other["loss"], rel=1e-6)
+
+
+def test_rules_reach_a_product_that_is_one_in_forward_alone(workshop, tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    text = (ROOT / "recipes/fp8-delayed.yaml").read_text().replace("defaults:", "defaults:\n  merge: forward")
+    recipe.write_text(text + '\n  - match: { name: ["h.*/attn/q", "h.*/attn/k", "h.*/attn/v"], gemm: fwd }\n    format: bf16\n')
+    said = run("fp8c", "compile", workshop.model("llama"), "--recipe", recipe, "--batch", BATCH, "--emit", "fp8")
+    products = [line for line in said.splitlines() if 'train.name = "h.0/attn/q+k+v"' in line and ".matmul " in line]
+    assert products and not [line for line in products if "fp8.matmul" in line]
 
 
 @pytest.mark.parametrize("rules, expected", [

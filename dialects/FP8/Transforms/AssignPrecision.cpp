@@ -276,15 +276,18 @@ void Assigner::notePartNames(train::VariableOp variable) {
   if (variable != owner)
     return;
   module.walk([&](train::ReadOp read) {
-    if (read.getVariable() != variable.getSymName() || !read->hasOneUse() ||
-        !isa<FP8ContractionOpInterface>(*read->user_begin()))
+    if (read.getVariable() != variable.getSymName())
       return;
-    SmallVector<StringRef> &products =
-        partNames[train::getName(*read->user_begin())];
-    if (products.empty())
-      for (train::PartAttr part : joined.getParts())
-        if (part.getProduct())
-          products.push_back(part.getProduct());
+    for (Operation *user : read->getUsers()) {
+      StringRef name = train::getName(user);
+      if (!isa<FP8ContractionOpInterface>(user) || name.empty())
+        continue;
+      SmallVector<StringRef> &products = partNames[name];
+      if (products.empty())
+        for (train::PartAttr part : joined.getParts())
+          if (part.getProduct())
+            products.push_back(part.getProduct());
+    }
   });
 }
 

@@ -72,6 +72,9 @@ private:
   /// Of a variable by a function; and by how many functions.
   DenseMap<std::pair<Operation *, StringAttr>, int64_t> reads;
   DenseMap<StringAttr, int64_t> readers;
+  /// Variables of which more is known than who reads them: their moments, or
+  /// what they are assigned.
+  DenseSet<StringAttr> referred;
 };
 
 } // namespace
@@ -118,7 +121,8 @@ train::VariableOp Merger::getParameter(train::ReadOp read) {
   bool isOne = variable && train::isModelParameter(variable.getRole()) &&
                isa<RankedTensorType>(variable.getType()) &&
                !isa<train::JoinedInitAttr>(variable.getInit()) &&
-               read->hasOneUse() && isReadOnce(read);
+               read->hasOneUse() && isReadOnce(read) &&
+               !referred.contains(variable.getSymNameAttr());
   return isOne ? variable : train::VariableOp();
 }
 
@@ -361,6 +365,12 @@ void Merger::run() {
     if (++reads[{read->getParentOp(), variable}] == 1)
       ++readers[variable];
   });
+  module.walk([&](Operation *op) {
+    if (!isa<train::ReadOp>(op))
+      op->getAttrDictionary().walk([&](SymbolRefAttr symbol) {
+        referred.insert(symbol.getRootReference());
+      });
+  });
   // What all functions that read these parameters do alike.
   llvm::MapVector<Attribute, SmallVector<Products>> alike;
   Builder builder(module.getContext());
@@ -377,10 +387,14 @@ void Merger::run() {
               << train::getName(others.front().matmul)
               << "', a product of the same input: the recipe does not say the "
                  "same of both";
-        auto key =
-            llvm::map_to_vector(agreeing, [](Product product) -> Attribute {
-              return product.weight.getVariableAttr();
-            });
+        // With the same biases, and of weights that lie alike.
+        SmallVector<Attribute> key = {
+            builder.getI64IntegerAttr(agreeing.front().freeDim())};
+        for (Product product : agreeing) {
+          key.push_back(product.weight.getVariableAttr());
+          key.push_back(product.bias ? Attribute(product.bias.getVariableAttr())
+                                     : builder.getUnitAttr());
+        }
         if (agreeing.size() > 1)
           alike[builder.getArrayAttr(key)].push_back(agreeing);
         group = std::move(others);

@@ -172,6 +172,9 @@ Value FunctionLowering::concatDestination(Value result) {
   Value joined = concat->getResult(0), whole = buffer(joined);
   if (!whole)
     whole = destination(joined);
+  // A variable may be read until it is assigned as a whole.
+  if (isa_and_nonnull<exec::GetOp>(exec::getRoot(whole).getDefiningOp()))
+    return {};
   auto type = cast<MemRefType>(whole.getType());
   SmallVector<int64_t> strides = type.getStridesAndOffset().first;
   int64_t axis = concat->getAttrOfType<IntegerAttr>("axis").getInt(),
