@@ -87,6 +87,12 @@ bool exec::isContiguous(MemRefType type) {
   return type.getLayout().isIdentity();
 }
 
+bool exec::haveOneStride(MemRefType tokens) {
+  auto strides = tokens.getStridesAndOffset().first;
+  return strides[2] == 1 && (tokens.getDimSize(0) <= 1 ||
+                             strides[0] == tokens.getDimSize(1) * strides[1]);
+}
+
 std::optional<Pitch> exec::getPitch(MemRefType type, int64_t cols) {
   if (isContiguous(type))
     return Pitch{};

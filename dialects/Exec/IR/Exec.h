@@ -51,6 +51,9 @@ mlir::Type getScalarType(mlir::Type buffer);
 /// Is the buffer dense and row-major?
 bool isContiguous(mlir::MemRefType type);
 
+/// Of [batch, tokens, width]: are tokens at one stride, across sequences too?
+bool haveOneStride(mlir::MemRefType tokens);
+
 /// How rows of `cols` elements lie in a buffer; nothing if they do otherwise.
 std::optional<Pitch> getPitch(mlir::MemRefType type, int64_t cols);
 

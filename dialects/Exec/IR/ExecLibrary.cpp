@@ -56,9 +56,7 @@ static LogicalResult expectTokens(Operation *op, ValueRange buffers) {
     if (type.getRank() != 3)
       return op->emitOpError("expects [batch, tokens, heads * dim], but got ")
              << type;
-    auto strides = type.getStridesAndOffset().first;
-    if (strides[2] != 1 || (type.getDimSize(0) > 1 &&
-                            strides[0] != type.getDimSize(1) * strides[1]))
+    if (!haveOneStride(type))
       return op->emitOpError("takes tokens at one stride, but got ") << type;
   }
   return success();

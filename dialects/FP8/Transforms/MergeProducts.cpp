@@ -24,10 +24,6 @@ namespace fp8c::fp8 {
 #include "FP8/Transforms/Passes.h.inc"
 } // namespace fp8c::fp8
 
-/// Parts begin where 16 bytes of any format do: kernels and libraries read them
-/// where they lie.
-static constexpr int64_t kPartMultiple = 16;
-
 namespace {
 
 /// `x · weight`, or `x · weight + bias`.

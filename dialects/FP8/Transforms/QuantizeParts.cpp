@@ -19,9 +19,6 @@ namespace fp8c::fp8 {
 #include "FP8/Transforms/Passes.h.inc"
 } // namespace fp8c::fp8
 
-/// Parts of codes begin where a kernel's wide stores may.
-static constexpr int64_t kPartMultiple = 16;
-
 /// Can a kernel that computes it quantise it? Is it for nothing else?
 static bool isOwnElementwise(Value part) {
   Operation *op = part.getDefiningOp();
@@ -48,7 +45,12 @@ static bool hoistScale(QuantizeOp quantize, ValueRange parts) {
   auto scale = quantize.getScale().getDefiningOp<CurrentScaleOp>();
   auto state =
       scale ? scale.getState().getDefiningOp<train::ReadOp>() : train::ReadOp();
-  if (!state)
+  auto isNear = [&](Operation *op) {
+    return op->getBlock() == quantize->getBlock();
+  };
+  if (!state || !isNear(state) || !isNear(scale) ||
+      !llvm::all_of(parts,
+                    [&](Value part) { return isNear(part.getDefiningOp()); }))
     return false;
   Operation *first = state;
   for (Value part : parts)

@@ -13,6 +13,11 @@
 
 namespace fp8c {
 
+/// Parts of a wider tensor are read and written where they lie if they begin at
+/// a multiple of so many elements: where 16 bytes of any format do, which
+/// kernels and libraries move at once.
+constexpr int64_t kPartMultiple = 16;
+
 /// Which bias a product of the GEMM library adds by the way.
 enum class GemmBias {
   none,

@@ -68,19 +68,20 @@ static std::pair<int64_t, int64_t> getMatrix(FusionOp op) {
   return {ShapedType::getNumElements(domain.drop_back()), domain.back()};
 }
 
-/// Can a kernel go over rows of its matrix that lie so? Of whatever type, they
-/// start where 16 bytes do.
+/// How a kernel goes over rows of its matrix that lie so; nothing if it cannot.
 static std::optional<exec::Pitch> getKernelPitch(FusionOp op, Value buffer) {
   auto type = cast<MemRefType>(buffer.getType());
-  if (exec::isContiguous(type) || type.getShape() != op.getDomain() ||
+  if (exec::isContiguous(type))
+    return exec::Pitch{};
+  if (type.getShape() != op.getDomain() ||
       !llvm::is_contained({Skeleton::map, Skeleton::rows}, op.getSkeleton()))
     return std::nullopt;
   auto view = buffer.getDefiningOp<exec::ViewOp>();
   std::optional<exec::Pitch> pitch =
       exec::getPitch(type, op.getDomain().back());
-  bool isAligned = view && pitch && view.getOffset() % 16 == 0 &&
-                   pitch->pitch % 16 == 0 &&
-                   pitch->parts * op.getDomain().back() % 16 == 0;
+  bool isAligned = view && pitch && view.getOffset() % kPartMultiple == 0 &&
+                   pitch->pitch % kPartMultiple == 0 &&
+                   pitch->parts * op.getDomain().back() % kPartMultiple == 0;
   return isAligned ? pitch : std::nullopt;
 }
 
@@ -88,8 +89,7 @@ static std::optional<exec::Pitch> getKernelPitch(FusionOp op, Value buffer) {
 static Value getDestination(FusionOp op, Value result,
                             FunctionLowering &function) {
   Value target = function.destination(result, /*mayStride=*/true);
-  if (exec::isContiguous(cast<MemRefType>(target.getType())) ||
-      getKernelPitch(op, target))
+  if (getKernelPitch(op, target))
     return target;
   target = function.alloc(getBufferType(result.getType()), op);
   function.setBuffer(result, target);
@@ -102,14 +102,11 @@ static LogicalResult lower(FusionOp op, FunctionLowering &function) {
   SmallVector<Value> inputs, outputs;
   SmallVector<Accumulation> accumulations;
   SmallVector<exec::Pitch> pitches;
-  auto notePitch = [&](Value buffer) {
-    pitches.push_back(getKernelPitch(op, buffer).value_or(exec::Pitch{}));
-  };
   for (Value input : op.getInputs()) {
     Value buffer = function.buffer(input);
-    inputs.push_back(getKernelPitch(op, buffer) ? buffer
-                                                : function.dense(input));
-    notePitch(inputs.back());
+    std::optional<exec::Pitch> pitch = getKernelPitch(op, buffer);
+    inputs.push_back(pitch ? buffer : function.dense(input));
+    pitches.push_back(pitch.value_or(exec::Pitch{}));
     if (isa<fp8::ScaledType>(input.getType()))
       inputs.push_back(
           function.view(function.scalePair(input),
@@ -130,7 +127,7 @@ static LogicalResult lower(FusionOp op, FunctionLowering &function) {
         sum = function.accumulator(result);
       outputs.push_back(sum.variable ? function.destination(result, sum)
                                      : getDestination(op, result, function));
-      notePitch(outputs.back());
+      pitches.push_back(*getKernelPitch(op, outputs.back()));
     }
     accumulations.push_back(sum.accumulation);
     if (isa<fp8::ScaledType>(result.getType()) &&

@@ -20,12 +20,9 @@ template <typename Op> static IntegerAttr getNarrowWindow(Op op) {
 
 /// Parts of one tensor, if tokens follow each other at one stride; else a copy.
 static Value getTokens(FunctionLowering &function, Value value) {
-  MemRefType type = exec::typeOf(function.buffer(value));
-  SmallVector<int64_t> strides = type.getStridesAndOffset().first;
-  bool haveOneStride =
-      strides.back() == 1 && (type.getDimSize(0) == 1 ||
-                              strides[0] == type.getDimSize(1) * strides[1]);
-  return haveOneStride ? function.buffer(value) : function.dense(value);
+  Value buffer = function.buffer(value);
+  return exec::haveOneStride(exec::typeOf(buffer)) ? buffer
+                                                   : function.dense(value);
 }
 
 static LogicalResult lower(AttentionOp op, FunctionLowering &function) {
