@@ -162,18 +162,15 @@ void copyTensors(Instance &instance, const SafetensorsReader &tensors) {
   for (const Variable &variable : instance.manifest().variables) {
     if (!isCheckpointed(variable.role))
       continue;
-    const Variable &first =
-        variable.parts.empty() ? variable : variable.parts.front();
-    const unsigned char *data = tensors.find(first);
-    if (!data)
-      throw Error::inFile(tensors.path(),
-                          "lacks variable \"" + first.name + "\"");
-    byPlace[data].push_back(&variable);
-    count += std::max<size_t>(variable.parts.size(), 1);
-    for (const Variable &part : variable.parts) // before any is written
-      if (!tensors.find(part))
+    for (const Variable &part : variable.stored()) {
+      const unsigned char *data = tensors.find(part);
+      if (!data)
         throw Error::inFile(tensors.path(),
                             "lacks variable \"" + part.name + "\"");
+      if (&part == variable.stored().begin())
+        byPlace[data].push_back(&variable);
+      ++count;
+    }
   }
   if (count != tensors.tensors().size())
     throw Error::inFile(tensors.path(),

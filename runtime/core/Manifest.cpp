@@ -501,18 +501,11 @@ bool isCheckpointed(Role role) {
 
 std::string Manifest::modelFingerprint() const {
   std::vector<std::string> lines;
-  auto note = [&](const Variable &variable) {
-    lines.push_back(concat(nameOf(variable.role), " ", nameOf(variable.type),
-                           " ", shapeText(variable.shape), " ", variable.name,
-                           "\n"));
-  };
   for (const Variable &variable : variables)
-    if (!isCheckpointed(variable.role))
-      continue;
-    else if (variable.parts.empty())
-      note(variable);
-    else
-      std::for_each(variable.parts.begin(), variable.parts.end(), note);
+    if (isCheckpointed(variable.role))
+      for (const Variable &part : variable.stored())
+        lines.push_back(concat(nameOf(part.role), " ", nameOf(part.type), " ",
+                               shapeText(part.shape), " ", part.name, "\n"));
   std::sort(lines.begin(), lines.end());
   return sha256(std::accumulate(lines.begin(), lines.end(), std::string()));
 }

@@ -88,6 +88,17 @@ struct Variable : TensorSpec {
   std::vector<Variable> parts;
   /// How many rows there are, each with a piece of every part.
   uint64_t partRows = 1;
+
+  /// What files have of it: its parts, or itself if it has none.
+  struct Stored {
+    const Variable *first, *last;
+    const Variable *begin() const { return first; }
+    const Variable *end() const { return last; }
+  };
+  Stored stored() const {
+    return parts.empty() ? Stored{this, this + 1}
+                         : Stored{parts.data(), parts.data() + parts.size()};
+  }
 };
 
 /// How a value becomes FP8 with scales of its own amaxes (current scaling).

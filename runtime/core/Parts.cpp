@@ -22,14 +22,6 @@ struct Rows {
         piece(count ? part.bytes() / count : 0) {}
 };
 
-/// Of the parts, or of the variable itself if it has none.
-template <class Predicate>
-bool anyPart(const Variable &variable, Predicate predicate) {
-  const std::vector<Variable> &parts = variable.parts;
-  return parts.empty() ? predicate(variable)
-                       : std::any_of(parts.begin(), parts.end(), predicate);
-}
-
 } // namespace
 
 void takePart(const Variable &variable, const Variable &part,
@@ -78,14 +70,16 @@ std::vector<SafetensorsEntry> entriesOf(const Instance &instance,
 }
 
 bool GivenVariables::has(const Variable &variable) const {
-  return anyPart(variable, [&](const Variable &part) {
+  const Variable::Stored parts = variable.stored();
+  return std::any_of(parts.begin(), parts.end(), [&](const Variable &part) {
     return file.tensors().count(part.name) != 0;
   });
 }
 
 bool GivenVariables::hasAll(const Variable &variable) const {
-  return !anyPart(variable, [&](const Variable &part) {
-    return file.tensors().count(part.name) == 0;
+  const Variable::Stored parts = variable.stored();
+  return std::all_of(parts.begin(), parts.end(), [&](const Variable &part) {
+    return file.tensors().count(part.name) != 0;
   });
 }
 
@@ -93,7 +87,8 @@ bool GivenVariables::isWide(const Variable &variable) const {
   if ((variable.role != Role::Parameter && variable.role != Role::Frozen) ||
       variable.type == DataType::F32)
     return false;
-  return anyPart(variable, [&](const Variable &part) {
+  const Variable::Stored parts = variable.stored();
+  return std::any_of(parts.begin(), parts.end(), [&](const Variable &part) {
     auto found = file.tensors().find(part.name);
     return found != file.tensors().end() &&
            found->second.spec.type == DataType::F32;

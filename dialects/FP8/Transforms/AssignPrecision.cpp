@@ -126,6 +126,7 @@ public:
     for (auto variable : module.getOps<train::VariableOp>())
       notePartNames(variable);
     module.walk([&](train::ReadOp read) {
+      notePartNames(read);
       SmallVector<StringRef> &ops = usedBy[read.getVariableAttr().getAttr()];
       for (Operation *user : read->getUsers())
         ops.push_back(user->getName().getStringRef());
@@ -151,6 +152,7 @@ private:
                      const StorageFlow &flow, Decision &decision);
   OpFacts getFacts(Operation *op);
   void notePartNames(train::VariableOp variable);
+  void notePartNames(train::ReadOp read);
   void noteCounted(Operation *op);
 
   ModuleOp module;
@@ -265,30 +267,30 @@ void Assigner::notePartNames(train::VariableOp variable) {
   train::VariableOp owner = variable;
   while (owner.getOf())
     owner = symbols.lookup<train::VariableOp>(*owner.getOf());
-  auto joined = dyn_cast<train::JoinedInitAttr>(owner.getInit());
+  if (auto joined = dyn_cast<train::JoinedInitAttr>(owner.getInit()))
+    for (train::PartAttr part : joined.getParts())
+      partNames[variable.getSymName()].push_back(StringAttr::get(
+          module.getContext(),
+          part.getNameOf(variable.getSymName(), owner.getSymName())));
+}
+
+/// Of the products that read a parameter with parts.
+void Assigner::notePartNames(train::ReadOp read) {
+  auto variable = symbols.lookup<train::VariableOp>(read.getVariable());
+  auto joined = variable ? dyn_cast<train::JoinedInitAttr>(variable.getInit())
+                         : train::JoinedInitAttr();
   if (!joined)
     return;
-  StringRef suffix = variable.getSymName();
-  suffix.consume_front(owner.getSymName());
-  for (train::PartAttr part : joined.getParts())
-    partNames[variable.getSymName()].push_back(StringAttr::get(
-        module.getContext(), part.getName().getValue() + suffix));
-  if (variable != owner)
-    return;
-  module.walk([&](train::ReadOp read) {
-    if (read.getVariable() != variable.getSymName())
-      return;
-    for (Operation *user : read->getUsers()) {
-      StringRef name = train::getName(user);
-      if (!isa<FP8ContractionOpInterface>(user) || name.empty())
-        continue;
-      SmallVector<StringRef> &products = partNames[name];
-      if (products.empty())
-        for (train::PartAttr part : joined.getParts())
-          if (part.getProduct())
-            products.push_back(part.getProduct());
-    }
-  });
+  for (Operation *user : read->getUsers()) {
+    StringRef name = train::getName(user);
+    if (!isa<FP8ContractionOpInterface>(user) || name.empty())
+      continue;
+    SmallVector<StringRef> &products = partNames[name];
+    if (products.empty())
+      for (train::PartAttr part : joined.getParts())
+        if (part.getProduct())
+          products.push_back(part.getProduct());
+  }
 }
 
 OpFacts Assigner::getFacts(Operation *op) {

@@ -250,6 +250,14 @@ def Train_PartAttr : Train_InitAttr<"Part", "part"> {
     OptionalParameter<"::mlir::StringAttr">:$product,
     OptionalParameter<"::mlir::StringAttr">:$file_name,
     DefaultValuedParameter<"bool", "false">:$transposed);
+  let extraClassDeclaration = [{
+    /// The name of what belongs to the part, as `variable` does to `owner`,
+    /// whose part it is: "q.weight.m" where "q+k.weight.m" does.
+    std::string getNameOf(::llvm::StringRef variable, ::llvm::StringRef owner) const {
+      variable.consume_front(owner);
+      return (getName().getValue() + variable).str();
+    }
+  }];
   let assemblyFormat = "`<` $name `,` struct($size, $init, $product, $file_name, $transposed) `>`";
 }
 

@@ -49,7 +49,9 @@ static void join(SplitOp split) {
   }
   MatmulOp first = products.front();
   if (llvm::any_of(products, [&](MatmulOp product) {
-        return product.getLhsContractingDims() != first.getLhsContractingDims();
+        return product.getLhsContractingDims() !=
+                   first.getLhsContractingDims() ||
+               product->getBlock() != first->getBlock();
       }))
     return;
   MatmulOp earliest = *llvm::min_element(

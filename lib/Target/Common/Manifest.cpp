@@ -117,8 +117,6 @@ static Json getParts(exec::VariableOp variable, const SymbolTable &symbols,
   while (owner.getOf())
     owner = symbols.lookup<exec::VariableOp>(*owner.getOf());
   auto joined = dyn_cast<train::JoinedInitAttr>(owner.getInit());
-  StringRef suffix = variable.getSymName();
-  suffix.consume_front(owner.getSymName());
   MemRefType type = variable.getBufferType();
   bool isAlike = type.getShape() == owner.getBufferType().getShape(),
        isShared = llvm::is_contained({train::Role::scale, train::Role::mu},
@@ -129,7 +127,8 @@ static Json getParts(exec::VariableOp variable, const SymbolTable &symbols,
     return {};
   Json of = Json::array();
   for (train::PartAttr part : joined.getParts()) {
-    Json entry = {{"name", (part.getName().getValue() + suffix).str()}};
+    Json entry = {
+        {"name", part.getNameOf(variable.getSymName(), owner.getSymName())}};
     if (isAlike)
       entry["size"] = part.getSize();
     if (variable == owner) {
