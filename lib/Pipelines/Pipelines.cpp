@@ -5,6 +5,7 @@
 #include "Conversion/TrainToExec/Passes.h"
 #include "Exec/IR/Exec.h"
 #include "Exec/Transforms/Passes.h"
+#include "FP8/Training/Passes.h"
 #include "FP8/Transforms/Passes.h"
 #include "Train/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -162,6 +163,7 @@ void fp8c::registerDialects(DialectRegistry &registry) {
   registry.insert<exec::ExecDialect, fp8::FP8Dialect, train::TrainDialect,
                   arith::ArithDialect, func::FuncDialect, math::MathDialect,
                   memref::MemRefDialect>();
+  fp8::registerTrainingPrograms(registry);
 }
 
 namespace {
@@ -213,6 +215,7 @@ void fp8c::registerPasses() {
   registerTransformsPasses();
   train::registerTrainPasses();
   fp8::registerFP8Passes();
+  fp8::registerFP8TrainingPasses();
   exec::registerExecPasses();
   registerConversionPasses();
 }

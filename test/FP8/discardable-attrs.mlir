@@ -11,7 +11,7 @@ module attributes {fp8.recipe = "fp8-delayed", fp8.current_uses = 3 : i64, fp8.p
 
 // -----
 
-// expected-error @+1 {{has an attribute "fp8.recpie" that the dialect does not know; there are fp8.counted,}}
+// expected-error @+1 {{has an attribute "fp8.recpie" that the dialect does not know; there are fp8.name, fp8.phase, fp8.precision, fp8.why, fp8.counted,}}
 module attributes {fp8.recpie = "fp8-delayed"} {
 }
 

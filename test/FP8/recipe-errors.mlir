@@ -17,7 +17,7 @@
 // FILE: error: cannot read the recipe 'none.yaml': No such file or directory
 
 func.func @forward(%x: tensor<16x32xf32>, %w: tensor<32x16xf32>) -> tensor<16x16xf32> attributes {train.function = #train.function<forward>} {
-  %y = train.matmul %x, %w {train.name = "h.0/mlp/fc", train.phase = #train.phase<fwd>} : tensor<16x32xf32>, tensor<32x16xf32> -> tensor<16x16xf32>
+  %y = train.matmul %x, %w {fp8.name = "h.0/mlp/fc", fp8.phase = #fp8.phase<fwd>} : tensor<16x32xf32>, tensor<32x16xf32> -> tensor<16x16xf32>
   %z = train.add %y, %y : tensor<16x16xf32>, tensor<16x16xf32> -> tensor<16x16xf32>
   return %z : tensor<16x16xf32>
 }

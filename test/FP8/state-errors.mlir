@@ -5,7 +5,7 @@
 
 train.variable @w : tensor<32x16xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
 func.func @forward(%x: tensor<16x32xf32>) -> tensor<16x16xf32> attributes {train.function = #train.function<forward>} {
-  %w = train.read @w {train.phase = #train.phase<fwd>} : tensor<32x16xf32>
-  %y = train.matmul %x, %w {train.name = "fc", train.phase = #train.phase<fwd>} : tensor<16x32xf32>, tensor<32x16xf32> -> tensor<16x16xf32>
+  %w = train.read @w {fp8.phase = #fp8.phase<fwd>} : tensor<32x16xf32>
+  %y = train.matmul %x, %w {fp8.name = "fc", fp8.phase = #fp8.phase<fwd>} : tensor<16x32xf32>, tensor<32x16xf32> -> tensor<16x16xf32>
   return %y : tensor<16x16xf32>
 }

@@ -4,9 +4,9 @@
 // CHECK-LABEL: @tied_head(
 // CHECK-SAME: %[[X:.*]]: tensor<2x4x8xf32>, %[[TABLE:.*]]: tensor<50x8xf32>
 func.func @tied_head(%x: tensor<2x4x8xf32>, %table: tensor<50x8xf32>) -> tensor<2x4x50xf32> {
-  // CHECK-NEXT: train.matmul %[[X]], %[[TABLE]] contracting [2] x [1] {train.name = "head", train.phase = #train.phase<fwd>}
-  %t = train.transpose %table [1, 0] {train.name = "head/transpose"} : tensor<50x8xf32> -> tensor<8x50xf32>
-  %y = train.matmul %x, %t {train.name = "head", train.phase = #train.phase<fwd>} : tensor<2x4x8xf32>, tensor<8x50xf32> -> tensor<2x4x50xf32>
+  // CHECK-NEXT: train.matmul %[[X]], %[[TABLE]] contracting [2] x [1] {fp8.name = "head", fp8.phase = #fp8.phase<fwd>}
+  %t = train.transpose %table [1, 0] {fp8.name = "head/transpose"} : tensor<50x8xf32> -> tensor<8x50xf32>
+  %y = train.matmul %x, %t {fp8.name = "head", fp8.phase = #fp8.phase<fwd>} : tensor<2x4x8xf32>, tensor<8x50xf32> -> tensor<2x4x50xf32>
   return %y : tensor<2x4x50xf32>
 }
 

@@ -2,13 +2,13 @@
 
 // What is known, in its place.
 module attributes {train.model = "gpt2", train.micro_batches = 1 : i64, train.recompute = "norm,block:2", train.pad = 0 : i64} {
-  train.variable @w : tensor<16x16xf32> {init = #train.constant<0.0>, role = #train.role<parameter>, train.file_name = "transformer.w", train.transposed, train.why = "x.yaml:3",
-      train.precision = #train.precision<storage = <f16, scaled = true, stochastic = true>>}
-  func.func @forward(%x: tensor<16x16xf32> {train.name = "x", train.input = #train.input<tokens>, train.ids = 7 : i64}) -> (tensor<16x16xf32> {train.name = "y", train.output = #train.output<logits>})
+  train.variable @w : tensor<16x16xf32> {init = #train.constant<0.0>, role = #train.role<parameter>, train.file_name = "transformer.w", train.transposed, fp8.why = "x.yaml:3",
+      fp8.precision = #fp8.precision<storage = <f16, scaled = true, stochastic = true>>}
+  func.func @forward(%x: tensor<16x16xf32> {fp8.name = "x", train.input = #train.input<tokens>, train.ids = 7 : i64}) -> (tensor<16x16xf32> {fp8.name = "y", train.output = #train.output<logits>})
       attributes {train.function = #train.function<forward>, train.labels = #train.input<labels>} {
-    %w = train.read @w {train.name = "h.0/mlp"} : tensor<16x16xf32>
-    %y = train.matmul %x, %w {train.name = "h.0/mlp", train.phase = #train.phase<fwd>,
-        train.precision = #train.precision<result = bf16, lhs = <f8E4M3FN, scaling = delayed, window = 4, margin = 1, pow2 = true>, rhs = <f8E4M3FN, granularity = row>, fast_accum = true, why = "x.yaml:9">}
+    %w = train.read @w {fp8.name = "h.0/mlp"} : tensor<16x16xf32>
+    %y = train.matmul %x, %w {fp8.name = "h.0/mlp", fp8.phase = #fp8.phase<fwd>,
+        fp8.precision = #fp8.precision<result = bf16, lhs = <f8E4M3FN, scaling = delayed, window = 4, margin = 1, pow2 = true>, rhs = <f8E4M3FN, granularity = row>, fast_accum = true, why = "x.yaml:9">}
         : tensor<16x16xf32>, tensor<16x16xf32> -> tensor<16x16xf32>
     %z = train.fusion map(%a = %y : tensor<16x16xf32>) -> tensor<16x16xf32> attributes {train.result_names = ["z"], train.saved_bytes = 2048 : i64} {
       %g = train.gelu %a : tensor<16x16xf32> -> tensor<16x16xf32>
@@ -21,7 +21,7 @@ module attributes {train.model = "gpt2", train.micro_batches = 1 : i64, train.re
 // -----
 
 func.func @f(%x: tensor<4xf32>) -> tensor<4xf32> {
-  // expected-error @+1 {{'train.gelu' op has an attribute "train.nmae" that the dialect does not know; there are train.name, train.phase, train.precision,}}
+  // expected-error @+1 {{'train.gelu' op has an attribute "train.nmae" that the dialect does not know; there are train.result_names, train.saved_bytes,}}
   %0 = train.gelu %x {train.nmae = "h.0/mlp"} : tensor<4xf32> -> tensor<4xf32>
   return %0 : tensor<4xf32>
 }
@@ -29,17 +29,17 @@ func.func @f(%x: tensor<4xf32>) -> tensor<4xf32> {
 // -----
 
 func.func @f(%x: tensor<4xf32>) -> tensor<4xf32> {
-  // expected-error @+1 {{'arith.negf' op attribute "train.phase" must be a #train.phase, but is "fwd"}}
-  %0 = arith.negf %x {train.phase = "fwd"} : tensor<4xf32>
+  // expected-error @+1 {{'arith.negf' op attribute "fp8.phase" must be a #fp8.phase, but is "fwd"}}
+  %0 = arith.negf %x {fp8.phase = "fwd"} : tensor<4xf32>
   return %0 : tensor<4xf32>
 }
 
 // -----
 
 func.func @f(%x: tensor<4xf32>) -> tensor<4xf32> {
-  // expected-error @+2 {{expected ::fp8c::train::Phase to be one of: fwd, dgrad, wgrad, recompute, update}}
+  // expected-error @+2 {{expected ::fp8c::fp8::Phase to be one of: fwd, dgrad, wgrad, recompute, update}}
   // expected-error @+1 {{failed to parse}}
-  %0 = train.gelu %x {train.phase = #train.phase<wgard>} : tensor<4xf32> -> tensor<4xf32>
+  %0 = train.gelu %x {fp8.phase = #fp8.phase<wgard>} : tensor<4xf32> -> tensor<4xf32>
   return %0 : tensor<4xf32>
 }
 
@@ -53,8 +53,8 @@ func.func @f(%x: tensor<4xf32>) -> tensor<4xf32> {
 
 // -----
 
-// expected-error @+1 {{argument 0 has the attribute "train.phase", which stands on ops only}}
-func.func @f(%x: tensor<4xf32> {train.phase = #train.phase<fwd>}) {
+// expected-error @+1 {{argument 0 has the attribute "fp8.phase", which stands on ops only}}
+func.func @f(%x: tensor<4xf32> {fp8.phase = #fp8.phase<fwd>}) {
   return
 }
 

@@ -28,8 +28,8 @@ func.func @variables() -> tensor<f32> {
   %accumulated = train.read @"h.0/fc.weight" accumulated : tensor<8x16xf32>
   // CHECK: train.assign @"h.0/fc.weight.m", %[[W]] : tensor<8x16xf32>
   train.assign @"h.0/fc.weight.m", %w : tensor<8x16xf32>
-  // CHECK: train.hyper "lr" {train.name = "lr", train.phase = #train.phase<update>}
-  %lr = train.hyper "lr" {train.name = "lr", train.phase = #train.phase<update>}
+  // CHECK: train.hyper "lr" {fp8.name = "lr", fp8.phase = #fp8.phase<update>}
+  %lr = train.hyper "lr" {fp8.name = "lr", fp8.phase = #fp8.phase<update>}
   return %lr : tensor<f32>
 }
 
@@ -263,10 +263,10 @@ func.func @optimizer(%p: tensor<4x8xf32>, %s: tensor<f32>) {
 
 // CHECK-LABEL: @fusion
 func.func @fusion(%x: tensor<4x8xf32>, %b: tensor<8xf32>) -> tensor<4x8xf32> {
-  // CHECK: train.fusion rows(%[[A:.*]] = %{{.*}} : tensor<4x8xf32>, %[[B:.*]] = %{{.*}} : tensor<8xf32>) -> tensor<4x8xf32> attributes {train.name = "fc"} {
+  // CHECK: train.fusion rows(%[[A:.*]] = %{{.*}} : tensor<4x8xf32>, %[[B:.*]] = %{{.*}} : tensor<8xf32>) -> tensor<4x8xf32> attributes {fp8.name = "fc"} {
   // CHECK:   train.add %[[A]], %[[B]]
   // CHECK:   train.yield %{{.*}} : tensor<4x8xf32>
-  %y = train.fusion rows(%a = %x : tensor<4x8xf32>, %c = %b : tensor<8xf32>) -> tensor<4x8xf32> attributes {train.name = "fc"} {
+  %y = train.fusion rows(%a = %x : tensor<4x8xf32>, %c = %b : tensor<8xf32>) -> tensor<4x8xf32> attributes {fp8.name = "fc"} {
     %0 = train.add %a, %c : tensor<4x8xf32>, tensor<8xf32> -> tensor<4x8xf32>
     train.yield %0 : tensor<4x8xf32>
   }

@@ -7,7 +7,7 @@ train.variable @wte : tensor<32x16xf32> {init = #train.constant<0.0>, role = #tr
 // CHECK-LABEL: func.func @micro(
 // CHECK-NEXT: %[[HEAD:.*]] = train.matmul
 // CHECK-NEXT: %[[EMBED:.*]] = train.embedding_vjp
-// CHECK-NEXT: %[[SUM:.*]] = train.add %[[HEAD]], %[[EMBED]] {train.name = "wte", train.phase = #train.phase<update>}
+// CHECK-NEXT: %[[SUM:.*]] = train.add %[[HEAD]], %[[EMBED]] {fp8.name = "wte", fp8.phase = #fp8.phase<update>}
 // CHECK-NEXT: train.assign @wte.grad, %[[SUM]]
 // CHECK-NEXT: return
 
@@ -20,8 +20,8 @@ train.variable @wte : tensor<32x16xf32> {init = #train.constant<0.0>, role = #tr
 // EXEC: return
 func.func @micro(%loss: tensor<f32>, %dlogits: tensor<8x32xf32>, %h: tensor<8x16xf32>, %ids: tensor<8xi64>, %dx: tensor<8x16xf32>)
     -> (tensor<f32>, tensor<32x16xf32> {train.gradient_of = @wte}) attributes {train.function = #train.function<micro>} {
-  %head = train.matmul %dlogits, %h contracting [0] x [0] {train.name = "lm_head", train.phase = #train.phase<wgrad>} : tensor<8x32xf32>, tensor<8x16xf32> -> tensor<32x16xf32>
-  %embed = train.embedding_vjp %dx, %ids {train.name = "wte", train.phase = #train.phase<wgrad>} : tensor<8x16xf32>, tensor<8xi64> -> tensor<32x16xf32>
-  %sum = train.add %head, %embed {train.name = "wte", train.phase = #train.phase<wgrad>} : tensor<32x16xf32>, tensor<32x16xf32> -> tensor<32x16xf32>
+  %head = train.matmul %dlogits, %h contracting [0] x [0] {fp8.name = "lm_head", fp8.phase = #fp8.phase<wgrad>} : tensor<8x32xf32>, tensor<8x16xf32> -> tensor<32x16xf32>
+  %embed = train.embedding_vjp %dx, %ids {fp8.name = "wte", fp8.phase = #fp8.phase<wgrad>} : tensor<8x16xf32>, tensor<8xi64> -> tensor<32x16xf32>
+  %sum = train.add %head, %embed {fp8.name = "wte", fp8.phase = #fp8.phase<wgrad>} : tensor<32x16xf32>, tensor<32x16xf32> -> tensor<32x16xf32>
   return %loss, %sum : tensor<f32>, tensor<32x16xf32>
 }

@@ -16,16 +16,16 @@ train.variable @fc.bias : tensor<16xbf16> {init = #train.constant<0.0>, role = #
 
 // Each gradient is added where it is computed.
 // CHECK-LABEL: func.func @micro(
-// CHECK-SAME: -> (tensor<f32> {train.name = "loss"}) attributes {train.function = #train.function<micro>} {
+// CHECK-SAME: -> (tensor<f32> {fp8.name = "loss"}) attributes {train.function = #train.function<micro>} {
 func.func @micro(%loss: tensor<f32>, %x: tensor<8x16xf32>)
-    -> (tensor<f32> {train.name = "loss"},
+    -> (tensor<f32> {fp8.name = "loss"},
         tensor<8x16xf32> {train.gradient_of = @fc.weight},
         tensor<16xbf16> {train.gradient_of = @fc.bias}) attributes {train.function = #train.function<micro>} {
   // CHECK-NEXT: %[[DW:.*]] = train.exp
   %dw = train.exp %x : tensor<8x16xf32> -> tensor<8x16xf32>
-  // CHECK-NEXT: %[[G:.*]] = train.read @fc.weight.grad accumulated {train.name = "fc.weight", train.phase = #train.phase<update>} : tensor<8x16xf32>
-  // CHECK-NEXT: %[[SUM:.*]] = train.add %[[G]], %[[DW]] {train.name = "fc.weight", train.phase = #train.phase<update>}
-  // CHECK-NEXT: train.assign @fc.weight.grad, %[[SUM]] {train.name = "fc.weight", train.phase = #train.phase<update>}
+  // CHECK-NEXT: %[[G:.*]] = train.read @fc.weight.grad accumulated {fp8.name = "fc.weight", fp8.phase = #fp8.phase<update>} : tensor<8x16xf32>
+  // CHECK-NEXT: %[[SUM:.*]] = train.add %[[G]], %[[DW]] {fp8.name = "fc.weight", fp8.phase = #fp8.phase<update>}
+  // CHECK-NEXT: train.assign @fc.weight.grad, %[[SUM]] {fp8.name = "fc.weight", fp8.phase = #fp8.phase<update>}
   // CHECK-NEXT: %[[DB:.*]] = train.reduce_sum
   %db = train.reduce_sum %x axes [0] : tensor<8x16xf32> -> tensor<16xbf16>
   // CHECK-NEXT: %[[G:.*]] = train.read @fc.bias.grad accumulated
@@ -35,13 +35,13 @@ func.func @micro(%loss: tensor<f32>, %x: tensor<8x16xf32>)
   return %loss, %dw, %db : tensor<f32>, tensor<8x16xf32>, tensor<16xbf16>
 }
 
-// CHECK-LABEL: func.func @update() -> (tensor<f32> {train.name = "grad_norm"})
-// CHECK-NEXT: %[[GW:.*]] = train.read @fc.weight.grad {train.name = "fc.weight", train.phase = #train.phase<update>}
-// CHECK-NEXT: %[[SW:.*]] = train.sum_squares %[[GW]] {train.name = "fc.weight", train.phase = #train.phase<update>}
+// CHECK-LABEL: func.func @update() -> (tensor<f32> {fp8.name = "grad_norm"})
+// CHECK-NEXT: %[[GW:.*]] = train.read @fc.weight.grad {fp8.name = "fc.weight", fp8.phase = #fp8.phase<update>}
+// CHECK-NEXT: %[[SW:.*]] = train.sum_squares %[[GW]] {fp8.name = "fc.weight", fp8.phase = #fp8.phase<update>}
 // CHECK-NEXT: %[[GB:.*]] = train.read @fc.bias.grad
 // CHECK-NEXT: %[[SB:.*]] = train.sum_squares %[[GB]]
-// CHECK-NEXT: %[[MAX:.*]] = train.hyper "clip_norm" {train.phase = #train.phase<update>}
-// CHECK-NEXT: %[[C:.*]], %[[NORM:.*]] = train.clip_coefficient %[[MAX]] of %[[SW]], %[[SB]] {train.phase = #train.phase<update>}
+// CHECK-NEXT: %[[MAX:.*]] = train.hyper "clip_norm" {fp8.phase = #fp8.phase<update>}
+// CHECK-NEXT: %[[C:.*]], %[[NORM:.*]] = train.clip_coefficient %[[MAX]] of %[[SW]], %[[SB]] {fp8.phase = #fp8.phase<update>}
 // CHECK-NEXT: %[[LR:.*]] = train.hyper "lr"
 // CHECK-NEXT: %[[BETA1:.*]] = train.hyper "beta1"
 // CHECK-NEXT: %[[BETA2:.*]] = train.hyper "beta2"
@@ -51,14 +51,14 @@ func.func @micro(%loss: tensor<f32>, %x: tensor<8x16xf32>)
 // CHECK-NEXT: %[[P:.*]] = train.read @fc.weight {
 // CHECK-NEXT: %[[M:.*]] = train.read @fc.weight.m {
 // CHECK-NEXT: %[[V:.*]] = train.read @fc.weight.v {
-// CHECK-NEXT: %[[P1:.*]], %[[M1:.*]], %[[V1:.*]] = train.adamw %[[P]], %[[GW]], %[[M]], %[[V]](%[[C]], %[[LR]], %[[BETA1]], %[[BETA2]], %[[EPS]], %[[DECAY]], %[[STEP]]) {decay, train.name = "fc.weight", train.phase = #train.phase<update>}
+// CHECK-NEXT: %[[P1:.*]], %[[M1:.*]], %[[V1:.*]] = train.adamw %[[P]], %[[GW]], %[[M]], %[[V]](%[[C]], %[[LR]], %[[BETA1]], %[[BETA2]], %[[EPS]], %[[DECAY]], %[[STEP]]) {decay, fp8.name = "fc.weight", fp8.phase = #fp8.phase<update>}
 // CHECK-NEXT: train.assign @fc.weight, %[[P1]] {
 // CHECK-NEXT: train.assign @fc.weight.m, %[[M1]] {
 // CHECK-NEXT: train.assign @fc.weight.v, %[[V1]] {
 // The first micro-batch of the next step writes over the gradients.
 // CHECK-NOT: train.assign @fc.weight.grad
 // A bias does not decay.
-// CHECK: train.adamw {{.*}} {train.name = "fc.bias", train.phase = #train.phase<update>}
+// CHECK: train.adamw {{.*}} {fp8.name = "fc.bias", fp8.phase = #fp8.phase<update>}
 // CHECK: return %[[NORM]]
 
 // -----
@@ -72,7 +72,7 @@ func.func @micro(%loss: tensor<f32>, %x: tensor<4x8xf32>) -> (tensor<f32>, tenso
   // CHECK-NEXT: %[[HEAD:.*]] = train.exp
   %head = train.exp %x : tensor<4x8xf32> -> tensor<4x8xf32>
   // CHECK-NEXT: %[[G0:.*]] = train.read @wte.grad accumulated
-  // CHECK-NEXT: %[[G1:.*]] = train.add %[[G0]], %[[HEAD]] {train.name = "wte", train.phase = #train.phase<update>}
+  // CHECK-NEXT: %[[G1:.*]] = train.add %[[G0]], %[[HEAD]] {fp8.name = "wte", fp8.phase = #fp8.phase<update>}
   // CHECK-NEXT: %[[BODY:.*]] = train.tanh
   %body = train.tanh %x : tensor<4x8xf32> -> tensor<4x8xf32>
   // CHECK-NEXT: %[[G2:.*]] = train.add %[[G1]], %[[BODY]]

@@ -6,11 +6,11 @@
 // INTEGER: error: 'func.func' op output "ids" is no loss and no logits: 'tensor<4xi64>'
 
 // CHECK-LABEL: func.func @eval(
-// CHECK-SAME: %[[TARGETS:[^:]*]]: tensor<2xi64> {train.input = #train.input<labels_next>, train.name = "targets"})
+// CHECK-SAME: %[[TARGETS:[^:]*]]: tensor<2xi64> {fp8.name = "targets", train.input = #train.input<labels_next>})
 // CHECK: %[[AUX:.*]] = train.reshape
 // CHECK: train.cross_entropy %[[AUX]], %[[TARGETS]]
 func.func @forward(%x: tensor<4x8xf32>, %ids: tensor<4xi64>)
-    -> (tensor<4x8xf32> {train.name = "logits"}, tensor<2x16xf32> {train.name = "aux"}, tensor<4xi64> {train.name = "ids"}) attributes {train.function = #train.function<forward>} {
+    -> (tensor<4x8xf32> {fp8.name = "logits"}, tensor<2x16xf32> {fp8.name = "aux"}, tensor<4xi64> {fp8.name = "ids"}) attributes {train.function = #train.function<forward>} {
   %y = train.reshape %x : tensor<4x8xf32> -> tensor<2x16xf32>
   return %x, %y, %ids : tensor<4x8xf32>, tensor<2x16xf32>, tensor<4xi64>
 }

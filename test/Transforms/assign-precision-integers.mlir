@@ -10,11 +10,11 @@ module {
     // CHECK: train.convert {{.*}} : tensor<16x1xi64> -> tensor<16x1xf32>
     %p = train.convert %positions : tensor<16x1xi64> -> tensor<16x1xf32>
     %f = train.read @frequencies : tensor<8xf32>
-    // CHECK: train.mul {{.*}}train.precision = #train.precision<result = f32, why = "computed from integers alone">
+    // CHECK: train.mul {{.*}}fp8.precision = #fp8.precision<result = f32, why = "computed from integers alone">
     %angles = train.mul %p, %f : tensor<16x1xf32>, tensor<8xf32> -> tensor<16x8xf32>
-    // CHECK: train.cos {{.*}}train.precision = #train.precision<result = f32, why = "computed from integers alone">
+    // CHECK: train.cos {{.*}}fp8.precision = #fp8.precision<result = f32, why = "computed from integers alone">
     %cos = train.cos %angles : tensor<16x8xf32> -> tensor<16x8xf32>
-    // CHECK: train.mul {{.*}}train.precision = #train.precision<result = bf16, why = "bf16.yaml:{{[0-9]+}} (result)">
+    // CHECK: train.mul {{.*}}fp8.precision = #fp8.precision<result = bf16, why = "bf16.yaml:{{[0-9]+}} (result)">
     %y = train.mul %x, %cos : tensor<16x8xf32>, tensor<16x8xf32> -> tensor<16x8xf32>
     // CHECK: train.add %{{.*}}, %{{.*}} : tensor<16x1xi64>
     %next = train.add %positions, %positions : tensor<16x1xi64>, tensor<16x1xi64> -> tensor<16x1xi64>
@@ -25,11 +25,11 @@ module {
   func.func @rows(%ids: tensor<16xi32>, %kept: tensor<16x1xi1>) -> (tensor<16x1xf32>, tensor<16x8xf32>) {
     %zero = arith.constant dense<0.0> : tensor<f32>
     %far = arith.constant dense<-1.0e9> : tensor<f32>
-    // CHECK: train.select {{.*}}train.precision = #train.precision<result = f32, why = "computed from integers alone">
+    // CHECK: train.select {{.*}}fp8.precision = #fp8.precision<result = f32, why = "computed from integers alone">
     %mask = train.select %kept, %zero, %far : tensor<16x1xi1>, tensor<f32>, tensor<f32> -> tensor<16x1xf32>
     %table = train.read @table : tensor<32x8xf32>
     %i = train.convert %ids : tensor<16xi32> -> tensor<16xi64>
-    // CHECK: train.embedding {{.*}}train.precision = #train.precision<result = bf16
+    // CHECK: train.embedding {{.*}}fp8.precision = #fp8.precision<result = bf16
     %x = train.embedding %table, %i : tensor<32x8xf32>, tensor<16xi64> -> tensor<16x8xf32>
     return %mask, %x : tensor<16x1xf32>, tensor<16x8xf32>
   }

@@ -40,7 +40,7 @@ train.variable @w : tensor<4xf32> {init = #train.constant<0.0>, role = #train.ro
 func.func @eval() -> tensor<f32> attributes {train.function = #train.function<eval>} {
   %w = train.read @w : tensor<4xf32>
   // expected-error @+1 {{'train.sum_squares' op 'h.0/pool' has no gradient, but the loss depends on a parameter through it}}
-  %y = train.sum_squares %w {train.name = "h.0/pool"} : tensor<4xf32> -> tensor<f32>
+  %y = train.sum_squares %w {fp8.name = "h.0/pool"} : tensor<4xf32> -> tensor<f32>
   return %y : tensor<f32>
 }
 

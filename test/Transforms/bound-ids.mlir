@@ -3,11 +3,11 @@
 // Ids that are reshaped or cut on their way are the same ids, and the smallest
 // table counts; floats and what is computed with have no bound.
 // CHECK-LABEL: func.func @tables(
-// CHECK-SAME: tensor<2x4xi64> {train.ids = 30 : i64, train.name = "ids"},
-// CHECK-SAME: tensor<2x4xf32> {train.name = "mask"}, %{{.*}}: tensor<3xi64>)
+// CHECK-SAME: tensor<2x4xi64> {fp8.name = "ids", train.ids = 30 : i64},
+// CHECK-SAME: tensor<2x4xf32> {fp8.name = "mask"}, %{{.*}}: tensor<3xi64>)
 func.func @tables(%large: tensor<50x8xf32>, %small: tensor<30x8xf32>,
-                  %ids: tensor<2x4xi64> {train.name = "ids"},
-                  %mask: tensor<2x4xf32> {train.name = "mask"}, %unused: tensor<3xi64>)
+                  %ids: tensor<2x4xi64> {fp8.name = "ids"},
+                  %mask: tensor<2x4xf32> {fp8.name = "mask"}, %unused: tensor<3xi64>)
     -> (tensor<8x8xf32>, tensor<2x2x8xf32>) {
   %flat = train.reshape %ids : tensor<2x4xi64> -> tensor<8xi64>
   %cut = train.slice %ids at [0, 0] by [1, 1] : tensor<2x4xi64> -> tensor<2x2xi64>

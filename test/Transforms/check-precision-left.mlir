@@ -3,8 +3,8 @@
 
 func.func @forward(%x: tensor<8x8xf32>, %w: tensor<8x8xbf16>) -> tensor<8x8xf32> {
   // expected-error @+1 {{still has the precision}}
-  %y = train.matmul %x, %w {train.precision = #train.precision<result = f32, lhs = <bf16>, rhs = <bf16>>} : tensor<8x8xf32>, tensor<8x8xbf16> -> tensor<8x8xf32>
+  %y = train.matmul %x, %w {fp8.precision = #fp8.precision<result = f32, lhs = <bf16>, rhs = <bf16>>} : tensor<8x8xf32>, tensor<8x8xbf16> -> tensor<8x8xf32>
   // expected-error @+1 {{still has the precision}}
-  %z = train.exp %y {train.precision = #train.precision<result = bf16>} : tensor<8x8xf32> -> tensor<8x8xf32>
+  %z = train.exp %y {fp8.precision = #fp8.precision<result = bf16>} : tensor<8x8xf32> -> tensor<8x8xf32>
   return %z : tensor<8x8xf32>
 }

@@ -4,12 +4,12 @@
 // The passes before take all of it away; of a product in bf16 the reason stays.
 // CHECK-NOT: precision
 // CHECK: train.variable @w : tensor<8x8xbf16> {{.*}}why = "w"
-// expected-error @+1 {{still has the precision #train.precision<storage = <bf16>, why = "w">, which no pass has carried out: run train-apply-precision, fp8-lower-states and fp8-insert-scaling before}}
-train.variable @w : tensor<8x8xf32> {init = #train.constant<0.0>, train.precision = #train.precision<storage = <bf16>, why = "w">, role = #train.role<parameter>}
+// expected-error @+1 {{still has the precision #fp8.precision<storage = <bf16>, why = "w">, which no pass has carried out: run train-apply-precision, fp8-lower-states and fp8-insert-scaling before}}
+train.variable @w : tensor<8x8xf32> {init = #train.constant<0.0>, fp8.precision = #fp8.precision<storage = <bf16>, why = "w">, role = #train.role<parameter>}
 func.func @forward(%x: tensor<8x8xf32>) -> tensor<8x8xf32> {
   %w = train.read @w : tensor<8x8xf32>
-  // CHECK: train.matmul {{.*}}{train.why = "y"}
+  // CHECK: train.matmul {{.*}}{fp8.why = "y"}
   // expected-error @+1 {{still has the precision}}
-  %y = train.matmul %x, %w {train.precision = #train.precision<result = f32, lhs = <bf16>, rhs = <bf16>, why = "y">} : tensor<8x8xf32>, tensor<8x8xf32> -> tensor<8x8xf32>
+  %y = train.matmul %x, %w {fp8.precision = #fp8.precision<result = f32, lhs = <bf16>, rhs = <bf16>, why = "y">} : tensor<8x8xf32>, tensor<8x8xf32> -> tensor<8x8xf32>
   return %y : tensor<8x8xf32>
 }

@@ -5,17 +5,17 @@
 // CHECK-SAME: %[[X:[^:]*]]: !fp8.scaled<2x16x32xf8E4M3FN>, %[[W:[^:]*]]: !fp8.scaled<32x64xf8E4M3FN>, %[[DY:[^:]*]]: !fp8.scaled<2x16x64xf8E5M2>
 func.func @linear(%x: !fp8.scaled<2x16x32xf8E4M3FN>, %w: !fp8.scaled<32x64xf8E4M3FN>, %dy: !fp8.scaled<2x16x64xf8E5M2>)
     -> (tensor<2x16x64xbf16>, tensor<2x16x32xbf16>, tensor<32x64xf32>) {
-  // CHECK-DAG: %[[WT:.*]] = fp8.transpose %[[W]] [1, 0] {train.name = "fc", train.phase = #train.phase<fwd>} : !fp8.scaled<32x64xf8E4M3FN> -> !fp8.scaled<64x32xf8E4M3FN>
+  // CHECK-DAG: %[[WT:.*]] = fp8.transpose %[[W]] [1, 0] {fp8.name = "fc", fp8.phase = #fp8.phase<fwd>} : !fp8.scaled<32x64xf8E4M3FN> -> !fp8.scaled<64x32xf8E4M3FN>
   // CHECK-DAG: %[[XT:.*]] = fp8.transpose %[[X]] [2, 0, 1] {{.*}} : !fp8.scaled<2x16x32xf8E4M3FN> -> !fp8.scaled<32x2x16xf8E4M3FN>
   // CHECK-DAG: %[[DYT:.*]] = fp8.transpose %[[DY]] [2, 0, 1] {{.*}} : !fp8.scaled<2x16x64xf8E5M2> -> !fp8.scaled<64x2x16xf8E5M2>
-  // CHECK: fp8.matmul %[[X]], %[[WT]] contracting [2] x [1] {fast_accum, train.name = "fc", train.phase = #train.phase<fwd>} : {{.*}} -> tensor<2x16x64xbf16>
-  %y = fp8.matmul %x, %w {fast_accum, train.name = "fc", train.phase = #train.phase<fwd>}
+  // CHECK: fp8.matmul %[[X]], %[[WT]] contracting [2] x [1] {fast_accum, fp8.name = "fc", fp8.phase = #fp8.phase<fwd>} : {{.*}} -> tensor<2x16x64xbf16>
+  %y = fp8.matmul %x, %w {fast_accum, fp8.name = "fc", fp8.phase = #fp8.phase<fwd>}
      : !fp8.scaled<2x16x32xf8E4M3FN>, !fp8.scaled<32x64xf8E4M3FN> -> tensor<2x16x64xbf16>
-  // CHECK: fp8.matmul %[[DY]], %[[W]] contracting [2] x [1] {train.name = "fc", train.phase = #train.phase<dgrad>}
-  %dx = fp8.matmul %dy, %w contracting [2] x [1] {train.name = "fc", train.phase = #train.phase<dgrad>}
+  // CHECK: fp8.matmul %[[DY]], %[[W]] contracting [2] x [1] {fp8.name = "fc", fp8.phase = #fp8.phase<dgrad>}
+  %dx = fp8.matmul %dy, %w contracting [2] x [1] {fp8.name = "fc", fp8.phase = #fp8.phase<dgrad>}
      : !fp8.scaled<2x16x64xf8E5M2>, !fp8.scaled<32x64xf8E4M3FN> -> tensor<2x16x32xbf16>
-  // CHECK: fp8.matmul %[[XT]], %[[DYT]] contracting [1, 2] x [1, 2] {train.name = "fc", train.phase = #train.phase<wgrad>} : {{.*}} -> tensor<32x64xf32>
-  %dw = fp8.matmul %x, %dy contracting [0, 1] x [0, 1] {train.name = "fc", train.phase = #train.phase<wgrad>}
+  // CHECK: fp8.matmul %[[XT]], %[[DYT]] contracting [1, 2] x [1, 2] {fp8.name = "fc", fp8.phase = #fp8.phase<wgrad>} : {{.*}} -> tensor<32x64xf32>
+  %dw = fp8.matmul %x, %dy contracting [0, 1] x [0, 1] {fp8.name = "fc", fp8.phase = #fp8.phase<wgrad>}
      : !fp8.scaled<2x16x32xf8E4M3FN>, !fp8.scaled<2x16x64xf8E5M2> -> tensor<32x64xf32>
   return %y, %dx, %dw : tensor<2x16x64xbf16>, tensor<2x16x32xbf16>, tensor<32x64xf32>
 }
@@ -25,14 +25,14 @@ func.func @linear(%x: !fp8.scaled<2x16x32xf8E4M3FN>, %w: !fp8.scaled<32x64xf8E4M
 func.func @shared(%x: tensor<16x32xbf16>, %s: !fp8.scale<f8E4M3FN>, %a: !fp8.scaled<16x48xf8E4M3FN>, %b: !fp8.scaled<16x64xf8E4M3FN>)
     -> (tensor<32x48xf32>, tensor<32x64xf32>) {
   // CHECK: %[[Q:.*]], %{{.*}} = fp8.quantize
-  // CHECK-NEXT: %[[QT:.*]] = fp8.transpose %[[Q]] [1, 0] {train.name = "x", train.phase = #train.phase<fwd>}
+  // CHECK-NEXT: %[[QT:.*]] = fp8.transpose %[[Q]] [1, 0] {fp8.name = "x", fp8.phase = #fp8.phase<fwd>}
   // CHECK-NEXT: fp8.matmul %[[QT]], %{{.*}} contracting [1] x [1]
   // CHECK-NEXT: fp8.matmul %[[QT]], %{{.*}} contracting [1] x [1]
   // CHECK-NEXT: return
-  %q, %k = fp8.quantize %x, %s {train.name = "x", train.phase = #train.phase<fwd>} : tensor<16x32xbf16> -> !fp8.scaled<16x32xf8E4M3FN>
-  %0 = fp8.matmul %q, %a contracting [0] x [0] {train.name = "a", train.phase = #train.phase<wgrad>}
+  %q, %k = fp8.quantize %x, %s {fp8.name = "x", fp8.phase = #fp8.phase<fwd>} : tensor<16x32xbf16> -> !fp8.scaled<16x32xf8E4M3FN>
+  %0 = fp8.matmul %q, %a contracting [0] x [0] {fp8.name = "a", fp8.phase = #fp8.phase<wgrad>}
      : !fp8.scaled<16x32xf8E4M3FN>, !fp8.scaled<16x48xf8E4M3FN> -> tensor<32x48xf32>
-  %1 = fp8.matmul %q, %b contracting [0] x [0] {train.name = "b", train.phase = #train.phase<wgrad>}
+  %1 = fp8.matmul %q, %b contracting [0] x [0] {fp8.name = "b", fp8.phase = #fp8.phase<wgrad>}
      : !fp8.scaled<16x32xf8E4M3FN>, !fp8.scaled<16x64xf8E4M3FN> -> tensor<32x64xf32>
   return %0, %1 : tensor<32x48xf32>, tensor<32x64xf32>
 }

@@ -6,16 +6,16 @@ module {
   // CHECK-LABEL: func.func @head(
   func.func @head(%x: memref<2x256x32xbf16>, %w: memref<128x32xbf16>, %labels: memref<2x256xi64>, %dx: memref<2x256x32xbf16>, %mean: memref<f32>) {
     // CHECK: exec.count_labels
-    // CHECK: %[[LOGITS:.*]] = exec.alloc {train.name = "head"} : memref<256x128xbf16>
+    // CHECK: %[[LOGITS:.*]] = exec.alloc {fp8.name = "head"} : memref<256x128xbf16>
     // CHECK-NEXT: %[[X:.*]] = exec.view %arg0 : memref<2x256x32xbf16> to memref<256x32xbf16>
-    // CHECK-NEXT: exec.gemm %[[X]], %arg1 into %[[LOGITS]] {k = 32 : i64, m = 256 : i64, n = 128 : i64, train.name = "head", transpose_b}
+    // CHECK-NEXT: exec.gemm %[[X]], %arg1 into %[[LOGITS]] {fp8.name = "head", k = 32 : i64, m = 256 : i64, n = 128 : i64, transpose_b}
     // CHECK-NEXT: %[[LABELS:.*]] = exec.view %arg2 : memref<2x256xi64> to memref<256x1xi64>
     // CHECK-NEXT: %[[LOSSES:.*]] = exec.view %[[ALL:.*]] : memref<2x256xf32> to memref<256x1xf32>
     // CHECK-NEXT: exec.cross_entropy_fused %[[LOGITS]], %[[LABELS]], {{.*}} into %[[LOSSES]], %[[LOGITS]] : memref<256x128xbf16>
     // CHECK-NEXT: %[[DX:.*]] = exec.view %arg3 : memref<2x256x32xbf16> to memref<256x32xbf16>
-    // CHECK-NEXT: exec.gemm %[[LOGITS]], %arg1 into %[[DX]] {k = 128 : i64, m = 256 : i64, n = 32 : i64
+    // CHECK-NEXT: exec.gemm %[[LOGITS]], %arg1 into %[[DX]] {{{.*}}k = 128 : i64, m = 256 : i64, n = 32 : i64
     // CHECK-NEXT: %[[X:.*]] = exec.view %arg0
-    // CHECK-NEXT: exec.gemm %[[LOGITS]], %[[X]] into %[[DW:.*]] {k = 256 : i64, m = 128 : i64, n = 32 : i64, train.name = "head", transpose_a}
+    // CHECK-NEXT: exec.gemm %[[LOGITS]], %[[X]] into %[[DW:.*]] {fp8.name = "head", k = 256 : i64, m = 128 : i64, n = 32 : i64, transpose_a}
     // The second chunk: further on, and added to the first one's weight gradient.
     // CHECK-NEXT: exec.view %arg0[8192]
     // CHECK-NEXT: exec.gemm %{{.*}}, %arg1 into %[[LOGITS]]
@@ -29,16 +29,16 @@ module {
     // CHECK-NEXT: exec.mean_loss %[[ALL]],
     // CHECK-NEXT: return
     %dw = exec.get @dw : memref<128x32xf32>
-    %logits = exec.alloc {train.name = "head"} : memref<2x256x128xbf16>
+    %logits = exec.alloc {fp8.name = "head"} : memref<2x256x128xbf16>
     %count = exec.alloc : memref<i64>
     %losses = exec.alloc : memref<2x256xf32>
     %scale = exec.hyper "grad_scale" : memref<f32>
-    exec.gemm %x, %w into %logits {m = 512, n = 128, k = 32, transpose_b, train.name = "head"} : memref<2x256x32xbf16>, memref<128x32xbf16>, memref<2x256x128xbf16>
+    exec.gemm %x, %w into %logits {m = 512, n = 128, k = 32, transpose_b, fp8.name = "head"} : memref<2x256x32xbf16>, memref<128x32xbf16>, memref<2x256x128xbf16>
     exec.count_labels %labels into %count : memref<2x256xi64>, memref<i64>
     exec.cross_entropy_fused %logits, %labels, %count, %scale into %losses, %logits : memref<2x256x128xbf16>, memref<2x256xi64>, memref<i64>, memref<f32>, memref<2x256xf32>, memref<2x256x128xbf16>
     exec.mean_loss %losses, %count into %mean : memref<2x256xf32>, memref<i64>, memref<f32>
-    exec.gemm %logits, %w into %dx {m = 512, n = 32, k = 128, train.name = "head"} : memref<2x256x128xbf16>, memref<128x32xbf16>, memref<2x256x32xbf16>
-    exec.gemm %logits, %x into %dw {m = 128, n = 32, k = 512, transpose_a, train.name = "head"} : memref<2x256x128xbf16>, memref<2x256x32xbf16>, memref<128x32xf32>
+    exec.gemm %logits, %w into %dx {m = 512, n = 32, k = 128, fp8.name = "head"} : memref<2x256x128xbf16>, memref<128x32xbf16>, memref<2x256x32xbf16>
+    exec.gemm %logits, %x into %dw {m = 128, n = 32, k = 512, transpose_a, fp8.name = "head"} : memref<2x256x128xbf16>, memref<2x256x32xbf16>, memref<128x32xf32>
     return
   }
 }
@@ -48,16 +48,16 @@ module {
 // A weight gradient in bf16 adds up in f32 and is rounded once.
 module {
   // CHECK-LABEL: func.func @narrow(
-  // CHECK: %[[SUM:.*]] = exec.alloc {train.name = "head.sum", train.phase = #train.phase<wgrad>} : memref<128x32xf32>
-  // CHECK: exec.gemm {{.*}} into %[[SUM]] {k = 256
-  // CHECK: exec.gemm {{.*}} into %[[SUM]] {accumulate, k = 256
-  // CHECK-NEXT: exec.copy %[[SUM]] to %arg3 {train.name = "head.sum", train.phase = #train.phase<wgrad>}
+  // CHECK: %[[SUM:.*]] = exec.alloc {fp8.name = "head.sum", fp8.phase = #fp8.phase<wgrad>} : memref<128x32xf32>
+  // CHECK: exec.gemm {{.*}} into %[[SUM]] {{{.*}}k = 256
+  // CHECK: exec.gemm {{.*}} into %[[SUM]] {accumulate, {{.*}}k = 256
+  // CHECK-NEXT: exec.copy %[[SUM]] to %arg3 {fp8.name = "head.sum", fp8.phase = #fp8.phase<wgrad>}
   // CHECK-NEXT: return
   func.func @narrow(%x: memref<512x32xbf16>, %w: memref<128x32xbf16>, %labels: memref<512xi64>, %dw: memref<128x32xbf16>, %scale: memref<f32>, %count: memref<i64>, %losses: memref<512xf32>) {
     %logits = exec.alloc : memref<512x128xbf16>
     exec.gemm %x, %w into %logits {m = 512, n = 128, k = 32, transpose_b} : memref<512x32xbf16>, memref<128x32xbf16>, memref<512x128xbf16>
     exec.cross_entropy_fused %logits, %labels, %count, %scale into %losses, %logits : memref<512x128xbf16>, memref<512xi64>, memref<i64>, memref<f32>, memref<512xf32>, memref<512x128xbf16>
-    exec.gemm %logits, %x into %dw {m = 128, n = 32, k = 512, transpose_a, train.name = "head", train.phase = #train.phase<wgrad>} : memref<512x128xbf16>, memref<512x32xbf16>, memref<128x32xbf16>
+    exec.gemm %logits, %x into %dw {m = 128, n = 32, k = 512, transpose_a, fp8.name = "head", fp8.phase = #fp8.phase<wgrad>} : memref<512x128xbf16>, memref<512x32xbf16>, memref<128x32xbf16>
     return
   }
 }
@@ -76,29 +76,29 @@ module {
   }
   // CHECK-LABEL: func.func @fp8(
   // CHECK: %[[LOGITS:.*]] = exec.alloc : memref<256x128xbf16>
-  // CHECK: %[[Q:.*]] = exec.alloc {train.name = "q"} : memref<256x128xf8E5M2>
-  // CHECK: %[[QT:.*]] = exec.alloc {train.name = "qt"} : memref<128x256xf8E5M2>
+  // CHECK: %[[Q:.*]] = exec.alloc {fp8.name = "q"} : memref<256x128xf8E5M2>
+  // CHECK: %[[QT:.*]] = exec.alloc {fp8.name = "qt"} : memref<128x256xf8E5M2>
   // CHECK: exec.cross_entropy_fused %[[LOGITS]]
   // CHECK: exec.launch @quantize over[256, 128] ins(%[[LOGITS]], %arg3 : {{.*}} outs(%[[Q]], %arg4, %[[QT]] :
   // CHECK: exec.gemm %[[Q]], %{{.*}} {k = 128 : i64, m = 256 : i64, n = 32
   // CHECK: %[[PART:.*]] = exec.view %arg2 : memref<32x512xf8E4M3FN> to memref<32x256xf8E4M3FN, strided<[512, 1]>>
-  // CHECK: %[[XT:.*]] = exec.alloc {train.name = "head.columns", train.phase = #train.phase<wgrad>} : memref<32x256xf8E4M3FN>
+  // CHECK: %[[XT:.*]] = exec.alloc {fp8.name = "head.columns", fp8.phase = #fp8.phase<wgrad>} : memref<32x256xf8E4M3FN>
   // CHECK: exec.copy %[[PART]] to %[[XT]]
-  // CHECK: exec.gemm %[[QT]], %[[XT]] into %[[DW:[a-z0-9]*]] {{.*}}k = 256 : i64, m = 128 : i64, n = 32 : i64, train.name = "head", train.phase = #train.phase<wgrad>, transpose_b}
+  // CHECK: exec.gemm %[[QT]], %[[XT]] into %[[DW:[a-z0-9]*]] {{.*}}fp8.name = "head", fp8.phase = #fp8.phase<wgrad>, k = 256 : i64, m = 128 : i64, n = 32 : i64, transpose_b}
   // CHECK: exec.launch @quantize
   // CHECK: exec.view %arg2[256]
-  // CHECK: exec.gemm %[[QT]], {{.*}} into %[[DW]] {{.*}}{accumulate, k = 256
+  // CHECK: exec.gemm %[[QT]], {{.*}} into %[[DW]] {{.*}}{accumulate, {{.*}}k = 256
   func.func @fp8(%x: memref<512x32xbf16>, %w: memref<128x32xbf16>, %xt: memref<32x512xf8E4M3FN>, %scale: memref<5xf32>, %stats: memref<3xui32>,
                  %wt: memref<32x128xf8E4M3FN>, %labels: memref<512xi64>, %dx: memref<512x32xbf16>, %dw: memref<128x32xf32>,
                  %one: memref<f32>, %count: memref<i64>, %losses: memref<512xf32>) {
     %logits = exec.alloc : memref<512x128xbf16>
-    %q = exec.alloc {train.name = "q"} : memref<512x128xf8E5M2>
-    %qt = exec.alloc {train.name = "qt"} : memref<128x512xf8E5M2>
+    %q = exec.alloc {fp8.name = "q"} : memref<512x128xf8E5M2>
+    %qt = exec.alloc {fp8.name = "qt"} : memref<128x512xf8E5M2>
     exec.gemm %x, %w into %logits {m = 512, n = 128, k = 32, transpose_b} : memref<512x32xbf16>, memref<128x32xbf16>, memref<512x128xbf16>
     exec.cross_entropy_fused %logits, %labels, %count, %one into %losses, %logits : memref<512x128xbf16>, memref<512xi64>, memref<i64>, memref<f32>, memref<512xf32>, memref<512x128xbf16>
     exec.launch @quantize over[512, 128] ins(%logits, %scale : memref<512x128xbf16>, memref<5xf32>) outs(%q, %stats, %qt : memref<512x128xf8E5M2>, memref<3xui32>, memref<128x512xf8E5M2>)
     exec.gemm %q, %wt into %dx scales %scale, %scale {m = 512, n = 32, k = 128, transpose_b} : memref<512x128xf8E5M2>, memref<32x128xf8E4M3FN>, memref<512x32xbf16> scales memref<5xf32>, memref<5xf32>
-    exec.gemm %qt, %xt into %dw scales %scale, %scale {m = 128, n = 32, k = 512, transpose_b, train.name = "head", train.phase = #train.phase<wgrad>} : memref<128x512xf8E5M2>, memref<32x512xf8E4M3FN>, memref<128x32xf32> scales memref<5xf32>, memref<5xf32>
+    exec.gemm %qt, %xt into %dw scales %scale, %scale {m = 128, n = 32, k = 512, transpose_b, fp8.name = "head", fp8.phase = #fp8.phase<wgrad>} : memref<128x512xf8E5M2>, memref<32x512xf8E4M3FN>, memref<128x32xf32> scales memref<5xf32>, memref<5xf32>
     return
   }
 }
@@ -152,7 +152,7 @@ module {
   // CHECK: exec.launch @quantize over[256, 128] ins(%[[SECOND]], %arg4
   func.func @current(%x: memref<512x32xbf16>, %w: memref<128x32xbf16>, %wt: memref<128x32xf8E4M3FN>, %stats: memref<3xui32>, %scale: memref<5xf32>, %labels: memref<512xi64>, %one: memref<f32>, %count: memref<i64>, %losses: memref<512xf32>, %dx: memref<512x32xbf16>) {
     %logits = exec.alloc : memref<512x128xbf16>
-    %q = exec.alloc {train.name = "q"} : memref<512x128xf8E5M2>
+    %q = exec.alloc {fp8.name = "q"} : memref<512x128xf8E5M2>
     exec.gemm %x, %w into %logits {m = 512, n = 128, k = 32, transpose_b} : memref<512x32xbf16>, memref<128x32xbf16>, memref<512x128xbf16>
     exec.cross_entropy_fused %logits, %labels, %count, %one into %losses, %logits : memref<512x128xbf16>, memref<512xi64>, memref<i64>, memref<f32>, memref<512xf32>, memref<512x128xbf16>
     exec.launch @amax over[512, 128] ins(%logits : memref<512x128xbf16>) outs(%stats : memref<3xui32>)

@@ -12,10 +12,10 @@ train.variable @wte.grad : tensor<32x16xbf16> {init = #train.constant<0.0>, role
 // CHECK-NOT: exec.launch
 // CHECK: return
 func.func @same(%dlogits: tensor<8x32xbf16>, %h: tensor<8x16xbf16>, %ids: tensor<8xi64>, %dx: tensor<8x16xbf16>) {
-  %head = train.matmul %dlogits, %h contracting [0] x [0] {train.name = "lm_head", train.phase = #train.phase<wgrad>} : tensor<8x32xbf16>, tensor<8x16xbf16> -> tensor<32x16xbf16>
-  %embed = train.embedding_vjp %dx, %ids {train.name = "wte", train.phase = #train.phase<wgrad>} : tensor<8x16xbf16>, tensor<8xi64> -> tensor<32x16xf32>
-  %sum = train.add %head, %embed {train.name = "wte", train.phase = #train.phase<update>} : tensor<32x16xbf16>, tensor<32x16xf32> -> tensor<32x16xbf16>
-  train.assign @wte.grad, %sum {train.phase = #train.phase<update>} : tensor<32x16xbf16>
+  %head = train.matmul %dlogits, %h contracting [0] x [0] {fp8.name = "lm_head", fp8.phase = #fp8.phase<wgrad>} : tensor<8x32xbf16>, tensor<8x16xbf16> -> tensor<32x16xbf16>
+  %embed = train.embedding_vjp %dx, %ids {fp8.name = "wte", fp8.phase = #fp8.phase<wgrad>} : tensor<8x16xbf16>, tensor<8xi64> -> tensor<32x16xf32>
+  %sum = train.add %head, %embed {fp8.name = "wte", fp8.phase = #fp8.phase<update>} : tensor<32x16xbf16>, tensor<32x16xf32> -> tensor<32x16xbf16>
+  train.assign @wte.grad, %sum {fp8.phase = #fp8.phase<update>} : tensor<32x16xbf16>
   return
 }
 
@@ -25,12 +25,12 @@ func.func @same(%dlogits: tensor<8x32xbf16>, %h: tensor<8x16xbf16>, %ids: tensor
 // CHECK: %[[HEAD:.*]] = exec.alloc {{.*}} : memref<32x16xf32>
 // CHECK: exec.gemm {{.*}} into %[[HEAD]]
 // CHECK: %[[EMBED:.*]] = exec.alloc {{.*}} : memref<32x16xf32>
-// CHECK: exec.embedding_backward {{.*}} into %[[EMBED]] {train.name
+// CHECK: exec.embedding_backward {{.*}} into %[[EMBED]] {fp8.name
 // CHECK: exec.launch @add over[32, 16] ins(%[[HEAD]], %[[EMBED]] : {{.*}} outs(%[[G]] :
 func.func @wider(%dlogits: tensor<8x32xbf16>, %h: tensor<8x16xbf16>, %ids: tensor<8xi64>, %dx: tensor<8x16xbf16>) {
-  %head = train.matmul %dlogits, %h contracting [0] x [0] {train.name = "lm_head", train.phase = #train.phase<wgrad>} : tensor<8x32xbf16>, tensor<8x16xbf16> -> tensor<32x16xf32>
-  %embed = train.embedding_vjp %dx, %ids {train.name = "wte", train.phase = #train.phase<wgrad>} : tensor<8x16xbf16>, tensor<8xi64> -> tensor<32x16xf32>
-  %sum = train.add %head, %embed {train.name = "wte", train.phase = #train.phase<update>} : tensor<32x16xf32>, tensor<32x16xf32> -> tensor<32x16xbf16>
-  train.assign @wte.grad, %sum {train.phase = #train.phase<update>} : tensor<32x16xbf16>
+  %head = train.matmul %dlogits, %h contracting [0] x [0] {fp8.name = "lm_head", fp8.phase = #fp8.phase<wgrad>} : tensor<8x32xbf16>, tensor<8x16xbf16> -> tensor<32x16xf32>
+  %embed = train.embedding_vjp %dx, %ids {fp8.name = "wte", fp8.phase = #fp8.phase<wgrad>} : tensor<8x16xbf16>, tensor<8xi64> -> tensor<32x16xf32>
+  %sum = train.add %head, %embed {fp8.name = "wte", fp8.phase = #fp8.phase<update>} : tensor<32x16xf32>, tensor<32x16xf32> -> tensor<32x16xbf16>
+  train.assign @wte.grad, %sum {fp8.phase = #fp8.phase<update>} : tensor<32x16xbf16>
   return
 }

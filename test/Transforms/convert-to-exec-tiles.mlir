@@ -17,10 +17,10 @@ train.variable @w : tensor<384x256xf32> {init = #train.constant<1.0>, role = #tr
 func.func @forward(%x: tensor<2x128x384xbf16>, %dy: tensor<2x128x256xbf16>) -> (tensor<2x128x256xbf16>, tensor<2x128x384xbf16>, tensor<384x256xf32>) attributes {train.function = #train.function<forward>} {
   %w = train.read @w : tensor<384x256xf32>
   %wq = fp8.quantize_tiles %w {pow2} : tensor<384x256xf32> -> !fp8.scaled<384x256xf8E4M3FN, tile<[128, 128]>>
-  // CHECK-DAG: %[[X:.*]] = exec.alloc {train.name = "x"} : memref<2x128x384xf8E4M3FN>
-  // CHECK-DAG: %[[XS:.*]] = exec.alloc {train.name = "x.scale_inv"} : memref<768xf32>
-  // CHECK: exec.quantize_tiles %arg0 into %[[X]], %[[XS]] {cols = 384 : i64, pow2, rows = 256 : i64, tile_cols = 128 : i64, tile_rows = 1 : i64, train.name = "x"} : memref<2x128x384xbf16>, memref<2x128x384xf8E4M3FN>, memref<768xf32>
-  %xq = fp8.quantize_tiles %x contracting [2] {train.name = "x", pow2} : tensor<2x128x384xbf16> -> !fp8.scaled<2x128x384xf8E4M3FN, tile<[1, 1, 128]>>
+  // CHECK-DAG: %[[X:.*]] = exec.alloc {fp8.name = "x"} : memref<2x128x384xf8E4M3FN>
+  // CHECK-DAG: %[[XS:.*]] = exec.alloc {fp8.name = "x.scale_inv"} : memref<768xf32>
+  // CHECK: exec.quantize_tiles %arg0 into %[[X]], %[[XS]] {cols = 384 : i64, fp8.name = "x", pow2, rows = 256 : i64, tile_cols = 128 : i64, tile_rows = 1 : i64} : memref<2x128x384xbf16>, memref<2x128x384xf8E4M3FN>, memref<768xf32>
+  %xq = fp8.quantize_tiles %x contracting [2] {fp8.name = "x", pow2} : tensor<2x128x384xbf16> -> !fp8.scaled<2x128x384xf8E4M3FN, tile<[1, 1, 128]>>
   // CHECK: exec.gemm %[[X]], %[[WT]] into %{{.*}} scales %[[XS]], %[[WTS]] {granularity_a = #fp8.granularity<"1x128">, granularity_b = #fp8.granularity<"128x128">, k = 384 : i64, m = 256 : i64, n = 256 : i64, transpose_b}
   %y = fp8.matmul %xq, %wq : !fp8.scaled<2x128x384xf8E4M3FN, tile<[1, 1, 128]>>, !fp8.scaled<384x256xf8E4M3FN, tile<[128, 128]>> -> tensor<2x128x256xbf16>
   // CHECK: exec.quantize_tiles %arg1
@@ -45,8 +45,8 @@ func.func @forward(%x: tensor<2x128x384xbf16>, %dy: tensor<2x128x256xbf16>) -> (
 // CHECK-DAG: %[[WTS:.*]] = exec.get @w.e4m3t.scale_inv :
 // CHECK-DAG: %[[W:.*]] = exec.get @w.e4m3 :
 // CHECK-DAG: %[[WS:.*]] = exec.get @w.e4m3.scale_inv :
-// CHECK-DAG: exec.quantize_tiles %[[P]] into %[[WT]], %[[WTS]] {{{.*}} tile_cols = 128 : i64, tile_rows = 128 : i64, train.name = "w", train.phase = #train.phase<update>, transposed}
-// CHECK-DAG: exec.quantize_tiles %[[P]] into %[[W]], %[[WS]] {{{.*}} tile_cols = 128 : i64, tile_rows = 128 : i64, train.name = "w", train.phase = #train.phase<update>}
+// CHECK-DAG: exec.quantize_tiles %[[P]] into %[[WT]], %[[WTS]] {{{.*}}fp8.name = "w", fp8.phase = #fp8.phase<update>, {{.*}} tile_cols = 128 : i64, tile_rows = 128 : i64, transposed}
+// CHECK-DAG: exec.quantize_tiles %[[P]] into %[[W]], %[[WS]] {{{.*}}fp8.name = "w", fp8.phase = #fp8.phase<update>, {{.*}} tile_cols = 128 : i64, tile_rows = 128 : i64}
 // CHECK-NOT: exec.copy
 // CHECK: return
 

@@ -116,7 +116,7 @@ func.func @micro(%x: tensor<8x16xf32>, %dy: tensor<8x32xf32>, %dh: tensor<32x16x
   %g = train.read @w.grad accumulated : tensor<16x32xf32>
   %0 = train.matmul %x, %dy contracting [0] x [0] : tensor<8x16xf32>, tensor<8x32xf32> -> tensor<16x32xf32>
   %g1 = train.add %g, %0 : tensor<16x32xf32>, tensor<16x32xf32> -> tensor<16x32xf32>
-  %1 = train.matmul %x, %dy contracting [0] x [0] {train.name = "other"} : tensor<8x16xf32>, tensor<8x32xf32> -> tensor<16x32xf32>
+  %1 = train.matmul %x, %dy contracting [0] x [0] {fp8.name = "other"} : tensor<8x16xf32>, tensor<8x32xf32> -> tensor<16x32xf32>
   %g2 = train.add %g1, %1 : tensor<16x32xf32>, tensor<16x32xf32> -> tensor<16x32xf32>
   train.assign @w.grad, %g2 : tensor<16x32xf32>
   %h = train.read @h.grad accumulated : tensor<16x32xf32>

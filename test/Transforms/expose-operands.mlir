@@ -15,19 +15,19 @@ train.variable @"h.0/fc.weight.grad" : tensor<32x64xf32> {init = #train.constant
 // What several contractions read is there once, with all of them; what served
 // the assignment and the results alone is gone.
 // CHECK-LABEL: func.func @observe(
-// CHECK-SAME:    %[[X:[^:]*]]: tensor<16x32xf32> {train.name = "x"}, %[[DY0:[^:]*]]: tensor<16x64xf32>)
-// CHECK-SAME:  -> (tensor<16x32xf32> {fp8.role = "activation", fp8.uses = [
+// CHECK-SAME:    %[[X:[^:]*]]: tensor<16x32xf32> {fp8.name = "x"}, %[[DY0:[^:]*]]: tensor<16x64xf32>)
+// CHECK-SAME:  -> (tensor<16x32xf32> {fp8.name = "h.0/fc.x", fp8.role = "activation", fp8.uses = [
 // CHECK-SAME:        {contracting = array<i64: 1>, gemm = "fwd", op = "h.0/fc", operand = "x"},
-// CHECK-SAME:        {contracting = array<i64: 0>, gemm = "wgrad", op = "h.0/fc", operand = "x"}], train.name = "h.0/fc.x"},
-// CHECK-SAME:      tensor<32x64xf32> {fp8.role = "weight", fp8.uses = [
+// CHECK-SAME:        {contracting = array<i64: 0>, gemm = "wgrad", op = "h.0/fc", operand = "x"}]},
+// CHECK-SAME:      tensor<32x64xf32> {fp8.name = "h.0/fc.w", fp8.role = "weight", fp8.uses = [
 // CHECK-SAME:        {contracting = array<i64: 0>, gemm = "fwd", op = "h.0/fc", operand = "w"},
-// CHECK-SAME:        {contracting = array<i64: 1>, gemm = "dgrad", op = "h.0/fc", operand = "w"}], train.name = "h.0/fc.w"},
-// CHECK-SAME:      tensor<16x64xf32> {fp8.role = "activation", fp8.uses = [
+// CHECK-SAME:        {contracting = array<i64: 1>, gemm = "dgrad", op = "h.0/fc", operand = "w"}]},
+// CHECK-SAME:      tensor<16x64xf32> {fp8.name = "h.0/scores.lhs", fp8.role = "activation", fp8.uses = [
 // CHECK-SAME:        {contracting = array<i64: 1>, gemm = "fwd", op = "h.0/scores", operand = "lhs"},
-// CHECK-SAME:        {contracting = array<i64: 1>, gemm = "fwd", op = "h.0/scores", operand = "rhs"}], train.name = "h.0/scores.lhs"},
-// CHECK-SAME:      tensor<16x64xf32> {fp8.role = "gradient", fp8.uses = [
+// CHECK-SAME:        {contracting = array<i64: 1>, gemm = "fwd", op = "h.0/scores", operand = "rhs"}]},
+// CHECK-SAME:      tensor<16x64xf32> {fp8.name = "h.0/fc.dy", fp8.role = "gradient", fp8.uses = [
 // CHECK-SAME:        {contracting = array<i64: 1>, gemm = "dgrad", op = "h.0/fc", operand = "dy"},
-// CHECK-SAME:        {contracting = array<i64: 0>, gemm = "wgrad", op = "h.0/fc", operand = "dy"}], train.name = "h.0/fc.dy"})
+// CHECK-SAME:        {contracting = array<i64: 0>, gemm = "wgrad", op = "h.0/fc", operand = "dy"}]})
 // CHECK-NEXT:  %[[W:.*]] = train.read @"h.0/fc.weight"
 // CHECK-NEXT:  %[[Y:.*]] = train.matmul %[[X]], %[[W]]
 // CHECK-NEXT:  %[[DY:.*]] = train.mul %[[DY0]], %[[Y]]
@@ -48,16 +48,16 @@ train.variable @"h.0/fc.weight.grad" : tensor<32x64xf32> {init = #train.constant
 // columns for the other. Of weights the codes are kept: they do not count.
 // CURRENT: module attributes {{.*}}fp8.current_uses = 6
 // CURRENT-LABEL: func.func @observe(
-// CURRENT:     {fp8.role = "activation", fp8.uses = [
+// CURRENT:     {fp8.name = "h.0/fc.x", fp8.role = "activation", fp8.uses = [
 // CURRENT-SAME:  {contracting = array<i64: 1>, gemm = "fwd", op = "h.0/fc", operand = "x", quantised = {format = f8E4M3FN, margin = 0 : i64, pow2, tile = array<i64: 1, 32>}},
-// CURRENT-SAME:  {contracting = array<i64: 0>, gemm = "wgrad", op = "h.0/fc", operand = "x", quantised = {format = f8E4M3FN, margin = 0 : i64, pow2, tile = array<i64: 16, 1>}}], train.name = "h.0/fc.x"}
-func.func @micro(%x: tensor<16x32xf32> {train.name = "x"}, %dy0: tensor<16x64xf32>) -> tensor<16x16xf32> attributes {train.function = #train.function<micro>} {
+// CURRENT-SAME:  {contracting = array<i64: 0>, gemm = "wgrad", op = "h.0/fc", operand = "x", quantised = {format = f8E4M3FN, margin = 0 : i64, pow2, tile = array<i64: 16, 1>}}]}
+func.func @micro(%x: tensor<16x32xf32> {fp8.name = "x"}, %dy0: tensor<16x64xf32>) -> tensor<16x16xf32> attributes {train.function = #train.function<micro>} {
   %w = train.read @"h.0/fc.weight" : tensor<32x64xf32>
-  %y = train.matmul %x, %w {train.name = "h.0/fc", train.phase = #train.phase<fwd>} : tensor<16x32xf32>, tensor<32x64xf32> -> tensor<16x64xf32>
-  %scores = train.matmul %y, %y contracting [1] x [1] {train.name = "h.0/scores", train.phase = #train.phase<fwd>} : tensor<16x64xf32>, tensor<16x64xf32> -> tensor<16x16xf32>
-  %dy = train.mul %dy0, %y {train.name = "h.0/act", train.phase = #train.phase<dgrad>} : tensor<16x64xf32>, tensor<16x64xf32> -> tensor<16x64xf32>
-  %dx = train.matmul %dy, %w contracting [1] x [1] {train.name = "h.0/fc", train.phase = #train.phase<dgrad>} : tensor<16x64xf32>, tensor<32x64xf32> -> tensor<16x32xf32>
-  %dw = train.matmul %x, %dy contracting [0] x [0] {train.name = "h.0/fc", train.phase = #train.phase<wgrad>} : tensor<16x32xf32>, tensor<16x64xf32> -> tensor<32x64xf32>
+  %y = train.matmul %x, %w {fp8.name = "h.0/fc", fp8.phase = #fp8.phase<fwd>} : tensor<16x32xf32>, tensor<32x64xf32> -> tensor<16x64xf32>
+  %scores = train.matmul %y, %y contracting [1] x [1] {fp8.name = "h.0/scores", fp8.phase = #fp8.phase<fwd>} : tensor<16x64xf32>, tensor<16x64xf32> -> tensor<16x16xf32>
+  %dy = train.mul %dy0, %y {fp8.name = "h.0/act", fp8.phase = #fp8.phase<dgrad>} : tensor<16x64xf32>, tensor<16x64xf32> -> tensor<16x64xf32>
+  %dx = train.matmul %dy, %w contracting [1] x [1] {fp8.name = "h.0/fc", fp8.phase = #fp8.phase<dgrad>} : tensor<16x64xf32>, tensor<32x64xf32> -> tensor<16x32xf32>
+  %dw = train.matmul %x, %dy contracting [0] x [0] {fp8.name = "h.0/fc", fp8.phase = #fp8.phase<wgrad>} : tensor<16x32xf32>, tensor<16x64xf32> -> tensor<32x64xf32>
   train.assign @"h.0/fc.weight.grad", %dw : tensor<32x64xf32>
   return %scores : tensor<16x16xf32>
 }

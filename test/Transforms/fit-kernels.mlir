@@ -7,9 +7,9 @@ func.func @reductions(%x: tensor<2x3x4xf32>) -> (tensor<4xf32>, tensor<2x3x1xf32
   %a = train.reduce_sum %x axes [0, 1] : tensor<2x3x4xf32> -> tensor<4xf32>
   // CHECK-NEXT: %[[B:.*]] = train.reduce_max %{{.*}} axes [2] {keepdims} : tensor<2x3x4xf32> -> tensor<2x3x1xf32>
   %b = train.reduce_max %x axes [2] {keepdims} : tensor<2x3x4xf32> -> tensor<2x3x1xf32>
-  // CHECK-NEXT: %[[S:.*]] = train.reduce_sum %{{.*}} axes [2] {keepdims, train.name = "rows", train.phase = #train.phase<dgrad>} : tensor<2x3x4xf32> -> tensor<2x3x1xbf16>
-  // CHECK-NEXT: %[[C:.*]] = train.reshape %[[S]] {train.name = "rows", train.phase = #train.phase<dgrad>} : tensor<2x3x1xbf16> -> tensor<2x3xbf16>
-  %c = train.reduce_sum %x axes [2] {train.name = "rows", train.phase = #train.phase<dgrad>} : tensor<2x3x4xf32> -> tensor<2x3xbf16>
+  // CHECK-NEXT: %[[S:.*]] = train.reduce_sum %{{.*}} axes [2] {fp8.name = "rows", fp8.phase = #fp8.phase<dgrad>, keepdims} : tensor<2x3x4xf32> -> tensor<2x3x1xbf16>
+  // CHECK-NEXT: %[[C:.*]] = train.reshape %[[S]] {fp8.name = "rows", fp8.phase = #fp8.phase<dgrad>} : tensor<2x3x1xbf16> -> tensor<2x3xbf16>
+  %c = train.reduce_sum %x axes [2] {fp8.name = "rows", fp8.phase = #fp8.phase<dgrad>} : tensor<2x3x4xf32> -> tensor<2x3xbf16>
   // CHECK-NEXT: %[[M:.*]] = train.reshape %{{.*}} : tensor<2x3x4xf32> -> tensor<2x12xf32>
   // CHECK-NEXT: %[[S:.*]] = train.reduce_sum %[[M]] axes [1] {keepdims} : tensor<2x12xf32> -> tensor<2x1xf32>
   // CHECK-NEXT: %[[D:.*]] = train.reshape %[[S]] : tensor<2x1xf32> -> tensor<2xf32>
@@ -48,9 +48,9 @@ func.func @operands(%x: tensor<2x3x4xf32>, %s: tensor<1xf32>, %t: tensor<1x3x4xf
   %1 = train.add %0, %t : tensor<2x3x4xf32>, tensor<1x3x4xf32> -> tensor<2x3x4xf32>
   // CHECK-NEXT: train.add %{{.*}} : tensor<2x3x4xf32>, tensor<2x3x1xf32>
   %2 = train.add %1, %r : tensor<2x3x4xf32>, tensor<2x3x1xf32> -> tensor<2x3x4xf32>
-  // CHECK-NEXT: %[[M:.*]] = train.broadcast_to %{{.*}} {train.name = "add"} : tensor<2x1x4xf32> -> tensor<2x3x4xf32>
-  // CHECK-NEXT: train.add %{{.*}}, %[[M]] {train.name = "add"}
-  %3 = train.add %2, %m {train.name = "add"} : tensor<2x3x4xf32>, tensor<2x1x4xf32> -> tensor<2x3x4xf32>
+  // CHECK-NEXT: %[[M:.*]] = train.broadcast_to %{{.*}} {fp8.name = "add"} : tensor<2x1x4xf32> -> tensor<2x3x4xf32>
+  // CHECK-NEXT: train.add %{{.*}}, %[[M]] {fp8.name = "add"}
+  %3 = train.add %2, %m {fp8.name = "add"} : tensor<2x3x4xf32>, tensor<2x1x4xf32> -> tensor<2x3x4xf32>
   // One number per row is enough.
   // CHECK-NEXT: %[[M:.*]] = train.broadcast_to %{{.*}} : tensor<2x1x4xf32> -> tensor<2x3x4xf32>
   // CHECK-NEXT: %[[C:.*]] = train.broadcast_to %{{.*}} : tensor<3x1xf32> -> tensor<2x3x1xf32>

@@ -15,7 +15,7 @@ train.variable @kept : !fp8.scaled<4x25x16xf8E4M3FN> {init = #train.constant<0.0
 // CHECK-NEXT:   %[[P:.*]] = train.partial_sum %[[DX]] {block_rows = 32 : i64} : tensor<4x25x16xbf16> -> tensor<4x16xf32>
 // CHECK-NEXT:   train.yield %[[Q]], %[[P]]
 // CHECK-NEXT: }
-// CHECK-NEXT: %[[S:.*]] = train.fusion columns(%[[A:.*]] = %[[F]]#1 : tensor<4x16xf32>) -> tensor<16xf32> attributes {train.name = "bias", train.phase = #train.phase<wgrad>, train.result_names = ["bias"]} {
+// CHECK-NEXT: %[[S:.*]] = train.fusion columns(%[[A:.*]] = %[[F]]#1 : tensor<4x16xf32>) -> tensor<16xf32> attributes {fp8.name = "bias", fp8.phase = #fp8.phase<wgrad>, train.result_names = ["bias"]} {
 // CHECK-NEXT:   train.reduce_sum %[[A]] axes [0] : tensor<4x16xf32> -> tensor<16xf32>
 // CHECK: }
 // CHECK-NEXT: train.read @bias.grad accumulated
@@ -28,7 +28,7 @@ func.func @bias(%dy: tensor<4x25x16xbf16>, %x: tensor<4x25x16xbf16>, %state: !fp
   %s = fp8.current_scale %state : !fp8.scale_state<f8E4M3FN, 16>
   %dx = train.gelu_vjp %dy, %x : tensor<4x25x16xbf16>, tensor<4x25x16xbf16> -> tensor<4x25x16xbf16>
   %q, %k = fp8.quantize %dx, %s : tensor<4x25x16xbf16> -> !fp8.scaled<4x25x16xf8E4M3FN>
-  %db = train.reduce_sum %dx axes [0, 1] {train.name = "bias", train.phase = #train.phase<wgrad>} : tensor<4x25x16xbf16> -> tensor<16xf32>
+  %db = train.reduce_sum %dx axes [0, 1] {fp8.name = "bias", fp8.phase = #fp8.phase<wgrad>} : tensor<4x25x16xbf16> -> tensor<16xf32>
   %g = train.read @bias.grad accumulated : tensor<16xf32>
   %g1 = train.add %g, %db : tensor<16xf32>, tensor<16xf32> -> tensor<16xf32>
   train.assign @bias.grad, %g1 : tensor<16xf32>

@@ -2,7 +2,7 @@
 
 // The transposed copy is a second output of the kernel that quantises, which then runs over rows.
 // CHECK-LABEL: func.func @transposed_copy(
-// CHECK-NEXT: %[[F:.*]]:3 = train.fusion rows({{.*}} {train.name = "gelu + fc", train.phase = #train.phase<fwd>, train.result_names = ["fc", "fc.stats", "fc.t"], train.saved_bytes = 5120 : i64} {
+// CHECK-NEXT: %[[F:.*]]:3 = train.fusion rows({{.*}} {fp8.name = "gelu + fc", fp8.phase = #fp8.phase<fwd>, train.result_names = ["fc", "fc.stats", "fc.t"], train.saved_bytes = 5120 : i64} {
 // CHECK-NEXT:   %[[G:.*]] = train.gelu
 // CHECK-NEXT:   %[[Q:.*]], %[[K:.*]] = fp8.quantize %[[G]]
 // CHECK-NEXT:   %[[T:.*]] = fp8.transpose %[[Q]] [2, 0, 1]
@@ -11,9 +11,9 @@
 // CHECK-NEXT: return
 func.func @transposed_copy(%x: tensor<2x16x32xbf16>, %s: !fp8.scale<f8E4M3FN>)
     -> (!fp8.scaled<2x16x32xf8E4M3FN>, !fp8.stats, !fp8.scaled<32x2x16xf8E4M3FN>) {
-  %g = train.gelu %x {train.name = "gelu", train.phase = #train.phase<fwd>} : tensor<2x16x32xbf16> -> tensor<2x16x32xbf16>
-  %q, %k = fp8.quantize %g, %s {train.name = "fc", train.phase = #train.phase<fwd>} : tensor<2x16x32xbf16> -> !fp8.scaled<2x16x32xf8E4M3FN>
-  %t = fp8.transpose %q [2, 0, 1] {train.name = "fc", train.phase = #train.phase<fwd>} : !fp8.scaled<2x16x32xf8E4M3FN> -> !fp8.scaled<32x2x16xf8E4M3FN>
+  %g = train.gelu %x {fp8.name = "gelu", fp8.phase = #fp8.phase<fwd>} : tensor<2x16x32xbf16> -> tensor<2x16x32xbf16>
+  %q, %k = fp8.quantize %g, %s {fp8.name = "fc", fp8.phase = #fp8.phase<fwd>} : tensor<2x16x32xbf16> -> !fp8.scaled<2x16x32xf8E4M3FN>
+  %t = fp8.transpose %q [2, 0, 1] {fp8.name = "fc", fp8.phase = #fp8.phase<fwd>} : !fp8.scaled<2x16x32xf8E4M3FN> -> !fp8.scaled<32x2x16xf8E4M3FN>
   return %q, %k, %t : !fp8.scaled<2x16x32xf8E4M3FN>, !fp8.stats, !fp8.scaled<32x2x16xf8E4M3FN>
 }
 

@@ -13,12 +13,12 @@
 // CHECK-DAG: %[[VA:.*]] = train.read @w.v.amax
 // CHECK-DAG: %[[MA:.*]] = train.read @w.m.amax
 // CHECK-DAG: %[[PA:.*]] = train.read @w.amax
-// CHECK: %[[BOUND:.*]], %[[KEY:.*]], %[[S:.*]]:3 = train.update_scales(%coefficient, {{.*}}) amaxes(%[[VA]], %[[MA]], %[[PA]]) gradients(%[[G]], %[[G]], %[[PA]] : {{.*}}) {decays = array<i1: true, true, true>, roots = array<i1: true, false, false>, train.phase = #train.phase<update>, variables = [@w.v, @w.m, @w]} -> !fp8.scale<f8E4M3FN>, !fp8.scale<f8E4M3FN>, !fp8.scale<f16>
-// CHECK-NEXT: %{{.*}}, %{{.*}}, %{{.*}}, %[[CLAMPS:.*]] = train.adamw {{.*}}, bound %[[BOUND]]) {decay, train.name = "w", train.phase = #train.phase<update>}
+// CHECK: %[[BOUND:.*]], %[[KEY:.*]], %[[S:.*]]:3 = train.update_scales(%coefficient, {{.*}}) amaxes(%[[VA]], %[[MA]], %[[PA]]) gradients(%[[G]], %[[G]], %[[PA]] : {{.*}}) {decays = array<i1: true, true, true>, fp8.phase = #fp8.phase<update>, roots = array<i1: true, false, false>, variables = [@w.v, @w.m, @w]} -> !fp8.scale<f8E4M3FN>, !fp8.scale<f8E4M3FN>, !fp8.scale<f16>
+// CHECK-NEXT: %{{.*}}, %{{.*}}, %{{.*}}, %[[CLAMPS:.*]] = train.adamw {{.*}}, bound %[[BOUND]]) {decay, fp8.name = "w", fp8.phase = #fp8.phase<update>}
 // CHECK-NEXT: train.assign @w.clamps, %[[CLAMPS]]
 // CHECK-NOT: fp8.amax
 // CHECK-NOT: fp8.compute_scale
-// CHECK: fp8.quantize %{{.*}}, %[[S]]#0 key %[[KEY]] {stochastic = 3 : i64, train.name = "w", train.phase = #train.phase<update>}
+// CHECK: fp8.quantize %{{.*}}, %[[S]]#0 key %[[KEY]] {fp8.name = "w", fp8.phase = #fp8.phase<update>, stochastic = 3 : i64}
 // CHECK: fp8.quantize %{{.*}}, %[[S]]#1 {
 // CHECK: %{{.*}}, %[[STATS:.*]] = fp8.quantize %{{.*}}, %[[S]]#2 {
 // CHECK-NEXT: train.assign @w.amax, %[[STATS]]
@@ -44,7 +44,7 @@ func.func @update(%g: tensor<8x8xf32>, %h: tensor<f32>) attributes {train.functi
   %p = train.read @p : tensor<8x8xf32>
   %m = train.read @p.m : tensor<8x8xf32>
   %v = train.read @p.v : tensor<8x8xf32>
-  %p1, %m1, %v1 = train.adamw %p, %g, %m, %v(%h, %h, %h, %h, %h, %h, %h) {train.name = "p", train.phase = #train.phase<update>}
+  %p1, %m1, %v1 = train.adamw %p, %g, %m, %v(%h, %h, %h, %h, %h, %h, %h) {fp8.name = "p", fp8.phase = #fp8.phase<update>}
     : tensor<8x8xf32>, tensor<8x8xf32>, tensor<8x8xf32>, tensor<8x8xf32>, tensor<f32>, tensor<f32>, tensor<f32>,
       tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32> -> tensor<8x8xf32>, tensor<8x8xf32>, tensor<8x8xf32>
   train.assign @p, %p1 : tensor<8x8xf32>

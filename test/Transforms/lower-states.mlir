@@ -8,12 +8,12 @@
 
 // CHECK-LABEL: func.func @micro(
 // A cast of what is read becomes the type that it is dequantised to.
-// CHECK: %[[W:.*]] = train.read @w {train.name = "fc", train.phase = #train.phase<fwd>} : !fp8.scaled<32x16xf16>
-// CHECK-NEXT: fp8.dequantize %[[W]] {train.name = "fc", train.phase = #train.phase<fwd>} : !fp8.scaled<32x16xf16> -> tensor<32x16xbf16>
+// CHECK: %[[W:.*]] = train.read @w {fp8.name = "fc", fp8.phase = #fp8.phase<fwd>} : !fp8.scaled<32x16xf16>
+// CHECK-NEXT: fp8.dequantize %[[W]] {fp8.name = "fc", fp8.phase = #fp8.phase<fwd>} : !fp8.scaled<32x16xf16> -> tensor<32x16xbf16>
 // A gradient is quantised from what the product gives; infinities in it poison the scale.
-// CHECK: %[[DW:.*]] = train.matmul {{.*}} train.phase = #train.phase<wgrad>
+// CHECK: %[[DW:.*]] = train.matmul {{.*}} fp8.phase = #fp8.phase<wgrad>
 // CHECK-NEXT: %[[A:.*]] = fp8.amax %[[DW]]
-// CHECK-NEXT: %[[S:.*]] = fp8.compute_scale %[[A]] {poison, pow2, train.name = "w", train.phase = #train.phase<update>} : !fp8.scale<f8E4M3FN>
+// CHECK-NEXT: %[[S:.*]] = fp8.compute_scale %[[A]] {fp8.name = "w", fp8.phase = #fp8.phase<update>, poison, pow2} : !fp8.scale<f8E4M3FN>
 // CHECK-NEXT: %[[Q:.*]], %{{.*}} = fp8.quantize %[[DW]], %[[S]]
 // CHECK-NEXT: train.assign @w.grad, %[[Q]]
 
@@ -29,12 +29,12 @@
 // CHECK: train.adamw %{{.*}}, %[[GD]], %{{.*}}, %[[V]](
 // CHECK-NEXT: %[[ROOT:.*]] = train.sqrt %new_moment2
 // CHECK-NEXT: %[[RA:.*]] = fp8.amax %[[ROOT]]
-// CHECK-NEXT: %[[RS:.*]] = fp8.compute_scale %[[RA]] {bounded, pow2, train.name = "w", train.phase = #train.phase<update>} : !fp8.scale<f8E4M3FN>
-// CHECK-NEXT: fp8.quantize %[[ROOT]], %[[RS]] {stochastic = 3 : i64, train.name = "w", train.phase = #train.phase<update>}
+// CHECK-NEXT: %[[RS:.*]] = fp8.compute_scale %[[RA]] {bounded, fp8.name = "w", fp8.phase = #fp8.phase<update>, pow2} : !fp8.scale<f8E4M3FN>
+// CHECK-NEXT: fp8.quantize %[[ROOT]], %[[RS]] {fp8.name = "w", fp8.phase = #fp8.phase<update>, stochastic = 3 : i64}
 
 // A sum over micro-batches stays f32. It is quantised where it is read when it is complete.
 // SUM: train.variable @p.grad : tensor<8xf32> {init = #train.constant<0.000000e+00>, role = #train.role<gradient>}
-train.variable @p.grad : tensor<8xf32> {init = #train.constant<0.0>, train.precision = #train.precision<storage = <f8E4M3FN, scaled = true>>, role = #train.role<gradient>}
+train.variable @p.grad : tensor<8xf32> {init = #train.constant<0.0>, fp8.precision = #fp8.precision<storage = <f8E4M3FN, scaled = true>>, role = #train.role<gradient>}
 // SUM-LABEL: func.func @micro(
 // SUM-NEXT: train.read @p.grad
 // SUM-NEXT: train.add

@@ -16,19 +16,19 @@ train.variable @table : tensor<8xf32> {init = #train.constant<1.0>, role = #trai
 
 // CHECK-LABEL: func.func @eval(
 func.func @eval() -> (tensor<32x64xbf16>, tensor<64x32xbf16>, !fp8.scaled<32x64xf8E4M3FN>, !fp8.scaled<64x32xf8E4M3FN>, tensor<8xbf16>) attributes {train.function = #train.function<eval>} {
-  // CHECK-NEXT: %[[CAST:.*]] = train.read @w.bf16 {train.name = "a"} : tensor<32x64xbf16>
-  // CHECK-NEXT: %[[TRANSPOSE:.*]] = train.read @w.bf16.2 {train.name = "b"} : tensor<64x32xbf16>
-  // CHECK-NEXT: %[[FP8:.*]] = train.read @w.e4m3 {train.name = "c"} : !fp8.scaled<32x64xf8E4M3FN>
-  // CHECK-NEXT: %[[FP8T:.*]] = train.read @w.e4m3t {train.name = "d"} : !fp8.scaled<64x32xf8E4M3FN>
+  // CHECK-NEXT: %[[CAST:.*]] = train.read @w.bf16 {fp8.name = "a"} : tensor<32x64xbf16>
+  // CHECK-NEXT: %[[TRANSPOSE:.*]] = train.read @w.bf16.2 {fp8.name = "b"} : tensor<64x32xbf16>
+  // CHECK-NEXT: %[[FP8:.*]] = train.read @w.e4m3 {fp8.name = "c"} : !fp8.scaled<32x64xf8E4M3FN>
+  // CHECK-NEXT: %[[FP8T:.*]] = train.read @w.e4m3t {fp8.name = "d"} : !fp8.scaled<64x32xf8E4M3FN>
   // CHECK-NEXT: %[[FROZEN:.*]] = train.read @frozen.bf16 : tensor<8xbf16>
   // CHECK-NEXT: return %[[CAST]], %[[TRANSPOSE]], %[[FP8]], %[[FP8T]], %[[FROZEN]]
   %w = train.read @w : tensor<32x64xf32>
-  %0 = train.cast %w {train.name = "a"} : tensor<32x64xf32> -> tensor<32x64xbf16>
-  %1 = train.transpose %0 [1, 0] {train.name = "b"} : tensor<32x64xbf16> -> tensor<64x32xbf16>
+  %0 = train.cast %w {fp8.name = "a"} : tensor<32x64xf32> -> tensor<32x64xbf16>
+  %1 = train.transpose %0 [1, 0] {fp8.name = "b"} : tensor<32x64xbf16> -> tensor<64x32xbf16>
   %amax = fp8.amax %w : tensor<32x64xf32>
   %scale = fp8.compute_scale %amax {pow2} : !fp8.scale<f8E4M3FN>
-  %2, %stats = fp8.quantize %w, %scale {train.name = "c"} : tensor<32x64xf32> -> !fp8.scaled<32x64xf8E4M3FN>
-  %t = fp8.transpose %2 [1, 0] {train.name = "d"} : !fp8.scaled<32x64xf8E4M3FN> -> !fp8.scaled<64x32xf8E4M3FN>
+  %2, %stats = fp8.quantize %w, %scale {fp8.name = "c"} : tensor<32x64xf32> -> !fp8.scaled<32x64xf8E4M3FN>
+  %t = fp8.transpose %2 [1, 0] {fp8.name = "d"} : !fp8.scaled<32x64xf8E4M3FN> -> !fp8.scaled<64x32xf8E4M3FN>
   %f = train.read @frozen : tensor<8xf32>
   %3 = train.cast %f : tensor<8xf32> -> tensor<8xbf16>
   return %0, %1, %2, %t, %3 : tensor<32x64xbf16>, tensor<64x32xbf16>, !fp8.scaled<32x64xf8E4M3FN>, !fp8.scaled<64x32xf8E4M3FN>, tensor<8xbf16>
@@ -39,11 +39,11 @@ func.func @eval() -> (tensor<32x64xbf16>, tensor<64x32xbf16>, !fp8.scaled<32x64x
 func.func @micro(%x: tensor<8xf32>, %s: !fp8.scale<f8E4M3FN>)
     -> (!fp8.scaled<32x64xf8E4M3FN>, tensor<64x32xf32>, tensor<8xbf16>, tensor<32x64xf32>, !fp8.scaled<32x64xf8E4M3FN>) attributes {train.function = #train.function<micro>} {
   // CHECK-NEXT: %[[W:.*]] = train.read @w : tensor<32x64xf32>
-  // CHECK-NEXT: %[[FP8:.*]] = train.read @w.e4m3 {train.name = "other"} : !fp8.scaled<32x64xf8E4M3FN>
+  // CHECK-NEXT: %[[FP8:.*]] = train.read @w.e4m3 {fp8.name = "other"} : !fp8.scaled<32x64xf8E4M3FN>
   %w = train.read @w : tensor<32x64xf32>
   %amax = fp8.amax %w : tensor<32x64xf32>
   %scale = fp8.compute_scale %amax {pow2} : !fp8.scale<f8E4M3FN>
-  %0, %stats = fp8.quantize %w, %scale {train.name = "other"} : tensor<32x64xf32> -> !fp8.scaled<32x64xf8E4M3FN>
+  %0, %stats = fp8.quantize %w, %scale {fp8.name = "other"} : tensor<32x64xf32> -> !fp8.scaled<32x64xf8E4M3FN>
   // A parameter in its own format is not worth a copy.
   // CHECK-NEXT: %[[T:.*]] = train.transpose %[[W]] [1, 0]
   %1 = train.transpose %w [1, 0] : tensor<32x64xf32> -> tensor<64x32xf32>
@@ -64,12 +64,12 @@ func.func @micro(%x: tensor<8xf32>, %s: !fp8.scale<f8E4M3FN>)
 // CHECK-LABEL: func.func @update(
 func.func @update(%new: tensor<32x64xf32>) attributes {train.function = #train.function<update>} {
   // CHECK-NEXT: train.assign @w, %arg0
-  // CHECK-NEXT: %[[CAST:.*]] = train.cast %arg0 {train.name = "w", train.phase = #train.phase<update>} : tensor<32x64xf32> -> tensor<32x64xbf16>
-  // CHECK-NEXT: train.assign @w.bf16, %[[CAST]] {train.name = "w", train.phase = #train.phase<update>}
-  // CHECK-NEXT: %[[TRANSPOSE:.*]] = train.transpose %[[CAST]] [1, 0] {train.name = "w", train.phase = #train.phase<update>}
+  // CHECK-NEXT: %[[CAST:.*]] = train.cast %arg0 {fp8.name = "w", fp8.phase = #fp8.phase<update>} : tensor<32x64xf32> -> tensor<32x64xbf16>
+  // CHECK-NEXT: train.assign @w.bf16, %[[CAST]] {fp8.name = "w", fp8.phase = #fp8.phase<update>}
+  // CHECK-NEXT: %[[TRANSPOSE:.*]] = train.transpose %[[CAST]] [1, 0] {fp8.name = "w", fp8.phase = #fp8.phase<update>}
   // CHECK-NEXT: train.assign @w.bf16.2, %[[TRANSPOSE]]
   // CHECK-NEXT: %[[AMAX:.*]] = fp8.amax %arg0
-  // CHECK-NEXT: %[[SCALE:.*]] = fp8.compute_scale %[[AMAX]] {pow2, train.name = "w", train.phase = #train.phase<update>} : !fp8.scale<f8E4M3FN>
+  // CHECK-NEXT: %[[SCALE:.*]] = fp8.compute_scale %[[AMAX]] {fp8.name = "w", fp8.phase = #fp8.phase<update>, pow2} : !fp8.scale<f8E4M3FN>
   // CHECK-NEXT: %[[FP8:.*]], %{{.*}} = fp8.quantize %arg0, %[[SCALE]]
   // CHECK-NEXT: train.assign @w.e4m3, %[[FP8]]
   // CHECK-NEXT: %[[FP8T:.*]] = fp8.transpose %[[FP8]] [1, 0]
@@ -81,7 +81,7 @@ func.func @update(%new: tensor<32x64xf32>) attributes {train.function = #train.f
 
 // @init makes them from what there is, after initialisation or a checkpoint.
 // CHECK-LABEL: func.func @init() attributes {train.function = #train.function<init>} {
-// CHECK-NEXT: %[[W:.*]] = train.read @w {train.name = "w", train.phase = #train.phase<update>}
+// CHECK-NEXT: %[[W:.*]] = train.read @w {fp8.name = "w", fp8.phase = #fp8.phase<update>}
 // CHECK-NEXT: %[[CAST:.*]] = train.cast %[[W]]
 // CHECK-NEXT: train.assign @w.bf16, %[[CAST]]
 // CHECK-NEXT: %[[TRANSPOSE:.*]] = train.transpose %[[CAST]]

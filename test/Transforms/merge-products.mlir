@@ -9,8 +9,8 @@
 // CHECK-SAME: <"h.0/k.weight", size = 16, init = #train.constant<{{.*}}>, product = "h.0/k">]>, role = #train.role<parameter>}
 // CHECK: train.variable @"h.0/q+k.bias" : tensor<48xf32> {init = #train.joined<dim = 0
 // CHECK-LABEL: func.func @forward
-// CHECK: %[[W:.*]] = train.read @"h.0/q+k.weight" {train.name = "h.0/q+k.weight"
-// CHECK: %[[Y:.*]] = train.matmul %arg0, %[[W]] {train.name = "h.0/q+k"{{.*}} -> tensor<2x4x48xf32>
+// CHECK: %[[W:.*]] = train.read @"h.0/q+k.weight" {fp8.name = "h.0/q+k.weight"
+// CHECK: %[[Y:.*]] = train.matmul %arg0, %[[W]] {fp8.name = "h.0/q+k"{{.*}} -> tensor<2x4x48xf32>
 // CHECK: %[[B:.*]] = train.read @"h.0/q+k.bias"
 // CHECK: %[[Z:.*]] = train.add %[[Y]], %[[B]]
 // CHECK: train.split %[[Z]] axis 2
@@ -32,25 +32,25 @@ train.variable @"h.0/k.weight" : tensor<32x16xf32> {init = #train.constant<0.0>,
 train.variable @"h.0/q.bias" : tensor<32xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
 train.variable @"h.0/k.bias" : tensor<16xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
 func.func @forward(%x: tensor<2x4x32xf32>) -> (tensor<2x4x32xf32>, tensor<2x4x16xf32>) attributes {train.function = #train.function<forward>} {
-  %wq = train.read @"h.0/q.weight" {train.name = "h.0/q.weight", train.phase = #train.phase<fwd>} : tensor<32x32xf32>
-  %q = train.matmul %x, %wq {train.name = "h.0/q", train.phase = #train.phase<fwd>} : tensor<2x4x32xf32>, tensor<32x32xf32> -> tensor<2x4x32xf32>
-  %bq = train.read @"h.0/q.bias" {train.name = "h.0/q.bias", train.phase = #train.phase<fwd>} : tensor<32xf32>
-  %y = train.add %q, %bq {train.name = "h.0/q.bias", train.phase = #train.phase<fwd>} : tensor<2x4x32xf32>, tensor<32xf32> -> tensor<2x4x32xf32>
+  %wq = train.read @"h.0/q.weight" {fp8.name = "h.0/q.weight", fp8.phase = #fp8.phase<fwd>} : tensor<32x32xf32>
+  %q = train.matmul %x, %wq {fp8.name = "h.0/q", fp8.phase = #fp8.phase<fwd>} : tensor<2x4x32xf32>, tensor<32x32xf32> -> tensor<2x4x32xf32>
+  %bq = train.read @"h.0/q.bias" {fp8.name = "h.0/q.bias", fp8.phase = #fp8.phase<fwd>} : tensor<32xf32>
+  %y = train.add %q, %bq {fp8.name = "h.0/q.bias", fp8.phase = #fp8.phase<fwd>} : tensor<2x4x32xf32>, tensor<32xf32> -> tensor<2x4x32xf32>
   %a = train.sigmoid %y : tensor<2x4x32xf32> -> tensor<2x4x32xf32>
-  %wk = train.read @"h.0/k.weight" {train.name = "h.0/k.weight", train.phase = #train.phase<fwd>} : tensor<32x16xf32>
-  %k = train.matmul %x, %wk {train.name = "h.0/k", train.phase = #train.phase<fwd>} : tensor<2x4x32xf32>, tensor<32x16xf32> -> tensor<2x4x16xf32>
-  %bk = train.read @"h.0/k.bias" {train.name = "h.0/k.bias", train.phase = #train.phase<fwd>} : tensor<16xf32>
-  %z = train.add %bk, %k {train.name = "h.0/k.bias", train.phase = #train.phase<fwd>} : tensor<16xf32>, tensor<2x4x16xf32> -> tensor<2x4x16xf32>
+  %wk = train.read @"h.0/k.weight" {fp8.name = "h.0/k.weight", fp8.phase = #fp8.phase<fwd>} : tensor<32x16xf32>
+  %k = train.matmul %x, %wk {fp8.name = "h.0/k", fp8.phase = #fp8.phase<fwd>} : tensor<2x4x32xf32>, tensor<32x16xf32> -> tensor<2x4x16xf32>
+  %bk = train.read @"h.0/k.bias" {fp8.name = "h.0/k.bias", fp8.phase = #fp8.phase<fwd>} : tensor<16xf32>
+  %z = train.add %bk, %k {fp8.name = "h.0/k.bias", fp8.phase = #fp8.phase<fwd>} : tensor<16xf32>, tensor<2x4x16xf32> -> tensor<2x4x16xf32>
   %c = train.sigmoid %z : tensor<2x4x16xf32> -> tensor<2x4x16xf32>
   return %a, %c : tensor<2x4x32xf32>, tensor<2x4x16xf32>
 }
 func.func @infer(%x: tensor<1x4x32xf32>) -> (tensor<1x4x32xf32>, tensor<1x4x16xf32>) attributes {train.function = #train.function<infer>} {
   %wq = train.read @"h.0/q.weight" : tensor<32x32xf32>
-  %q = train.matmul %x, %wq {train.name = "h.0/q"} : tensor<1x4x32xf32>, tensor<32x32xf32> -> tensor<1x4x32xf32>
+  %q = train.matmul %x, %wq {fp8.name = "h.0/q"} : tensor<1x4x32xf32>, tensor<32x32xf32> -> tensor<1x4x32xf32>
   %bq = train.read @"h.0/q.bias" : tensor<32xf32>
   %y = train.add %q, %bq : tensor<1x4x32xf32>, tensor<32xf32> -> tensor<1x4x32xf32>
   %wk = train.read @"h.0/k.weight" : tensor<32x16xf32>
-  %k = train.matmul %x, %wk {train.name = "h.0/k"} : tensor<1x4x32xf32>, tensor<32x16xf32> -> tensor<1x4x16xf32>
+  %k = train.matmul %x, %wk {fp8.name = "h.0/k"} : tensor<1x4x32xf32>, tensor<32x16xf32> -> tensor<1x4x16xf32>
   %bk = train.read @"h.0/k.bias" : tensor<16xf32>
   %z = train.add %k, %bk : tensor<1x4x16xf32>, tensor<16xf32> -> tensor<1x4x16xf32>
   %a = train.sigmoid %y : tensor<1x4x32xf32> -> tensor<1x4x32xf32>
@@ -79,9 +79,9 @@ train.variable @head : tensor<16x32xf32> {init = #train.constant<0.0>, role = #t
 train.variable @twice : tensor<16x32xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
 func.func @transposed(%x: tensor<4x32xf32>) -> (tensor<4x16xf32>, tensor<4x32xf32>, tensor<4x16xf32>, tensor<4x16xf32>, tensor<4x8xf32>, tensor<4x16xf32>, tensor<4x16xf32>, tensor<4x16xf32>) attributes {train.function = #train.function<forward>} {
   %a = train.read @a : tensor<16x32xf32>
-  %0 = train.matmul %x, %a contracting [1] x [1] {train.name = "x"} : tensor<4x32xf32>, tensor<16x32xf32> -> tensor<4x16xf32>
+  %0 = train.matmul %x, %a contracting [1] x [1] {fp8.name = "x"} : tensor<4x32xf32>, tensor<16x32xf32> -> tensor<4x16xf32>
   %b = train.read @b : tensor<32x32xf32>
-  %1 = train.matmul %x, %b contracting [1] x [1] {train.name = "y"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
+  %1 = train.matmul %x, %b contracting [1] x [1] {fp8.name = "y"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
   %f = train.read @frozen : tensor<16x32xf32>
   %2 = train.matmul %x, %f contracting [1] x [1] : tensor<4x32xf32>, tensor<16x32xf32> -> tensor<4x16xf32>
   %w = train.read @biased : tensor<16x32xf32>
@@ -120,13 +120,13 @@ train.variable @"h.1/k" : tensor<32x16xf32> {init = #train.constant<0.0>, role =
 train.variable @"h.1/v" : tensor<32x16xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
 func.func @memory(%x: tensor<4x32xf32>) -> (tensor<4x16xf32>, tensor<4x16xf32>, tensor<4x16xf32>, tensor<4x16xf32>) attributes {train.function = #train.function<forward>} {
   %a = train.read @"h.0/k" : tensor<32x16xf32>
-  %0 = train.matmul %x, %a {train.name = "h.0/k"} : tensor<4x32xf32>, tensor<32x16xf32> -> tensor<4x16xf32>
+  %0 = train.matmul %x, %a {fp8.name = "h.0/k"} : tensor<4x32xf32>, tensor<32x16xf32> -> tensor<4x16xf32>
   %b = train.read @"h.1/k" : tensor<32x16xf32>
-  %1 = train.matmul %x, %b {train.name = "h.1/k"} : tensor<4x32xf32>, tensor<32x16xf32> -> tensor<4x16xf32>
+  %1 = train.matmul %x, %b {fp8.name = "h.1/k"} : tensor<4x32xf32>, tensor<32x16xf32> -> tensor<4x16xf32>
   %c = train.read @"h.0/v" : tensor<32x16xf32>
-  %2 = train.matmul %x, %c {train.name = "h.0/v"} : tensor<4x32xf32>, tensor<32x16xf32> -> tensor<4x16xf32>
+  %2 = train.matmul %x, %c {fp8.name = "h.0/v"} : tensor<4x32xf32>, tensor<32x16xf32> -> tensor<4x16xf32>
   %d = train.read @"h.1/v" : tensor<32x16xf32>
-  %3 = train.matmul %x, %d {train.name = "h.1/v"} : tensor<4x32xf32>, tensor<32x16xf32> -> tensor<4x16xf32>
+  %3 = train.matmul %x, %d {fp8.name = "h.1/v"} : tensor<4x32xf32>, tensor<32x16xf32> -> tensor<4x16xf32>
   %v0 = train.neg %0 : tensor<4x16xf32> -> tensor<4x16xf32>
   %v1 = train.neg %1 : tensor<4x16xf32> -> tensor<4x16xf32>
   %v2 = train.neg %2 : tensor<4x16xf32> -> tensor<4x16xf32>
@@ -148,8 +148,8 @@ train.variable @bk : tensor<32xf32> {init = #train.constant<0.0>, role = #train.
 func.func @bare(%x: tensor<4x32xf32>) -> tensor<4x32xf32> attributes {train.function = #train.function<forward>} {
   %wq = train.read @q : tensor<32x32xf32>
   %wk = train.read @k : tensor<32x32xf32>
-  %q = train.matmul %x, %wq {train.name = "q"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
-  %k = train.matmul %x, %wk {train.name = "k"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
+  %q = train.matmul %x, %wq {fp8.name = "q"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
+  %k = train.matmul %x, %wk {fp8.name = "k"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
   %y = train.mul %q, %k : tensor<4x32xf32>, tensor<4x32xf32> -> tensor<4x32xf32>
   return %y : tensor<4x32xf32>
 }
@@ -158,8 +158,8 @@ func.func @biased(%x: tensor<4x32xf32>) -> tensor<4x32xf32> attributes {train.fu
   %wk = train.read @k : tensor<32x32xf32>
   %bq = train.read @bq : tensor<32xf32>
   %bk = train.read @bk : tensor<32xf32>
-  %q = train.matmul %x, %wq {train.name = "q"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
-  %k = train.matmul %x, %wk {train.name = "k"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
+  %q = train.matmul %x, %wq {fp8.name = "q"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
+  %k = train.matmul %x, %wk {fp8.name = "k"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
   %a = train.add %q, %bq : tensor<4x32xf32>, tensor<32xf32> -> tensor<4x32xf32>
   %b = train.add %k, %bk : tensor<4x32xf32>, tensor<32xf32> -> tensor<4x32xf32>
   %y = train.mul %a, %b : tensor<4x32xf32>, tensor<4x32xf32> -> tensor<4x32xf32>
@@ -175,16 +175,16 @@ train.variable @k : tensor<32x32xf32> {init = #train.constant<0.0>, role = #trai
 func.func @rows(%x: tensor<4x32xf32>) -> tensor<4x32xf32> attributes {train.function = #train.function<forward>} {
   %wq = train.read @q : tensor<32x32xf32>
   %wk = train.read @k : tensor<32x32xf32>
-  %q = train.matmul %x, %wq {train.name = "q"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
-  %k = train.matmul %x, %wk {train.name = "k"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
+  %q = train.matmul %x, %wq {fp8.name = "q"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
+  %k = train.matmul %x, %wk {fp8.name = "k"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
   %y = train.mul %q, %k : tensor<4x32xf32>, tensor<4x32xf32> -> tensor<4x32xf32>
   return %y : tensor<4x32xf32>
 }
 func.func @columns(%x: tensor<4x32xf32>) -> tensor<4x32xf32> attributes {train.function = #train.function<infer>} {
   %wq = train.read @q : tensor<32x32xf32>
   %wk = train.read @k : tensor<32x32xf32>
-  %q = train.matmul %x, %wq contracting [1] x [1] {train.name = "q"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
-  %k = train.matmul %x, %wk contracting [1] x [1] {train.name = "k"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
+  %q = train.matmul %x, %wq contracting [1] x [1] {fp8.name = "q"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
+  %k = train.matmul %x, %wk contracting [1] x [1] {fp8.name = "k"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
   %y = train.mul %q, %k : tensor<4x32xf32>, tensor<4x32xf32> -> tensor<4x32xf32>
   return %y : tensor<4x32xf32>
 }
@@ -199,8 +199,8 @@ train.variable @q.m : tensor<32x32xf32> {init = #train.constant<0.0>, role = #tr
 func.func @trained(%x: tensor<4x32xf32>) -> tensor<4x32xf32> attributes {train.function = #train.function<forward>} {
   %wq = train.read @q : tensor<32x32xf32>
   %wk = train.read @k : tensor<32x32xf32>
-  %q = train.matmul %x, %wq {train.name = "q"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
-  %k = train.matmul %x, %wk {train.name = "k"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
+  %q = train.matmul %x, %wq {fp8.name = "q"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
+  %k = train.matmul %x, %wk {fp8.name = "k"} : tensor<4x32xf32>, tensor<32x32xf32> -> tensor<4x32xf32>
   %y = train.mul %q, %k : tensor<4x32xf32>, tensor<4x32xf32> -> tensor<4x32xf32>
   return %y : tensor<4x32xf32>
 }

@@ -14,11 +14,11 @@ train.variable @wte.grad : tensor<33x8xf32> {init = #train.constant<0.0>, of = @
 // CHECK-LABEL: func.func @micro(
 func.func @micro(%x: tensor<2x4x8xbf16>, %targets: tensor<8xi64>, %dloss: tensor<f32>) -> (tensor<f32>, tensor<2x4x8xbf16>) attributes {train.function = #train.function<micro>} {
   // CHECK: %[[W:.*]] = train.cast
-  // CHECK: %[[WP:.*]] = train.place %[[W]] at [0, 0] by [1, 1] {train.name = "lm_head", train.phase = #train.phase<fwd>} : tensor<33x8xbf16> -> tensor<48x8xbf16>
+  // CHECK: %[[WP:.*]] = train.place %[[W]] at [0, 0] by [1, 1] {fp8.name = "lm_head", fp8.phase = #fp8.phase<fwd>} : tensor<33x8xbf16> -> tensor<48x8xbf16>
   %w32 = train.read @wte : tensor<33x8xf32>
   %w = train.cast %w32 : tensor<33x8xf32> -> tensor<33x8xbf16>
-  // CHECK: %[[L:.*]] = train.matmul %arg0, %[[WP]] contracting [2] x [1] {train.name = "lm_head", train.phase = #train.phase<fwd>} : tensor<2x4x8xbf16>, tensor<48x8xbf16> -> tensor<2x4x48xbf16>
-  %l = train.matmul %x, %w contracting [2] x [1] {train.name = "lm_head", train.phase = #train.phase<fwd>} : tensor<2x4x8xbf16>, tensor<33x8xbf16> -> tensor<2x4x33xbf16>
+  // CHECK: %[[L:.*]] = train.matmul %arg0, %[[WP]] contracting [2] x [1] {fp8.name = "lm_head", fp8.phase = #fp8.phase<fwd>} : tensor<2x4x8xbf16>, tensor<48x8xbf16> -> tensor<2x4x48xbf16>
+  %l = train.matmul %x, %w contracting [2] x [1] {fp8.name = "lm_head", fp8.phase = #fp8.phase<fwd>} : tensor<2x4x8xbf16>, tensor<33x8xbf16> -> tensor<2x4x33xbf16>
   // CHECK: %[[LR:.*]] = train.reshape %[[L]] {{.*}}-> tensor<8x48xbf16>
   %lr = train.reshape %l : tensor<2x4x33xbf16> -> tensor<8x33xbf16>
   // CHECK: train.cross_entropy %[[LR]], %arg1 {classes = 33 : i64}
@@ -28,11 +28,11 @@ func.func @micro(%x: tensor<2x4x8xbf16>, %targets: tensor<8xi64>, %dloss: tensor
     : tensor<f32>, tensor<8x33xbf16>, tensor<8xi64>, tensor<8xf32>, tensor<f32> -> tensor<8x33xbf16>
   // CHECK: %[[DR:.*]] = train.reshape %[[D]] {{.*}}-> tensor<2x4x48xbf16>
   %dr = train.reshape %d : tensor<8x33xbf16> -> tensor<2x4x33xbf16>
-  // CHECK: train.matmul %[[DR]], %[[WP]] {train.phase = #train.phase<dgrad>} : tensor<2x4x48xbf16>, tensor<48x8xbf16> -> tensor<2x4x8xbf16>
-  %dx = train.matmul %dr, %w {train.phase = #train.phase<dgrad>} : tensor<2x4x33xbf16>, tensor<33x8xbf16> -> tensor<2x4x8xbf16>
-  // CHECK: %[[DWP:.*]] = train.matmul %[[DR]], %arg0 contracting [0, 1] x [0, 1] {train.phase = #train.phase<wgrad>} : {{.*}} -> tensor<48x8xf32>
-  // CHECK: %[[DW:.*]] = train.slice %[[DWP]] at [0, 0] by [1, 1] {train.phase = #train.phase<wgrad>} : tensor<48x8xf32> -> tensor<33x8xf32>
-  %dw = train.matmul %dr, %x contracting [0, 1] x [0, 1] {train.phase = #train.phase<wgrad>} : tensor<2x4x33xbf16>, tensor<2x4x8xbf16> -> tensor<33x8xf32>
+  // CHECK: train.matmul %[[DR]], %[[WP]] {fp8.phase = #fp8.phase<dgrad>} : tensor<2x4x48xbf16>, tensor<48x8xbf16> -> tensor<2x4x8xbf16>
+  %dx = train.matmul %dr, %w {fp8.phase = #fp8.phase<dgrad>} : tensor<2x4x33xbf16>, tensor<33x8xbf16> -> tensor<2x4x8xbf16>
+  // CHECK: %[[DWP:.*]] = train.matmul %[[DR]], %arg0 contracting [0, 1] x [0, 1] {fp8.phase = #fp8.phase<wgrad>} : {{.*}} -> tensor<48x8xf32>
+  // CHECK: %[[DW:.*]] = train.slice %[[DWP]] at [0, 0] by [1, 1] {fp8.phase = #fp8.phase<wgrad>} : tensor<48x8xf32> -> tensor<33x8xf32>
+  %dw = train.matmul %dr, %x contracting [0, 1] x [0, 1] {fp8.phase = #fp8.phase<wgrad>} : tensor<2x4x33xbf16>, tensor<2x4x8xbf16> -> tensor<33x8xf32>
   // CHECK: train.assign @wte.grad, %[[DW]]
   train.assign @wte.grad, %dw : tensor<33x8xf32>
   return %loss, %dx : tensor<f32>, tensor<2x4x8xbf16>
@@ -44,9 +44,9 @@ func.func @infer(%x: tensor<1x4x8xbf16>) -> tensor<1x4x33xbf16> attributes {trai
   %w32 = train.read @wte : tensor<33x8xf32>
   %w = train.cast %w32 : tensor<33x8xf32> -> tensor<33x8xbf16>
   // CHECK: %[[WP:.*]] = train.place
-  // CHECK: %[[WV:.*]] = train.slice %[[WP]] at [0, 0] by [1, 1] {train.name = "lm_head"} : tensor<48x8xbf16> -> tensor<33x8xbf16>
+  // CHECK: %[[WV:.*]] = train.slice %[[WP]] at [0, 0] by [1, 1] {fp8.name = "lm_head"} : tensor<48x8xbf16> -> tensor<33x8xbf16>
   // CHECK: train.matmul %arg0, %[[WV]] {{.*}} -> tensor<1x4x33xbf16>
-  %l = train.matmul %x, %w contracting [2] x [1] {train.name = "lm_head"} : tensor<1x4x8xbf16>, tensor<33x8xbf16> -> tensor<1x4x33xbf16>
+  %l = train.matmul %x, %w contracting [2] x [1] {fp8.name = "lm_head"} : tensor<1x4x8xbf16>, tensor<33x8xbf16> -> tensor<1x4x33xbf16>
   return %l : tensor<1x4x33xbf16>
 }
 
@@ -83,7 +83,7 @@ func.func @infer(%x: tensor<1x4x8xbf16>) -> tensor<1x4x33xbf16> attributes {trai
   // CHECK: %[[L:.*]] = train.matmul {{.*}} -> tensor<1x4x48xbf16>
   // CHECK: %[[Y:.*]] = train.slice %[[L]] at [0, 0, 0] by [1, 1, 1] : tensor<1x4x48xbf16> -> tensor<1x4x33xbf16>
   // CHECK: return %[[Y]]
-  %l = train.matmul %x, %w {train.precision = #train.precision<lhs = <f8E4M3FN>, rhs = <f8E4M3FN>>} : tensor<1x4x8xbf16>, tensor<8x33xbf16> -> tensor<1x4x33xbf16>
+  %l = train.matmul %x, %w {fp8.precision = #fp8.precision<lhs = <f8E4M3FN>, rhs = <f8E4M3FN>>} : tensor<1x4x8xbf16>, tensor<8x33xbf16> -> tensor<1x4x33xbf16>
   return %l : tensor<1x4x33xbf16>
 }
 

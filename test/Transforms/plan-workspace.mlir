@@ -34,14 +34,14 @@ module {
 
 // CHECK: module attributes {exec.workspace_bytes = 33554432 : i64}
 // CHECK: func.func @micro
-// CHECK: %[[SCRATCH:.*]] = exec.alloc {train.name = "h.0/attn.workspace", train.phase = #train.phase<dgrad>} : memref<403422208xi8>
+// CHECK: %[[SCRATCH:.*]] = exec.alloc {fp8.name = "h.0/attn.workspace", fp8.phase = #fp8.phase<dgrad>} : memref<403422208xi8>
 // CHECK-NOT: parts
 // CHECK: exec.attention_backward
 // CHECK-SAME: workspace %[[SCRATCH]] {
 
 // Within 110 MB four sequences of the sixteen have room at a time.
 
-// PARTS: exec.alloc {train.name = "h.0/attn.workspace", train.phase = #train.phase<dgrad>} : memref<100856320xi8>
+// PARTS: exec.alloc {fp8.name = "h.0/attn.workspace", fp8.phase = #fp8.phase<dgrad>} : memref<100856320xi8>
 // PARTS: exec.attention_backward
 // PARTS-SAME: parts = 4 : i64
 module {
@@ -50,7 +50,7 @@ module {
     return
   }
   func.func @micro(%x: memref<16x1000x768xbf16>, %lse: memref<16x12x1000xf32>, %dx: memref<16x1000x768xbf16>) attributes {train.function = #train.function<micro>} {
-    exec.attention_backward %x, %x, %x, %x, %x, %lse into %dx, %dx, %dx {heads = 12 : i64, kv_heads = 12 : i64, scale = 0.125 : f32, train.name = "h.0/attn", train.phase = #train.phase<dgrad>} : memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x12x1000xf32> into memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>
+    exec.attention_backward %x, %x, %x, %x, %x, %lse into %dx, %dx, %dx {heads = 12 : i64, kv_heads = 12 : i64, scale = 0.125 : f32, fp8.name = "h.0/attn", fp8.phase = #fp8.phase<dgrad>} : memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x12x1000xf32> into memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x768xbf16>
     return
   }
 }
@@ -75,7 +75,7 @@ module {
 // CHECK: exec.alloc {{.*}}memref<452574208xi8>
 module {
   func.func @micro(%x: memref<16x1000x768xbf16>, %k: memref<16x1000x256xbf16>, %lse: memref<16x12x1000xf32>) attributes {train.function = #train.function<micro>} {
-    exec.attention_backward %x, %x, %k, %k, %x, %lse into %x, %k, %k {heads = 12 : i64, kv_heads = 4 : i64, scale = 0.125 : f32, train.name = "h.0/attn"} : memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x256xbf16>, memref<16x1000x256xbf16>, memref<16x1000x768xbf16>, memref<16x12x1000xf32> into memref<16x1000x768xbf16>, memref<16x1000x256xbf16>, memref<16x1000x256xbf16>
+    exec.attention_backward %x, %x, %k, %k, %x, %lse into %x, %k, %k {heads = 12 : i64, kv_heads = 4 : i64, scale = 0.125 : f32, fp8.name = "h.0/attn"} : memref<16x1000x768xbf16>, memref<16x1000x768xbf16>, memref<16x1000x256xbf16>, memref<16x1000x256xbf16>, memref<16x1000x768xbf16>, memref<16x12x1000xf32> into memref<16x1000x768xbf16>, memref<16x1000x256xbf16>, memref<16x1000x256xbf16>
     return
   }
 }
@@ -105,8 +105,8 @@ module {
 // SM89-NOT: warning
 module {
   func.func @micro(%x: memref<2x1000x1024xbf16>, %lse: memref<2x4x1000xf32>, %dx: memref<2x1000x1024xbf16>) attributes {train.function = #train.function<micro>} {
-    exec.attention_backward %x, %x, %x, %x, %x, %lse into %dx, %dx, %dx {heads = 4 : i64, kv_heads = 4 : i64, scale = 0.125 : f32, train.name = "wide"} : memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x4x1000xf32> into memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>
-    exec.attention_backward %x, %x, %x, %x, %x, %lse into %dx, %dx, %dx {heads = 4 : i64, kv_heads = 4 : i64, scale = 0.125 : f32, train.name = "wide"} : memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x4x1000xf32> into memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>
+    exec.attention_backward %x, %x, %x, %x, %x, %lse into %dx, %dx, %dx {heads = 4 : i64, kv_heads = 4 : i64, scale = 0.125 : f32, fp8.name = "wide"} : memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x4x1000xf32> into memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>
+    exec.attention_backward %x, %x, %x, %x, %x, %lse into %dx, %dx, %dx {heads = 4 : i64, kv_heads = 4 : i64, scale = 0.125 : f32, fp8.name = "wide"} : memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x4x1000xf32> into memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>, memref<2x1000x1024xbf16>
     return
   }
 }

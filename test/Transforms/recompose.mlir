@@ -10,7 +10,7 @@ func.func @norm(%x: tensor<2x8xf32>, %w: tensor<8xf32>, %b: tensor<8xf32>) -> te
   %n = arith.constant dense<8.0> : tensor<f32>
   %two = arith.constant dense<2.0> : tensor<f32>
   %e = arith.constant dense<1.0e-5> : tensor<f32>
-  // CHECK: %[[Y:.*]], %{{.*}}, %{{.*}} = train.layer_norm %[[X]], %[[W]], %[[B]] {epsilon = 9.99999974E-6 : f32, train.name = "bias"}
+  // CHECK: %[[Y:.*]], %{{.*}}, %{{.*}} = train.layer_norm %[[X]], %[[W]], %[[B]] {epsilon = 9.99999974E-6 : f32, fp8.name = "bias"}
   // CHECK-NEXT: return %[[Y]]
   %0 = train.reduce_sum %x axes [1] {keepdims} : tensor<2x8xf32> -> tensor<2x1xf32>
   %1 = train.div %0, %n : tensor<2x1xf32>, tensor<f32> -> tensor<2x1xf32>
@@ -22,7 +22,7 @@ func.func @norm(%x: tensor<2x8xf32>, %w: tensor<8xf32>, %b: tensor<8xf32>) -> te
   %7 = train.sqrt %6 : tensor<2x1xf32> -> tensor<2x1xf32>
   %8 = train.div %2, %7 : tensor<2x8xf32>, tensor<2x1xf32> -> tensor<2x8xf32>
   %9 = train.mul %8, %w : tensor<2x8xf32>, tensor<8xf32> -> tensor<2x8xf32>
-  %10 = train.add %9, %b {train.name = "bias"} : tensor<2x8xf32>, tensor<8xf32> -> tensor<2x8xf32>
+  %10 = train.add %9, %b {fp8.name = "bias"} : tensor<2x8xf32>, tensor<8xf32> -> tensor<2x8xf32>
   return %10 : tensor<2x8xf32>
 }
 
@@ -57,11 +57,11 @@ func.func @shared_norm(%x: tensor<2x8xf32>, %w: tensor<8xf32>) -> (tensor<2x8xf3
 // TWICE-NEXT: train.add
 // TWICE-NEXT: return
 func.func @layer(%x: tensor<2x4x8xf32>, %w: tensor<8x6xf32>, %b: tensor<6xf32>) -> tensor<2x4x6xf32> {
-  // CHECK: %[[Y:.*]] = train.matmul %[[X]], %[[W]] {train.name = "fc"} : tensor<2x4x8xf32>, tensor<8x6xf32> -> tensor<2x4x6xf32>
+  // CHECK: %[[Y:.*]] = train.matmul %[[X]], %[[W]] {fp8.name = "fc"} : tensor<2x4x8xf32>, tensor<8x6xf32> -> tensor<2x4x6xf32>
   // CHECK: %[[Z:.*]] = train.add %[[Y]], %[[B]] : tensor<2x4x6xf32>, tensor<6xf32> -> tensor<2x4x6xf32>
   // CHECK: return %[[Z]]
   %0 = train.reshape %x : tensor<2x4x8xf32> -> tensor<8x8xf32>
-  %1 = train.matmul %0, %w {train.name = "fc"} : tensor<8x8xf32>, tensor<8x6xf32> -> tensor<8x6xf32>
+  %1 = train.matmul %0, %w {fp8.name = "fc"} : tensor<8x8xf32>, tensor<8x6xf32> -> tensor<8x6xf32>
   %2 = train.add %b, %1 : tensor<6xf32>, tensor<8x6xf32> -> tensor<8x6xf32>
   %3 = train.reshape %2 : tensor<8x6xf32> -> tensor<2x4x6xf32>
   return %3 : tensor<2x4x6xf32>
@@ -73,7 +73,7 @@ func.func @layer(%x: tensor<2x4x8xf32>, %w: tensor<8x6xf32>, %b: tensor<6xf32>) 
 // CHECK-LABEL: func.func @attention(
 // CHECK-SAME: %[[Q:.*]]: tensor<1x3x8xf32>, %[[K:.*]]: tensor<1x3x4xf32>, %[[V:.*]]: tensor<1x3x4xf32>
 func.func @attention(%q: tensor<1x3x8xf32>, %k: tensor<1x3x4xf32>, %v: tensor<1x3x4xf32>) -> tensor<1x3x8xf32> {
-  // CHECK: %[[O:.*]], %{{.*}} = train.attention %[[Q]], %[[K]], %[[V]] {causal, heads = 2 : i64, kv_heads = 1 : i64, scale = 5.000000e-01 : f32, train.name = "att"}
+  // CHECK: %[[O:.*]], %{{.*}} = train.attention %[[Q]], %[[K]], %[[V]] {causal, fp8.name = "att", heads = 2 : i64, kv_heads = 1 : i64, scale = 5.000000e-01 : f32}
   // CHECK-NOT: train.softmax
   // TWICE-LABEL: func.func @attention(
   // TWICE-NEXT: train.attention
@@ -93,7 +93,7 @@ func.func @attention(%q: tensor<1x3x8xf32>, %k: tensor<1x3x4xf32>, %v: tensor<1x
   %7 = train.mul %6, %half : tensor<1x2x3x3xf32>, tensor<f32> -> tensor<1x2x3x3xf32>
   %8 = train.select %hidden, %lowest, %7 : tensor<3x3xi1>, tensor<f32>, tensor<1x2x3x3xf32> -> tensor<1x2x3x3xf32>
   %9 = train.softmax %8 : tensor<1x2x3x3xf32> -> tensor<1x2x3x3xf32>
-  %10 = train.matmul %9, %5 {batch = 2, train.name = "att"} : tensor<1x2x3x3xf32>, tensor<1x2x3x4xf32> -> tensor<1x2x3x4xf32>
+  %10 = train.matmul %9, %5 {batch = 2, fp8.name = "att"} : tensor<1x2x3x3xf32>, tensor<1x2x3x4xf32> -> tensor<1x2x3x4xf32>
   %11 = train.transpose %10 [0, 2, 1, 3] : tensor<1x2x3x4xf32> -> tensor<1x3x2x4xf32>
   %12 = train.reshape %11 : tensor<1x3x2x4xf32> -> tensor<1x3x8xf32>
   return %12 : tensor<1x3x8xf32>

@@ -6,8 +6,8 @@
 // expected-error@below {{cannot recompute blocks: no op's name has a layer's number, as "h.0/mlp/fc"}}
 module {
   func.func @micro(%x: tensor<4xf32>) -> tensor<4xf32> attributes {train.function = #train.function<micro>} {
-    %y = train.exp %x {train.name = "mlp/act", train.phase = #train.phase<fwd>} : tensor<4xf32> -> tensor<4xf32>
-    %dx = train.mul %y, %y {train.name = "mlp/act", train.phase = #train.phase<dgrad>} : tensor<4xf32>, tensor<4xf32> -> tensor<4xf32>
+    %y = train.exp %x {fp8.name = "mlp/act", fp8.phase = #fp8.phase<fwd>} : tensor<4xf32> -> tensor<4xf32>
+    %dx = train.mul %y, %y {fp8.name = "mlp/act", fp8.phase = #fp8.phase<dgrad>} : tensor<4xf32>, tensor<4xf32> -> tensor<4xf32>
     return %dx : tensor<4xf32>
   }
 }

@@ -8,24 +8,24 @@ train.variable @b : tensor<16x16xf32> {init = #train.constant<0.0>, role = #trai
 // CHECK-LABEL: func.func @micro(
 // CHECK-SAME: %[[X:.*]]: tensor<4x16xf32>, %[[DZ:.*]]: tensor<4x16xf32>
 func.func @micro(%x: tensor<4x16xf32>, %dz: tensor<4x16xf32>) -> tensor<4x16xf32> attributes {train.function = #train.function<micro>} {
-  %a = train.read @a {train.name = "a", train.phase = #train.phase<fwd>} : tensor<16x16xf32>
-  %b = train.read @b {train.name = "b", train.phase = #train.phase<fwd>} : tensor<16x16xf32>
+  %a = train.read @a {fp8.name = "a", fp8.phase = #fp8.phase<fwd>} : tensor<16x16xf32>
+  %b = train.read @b {fp8.name = "b", fp8.phase = #fp8.phase<fwd>} : tensor<16x16xf32>
   // CHECK: %[[H:.*]] = train.tanh
-  %h = train.tanh %x {train.name = "tanh", train.phase = #train.phase<fwd>} : tensor<4x16xf32> -> tensor<4x16xf32>
+  %h = train.tanh %x {fp8.name = "tanh", fp8.phase = #fp8.phase<fwd>} : tensor<4x16xf32> -> tensor<4x16xf32>
   // CHECK: %[[Y:.*]] = train.matmul %[[H]]
-  %y = train.matmul %h, %a {train.name = "a", train.phase = #train.phase<fwd>} : tensor<4x16xf32>, tensor<16x16xf32> -> tensor<4x16xf32>
-  %z = train.matmul %y, %b {train.name = "b", train.phase = #train.phase<fwd>} : tensor<4x16xf32>, tensor<16x16xf32> -> tensor<4x16xf32>
+  %y = train.matmul %h, %a {fp8.name = "a", fp8.phase = #fp8.phase<fwd>} : tensor<4x16xf32>, tensor<16x16xf32> -> tensor<4x16xf32>
+  %z = train.matmul %y, %b {fp8.name = "b", fp8.phase = #fp8.phase<fwd>} : tensor<4x16xf32>, tensor<16x16xf32> -> tensor<4x16xf32>
 
-  // CHECK: train.matmul %[[Y]], %[[DZ]] {{.*}} train.phase = #train.phase<wgrad>
-  %db = train.matmul %y, %dz contracting [0] x [0] {train.name = "b", train.phase = #train.phase<wgrad>} : tensor<4x16xf32>, tensor<4x16xf32> -> tensor<16x16xf32>
+  // CHECK: train.matmul %[[Y]], %[[DZ]] {{.*}} fp8.phase = #fp8.phase<wgrad>
+  %db = train.matmul %y, %dz contracting [0] x [0] {fp8.name = "b", fp8.phase = #fp8.phase<wgrad>} : tensor<4x16xf32>, tensor<4x16xf32> -> tensor<16x16xf32>
   // CHECK: %[[DY:.*]] = train.matmul %[[DZ]]
-  %dy = train.matmul %dz, %b contracting [1] x [1] {train.name = "b", train.phase = #train.phase<dgrad>} : tensor<4x16xf32>, tensor<16x16xf32> -> tensor<4x16xf32>
+  %dy = train.matmul %dz, %b contracting [1] x [1] {fp8.name = "b", fp8.phase = #fp8.phase<dgrad>} : tensor<4x16xf32>, tensor<16x16xf32> -> tensor<4x16xf32>
   // CHECK-NEXT: %[[H1:.*]] = train.barrier %[[H]]
-  // CHECK-NEXT: train.matmul %[[H1]], %[[DY]] {{.*}} train.phase = #train.phase<wgrad>
-  %da = train.matmul %h, %dy contracting [0] x [0] {train.name = "a", train.phase = #train.phase<wgrad>} : tensor<4x16xf32>, tensor<4x16xf32> -> tensor<16x16xf32>
-  %dh = train.matmul %dy, %a contracting [1] x [1] {train.name = "a", train.phase = #train.phase<dgrad>} : tensor<4x16xf32>, tensor<16x16xf32> -> tensor<4x16xf32>
-  // CHECK: train.mul %{{.*}}, %[[H]] {train.name = "tanh", train.phase = #train.phase<dgrad>}
-  %dx = train.mul %dh, %h {train.name = "tanh", train.phase = #train.phase<dgrad>} : tensor<4x16xf32>, tensor<4x16xf32> -> tensor<4x16xf32>
+  // CHECK-NEXT: train.matmul %[[H1]], %[[DY]] {{.*}} fp8.phase = #fp8.phase<wgrad>
+  %da = train.matmul %h, %dy contracting [0] x [0] {fp8.name = "a", fp8.phase = #fp8.phase<wgrad>} : tensor<4x16xf32>, tensor<4x16xf32> -> tensor<16x16xf32>
+  %dh = train.matmul %dy, %a contracting [1] x [1] {fp8.name = "a", fp8.phase = #fp8.phase<dgrad>} : tensor<4x16xf32>, tensor<16x16xf32> -> tensor<4x16xf32>
+  // CHECK: train.mul %{{.*}}, %[[H]] {fp8.name = "tanh", fp8.phase = #fp8.phase<dgrad>}
+  %dx = train.mul %dh, %h {fp8.name = "tanh", fp8.phase = #fp8.phase<dgrad>} : tensor<4x16xf32>, tensor<4x16xf32> -> tensor<4x16xf32>
   train.assign @a, %da : tensor<16x16xf32>
   train.assign @b, %db : tensor<16x16xf32>
   return %z : tensor<4x16xf32>

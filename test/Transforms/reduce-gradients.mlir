@@ -22,11 +22,11 @@ func.func @micro(%x: tensor<2x4xf32>, %y: tensor<2x2xf32>, %z: tensor<2x2xbf16>,
   // CHECK-NEXT: %[[B:.*]] = train.exp %arg1
   // CHECK-NEXT: %[[NARROW:.*]] = train.cast %[[B]] : tensor<2x2xf32> -> tensor<2x2xbf16>
   // CHECK-NEXT: %[[A:.*]] = train.exp %arg0
-  // CHECK-NEXT: %[[SUM:.*]]:2 = train.all_reduce %[[NARROW]], %[[A]] sum over ["dp"] {train.name = ""} : tensor<2x2xbf16>, tensor<2x4xf32>
+  // CHECK-NEXT: %[[SUM:.*]]:2 = train.all_reduce %[[NARROW]], %[[A]] sum over ["dp"] {fp8.name = ""} : tensor<2x2xbf16>, tensor<2x4xf32>
   // CHECK-NEXT: train.assign @b.grad, %[[SUM]]#0
   // CHECK-NEXT: train.assign @a.grad, %[[SUM]]#1
   // CHECK-NEXT: %[[C:.*]] = train.exp %arg2
-  // CHECK-NEXT: %[[SUM:.*]] = train.all_reduce %[[C]] sum over ["dp"] {train.name = ""} : tensor<2x2xbf16>
+  // CHECK-NEXT: %[[SUM:.*]] = train.all_reduce %[[C]] sum over ["dp"] {fp8.name = ""} : tensor<2x2xbf16>
   // CHECK-NEXT: fp8.amax %[[SUM]]
   // CHECK-NEXT: fp8.compute_scale
   // CHECK-NEXT: %[[CODES:.*]], %{{.*}} = fp8.quantize %[[SUM]]
@@ -35,7 +35,7 @@ func.func @micro(%x: tensor<2x4xf32>, %y: tensor<2x2xf32>, %z: tensor<2x2xbf16>,
   // CHECK-NEXT: constant
   // CHECK-NEXT: train.assign @d.grad
   // CHECK-NEXT: %[[F:.*]] = train.exp %arg4
-  // CHECK-NEXT: %[[SUM:.*]]:2 = train.all_reduce %[[E]], %[[F]] sum over ["dp"] {train.name = ""} : tensor<3xf32>, tensor<1xf32>
+  // CHECK-NEXT: %[[SUM:.*]]:2 = train.all_reduce %[[E]], %[[F]] sum over ["dp"] {fp8.name = ""} : tensor<3xf32>, tensor<1xf32>
   // CHECK-NEXT: train.assign @e.grad, %[[SUM]]#0
   // CHECK-NEXT: train.assign @f.grad, %[[SUM]]#1
   %e = train.exp %u : tensor<3xf32> -> tensor<3xf32>
@@ -69,7 +69,7 @@ train.variable @w.grad : tensor<8xf32> {init = #train.constant<0.0>, of = @w, ro
 // CHECK-LABEL: func.func @micro_last(
 // CHECK-SAME: train.function = #train.function<micro_last>
 // CHECK: %[[ADDED:.*]] = train.add
-// CHECK-NEXT: %[[SUM:.*]] = train.all_reduce %[[ADDED]] sum over ["dp"] {train.name = ""} : tensor<8xf32>
+// CHECK-NEXT: %[[SUM:.*]] = train.all_reduce %[[ADDED]] sum over ["dp"] {fp8.name = ""} : tensor<8xf32>
 // CHECK-NEXT: train.assign @w.grad, %[[SUM]]
 func.func @micro(%x: tensor<8xf32>) attributes {train.function = #train.function<micro>} {
   %0 = train.read @w.grad accumulated : tensor<8xf32>
@@ -99,7 +99,7 @@ train.grid @grid [dp = 2]
 train.variable @w : tensor<8xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
 train.variable @w.grad : tensor<8xf32> {init = #train.constant<0.0>, of = @w, role = #train.role<gradient>}
 // CHECK-LABEL: func.func @micro(
-// CHECK-NEXT: %[[SUM:.*]] = train.all_reduce %arg0 sum over ["dp"] {train.name = ""} : tensor<8xf32>
+// CHECK-NEXT: %[[SUM:.*]] = train.all_reduce %arg0 sum over ["dp"] {fp8.name = ""} : tensor<8xf32>
 // CHECK-NEXT: train.assign @w.grad, %[[SUM]]
 func.func @micro(%x: tensor<8xf32>) attributes {train.function = #train.function<micro>} {
   train.assign @w.grad, %x : tensor<8xf32>

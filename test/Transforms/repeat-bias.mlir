@@ -8,14 +8,14 @@ func.func @micro(%x: tensor<4x16xf32>, %w: tensor<16x32xf32>, %dy: tensor<4x32xf
   // CHECK: %[[B:.*]] = train.read @b
   %b = train.read @b : tensor<32xf32>
   // CHECK: %[[FC:.*]] = train.matmul
-  %fc = train.matmul %x, %w {train.name = "fc", train.phase = #train.phase<fwd>} : tensor<4x16xf32>, tensor<16x32xf32> -> tensor<4x32xf32>
-  // CHECK-NEXT: %[[H:.*]] = train.add %[[FC]], %[[B]] {train.name = "fc.bias", train.phase = #train.phase<fwd>}
-  %h = train.add %fc, %b {train.name = "fc.bias", train.phase = #train.phase<fwd>} : tensor<4x32xf32>, tensor<32xf32> -> tensor<4x32xf32>
+  %fc = train.matmul %x, %w {fp8.name = "fc", fp8.phase = #fp8.phase<fwd>} : tensor<4x16xf32>, tensor<16x32xf32> -> tensor<4x32xf32>
+  // CHECK-NEXT: %[[H:.*]] = train.add %[[FC]], %[[B]] {fp8.name = "fc.bias", fp8.phase = #fp8.phase<fwd>}
+  %h = train.add %fc, %b {fp8.name = "fc.bias", fp8.phase = #fp8.phase<fwd>} : tensor<4x32xf32>, tensor<32xf32> -> tensor<4x32xf32>
   // CHECK-NEXT: train.gelu %[[H]]
-  %y = train.gelu %h {train.name = "gelu", train.phase = #train.phase<fwd>, tanh} : tensor<4x32xf32> -> tensor<4x32xf32>
-  // CHECK-NEXT: %[[AGAIN:.*]] = train.add %[[FC]], %[[B]] {train.name = "fc.bias", train.phase = #train.phase<dgrad>}
+  %y = train.gelu %h {fp8.name = "gelu", fp8.phase = #fp8.phase<fwd>, tanh} : tensor<4x32xf32> -> tensor<4x32xf32>
+  // CHECK-NEXT: %[[AGAIN:.*]] = train.add %[[FC]], %[[B]] {fp8.name = "fc.bias", fp8.phase = #fp8.phase<dgrad>}
   // CHECK-NEXT: train.gelu_vjp %[[AGAIN]]
-  %dh = train.gelu_vjp %h, %dy {train.name = "gelu", train.phase = #train.phase<dgrad>, tanh} : tensor<4x32xf32>, tensor<4x32xf32> -> tensor<4x32xf32>
+  %dh = train.gelu_vjp %h, %dy {fp8.name = "gelu", fp8.phase = #fp8.phase<dgrad>, tanh} : tensor<4x32xf32>, tensor<4x32xf32> -> tensor<4x32xf32>
   return %y, %dh : tensor<4x32xf32>, tensor<4x32xf32>
 }
 
@@ -23,11 +23,11 @@ func.func @micro(%x: tensor<4x16xf32>, %w: tensor<16x32xf32>, %dy: tensor<4x32xf
 // CHECK-LABEL: func.func @kept
 func.func @kept(%x: tensor<4x16xf32>, %w: tensor<16x32xf32>, %dy: tensor<4x32xf32>) -> (tensor<4x32xf32>, tensor<4x32xf32>) {
   %b = train.read @b : tensor<32xf32>
-  %fc = train.matmul %x, %w {train.phase = #train.phase<fwd>} : tensor<4x16xf32>, tensor<16x32xf32> -> tensor<4x32xf32>
+  %fc = train.matmul %x, %w {fp8.phase = #fp8.phase<fwd>} : tensor<4x16xf32>, tensor<16x32xf32> -> tensor<4x32xf32>
   // CHECK: train.add
   // CHECK-NOT: train.add
-  %h = train.add %fc, %b {train.phase = #train.phase<fwd>} : tensor<4x32xf32>, tensor<32xf32> -> tensor<4x32xf32>
-  %dh = train.gelu_vjp %h, %dy {train.phase = #train.phase<dgrad>, tanh} : tensor<4x32xf32>, tensor<4x32xf32> -> tensor<4x32xf32>
+  %h = train.add %fc, %b {fp8.phase = #fp8.phase<fwd>} : tensor<4x32xf32>, tensor<32xf32> -> tensor<4x32xf32>
+  %dh = train.gelu_vjp %h, %dy {fp8.phase = #fp8.phase<dgrad>, tanh} : tensor<4x32xf32>, tensor<4x32xf32> -> tensor<4x32xf32>
   return %h, %dh : tensor<4x32xf32>, tensor<4x32xf32>
 }
 
@@ -37,15 +37,15 @@ func.func @kept(%x: tensor<4x16xf32>, %w: tensor<16x32xf32>, %dy: tensor<4x32xf3
 // CHECK: %[[SUM:.*]] = train.add %[[PRODUCT]]
 // CHECK: train.gelu %[[SUM]]
 // CHECK: %[[KEPT:.*]] = train.barrier %[[PRODUCT]]
-// CHECK-NEXT: %[[AGAIN:.*]] = train.add %[[KEPT]], {{.*}} {train.phase = #train.phase<recompute>}
+// CHECK-NEXT: %[[AGAIN:.*]] = train.add %[[KEPT]], {{.*}} {fp8.phase = #fp8.phase<recompute>}
 // CHECK-NEXT: train.gelu %[[AGAIN]]
 train.variable @recomputed.bias : tensor<32xf32> {init = #train.constant<0.0>, role = #train.role<parameter>}
 func.func @recomputed(%x: tensor<4x16xf32>, %w: tensor<16x32xf32>) -> (tensor<4x32xf32>, tensor<4x32xf32>) {
   %b = train.read @recomputed.bias : tensor<32xf32>
   %p = train.matmul %x, %w : tensor<4x16xf32>, tensor<16x32xf32> -> tensor<4x32xf32>
-  %s = train.add %p, %b {train.phase = #train.phase<fwd>} : tensor<4x32xf32>, tensor<32xf32> -> tensor<4x32xf32>
-  %g = train.gelu %s {train.phase = #train.phase<fwd>} : tensor<4x32xf32> -> tensor<4x32xf32>
+  %s = train.add %p, %b {fp8.phase = #fp8.phase<fwd>} : tensor<4x32xf32>, tensor<32xf32> -> tensor<4x32xf32>
+  %g = train.gelu %s {fp8.phase = #fp8.phase<fwd>} : tensor<4x32xf32> -> tensor<4x32xf32>
   %k = train.barrier %s : tensor<4x32xf32>
-  %r = train.gelu %k {train.phase = #train.phase<recompute>} : tensor<4x32xf32> -> tensor<4x32xf32>
+  %r = train.gelu %k {fp8.phase = #fp8.phase<recompute>} : tensor<4x32xf32> -> tensor<4x32xf32>
   return %g, %r : tensor<4x32xf32>, tensor<4x32xf32>
 }

@@ -11,14 +11,14 @@ func.func @forward(%x: tensor<4x16xbf16>, %w: tensor<16x32xbf16>) -> (tensor<4x1
   // CHECK: %[[B:.*]] = train.read @b
   %b = train.read @b : tensor<32xf32>
   // CHECK: %[[FC:.*]] = train.matmul
-  %fc = train.matmul %x, %w {train.name = "fc"} : tensor<4x16xbf16>, tensor<16x32xbf16> -> tensor<4x32xbf16>
+  %fc = train.matmul %x, %w {fp8.name = "fc"} : tensor<4x16xbf16>, tensor<16x32xbf16> -> tensor<4x32xbf16>
   // CHECK-NEXT: %[[CAST:.*]] = train.cast %[[B]] : tensor<32xf32> -> tensor<32xbf16>
   // CHECK-NEXT: train.add %[[FC]], %[[CAST]]
   // EXEC: %[[BIAS:.*]] = exec.get @b.bf16
   // EXEC: exec.gemm %{{.*}}, %{{.*}} into %{{.*}} {{.*}}bias %[[BIAS]]
   // EXEC-NOT: exec.launch
   // EXEC: return
-  %h = train.add %fc, %b {train.name = "fc.bias"} : tensor<4x32xbf16>, tensor<32xf32> -> tensor<4x32xbf16>
+  %h = train.add %fc, %b {fp8.name = "fc.bias"} : tensor<4x32xbf16>, tensor<32xf32> -> tensor<4x32xbf16>
   %p, %q = train.split %h axis 1 : tensor<4x32xbf16> -> tensor<4x16xbf16>, tensor<4x16xbf16>
   return %p, %q : tensor<4x16xbf16>, tensor<4x16xbf16>
 }

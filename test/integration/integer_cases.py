@@ -129,8 +129,8 @@ class Program:
             self.case(name, f"{op} {names}", operands, function(*(self.inputs[operand] for operand in operands)))
 
     def text(self):
-        arguments = ", ".join(f'%{n}: {tensor(v)} {{train.name = "{n}"}}' for n, v in self.inputs.items())
-        types = ", ".join(f'{tensor(self.expected[n])} {{train.name = "{n}"}}' for n in self.results)
+        arguments = ", ".join(f'%{n}: {tensor(v)} {{fp8.name = "{n}"}}' for n, v in self.inputs.items())
+        types = ", ".join(f'{tensor(self.expected[n])} {{fp8.name = "{n}"}}' for n in self.results)
         values = ", ".join(f"%r{i}" for i in range(len(self.results)))
         plain = ", ".join(tensor(self.expected[n]) for n in self.results)
         body = "\n".join(self.lines)

@@ -35,7 +35,7 @@ def test_case(results, name):
 
 TRAINED = """
 train.variable @table : tensor<9x16xf32> {init = #train.normal<mean = 0.0, stddev = 1.0>, role = #train.role<parameter>}
-func.func @forward(%tokens: tensor<3x8xi64> {train.name = "tokens"}) -> (tensor<f32> {train.name = "loss"}) attributes {train.function = #train.function<forward>} {
+func.func @forward(%tokens: tensor<3x8xi64> {fp8.name = "tokens"}) -> (tensor<f32> {fp8.name = "loss"}) attributes {train.function = #train.function<forward>} {
   %one = arith.constant dense<1> : tensor<i64>
   %pad = arith.constant dense<4> : tensor<i64>
   %kept = train.compare ne %tokens, %pad : tensor<3x8xi64>, tensor<i64> -> tensor<3x8xi1>

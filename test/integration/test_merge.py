@@ -157,7 +157,7 @@ def test_rules_reach_a_product_that_is_one_in_forward_alone(workshop, tmp_path):
     text = (ROOT / "recipes/fp8-delayed.yaml").read_text().replace("defaults:", "defaults:\n  merge: forward")
     recipe.write_text(text + '\n  - match: { name: ["h.*/attn/q", "h.*/attn/k", "h.*/attn/v"], gemm: fwd }\n    format: bf16\n')
     said = run("fp8c", "compile", workshop.model("llama"), "--recipe", recipe, "--batch", BATCH, "--emit", "fp8")
-    products = [line for line in said.splitlines() if 'train.name = "h.0/attn/q+k+v"' in line and ".matmul " in line]
+    products = [line for line in said.splitlines() if 'fp8.name = "h.0/attn/q+k+v"' in line and ".matmul " in line]
     assert products and not [line for line in products if "fp8.matmul" in line]
 
 

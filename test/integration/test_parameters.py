@@ -386,7 +386,7 @@ def test_inputs(options, expected, tmp_path):
     header = re.search(r"func\.func @forward\((.*?)\) ->", text).group(1)
     found = {}
     for argument in re.findall(r"\{([^}]*)\}", header):
-        name = re.search(r'train\.name = "([^"]*)"', argument).group(1)
+        name = re.search(r'fp8\.name = "([^"]*)"', argument).group(1)
         role = re.search(r"#train\.input<(\w+)>", argument)
         found[name] = role and role.group(1)
     assert found == expected and ("i64" in header) and "xi32>" not in header
@@ -398,7 +398,7 @@ def test_labels_are_bounded(loss, ignored, tmp_path):
     """What the runtime checks labels against is found behind whatever moves them."""
     path = save(roles_model(loss=loss, ignored=ignored), tmp_path / "model.onnx")
     text = run("fp8c", "compile", path, "--batch", BATCH, "--seq", SEQ, "--recipe", "f32", "--emit=grad")
-    labels = re.search(r'func\.func @micro\(.*?\{([^}]*train\.name = "y")', text).group(1).rsplit("{", 1)[-1]
+    labels = re.search(r'func\.func @micro\(.*?\{([^}]*fp8\.name = "y")', text).group(1).rsplit("{", 1)[-1]
     assert f"train.ids = {VOCAB} : i64" in labels
     assert ("train.ignore_index = 5" in labels) == (ignored == 5)
 

@@ -77,7 +77,7 @@ def fusions(onnx, recipe, division, target):
             numbers = {}
             kernels.append(re.sub(r"%[\w#:]+", lambda m: f"%{numbers.setdefault(m[0], len(numbers))}", kernel))
         # Parts are quantised, and sums cast, by the last one alone.
-        found.append([kernel for kernel in kernels if "#train.phase<update>" not in kernel])
+        found.append([kernel for kernel in kernels if "#fp8.phase<update>" not in kernel])
     assert len(found) == (1 if micro_batches == 1 else 2)
     return found
 

@@ -16,7 +16,7 @@ PAIRS = [("h.0/mlp/fc", "h.1/attn/qkv"), ("h.0/attn/proj", "h.1/mlp/proj"), ("h.
 def swapped(text, a, b):
     """Both names exchanged wherever an op carries them."""
     swap = {a: b, b: a}
-    return re.sub(r'(?<=train\.name = ")([^"]*)(?=")', lambda match: swap.get(match[1], match[1]), text)
+    return re.sub(r'(?<=fp8\.name = ")([^"]*)(?=")', lambda match: swap.get(match[1], match[1]), text)
 
 
 @pytest.fixture(scope="module")

@@ -76,8 +76,8 @@ def require(command, folder=None, statuses=(0,)):
 # ------------------------------------------------------------------------------
 
 # Notes on an op, which say nothing of what it computes.
-NOTES = re.compile(r'train\.(?:name|phase|why|result_names|saved_bytes) = (?:#train\.phase<\w+>|"[^"]*"|\[[^\]]*\]|\d+ : i64)(?:, )?')
-NAME = "train.name = "
+NOTES = re.compile(r'train\.(?:name|phase|why|result_names|saved_bytes) = (?:#fp8\.phase<\w+>|"[^"]*"|\[[^\]]*\]|\d+ : i64)(?:, )?')
+NAME = "fp8.name = "
 WORD = re.compile(r'[%@]"[^"]*"|[%@]?[\w.$#]+')
 
 # Ops whose symbols and values say what belongs together. Others only say what is computed:

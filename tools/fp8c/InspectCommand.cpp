@@ -18,7 +18,7 @@
 #include "Roofline.h"
 #include "StateBytes.h"
 #include "Train/IR/Functions.h"
-#include "Train/IR/Precision.h"
+#include "FP8/IR/Precision.h"
 #include "core/Escape.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"

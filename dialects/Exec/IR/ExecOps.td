@@ -64,7 +64,7 @@ def Exec_AllocOp : Exec_Op<"alloc", [MemoryEffects<[MemAlloc]>]> {
     `offset` in bytes, chosen by `exec-plan-memory`. Live from the first use to
     the last of the buffer and its views.
 
-    Example: `%0 = exec.alloc at 4096 {train.name = "h.0/mlp/fc"} : memref<16x128x512xbf16>`
+    Example: `%0 = exec.alloc at 4096 {fp8.name = "h.0/mlp/fc"} : memref<16x128x512xbf16>`
   }];
   let arguments = (ins OptionalAttr<I64Attr>:$offset);
   let results = (outs Exec_Buffer:$buffer);

@@ -10,7 +10,7 @@
 #include "Exec/IR/ExecPlan.h"
 
 #include "Exec/IR/Exec.h"
-#include "Train/IR/Precision.h"
+#include "FP8/IR/Precision.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/MapVector.h"
 

@@ -28,6 +28,7 @@ static constexpr Machine makeGPU(StringLiteral architecture,
   // what it would gain from them is not known.
   traits.fp8Multiple = 16;
   traits.fp8TN = true;
+  traits.fp8Batches = false; // nothing calls it for them yet
   // cuBLASLt multiplies every format, and its epilogues add a bias.
   traits.multipliesF32Only = false;
   traits.gemmBias = GemmBias::ofResultType;
@@ -63,11 +64,15 @@ static constexpr Machine makeGPU(StringLiteral architecture,
 /// The CPU widens every operand to f32 for OpenBLAS, in any layout and size.
 /// Which products are in FP8 is decided as for GPUs, so that a recipe means the
 /// same on both; so are fusions, by the same two numbers.
-static constexpr Machine kMachines[] = {{"cpu", "", TargetTraits()},
-                                        makeGPU("sm_89", 99, 128),
-                                        makeGPU("sm_90", 227, 256),
-                                        makeGPU("sm_100", 227, 128),
-                                        makeGPU("sm_120", 99, 128)};
+static constexpr Machine makeCPU() {
+  TargetTraits traits;
+  traits.fp8Batches = false;
+  return {"cpu", "", traits};
+}
+
+static constexpr Machine kMachines[] = {
+    makeCPU(), makeGPU("sm_89", 99, 128), makeGPU("sm_90", 227, 256),
+    makeGPU("sm_100", 227, 128), makeGPU("sm_120", 99, 128)};
 
 /// Null if there is no such machine.
 static const TargetTraits *findTraits(StringRef backend,

@@ -49,6 +49,10 @@ static LogicalResult verify(function_ref<InFlightDiagnostic()> error,
   return success();
 }
 
+bool fp8c::isVariable(Operation *op) {
+  return isa<SymbolOpInterface>(op) && !isa<ModuleOp, FunctionOpInterface>(op);
+}
+
 LogicalResult fp8c::verifyOperationAttr(Operation *op, NamedAttribute attr,
                                         ArrayRef<KnownAttr> known) {
   unsigned place = OnOp;
@@ -56,7 +60,7 @@ LogicalResult fp8c::verifyOperationAttr(Operation *op, NamedAttribute attr,
     place |= OnModule;
   else if (isa<FunctionOpInterface>(op))
     place |= OnFunction;
-  else if (isa<SymbolOpInterface>(op))
+  else if (isVariable(op))
     place |= OnVariable;
   return verify([&] { return op->emitOpError(); }, place, attr, known);
 }

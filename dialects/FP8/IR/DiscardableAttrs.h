@@ -55,6 +55,9 @@ template <typename Attr> bool isArrayOf(mlir::Attribute attr) {
   return array && llvm::all_of(array, llvm::IsaPred<Attr>);
 }
 
+/// Is the op a symbol that is neither a module nor a function?
+bool isVariable(mlir::Operation *op);
+
 /// An error at `op` if `attr` is unknown, stands on it where it must not, or is
 /// of another type.
 mlir::LogicalResult verifyOperationAttr(mlir::Operation *op,

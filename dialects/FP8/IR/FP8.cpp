@@ -15,6 +15,20 @@ using namespace fp8c::fp8;
 #include "FP8/IR/FP8Enums.cpp.inc"
 #include "FP8/IR/FP8Interfaces.cpp.inc"
 
+/// One type for all results, or an array of one for each.
+static ParseResult parseResultTypes(AsmParser &parser,
+                                    SmallVector<Type> &types) {
+  if (failed(parser.parseOptionalLSquare()))
+    return parser.parseType(types.emplace_back());
+  return failure(parser.parseTypeList(types) || parser.parseRSquare());
+}
+static void printResultTypes(AsmPrinter &printer, ArrayRef<Type> types) {
+  bool isArray = types.size() != 1;
+  printer << (isArray ? "[" : "");
+  llvm::interleaveComma(types, printer);
+  printer << (isArray ? "]" : "");
+}
+
 #define GET_ATTRDEF_CLASSES
 #include "FP8/IR/FP8Attrs.cpp.inc"
 
@@ -385,6 +399,10 @@ LogicalResult DequantizeOp::verify() {
   return verifySameShape(*this, getInput().getType(), getOutput().getType());
 }
 
+OpOperand *DequantizeOp::getMovedOperand(unsigned) {
+  return &getInputMutable();
+}
+
 LogicalResult TransposeOp::verify() {
   ScaledType in = getInput().getType(), out = getOutput().getType();
   ArrayRef<int64_t> perm = getPermutation();
@@ -441,6 +459,13 @@ OpFoldResult TransposeOp::fold(FoldAdaptor) {
   setPermutation(applyPermutation(source.getPermutation(), getPermutation()));
   getInputMutable().assign(source.getInput());
   return getResult();
+}
+
+FP8ContractionOpInterface fp8::getContraction(Operation *op) {
+  auto contraction = dyn_cast_or_null<FP8ContractionOpInterface>(op);
+  return contraction && contraction.isContraction()
+             ? contraction
+             : FP8ContractionOpInterface();
 }
 
 std::optional<std::string>
@@ -526,7 +551,8 @@ GemmDims fp8::getGemmDims(FP8ContractionOpInterface op) {
 
 void MatmulOp::build(OpBuilder &builder, OperationState &state, Type type,
                      Value lhs, Value rhs, ArrayRef<int64_t> lhsContracting,
-                     ArrayRef<int64_t> rhsContracting, bool fastAccum) {
+                     ArrayRef<int64_t> rhsContracting, bool fastAccum,
+                     int64_t batchRank) {
   int64_t lhsRank = getShape(lhs.getType()).size(),
           rhsRank = getShape(rhs.getType()).size();
   // The default contraction is left unsaid.
@@ -539,7 +565,7 @@ void MatmulOp::build(OpBuilder &builder, OperationState &state, Type type,
     return isDefault ? DenseI64ArrayAttr() : builder.getDenseI64ArrayAttr(dims);
   };
   build(builder, state, type, lhs, rhs, attr(lhsContracting),
-        attr(rhsContracting), fastAccum);
+        attr(rhsContracting), batchRank, fastAccum);
 }
 
 SmallVector<int64_t>
@@ -554,6 +580,7 @@ fp8::getRhsContractingDims(std::optional<ArrayRef<int64_t>> given,
                : SmallVector<int64_t>{std::max<int64_t>(rank - 2, 0)};
 }
 
+int64_t MatmulOp::getContractionBatchRank() { return getBatchRank(); }
 OpOperand &MatmulOp::getContractionLhs() { return getLhsMutable(); }
 OpOperand &MatmulOp::getContractionRhs() { return getRhsMutable(); }
 SmallVector<int64_t> MatmulOp::getLhsContractingDims() {
@@ -571,7 +598,7 @@ LogicalResult MatmulOp::verify() {
     return emitOpError(
         "must say what it contracts of both operands or of neither");
   if (failed(verifyContraction(*this, lhs.getShape(), rhs.getShape(),
-                               getShape(getOutput().getType()), /*batchRank=*/0,
+                               getShape(getOutput().getType()), getBatchRank(),
                                getLhsContractingDims(),
                                getRhsContractingDims())))
     return failure();

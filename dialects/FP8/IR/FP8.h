@@ -17,6 +17,14 @@
 
 #include "FP8/IR/FP8Dialect.h.inc"
 #include "FP8/IR/FP8Enums.h.inc"
+
+namespace fp8c::fp8 {
+/// Who chooses the float type of a result: the recipe; the operands (the op
+/// only moves values, so that rounding them would be no part of it); or nobody
+/// (the op's definition wants f32, as for a loss or the statistics of a row).
+enum class ResultPrecision { Chosen, Inherited, Fixed };
+} // namespace fp8c::fp8
+
 #include "FP8/IR/FP8Interfaces.h.inc"
 
 namespace fp8c::fp8 {
@@ -110,6 +118,9 @@ getLhsContractingDims(std::optional<llvm::ArrayRef<int64_t>> given,
 llvm::SmallVector<int64_t>
 getRhsContractingDims(std::optional<llvm::ArrayRef<int64_t>> given,
                       int64_t rank);
+
+/// The op as a contraction; null if it is none.
+FP8ContractionOpInterface getContraction(mlir::Operation *op);
 
 /// What is wrong with a contraction; none if nothing is. `lhs` and `rhs`
 /// contracted over the given dimensions must give `result`, and the contracted

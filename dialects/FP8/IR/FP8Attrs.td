@@ -36,6 +36,25 @@ def FP8_GranularityAttr : EnumAttr<FP8_Dialect, FP8_Granularity, "granularity"> 
   let assemblyFormat = "`<` $value `>`";
 }
 
+// What an op is for: `fp8.phase = #fp8.phase<...>`.
+//   fwd        computes the model's values
+//   dgrad      computes a gradient of a value
+//   wgrad      computes a gradient of a parameter
+//   recompute  computes a value of the forward pass anew, for backward
+//   update     is the optimizer's
+def FP8_Phase : I32EnumAttr<"Phase", "What an op is for", [
+    I32EnumAttrCase<"fwd", 0>,
+    I32EnumAttrCase<"dgrad", 1>,
+    I32EnumAttrCase<"wgrad", 2>,
+    I32EnumAttrCase<"recompute", 3>,
+    I32EnumAttrCase<"update", 4>]> {
+  let cppNamespace = "::fp8c::fp8";
+  let genSpecializedAttr = 0;
+}
+def FP8_PhaseAttr : EnumAttr<FP8_Dialect, FP8_Phase, "phase"> {
+  let assemblyFormat = "`<` $value `>`";
+}
+
 def FP8_OperandAttr : AttrDef<FP8_Dialect, "Operand"> {
   let mnemonic = "operand";
   let summary = "In which format a contraction reads an operand, and how it is scaled";
@@ -72,6 +91,65 @@ def FP8_OperandAttr : AttrDef<FP8_Dialect, "Operand"> {
     bool isFP8() const { return ::fp8c::fp8::isFP8(getFormat()); }
     bool isDelayed() const { return getScaling() == Scaling::Delayed; }
     bool isBounded() const { return getScaling() == Scaling::Bounded; }
+  }];
+}
+
+def FP8_StorageAttr : AttrDef<FP8_Dialect, "Storage"> {
+  let mnemonic = "storage";
+  let summary = "How a variable is stored from step to step";
+  let description = [{
+    Syntax: `#fp8.storage<` format (`,` flag `= true`)* `>`
+
+    `scaled`: with a scale, as `!fp8.scaled` (f8E4M3FN, f8E5M2 always, f16 if so). Of scaled ones `sqrt`: the square root is kept, of second
+    moments; `stochastic`: rounded stochastically.
+
+    Example: `#fp8.storage<f8E4M3FN, scaled = true>`.
+  }];
+  let parameters = (ins "::mlir::FloatType":$format,
+    DefaultValuedParameter<"bool", "false">:$scaled,
+    DefaultValuedParameter<"bool", "false">:$sqrt,
+    DefaultValuedParameter<"bool", "false">:$stochastic);
+  let builders = [
+    AttrBuilderWithInferredContext<(ins "::mlir::FloatType":$format, "bool":$scaled,
+        "bool":$sqrt, "bool":$stochastic), [{
+      return $_get(format.getContext(), format, scaled, sqrt, stochastic);
+    }]>
+  ];
+  let assemblyFormat = "`<` $format (`,` struct($scaled, $sqrt, $stochastic)^)? `>`";
+  let genVerifyDecl = 1;
+}
+
+def FP8_PrecisionAttr : AttrDef<FP8_Dialect, "Precision"> {
+  let mnemonic = "precision";
+  let summary = "What fp8-assign-precision decides about an op or a variable";
+  let description = [{
+    Syntax: `#fp8.precision<` (field `=` value), `>`
+
+    `result`: the float type of all results, or an array of one per result. Of contractions `lhs` and `rhs`, each an `#fp8.operand`, and
+    `fast_accum`. Of variables `storage`, a `#fp8.storage`. `why`: which lines of the recipe, or which facts, decided.
+
+    Example: `#fp8.precision<result = bf16, lhs = <f8E4M3FN>, rhs = <f8E4M3FN>, why = "fp8-current.yaml:12">`.
+  }];
+  let parameters = (ins
+    OptionalArrayRefParameter<"::mlir::Type">:$result,
+    OptionalParameter<"::fp8c::fp8::OperandAttr">:$lhs,
+    OptionalParameter<"::fp8c::fp8::OperandAttr">:$rhs,
+    DefaultValuedParameter<"bool", "false">:$fast_accum,
+    OptionalParameter<"::fp8c::fp8::StorageAttr">:$storage,
+    OptionalParameter<"::mlir::StringAttr">:$why);
+  let assemblyFormat = [{
+    `<` struct(custom<ResultTypes>($result), $lhs, $rhs, $fast_accum, $storage, $why) `>`
+  }];
+  let extraClassDeclaration = [{
+    /// The type decided for a result; null if there is none.
+    ::mlir::Type getResult(unsigned index) const {
+      ::llvm::ArrayRef<::mlir::Type> types = getResult();
+      return types.empty() ? ::mlir::Type() : types[types.size() == 1 ? 0 : index];
+    }
+    /// Are both operands of a contraction FP8?
+    bool isFP8() const {
+      return getLhs() && getRhs() && getLhs().isFP8() && getRhs().isFP8();
+    }
   }];
 }
 

@@ -26,6 +26,13 @@ def FP8_Dialect : Dialect {
     (Micikevicius et al., "FP8 Formats for Deep Learning", arXiv 2209.05433,
     section 3). Quantised data is `round(x * scale)`, rounded to nearest even
     and saturated; its value is `data * scale_inv` with `scale_inv = 1/scale`.
+
+    Any op, of this dialect or another, may carry two discardable attributes that
+    recipes and reports match on: `fp8.name`, the path of the node of a model that it stems
+    from (`"h.0/mlp/fc"`), and `fp8.phase`, one of `#fp8.phase<fwd>`, `dgrad`,
+    `wgrad`, `recompute` and `update`. An argument of a function says by `fp8.role` that it is a `weight` or a `gradient`. What a recipe
+    decides about an op stands in `fp8.precision` until it is carried out, and the reason in `fp8.why` behind that. What else there is, and where it may stand,
+    says `FP8Discardable.cpp`; another attribute called `fp8.` is an error.
   }];
   let dependentDialects = [];
   let useDefaultAttributePrinterParser = 1;

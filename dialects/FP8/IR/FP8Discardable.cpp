@@ -1,7 +1,7 @@
 //===- FP8Discardable.cpp - Discardable attributes of the fp8 dialect -----===//
 
 #include "FP8/IR/DiscardableAttrs.h"
-#include "FP8/IR/FP8.h"
+#include "FP8/IR/Precision.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
 
 using namespace mlir;
@@ -45,6 +45,10 @@ static bool isUses(Attribute attr) {
 }
 
 static constexpr KnownAttr kKnownAttrs[] = {
+    knownAttr<StringAttr>(kNameAttr, OnOp | OnArgument | OnResult, "a string"),
+    knownAttr<PhaseAttr>(kPhaseAttr, OnOp, "a #fp8.phase"),
+    knownAttr<PrecisionAttr>(kPrecisionAttr, OnOp, "a #fp8.precision"),
+    knownAttr<StringAttr>(kWhyAttr, OnOp, "a string"),
     knownI64(kCountedAttr, OnVariable),
     knownI64(kCurrentUsesAttr, OnModule),
     knownAttr<TypeAttr>(kFormatAttr, OnVariable, "a type"),
@@ -57,7 +61,11 @@ static constexpr KnownAttr kKnownAttrs[] = {
 
 LogicalResult FP8Dialect::verifyOperationAttribute(Operation *op,
                                                    NamedAttribute attr) {
-  return verifyOperationAttr(op, attr, kKnownAttrs);
+  if (failed(verifyOperationAttr(op, attr, kKnownAttrs)))
+    return failure();
+  return attr.getName() == kPrecisionAttr
+             ? verifyPrecision(op, cast<PrecisionAttr>(attr.getValue()))
+             : success();
 }
 /// Reports tell an operand's uses by the role that it has.
 static LogicalResult verifyOfSignature(Operation *op, AttrPlace place,

@@ -134,7 +134,7 @@ def FP8_ClampOp : FP8_Op<"clamp", [AllTypesMatch<["input", "output"]>]> {
   let assemblyFormat = "$input `,` $limit attr-dict `:` qualified(type($input))";
 }
 
-def FP8_DequantizeOp : FP8_Op<"dequantize"> {
+def FP8_DequantizeOp : FP8_Op<"dequantize", [DeclareOpInterfaceMethods<ValueRoleOpInterface, ["getMovedOperand"]>]> {
   let summary = "The values of a scaled tensor in a higher precision";
   let description = [{
     `x = data * scale_inv`, in f32, rounded to the result's type.
@@ -172,14 +172,14 @@ def FP8_ConcatOp : FP8_Op<"concat"> {
   let hasVerifier = 1;
 }
 
-def FP8_MatmulOp : FP8_Op<"matmul", [DeclareOpInterfaceMethods<FP8ContractionOpInterface>]> {
+def FP8_MatmulOp : FP8_Op<"matmul", [DeclareOpInterfaceMethods<FP8ContractionOpInterface, ["getContractionBatchRank"]>]> {
   let summary = "Contract two scaled tensors, accumulating in f32";
   let description = [{
     `y = scale_inv_lhs * scale_inv_rhs * sum(lhs * rhs)` over the contracted
     dimensions, rounded to the result's type; with tiles the scales are those of each element's tile, inside the sum. Which dimensions are contracted is
     said as in `train.matmul`; the default is the last of `lhs` with the one
-    before the last of `rhs`. `fast_accum` lets the hardware accumulate in fewer
-    than 32 bits.
+    before the last of `rhs`. The first `batch` dimensions are not contracted, and both operands and the result have them. `fast_accum` lets the hardware
+    accumulate in fewer than 32 bits.
 
     Example:
     ```mlir
@@ -187,20 +187,22 @@ def FP8_MatmulOp : FP8_Op<"matmul", [DeclareOpInterfaceMethods<FP8ContractionOpI
        : !fp8.scaled<8192x768xf8E4M3FN>, !fp8.scaled<768x3072xf8E4M3FN> -> tensor<8192x3072xbf16>
     %dw = fp8.matmul %x, %dy contracting [0] x [0]
        : !fp8.scaled<8192x768xf8E4M3FN>, !fp8.scaled<8192x3072xf8E5M2> -> tensor<768x3072xf32>
+    %e = fp8.matmul %x, %w batch 1
+       : !fp8.scaled<8x1024x768xf8E4M3FN>, !fp8.scaled<8x768x3072xf8E4M3FN> -> tensor<8x1024x3072xbf16>
     ```
   }];
   let arguments = (ins FP8_ScaledType:$lhs, FP8_ScaledType:$rhs,
                        OptionalAttr<DenseI64ArrayAttr>:$lhs_contracting,
                        OptionalAttr<DenseI64ArrayAttr>:$rhs_contracting,
-                       UnitAttr:$fast_accum);
+                       DefaultValuedAttr<I64Attr, "0">:$batch_rank, UnitAttr:$fast_accum);
   let results = (outs FP8_Tensor:$output);
   let builders = [
     OpBuilder<(ins "::mlir::Type":$type, "::mlir::Value":$lhs, "::mlir::Value":$rhs,
                    "::llvm::ArrayRef<int64_t>":$lhsContracting, "::llvm::ArrayRef<int64_t>":$rhsContracting,
-                   "bool":$fastAccum)>
+                   "bool":$fastAccum, CArg<"int64_t", "0">:$batchRank)>
   ];
   let assemblyFormat = [{
-    $lhs `,` $rhs (`contracting` $lhs_contracting^ `x` $rhs_contracting)? attr-dict
+    $lhs `,` $rhs (`batch` $batch_rank^)? (`contracting` $lhs_contracting^ `x` $rhs_contracting)? attr-dict
     `:` qualified(type($lhs)) `,` qualified(type($rhs)) `->` qualified(type($output))
   }];
   let hasVerifier = 1;

@@ -1,7 +1,7 @@
 //===- CheckPrecision.cpp - fp8-check-precision ---------------------------===//
 
+#include "FP8/IR/Precision.h"
 #include "FP8/Transforms/Passes.h"
-#include "Train/IR/Precision.h"
 #include "mlir/IR/BuiltinOps.h"
 
 using namespace mlir;
@@ -16,9 +16,9 @@ namespace fp8c::fp8 {
 namespace {
 struct CheckPrecision : fp8::impl::CheckPrecisionBase<CheckPrecision> {
   using Base::Base;
-  void runOnProgram() override {
-    getOperation().walk([&](Operation *op) {
-      Attribute precision = op->getDiscardableAttr(train::kPrecisionAttr);
+  void runOnOperation() override {
+    getOperation()->walk([&](Operation *op) {
+      Attribute precision = op->getDiscardableAttr(kPrecisionAttr);
       if (!precision)
         return;
       op->emitOpError("still has the precision ")

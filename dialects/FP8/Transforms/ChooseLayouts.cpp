@@ -7,8 +7,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "FP8/IR/OpNames.h"
 #include "FP8/Transforms/Passes.h"
-#include "Train/IR/Train.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "mlir/IR/BuiltinOps.h"
 
@@ -56,7 +56,7 @@ Value ChooseLayouts::transpose(Value value, ArrayRef<int64_t> permutation,
       TransposeOp::create(builder, user->getLoc(), transposed, value, key);
   // It belongs to the value, not to the one of its users that asked first.
   Operation *origin = value.getDefiningOp() ? value.getDefiningOp() : user;
-  train::copyNameAndPhase(origin, op);
+  copyNameAndPhase(origin, op);
   return result = op;
 }
 
@@ -67,8 +67,8 @@ void ChooseLayouts::bringIntoTN(MatmulOp matmul) {
     int64_t rank = getShape(operand.getType()).size();
     if (dims.back() == rank - 1)
       return operand;
-    // Contracted dimensions stand together at the start: the others keep their
-    // order, and so does the result.
+    // Contracted dimensions stand together behind the batch: the others keep
+    // their order, and so does the result.
     SmallVector<int64_t> permutation;
     for (int64_t dim = 0; dim < rank; ++dim)
       if (!llvm::is_contained(dims, dim))
@@ -84,9 +84,9 @@ void ChooseLayouts::bringIntoTN(MatmulOp matmul) {
   if (lhs == matmul.getLhs() && rhs == matmul.getRhs())
     return;
   OpBuilder builder(matmul);
-  auto tn =
-      MatmulOp::create(builder, matmul.getLoc(), matmul.getOutput().getType(),
-                       lhs, rhs, lhsDims, rhsDims, matmul.getFastAccum());
+  auto tn = MatmulOp::create(
+      builder, matmul.getLoc(), matmul.getOutput().getType(), lhs, rhs, lhsDims,
+      rhsDims, matmul.getFastAccum(), matmul.getBatchRank());
   tn->setDiscardableAttrs(matmul->getDiscardableAttrDictionary());
   matmul.replaceAllUsesWith(tn.getOutput());
   matmul.erase();

@@ -3,8 +3,6 @@
 #include "FP8/Transforms/Eligibility.h"
 
 #include "Target/IR/Target.h"
-#include "Train/IR/Precision.h"
-#include "Train/IR/Train.h"
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
@@ -13,8 +11,7 @@ using namespace fp8c::fp8;
 
 static bool isStaticFloatTensor(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
-  return tensor && tensor.hasStaticShape() &&
-         train::isWide(tensor.getElementType());
+  return tensor && tensor.hasStaticShape() && isWide(tensor.getElementType());
 }
 
 std::optional<std::string> fp8::getGranularityConflict(Granularity lhs,
@@ -53,7 +50,7 @@ static std::optional<std::string> getBlockObstacle(Value operand,
 
 std::optional<GemmDims> fp8::getPaddedDims(FP8ContractionOpInterface op,
                                            Granularity lhs, Granularity rhs) {
-  if (!isa<train::MatmulOp>(op) || op.getContractionBatchRank() != 0)
+  if (!op.canBePadded())
     return std::nullopt;
   GemmDims dims = getGemmDims(op);
   int64_t fp8Multiple = getTarget(op).fp8Multiple;
@@ -78,11 +75,12 @@ std::optional<std::string> fp8::getFP8Obstacle(FP8ContractionOpInterface op,
   if (!llvm::all_of(op->getOperandTypes(), isStaticFloatTensor) ||
       !isStaticFloatTensor(op->getResult(0).getType()))
     return "its types are not tensors of static shape in f32, bf16 or f16";
-  if (op.getContractionBatchRank() != 0)
+  int64_t batchRank = op.getContractionBatchRank();
+  if (batchRank != 0 && !getTarget(op).fp8Batches)
     return "it has batch dimensions";
   if (getContractionError(getShape(op.getContractionLhs().get().getType()),
                           getShape(op.getContractionRhs().get().getType()),
-                          getShape(op->getResult(0).getType()), /*batchRank=*/0,
+                          getShape(op->getResult(0).getType()), batchRank,
                           op.getLhsContractingDims(),
                           op.getRhsContractingDims()))
     return "its operands are no matrices with respect to the dimensions it "

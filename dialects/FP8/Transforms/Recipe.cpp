@@ -2,7 +2,7 @@
 
 #include "FP8/Transforms/Recipe.h"
 
-#include "Train/IR/Precision.h"
+#include "FP8/IR/Precision.h"
 #include "Train/IR/Train.h"
 #include "mlir/IR/Diagnostics.h"
 
@@ -20,10 +20,10 @@ bool fp8::sayTheSame(const Settings &a, const Settings &b) {
 }
 
 /// Layers are numbered from 0 by the names of the ops.
-RecipeEvaluator::RecipeEvaluator(const Recipe &recipe, ModuleOp module)
+RecipeEvaluator::RecipeEvaluator(const Recipe &recipe, Operation *root)
     : recipe(recipe), applied(recipe.rules.size()) {
-  module.walk([&](Operation *op) {
-    numLayers = std::max(numLayers, train::getLayer(train::getName(op)) + 1);
+  root->walk([&](Operation *op) {
+    numLayers = std::max(numLayers, getLayer(getName(op)) + 1);
   });
 }
 
@@ -111,7 +111,7 @@ OperandSettings RecipeEvaluator::forOperand(const OpFacts &op, StringRef side,
                                             StringRef role) {
   OperandSettings settings{recipe.defaults, *recipe.defaults.result};
   auto rememberWide = [&](const Settings &from) {
-    if (from.format && train::isWide(from.format->value))
+    if (from.format && isWide(from.format->value))
       settings.wide = *from.format;
   };
   rememberWide(recipe.defaults);
@@ -146,7 +146,7 @@ Settings RecipeEvaluator::forVariable(const VariableFacts &variable) {
                                                  return matchesOpName(
                                                      match.usedBy, op);
                                                })) ||
-        !matchesLayer(match, train::getLayer(variable.name)))
+        !matchesLayer(match, getLayer(variable.name)))
       continue;
     applied[i] = true;
     overlay(settings.storage, rule.settings.storage);

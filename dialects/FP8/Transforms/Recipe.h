@@ -148,10 +148,13 @@ llvm::SmallVector<llvm::StringRef> getBuiltinRecipes();
 constexpr llvm::StringLiteral kLhs = "lhs", kRhs = "rhs",
                               kActivation = "activation", kWeight = "weight",
                               kGradient = "gradient";
+/// Words of `role:` besides.
+constexpr llvm::StringLiteral kParameter = "parameter", kMoment1 = "moment1",
+                              kMoment2 = "moment2";
 
 /// What rules see of an op.
 struct OpFacts {
-  /// Full name, as "train.matmul"; value of `train.name`.
+  /// Full name, as "train.matmul"; value of `fp8.name`.
   llvm::StringRef op, name;
   /// Names that the model has for it besides: of products that are one.
   llvm::ArrayRef<llvm::StringRef> partNames = {};
@@ -186,7 +189,7 @@ struct OperandSettings : Settings {
 /// Applies a recipe's rules and remembers which of them ever applied.
 class RecipeEvaluator {
 public:
-  RecipeEvaluator(const Recipe &recipe, mlir::ModuleOp module);
+  RecipeEvaluator(const Recipe &recipe, mlir::Operation *root);
 
   Settings forOp(const OpFacts &op);
   OperandSettings forOperand(const OpFacts &op, llvm::StringRef side,

@@ -4,7 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "FP8/Transforms/ModelParts.h"
+#include "FP8/Training/ModelParts.h"
 #include "FP8/Transforms/Recipe.h"
 
 #include "Train/IR/Train.h"
@@ -392,10 +392,8 @@ SmallVector<Reader::Key> Reader::settingKeys(Settings &settings) {
 }
 
 void Reader::readMatch(yaml::Node *node, Match &match) {
-  static const StringRef roles[] = {stringifyRole(train::Role::parameter),
-                                    stringifyRole(train::Role::gradient),
-                                    stringifyRole(train::Role::moment1),
-                                    stringifyRole(train::Role::moment2)};
+  static constexpr StringRef roles[] = {kParameter, kGradient, kMoment1,
+                                        kMoment2};
   readMapping(
       node, "a match",
       {{"op", [&](auto *node) { readGlobs(node, "op", match.op); }},

@@ -3,53 +3,67 @@
 #include "FP8/Transforms/ValueRoles.h"
 
 #include "FP8/Transforms/Recipe.h"
-#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
 
 using namespace mlir;
 using namespace fp8c;
 using namespace fp8c::fp8;
 
-ValueRoles::ValueRoles(ModuleOp module) {
-  for (auto variable : module.getOps<train::VariableOp>())
-    if (train::isModelParameter(variable.getRole()))
-      parameters.insert(variable.getSymNameAttr());
-}
-
-/// Moves or rounds its operand: the same value in another place or type.
-static bool isViewOfOperand(Operation *op) {
-  if (isa<train::CastOp, DequantizeOp>(op))
-    return true;
-  auto precision = dyn_cast<train::PrecisionOpInterface>(op);
-  return precision && op->getNumOperands() > 0 &&
-         precision.getResultPrecision(0) == train::ResultPrecision::Inherited;
+/// The operand that a result is, moved or rounded; null if there is none.
+static Value getMoved(OpResult result) {
+  Operation *op = result.getOwner();
+  if (auto says = dyn_cast<ValueRoleOpInterface>(op))
+    if (OpOperand *moved = says.getMovedOperand(result.getResultNumber()))
+      return moved->get();
+  auto precision = dyn_cast<PrecisionOpInterface>(op);
+  bool isMove = precision && op->getNumOperands() > 0 &&
+                precision.getResultPrecision(0) == ResultPrecision::Inherited;
+  return isMove ? op->getOperand(0) : Value();
 }
 
 void ValueRoles::visit(Operation *op) {
-  StringRef role = kActivation;
-  if (auto read = dyn_cast<train::ReadOp>(op)) {
-    if (parameters.contains(read.getVariableAttr().getAttr()))
-      role = kWeight;
-  } else if (isViewOfOperand(op)) {
-    role = get(op->getOperand(0));
-  } else if (train::isBackward(op)) {
-    role = kGradient;
-  }
-  if (role != kActivation)
-    for (Value result : op->getResults())
+  for (OpResult result : op->getOpResults()) {
+    StringRef role;
+    if (auto says = dyn_cast<ValueRoleOpInterface>(op))
+      role = says.getValueRole(result.getResultNumber());
+    if (role.empty()) {
+      Value moved = getMoved(result);
+      role = moved            ? get(moved)
+             : isBackward(op) ? StringRef(kGradient)
+                              : StringRef(kActivation);
+    }
+    if (role != kActivation)
       roles[result] = role;
+  }
 }
 
 StringRef ValueRoles::get(Value value) const {
-  auto it = roles.find(value);
-  return it == roles.end() ? StringRef(kActivation) : it->second;
+  if (auto it = roles.find(value); it != roles.end())
+    return it->second;
+  auto argument = dyn_cast<BlockArgument>(value);
+  if (!argument)
+    return kActivation;
+  Operation *parent = argument.getOwner()->getParentOp();
+  if (auto loop = dyn_cast_or_null<LoopLikeOpInterface>(parent))
+    if (OpOperand *init = loop.getTiedLoopInit(argument))
+      return get(init->get());
+  auto function = dyn_cast_or_null<FunctionOpInterface>(parent);
+  if (!function || !argument.getOwner()->isEntryBlock())
+    return kActivation;
+  auto role = function.getArgAttrOfType<StringAttr>(argument.getArgNumber(),
+                                                    kOperandRoleAttr);
+  for (StringRef word : {kWeight, kGradient})
+    if (role && role.getValue() == word)
+      return word;
+  return kActivation;
 }
 
 StringRef fp8::getGemm(Operation *contraction) {
   // Another compiler's ops have no phase: they are forward ops. So are those
   // that backward does anew: their results must be the same.
-  train::Phase phase = train::getPhase(contraction).value_or(train::Phase::fwd);
-  return train::stringifyPhase(
-      phase == train::Phase::recompute ? train::Phase::fwd : phase);
+  Phase phase = getPhase(contraction).value_or(Phase::fwd);
+  return stringifyPhase(phase == Phase::recompute ? Phase::fwd : phase);
 }
 
 StringRef fp8::getOperandSuffix(StringRef role, StringRef otherRole,

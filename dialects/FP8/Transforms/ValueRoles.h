@@ -3,22 +3,19 @@
 #ifndef FP8_TRANSFORMS_VALUEROLES_H
 #define FP8_TRANSFORMS_VALUEROLES_H
 
-#include "Train/IR/Train.h"
+#include "FP8/IR/OpNames.h"
 
 namespace fp8c::fp8 {
 
-/// What values are, as the words of `operand:` in a recipe. A weight is a
-/// parameter, possibly moved or cast; a gradient is what backward ops compute;
-/// an activation is all else. To be fed the ops in program order.
+/// What values are, as the words of `operand:` in a recipe: see
+/// ValueRoleOpInterface. To be fed the ops in program order.
 class ValueRoles {
 public:
-  explicit ValueRoles(mlir::ModuleOp module);
-
   void visit(mlir::Operation *op);
   llvm::StringRef get(mlir::Value value) const;
 
 private:
-  llvm::DenseSet<mlir::StringAttr> parameters;
+  /// Of results of ops that are no activations.
   llvm::DenseMap<mlir::Value, llvm::StringRef> roles;
 };
 

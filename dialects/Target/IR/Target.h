@@ -24,8 +24,8 @@ enum class GemmBias {
   ofResultType ///< a vector in the type of the result
 };
 
-/// What passes know of a machine. The defaults are those of
-/// `#exec.target<cpu>`, and of modules that have no target.
+/// What passes know of a machine. The defaults are those of modules that have
+/// no target, as another compiler's.
 struct TargetTraits {
   /// As diagnostics call it: "sm_90".
   llvm::StringLiteral name = "cpu";
@@ -34,6 +34,8 @@ struct TargetTraits {
 
   /// m, n and k of FP8 products are multiples of it.
   int64_t fp8Multiple = 16;
+  /// There are FP8 products of batches.
+  bool fp8Batches = true;
   /// FP8 products have their contracted dimensions last ("TN").
   bool fp8TN = false;
   /// Operands and results in other formats need f32 copies.

@@ -61,13 +61,13 @@ SmallVector<func::FuncOp> train::getFunctions(ModuleOp module) {
 static bool isOurs(Operation *op) {
   return isa<TrainDialect, fp8::FP8Dialect>(op->getDialect()) ||
          op->getName().getDialectNamespace() == "exec" ||
-         isa<PrecisionOpInterface, fp8::FP8ContractionOpInterface>(op);
+         isa<PrecisionOpInterface>(op) || fp8::getContraction(op);
 }
 
 void ProgramPass::runOnOperation() {
   for (auto function : getOperation().getOps<FunctionOpInterface>()) {
     Region &body = function.getFunctionBody();
-    if (body.empty() || body.hasOneBlock() || takesSeveralBlocks())
+    if (body.empty() || body.hasOneBlock())
       continue;
     WalkResult walked = body.walk([](Operation *op) {
       return isOurs(op) ? WalkResult::interrupt() : WalkResult::advance();

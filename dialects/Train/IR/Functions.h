@@ -48,8 +48,8 @@ bool isInFunction(mlir::Operation *op, FunctionKind kind);
 llvm::SmallVector<mlir::func::FuncOp> getFunctions(mlir::ModuleOp module);
 
 /// A pass over the functions of a program. It refuses modules with a function
-/// of several blocks in which there are ops of ours, unless it looks at one op
-/// at a time: none would look into the others.
+/// of several blocks in which there are ops of ours: none would look into the
+/// others.
 class ProgramPass : public mlir::OperationPass<mlir::ModuleOp> {
 public:
   using OperationPass::OperationPass;
@@ -57,7 +57,6 @@ public:
 protected:
   void runOnOperation() final;
   virtual void runOnProgram() = 0;
-  virtual bool takesSeveralBlocks() const { return false; }
 };
 
 } // namespace fp8c::train

@@ -2,7 +2,7 @@
 
 #include "Train/IR/Train.h"
 
-#include "Train/IR/Precision.h"
+#include "FP8/IR/Precision.h"
 #include "Train/IR/TrainRelations.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/DialectImplementation.h"
@@ -57,20 +57,6 @@ static void printAxes(OpAsmPrinter &printer, Operation *, ArrayAttr axes,
         printer << " = " << std::get<1>(axis);
       });
   printer << "]";
-}
-
-/// One type for all results, or an array of one for each.
-static ParseResult parseResultTypes(AsmParser &parser,
-                                    SmallVector<Type> &types) {
-  if (failed(parser.parseOptionalLSquare()))
-    return parser.parseType(types.emplace_back());
-  return failure(parser.parseTypeList(types) || parser.parseRSquare());
-}
-static void printResultTypes(AsmPrinter &printer, ArrayRef<Type> types) {
-  bool isArray = types.size() != 1;
-  printer << (isArray ? "[" : "");
-  llvm::interleaveComma(types, printer);
-  printer << (isArray ? "]" : "");
 }
 
 #define GET_ATTRDEF_CLASSES
@@ -161,32 +147,6 @@ LogicalResult train::verifyElementwise(Operation *op) {
   return verifyBroadcast(op);
 }
 
-StringRef train::getName(Operation *op) {
-  auto name = op->getAttrOfType<StringAttr>(kNameAttr);
-  return name ? name.getValue() : StringRef();
-}
-std::optional<Phase> train::getPhase(Operation *op) {
-  auto phase = op->getAttrOfType<PhaseAttr>(kPhaseAttr);
-  return phase ? std::optional(phase.getValue()) : std::nullopt;
-}
-void train::setName(Operation *op, StringRef name) {
-  op->setDiscardableAttr(kNameAttr, StringAttr::get(op->getContext(), name));
-}
-void train::setPhase(Operation *op, Phase phase) {
-  op->setDiscardableAttr(kPhaseAttr, PhaseAttr::get(op->getContext(), phase));
-}
-void train::copyNameAndPhase(Operation *from, Operation *to, StringRef suffix) {
-  if (StringRef name = getName(from); !name.empty())
-    setName(to, (name + suffix).str());
-  if (std::optional<Phase> phase = getPhase(from))
-    setPhase(to, *phase);
-}
-
-bool train::isBackward(Operation *op) {
-  std::optional<Phase> phase = getPhase(op);
-  return phase == Phase::dgrad || phase == Phase::wgrad;
-}
-
 std::optional<Input> train::getInput(FunctionOpInterface function,
                                      unsigned index) {
   auto attr = function.getArgAttrOfType<InputAttr>(index, kInputAttr);
@@ -255,18 +215,6 @@ std::optional<train::GradientSum> train::getGradientSum(AddOp add) {
     return std::nullopt;
   }
   return GradientSum{first, assign};
-}
-
-int64_t train::getLayer(StringRef name) {
-  while (!name.empty()) {
-    auto [component, rest] = name.split('/');
-    auto [word, number] = component.rsplit('.');
-    uint16_t layer; // a larger number counts something else
-    if (!word.empty() && !number.getAsInteger(10, layer))
-      return layer;
-    name = rest;
-  }
-  return -1;
 }
 
 Value train::scalarConstant(OpBuilder &builder, Location loc, float value) {
@@ -357,6 +305,24 @@ static LogicalResult verifyJoined(VariableOp op, JoinedInitAttr joined) {
   return success();
 }
 
+/// What fp8-lower-states and train-apply-precision can store.
+static LogicalResult verifyStorage(VariableOp variable,
+                                   fp8::StorageAttr storage) {
+  auto tensor = dyn_cast<RankedTensorType>(variable.getType());
+  if (!tensor || !fp8::isWide(tensor.getElementType()))
+    return variable.emitOpError("precision: only tensors of f32, bf16 or f16 "
+                                "have a storage to choose, but it is ")
+           << variable.getType();
+  if (storage.getSqrt() && variable.getRole() != Role::moment2)
+    return variable.emitOpError("precision: 'sqrt' is for second moments, "
+                                "which are never negative; this is a ")
+           << stringifyRole(variable.getRole());
+  if (storage.getStochastic() && variable.getRole() == Role::gradient)
+    return variable.emitOpError(
+        "precision: 'stochastic' is for parameters and moments");
+  return success();
+}
+
 LogicalResult VariableOp::verify() {
   auto joined = dyn_cast<JoinedInitAttr>(getInit());
   auto tensor = dyn_cast<ShapedType>(getType());
@@ -372,6 +338,10 @@ LogicalResult VariableOp::verify() {
            << getType() << " of role " << stringifyRole(getRole())
            << "; of role scale are !fp8.scale_state and !fp8.stats, and no "
               "other types";
+  if (fp8::PrecisionAttr precision = fp8::getPrecision(*this);
+      precision && precision.getStorage() &&
+      failed(verifyStorage(*this, precision.getStorage())))
+    return failure();
   return joined ? verifyJoined(*this, joined)
                 : verifyInit(*this, getInit(), getType());
 }
@@ -380,6 +350,12 @@ Type FileInitAttr::getTypeInFile(Type element) {
   if (getType())
     return getType();
   return isa<FloatType>(element) ? Float32Type::get(getContext()) : element;
+}
+
+StringRef ReadOp::getValueRole(unsigned) {
+  auto variable = SymbolTable::lookupNearestSymbolFrom<VariableOp>(
+      *this, getVariableAttr());
+  return variable && isModelParameter(variable.getRole()) ? "weight" : "";
 }
 
 LogicalResult VariableOp::verifySymbolUses(SymbolTableCollection &symbols) {

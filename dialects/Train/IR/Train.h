@@ -3,7 +3,7 @@
 #ifndef TRAIN_IR_TRAIN_H
 #define TRAIN_IR_TRAIN_H
 
-#include "FP8/IR/FP8.h"
+#include "FP8/IR/Precision.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
@@ -12,10 +12,31 @@
 #include "Train/IR/TrainEnums.h.inc"
 
 namespace fp8c::train {
-/// Who chooses the float type of a result: the recipe; the operands (the op
-/// only moves values, so that rounding them would be no part of it); or nobody
-/// (the op's definition wants f32, as for a loss or the statistics of a row).
-enum class ResultPrecision { Chosen, Inherited, Fixed };
+// Ops of programs have names, phases and formats like those of anybody.
+using fp8::copyNameAndPhase;
+using fp8::createFor;
+using fp8::getFormat;
+using fp8::getLayer;
+using fp8::getName;
+using fp8::getPhase;
+using fp8::getPrecision;
+using fp8::isBackward;
+using fp8::isFP8;
+using fp8::isWide;
+using fp8::keepReason;
+using fp8::kNameAttr;
+using fp8::kPhaseAttr;
+using fp8::kPrecisionAttr;
+using fp8::kWhyAttr;
+using fp8::Phase;
+using fp8::PhaseAttr;
+using fp8::PrecisionAttr;
+using fp8::PrecisionOpInterface;
+using fp8::ResultPrecision;
+using fp8::setName;
+using fp8::setPhase;
+using fp8::StorageAttr;
+using fp8::stringifyPhase;
 } // namespace fp8c::train
 
 #include "Train/IR/TrainInterfaces.h.inc"
@@ -59,16 +80,6 @@ mlir::LogicalResult verifyScores(mlir::Operation *op,
 /// tokens, heads * dim].
 mlir::LogicalResult verifyAngles(mlir::Operation *op, mlir::Value rotated,
                                  mlir::ValueRange tables, int64_t rotaryDim);
-
-/// What recipes and reports match on. On an op `train.name` is the path of the
-/// ONNX node that it stems from, on an argument or a result of a function the
-/// name outside the compiler.
-constexpr llvm::StringLiteral kNameAttr = "train.name",
-                              kPhaseAttr = "train.phase";
-
-/// On an op: what decided its formats, see Precision.h.
-constexpr llvm::StringLiteral kPrecisionAttr = "train.precision",
-                              kWhyAttr = "train.why";
 
 /// On a gradient's variable: the type in which it travels between processes.
 constexpr llvm::StringLiteral kWireAttr = "train.wire";
@@ -128,30 +139,6 @@ void setOutput(mlir::FunctionOpInterface function, unsigned index,
 
 /// Is the variable one of the model's, trained or frozen?
 bool isModelParameter(Role role);
-
-/// Empty if the op has none.
-llvm::StringRef getName(mlir::Operation *op);
-/// Nothing if the op does not say, as those of another compiler.
-std::optional<Phase> getPhase(mlir::Operation *op);
-void setName(mlir::Operation *op, llvm::StringRef name);
-void setPhase(mlir::Operation *op, Phase phase);
-/// Gives `to` the name, with `suffix` after it, and the phase that `from` has.
-void copyNameAndPhase(mlir::Operation *from, mlir::Operation *to,
-                      llvm::StringRef suffix = "");
-/// Creates an op that serves `origin`, with its location, name and phase.
-template <typename Op, typename... Args>
-Op createFor(mlir::OpBuilder &builder, mlir::Operation *origin,
-             Args &&...args) {
-  auto op = Op::create(builder, origin->getLoc(), std::forward<Args>(args)...);
-  copyNameAndPhase(origin, op);
-  return op;
-}
-/// Does the op compute a gradient, of values or of weights?
-bool isBackward(mlir::Operation *op);
-
-/// The number in the first component of a path that ends in ".<number>", as in
-/// "h.3/mlp/fc"; -1 if there is none.
-int64_t getLayer(llvm::StringRef name);
 
 /// Scalar constant tensor (shape []) of type f32.
 mlir::Value scalarConstant(mlir::OpBuilder &builder, mlir::Location loc,

@@ -27,25 +27,6 @@ def Train_RoleAttr : EnumAttr<Train_Dialect, Train_Role, "role"> {
   let assemblyFormat = "`<` $value `>`";
 }
 
-// What an op is for: `train.phase = #train.phase<...>`.
-//   fwd        computes the model's values
-//   dgrad      computes a gradient of a value
-//   wgrad      computes a gradient of a parameter
-//   recompute  computes a value of the forward pass anew, for backward
-//   update     is the optimizer's
-def Train_Phase : I32EnumAttr<"Phase", "What an op is for", [
-    I32EnumAttrCase<"fwd", 0>,
-    I32EnumAttrCase<"dgrad", 1>,
-    I32EnumAttrCase<"wgrad", 2>,
-    I32EnumAttrCase<"recompute", 3>,
-    I32EnumAttrCase<"update", 4>]> {
-  let cppNamespace = "::fp8c::train";
-  let genSpecializedAttr = 0;
-}
-def Train_PhaseAttr : EnumAttr<Train_Dialect, Train_Phase, "phase"> {
-  let assemblyFormat = "`<` $value `>`";
-}
-
 // What a function of a program is: `train.function = #train.function<...>`.
 //   forward    the graph on a batch
 //   infer      the graph on one sample
@@ -131,65 +112,6 @@ def Train_Predicate : I32EnumAttr<"Predicate", "What a comparison asks of two el
   let genSpecializedAttr = 0;
 }
 def Train_PredicateAttr : EnumAttr<Train_Dialect, Train_Predicate, "predicate">;
-
-def Train_StorageAttr : AttrDef<Train_Dialect, "Storage"> {
-  let mnemonic = "storage";
-  let summary = "How a variable is stored from step to step";
-  let description = [{
-    Syntax: `#train.storage<` format (`,` flag `= true`)* `>`
-
-    `scaled`: with a scale, as `!fp8.scaled` (f8E4M3FN, f8E5M2 always, f16 if so). Of scaled ones `sqrt`: the square root is kept, of second
-    moments; `stochastic`: rounded stochastically.
-
-    Example: `#train.storage<f8E4M3FN, scaled = true>`.
-  }];
-  let parameters = (ins "::mlir::FloatType":$format,
-    DefaultValuedParameter<"bool", "false">:$scaled,
-    DefaultValuedParameter<"bool", "false">:$sqrt,
-    DefaultValuedParameter<"bool", "false">:$stochastic);
-  let builders = [
-    AttrBuilderWithInferredContext<(ins "::mlir::FloatType":$format, "bool":$scaled,
-        "bool":$sqrt, "bool":$stochastic), [{
-      return $_get(format.getContext(), format, scaled, sqrt, stochastic);
-    }]>
-  ];
-  let assemblyFormat = "`<` $format (`,` struct($scaled, $sqrt, $stochastic)^)? `>`";
-  let genVerifyDecl = 1;
-}
-
-def Train_PrecisionAttr : AttrDef<Train_Dialect, "Precision"> {
-  let mnemonic = "precision";
-  let summary = "What fp8-assign-precision decides about an op or a variable";
-  let description = [{
-    Syntax: `#train.precision<` (field `=` value), `>`
-
-    `result`: the float type of all results, or an array of one per result. Of contractions `lhs` and `rhs`, each an `#fp8.operand`, and
-    `fast_accum`. Of variables `storage`, a `#train.storage`. `why`: which lines of the recipe, or which facts, decided.
-
-    Example: `#train.precision<result = bf16, lhs = <f8E4M3FN>, rhs = <f8E4M3FN>, why = "fp8-current.yaml:12">`.
-  }];
-  let parameters = (ins
-    OptionalArrayRefParameter<"::mlir::Type">:$result,
-    OptionalParameter<"::fp8c::fp8::OperandAttr">:$lhs,
-    OptionalParameter<"::fp8c::fp8::OperandAttr">:$rhs,
-    DefaultValuedParameter<"bool", "false">:$fast_accum,
-    OptionalParameter<"::fp8c::train::StorageAttr">:$storage,
-    OptionalParameter<"::mlir::StringAttr">:$why);
-  let assemblyFormat = [{
-    `<` struct(custom<ResultTypes>($result), $lhs, $rhs, $fast_accum, $storage, $why) `>`
-  }];
-  let extraClassDeclaration = [{
-    /// The type decided for a result; null if there is none.
-    ::mlir::Type getResult(unsigned index) const {
-      ::llvm::ArrayRef<::mlir::Type> types = getResult();
-      return types.empty() ? ::mlir::Type() : types[types.size() == 1 ? 0 : index];
-    }
-    /// Are both operands of a contraction FP8?
-    bool isFP8() const {
-      return getLhs() && getRhs() && getLhs().isFP8() && getRhs().isFP8();
-    }
-  }];
-}
 
 class Train_InitAttr<string name, string attrMnemonic> : AttrDef<Train_Dialect, name> {
   let mnemonic = attrMnemonic;

@@ -24,10 +24,7 @@ def Train_Dialect : Dialect {
     in the module; the kinds are `forward`, `infer`, `eval`, `micro`, `update`, `init`,
     `calibrate` and `observe`.
 
-    Any op, of this dialect or another, may carry two discardable attributes that
-    recipes and reports match on: `train.name`, the path of the ONNX node it stems
-    from (`"h.0/mlp/fc"`), and `train.phase`, one of `#train.phase<fwd>`, `dgrad`,
-    `wgrad`, `recompute` and `update`. What else there is, and where it may stand,
+    Ops carry the attributes `fp8.name` and `fp8.phase` of the fp8 dialect. Which attributes of this one there are, and where they may stand,
     says `TrainDiscardable.cpp`; another attribute called `train.` is an error.
   }];
   let dependentDialects = ["::fp8c::fp8::FP8Dialect", "::mlir::arith::ArithDialect"];

@@ -2,17 +2,12 @@
 
 #include "FP8/IR/DiscardableAttrs.h"
 #include "Train/IR/Functions.h"
-#include "Train/IR/Precision.h"
 
 using namespace mlir;
 using namespace fp8c;
 using namespace fp8c::train;
 
 static constexpr KnownAttr kKnownAttrs[] = {
-    knownAttr<StringAttr>(kNameAttr, OnOp | OnArgument | OnResult, "a string"),
-    knownAttr<PhaseAttr>(kPhaseAttr, OnOp, "a #train.phase"),
-    knownAttr<PrecisionAttr>(kPrecisionAttr, OnOp, "a #train.precision"),
-    knownAttr<StringAttr>(kWhyAttr, OnOp, "a string"),
     {kResultNamesAttr, OnOp, isArrayOf<StringAttr>, "an array of strings"},
     knownI64(kSavedBytesAttr, OnOp),
     knownAttr<InputAttr>(kInputAttr, OnArgument, "a #train.input"),
@@ -70,8 +65,6 @@ LogicalResult TrainDialect::verifyOperationAttribute(Operation *op,
   StringRef name = attr.getName();
   if (name == kFunctionAttr)
     return verifyFunction(cast<FunctionOpInterface>(op), attr.getValue());
-  if (name == kPrecisionAttr)
-    return verifyPrecision(op, cast<PrecisionAttr>(attr.getValue()));
   if (name != kResultNamesAttr && name != kSavedBytesAttr)
     return success();
   if (!isa<FusionOp>(op))

@@ -21,7 +21,7 @@ def DifferentiableOpInterface : OpInterface<"DifferentiableOpInterface"> {
         Returns one value per operand, null where not needed or zero.
         Each has its operand's type. Where the op has no VJP after all (a result
         that is no more than a statistic), emits an error and returns nothing.
-        New ops get their `train.name` and, unless set here, `train.phase`
+        New ops get their `fp8.name` and, unless set here, `fp8.phase`
         from the caller.
       }],
       "::llvm::SmallVector<::mlir::Value>", "buildVJP",
@@ -58,20 +58,6 @@ def DecomposableOpInterface : OpInterface<"DecomposableOpInterface"> {
       "::llvm::SmallVector<::mlir::Value>", "decompose", (ins "::mlir::OpBuilder &":$builder)>,
     InterfaceMethod<"Whether the reductions go over the leading dimensions (columns), not the last.",
       "bool", "reducesColumns", (ins), "", "return false;">
-  ];
-}
-
-def PrecisionOpInterface : OpInterface<"PrecisionOpInterface"> {
-  let cppNamespace = "::fp8c::train";
-  let description = [{
-    An op that computes in f32 whatever float types its operands have, and
-    rounds each result once: the type of a result is a choice, which a precision
-    recipe makes. Ops without this interface keep their types.
-  }];
-  let methods = [
-    InterfaceMethod<"Who chooses the float type of a result.",
-      "::fp8c::train::ResultPrecision", "getResultPrecision", (ins "unsigned":$result), "",
-      "return ::fp8c::train::ResultPrecision::Chosen;">
   ];
 }
 

@@ -58,7 +58,8 @@ def Train_VariableOp : Train_Op<"variable", [Symbol, DeclareOpInterfaceMethods<S
   let hasVerifier = 1;
 }
 
-def Train_ReadOp : Train_PureOp<"read", [DeclareOpInterfaceMethods<SymbolUserOpInterface>], []> {
+def Train_ReadOp : Train_PureOp<"read", [DeclareOpInterfaceMethods<SymbolUserOpInterface>,
+    DeclareOpInterfaceMethods<ValueRoleOpInterface, ["getValueRole"]>], []> {
   let summary = "A variable's value at entry of the function";
   let description = [{
     Pure: an assignment in the same function does not change what is read.
@@ -285,8 +286,8 @@ def Train_ConvertOp : Train_PureOp<"convert", [ScalarExpansion, SameOperandsAndR
   let hasFolder = 1;
 }
 
-class Train_UnaryOp<string mnemonic, string text, TypeConstraint type = Train_Float>
-    : Train_PureOp<mnemonic, [ScalarExpansion, Differentiable]> {
+class Train_UnaryOp<string mnemonic, string text, TypeConstraint type = Train_Float, list<Trait> traits = []>
+    : Train_PureOp<mnemonic, !listconcat([ScalarExpansion, Differentiable], traits)> {
   let summary = text;
   let description = !if(!eq(type, Train_Number), "Integers are exact modulo 2^bits.\n\n", "") #
                     "Example: `%y = train." # mnemonic # " %x : tensor<4x8xf32> -> tensor<4x8xf32>`";
@@ -302,7 +303,10 @@ class Train_UnaryOp<string mnemonic, string text, TypeConstraint type = Train_Fl
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($output)";
 }
 
-def Train_CastOp : Train_UnaryOp<"cast", "Round to another float type"> { let hasFolder = 1; }
+def Train_CastOp : Train_UnaryOp<"cast", "Round to another float type", Train_Float,
+                                [DeclareOpInterfaceMethods<ValueRoleOpInterface, ["getMovedOperand"]>]> {
+  let hasFolder = 1;
+}
 def Train_NegOp : Train_UnaryOp<"neg", "Negation", Train_Number>;
 def Train_AbsOp : Train_UnaryOp<"abs", "Magnitude", Train_Number>;
 def Train_ExpOp : Train_UnaryOp<"exp", "e to the x">;
@@ -570,7 +574,7 @@ def Train_SoftmaxVJPOp : Train_PureOp<"softmax_vjp", [Decomposable, SameOperands
 //===----------------------------------------------------------------------===//
 
 def Train_MatmulOp : Train_PureOp<"matmul", [Differentiable,
-    DeclareOpInterfaceMethods<FP8ContractionOpInterface, ["getContractionBatchRank"]>]> {
+    DeclareOpInterfaceMethods<FP8ContractionOpInterface, ["getContractionBatchRank", "canBePadded"]>]> {
   let summary = "Contract two tensors, accumulating in f32";
   let description = [{
     Sums products over the contracted dimensions, which must stand together at the start

@@ -2,6 +2,7 @@
 
 #include "Train/IR/Train.h"
 
+using namespace mlir;
 using namespace fp8c;
 using namespace fp8c::train;
 
@@ -45,3 +46,5 @@ FIXED(GatherElementsVJPOp)
 FIXED(ConvertOp)
 FIXED(SumSquaresOp)
 FIXED(ClipCoefficientOp)
+
+OpOperand *CastOp::getMovedOperand(unsigned) { return &getInputMutable(); }

@@ -279,6 +279,7 @@ void MatmulOp::build(OpBuilder &builder, OperationState &state, Value lhs,
 OpOperand &MatmulOp::getContractionLhs() { return getLhsMutable(); }
 OpOperand &MatmulOp::getContractionRhs() { return getRhsMutable(); }
 int64_t MatmulOp::getContractionBatchRank() { return getBatch(); }
+bool MatmulOp::canBePadded() { return getBatch() == 0; }
 SmallVector<int64_t> MatmulOp::getLhsContractingDims() {
   return fp8::getLhsContractingDims(getLhsContracting(),
                                     shapeOf(getLhs()).size());

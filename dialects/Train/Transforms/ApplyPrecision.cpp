@@ -7,7 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Train/IR/Precision.h"
+#include "FP8/IR/Precision.h"
 #include "Train/IR/Train.h"
 #include "Train/Transforms/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -145,7 +145,7 @@ void Applier::apply(Operation *op) {
     return;
   }
   auto precise = dyn_cast<PrecisionOpInterface>(op);
-  auto contraction = dyn_cast<fp8::FP8ContractionOpInterface>(op);
+  fp8::FP8ContractionOpInterface contraction = fp8::getContraction(op);
   if (precise && contraction) {
     PrecisionAttr precision = getPrecision(op);
     auto castTo = [&](OpOperand &operand, fp8::OperandAttr decided) {

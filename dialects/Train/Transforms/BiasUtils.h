@@ -12,8 +12,7 @@ namespace fp8c::train {
 inline bool isBiasOfContraction(AddOp add) {
   mlir::Operation *product = add.getLhs().getDefiningOp(),
                   *bias = add.getRhs().getDefiningOp();
-  return mlir::isa_and_nonnull<fp8::FP8ContractionOpInterface>(product) &&
-         mlir::isa_and_nonnull<ReadOp>(bias) &&
+  return fp8::getContraction(product) && mlir::isa_and_nonnull<ReadOp>(bias) &&
          add.getRhs().getType().getRank() == 1 &&
          add.getType() == add.getLhs().getType();
 }

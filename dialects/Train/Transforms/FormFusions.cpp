@@ -10,7 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "FP8/IR/FP8.h"
-#include "Train/IR/Precision.h"
+#include "FP8/IR/Precision.h"
 #include "Train/Transforms/FusionGroup.h"
 #include "Train/Transforms/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"

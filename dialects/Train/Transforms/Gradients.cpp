@@ -2,7 +2,7 @@
 
 #include "Train/Transforms/Gradients.h"
 
-#include "Train/IR/Precision.h"
+#include "FP8/IR/Precision.h"
 
 using namespace mlir;
 using namespace fp8c;

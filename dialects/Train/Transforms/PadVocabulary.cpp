@@ -7,7 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Train/IR/Precision.h"
+#include "FP8/IR/Precision.h"
 #include "Train/IR/Train.h"
 #include "Train/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"

@@ -67,7 +67,7 @@ def Autodiff : ProgramPass<"train-autodiff"> {
 
     Only ops between a parameter and the loss are differentiated; one of them that has no VJP is an error.
     Variables of role `frozen` have no gradient.
-    The ops of a VJP carry the `train.name` of their forward op and the phase `wgrad` if they make the gradient of a
+    The ops of a VJP carry the `fp8.name` of their forward op and the phase `wgrad` if they make the gradient of a
     parameter, else `dgrad`. Parameters that the loss does not depend on are remarked on.
   }];
   let dependentDialects = ["::fp8c::train::TrainDialect"];
@@ -206,7 +206,7 @@ def RepeatBias : ProgramPass<"train-repeat-bias"> {
 def ApplyPrecision : ProgramPass<"train-apply-precision"> {
   let summary = "Give every value the float type that the assignment chose";
   let description = [{
-    Reads the `train.precision` attributes of `fp8-assign-precision`. Values become f32, bf16 or f16 by a change of their type;
+    Reads the `fp8.precision` attributes of `fp8-assign-precision`. Values become f32, bf16 or f16 by a change of their type;
     contraction operands that are wanted in another of these are cast. FP8 operands are left to `fp8-insert-scaling`.
   }];
   let dependentDialects = ["::fp8c::train::TrainDialect"];

@@ -1,7 +1,7 @@
 //===- LowerProducts.cpp - Products become GEMMs -------------------------===//
 
 #include "Conversion/TrainToExec/FunctionLowering.h"
-#include "Train/IR/Precision.h"
+#include "FP8/IR/Precision.h"
 
 using namespace mlir;
 using namespace fp8c;

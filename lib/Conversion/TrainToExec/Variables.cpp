@@ -5,8 +5,8 @@
 #include "Conversion/TrainToExec/FunctionLowering.h"
 #include "Conversion/TrainToExec/SharedScales.h"
 #include "Conversion/TrainToExec/TileScales.h"
-#include "FP8/Transforms/ScaleSites.h"
-#include "Train/IR/Precision.h"
+#include "FP8/IR/Precision.h"
+#include "FP8/Training/ScaleSites.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
 

@@ -10,7 +10,7 @@
 
 namespace fp8c {
 
-/// What messages and `train.name` call a node: its name, or for one
+/// What messages and `fp8.name` call a node: its name, or for one
 /// without that of its first value.
 std::string displayName(const onnx::NodeProto &node);
 

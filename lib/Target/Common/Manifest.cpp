@@ -3,7 +3,7 @@
 #include "Target/Common/Manifest.h"
 
 #include "Exec/IR/Exec.h"
-#include "FP8/Transforms/ScaleSites.h"
+#include "FP8/Training/ScaleSites.h"
 #include "FP8/Transforms/ValueRoles.h"
 #include "Train/IR/Functions.h"
 #include "core/Contract.h"

@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "FP8/IR/FP8.h"
-#include "FP8/Transforms/Passes.h"
+#include "FP8/Training/Passes.h"
 #include "Train/IR/Functions.h"
 #include "Train/IR/TrainLayout.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -18,7 +18,7 @@ using namespace fp8c::fp8;
 
 namespace fp8c::fp8 {
 #define GEN_PASS_DEF_AGREESCALES
-#include "FP8/Transforms/Passes.h.inc"
+#include "FP8/Training/Passes.h.inc"
 } // namespace fp8c::fp8
 
 /// One exchange for all states that the function advances.

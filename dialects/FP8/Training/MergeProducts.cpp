@@ -7,10 +7,11 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "FP8/Transforms/ModelParts.h"
-#include "FP8/Transforms/Passes.h"
+#include "FP8/IR/Precision.h"
+#include "FP8/Training/ModelParts.h"
+#include "FP8/Training/Passes.h"
 #include "FP8/Transforms/Recipe.h"
-#include "Train/IR/Precision.h"
+#include "Target/IR/Target.h"
 #include "Train/IR/Train.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/MapVector.h"
@@ -21,7 +22,7 @@ using namespace fp8c::fp8;
 
 namespace fp8c::fp8 {
 #define GEN_PASS_DEF_MERGEPRODUCTS
-#include "FP8/Transforms/Passes.h.inc"
+#include "FP8/Training/Passes.h.inc"
 } // namespace fp8c::fp8
 
 namespace {

@@ -1,6 +1,6 @@
 //===- StorageFlow.cpp - Values on their way into variables ---------------===//
 
-#include "FP8/Transforms/StorageFlow.h"
+#include "FP8/Training/StorageFlow.h"
 
 #include "mlir/IR/BuiltinOps.h"
 

@@ -1,10 +1,12 @@
-//===- Precision.cpp - What train.precision can say of an op --------------===//
+//===- Precision.cpp - What fp8.precision can say of an op --------------===//
 
-#include "Train/IR/Precision.h"
+#include "FP8/IR/Precision.h"
+
+#include "FP8/IR/DiscardableAttrs.h"
 
 using namespace mlir;
 using namespace fp8c;
-using namespace fp8c::train;
+using namespace fp8c::fp8;
 
 LogicalResult StorageAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                   FloatType format, bool scaled, bool sqrt,
@@ -27,13 +29,13 @@ LogicalResult StorageAttr::verify(function_ref<InFlightDiagnostic()> emitError,
 /// carries out.
 static LogicalResult verifyFields(Operation *op, PrecisionAttr precision) {
   bool chooses = isa<PrecisionOpInterface>(op),
-       contracts = isa<fp8::FP8ContractionOpInterface>(op);
+       contracts = getContraction(op) != nullptr;
   std::pair<StringRef, bool> fields[] = {
       {"result", chooses || precision.getResult().empty()},
       {"lhs", contracts || !precision.getLhs()},
       {"rhs", contracts || !precision.getRhs()},
       {"fast_accum", contracts || !precision.getFastAccum()},
-      {"storage", isa<VariableOp>(op) || !precision.getStorage()}};
+      {"storage", isVariable(op) || !precision.getStorage()}};
   for (auto [name, isRead] : fields)
     if (!isRead)
       return op->emitOpError("precision: nobody reads '") << name << "'";
@@ -44,11 +46,12 @@ static LogicalResult verifyResults(Operation *op, PrecisionAttr precision) {
   ArrayRef<Type> types = precision.getResult();
   if (types.empty())
     return success();
-  bool fits = (types.size() == 1 || types.size() == op->getNumResults()) &&
-              llvm::all_of(op->getOpResults(), [&](OpResult result) {
-                return !isFloat(result) ||
-                       isWide(precision.getResult(result.getResultNumber()));
-              });
+  bool fits =
+      (types.size() == 1 || types.size() == op->getNumResults()) &&
+      llvm::all_of(op->getOpResults(), [&](OpResult result) {
+        return !isa<FloatType>(getElementTypeOrSelf(result.getType())) ||
+               isWide(precision.getResult(result.getResultNumber()));
+      });
   if (!fits)
     return op->emitOpError("precision: 'result' must be f32, bf16 or f16, or "
                            "one of these a result, but is ")
@@ -56,26 +59,9 @@ static LogicalResult verifyResults(Operation *op, PrecisionAttr precision) {
   return success();
 }
 
-/// What fp8-lower-states and train-apply-precision can store.
-static LogicalResult verifyStorage(VariableOp variable, StorageAttr storage) {
-  auto tensor = dyn_cast<RankedTensorType>(variable.getType());
-  if (!tensor || !isWide(tensor.getElementType()))
-    return variable.emitOpError("precision: only tensors of f32, bf16 or f16 "
-                                "have a storage to choose, but it is ")
-           << variable.getType();
-  if (storage.getSqrt() && variable.getRole() != Role::moment2)
-    return variable.emitOpError("precision: 'sqrt' is for second moments, "
-                                "which are never negative; this is a ")
-           << stringifyRole(variable.getRole());
-  if (storage.getStochastic() && variable.getRole() == Role::gradient)
-    return variable.emitOpError(
-        "precision: 'stochastic' is for parameters and moments");
-  return success();
-}
-
 /// Operands that belong together.
-static LogicalResult verifyOperands(Operation *op, fp8::OperandAttr lhs,
-                                    fp8::OperandAttr rhs) {
+static LogicalResult verifyOperands(Operation *op, OperandAttr lhs,
+                                    OperandAttr rhs) {
   FloatType left = getFormat(lhs), right = getFormat(rhs);
   if (isFP8(left) != isFP8(right))
     return op->emitOpError("precision: one operand alone cannot be FP8");
@@ -85,12 +71,10 @@ static LogicalResult verifyOperands(Operation *op, fp8::OperandAttr lhs,
   return success();
 }
 
-LogicalResult train::verifyPrecision(Operation *op, PrecisionAttr precision) {
+LogicalResult fp8::verifyPrecision(Operation *op, PrecisionAttr precision) {
   if (failed(verifyFields(op, precision)) ||
       failed(verifyResults(op, precision)) ||
       failed(verifyOperands(op, precision.getLhs(), precision.getRhs())))
     return failure();
-  if (StorageAttr storage = precision.getStorage())
-    return verifyStorage(cast<VariableOp>(op), storage);
   return success();
 }

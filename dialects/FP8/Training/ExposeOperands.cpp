@@ -6,10 +6,10 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "FP8/Transforms/Passes.h"
+#include "FP8/IR/Precision.h"
+#include "FP8/Training/Passes.h"
 #include "FP8/Transforms/Recipe.h"
 #include "FP8/Transforms/ValueRoles.h"
-#include "Train/IR/Precision.h"
 #include "Train/Transforms/BuildUtils.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -22,7 +22,7 @@ using namespace fp8c::fp8;
 
 namespace fp8c::fp8 {
 #define GEN_PASS_DEF_EXPOSEOPERANDS
-#include "FP8/Transforms/Passes.h.inc"
+#include "FP8/Training/Passes.h.inc"
 } // namespace fp8c::fp8
 
 namespace {
@@ -36,8 +36,7 @@ struct ExposedOperand {
 class Exposer {
 public:
   explicit Exposer(func::FuncOp observe)
-      : observe(observe), builder(observe.getContext()),
-        roles(observe->getParentOfType<ModuleOp>()) {}
+      : observe(observe), builder(observe.getContext()) {}
   LogicalResult run();
 
 private:
@@ -89,7 +88,7 @@ void Exposer::add(FP8ContractionOpInterface op, StringRef side) {
 LogicalResult Exposer::run() {
   observe.walk<WalkOrder::PreOrder>([&](Operation *op) {
     roles.visit(op);
-    if (auto contraction = dyn_cast<FP8ContractionOpInterface>(op)) {
+    if (FP8ContractionOpInterface contraction = getContraction(op)) {
       add(contraction, kLhs);
       add(contraction, kRhs);
     }

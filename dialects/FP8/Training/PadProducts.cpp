@@ -7,10 +7,10 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "FP8/IR/Precision.h"
+#include "FP8/Training/Passes.h"
+#include "FP8/Training/ScaleSites.h"
 #include "FP8/Transforms/Eligibility.h"
-#include "FP8/Transforms/Passes.h"
-#include "FP8/Transforms/ScaleSites.h"
-#include "Train/IR/Precision.h"
 #include "Train/IR/Train.h"
 #include "mlir/IR/BuiltinOps.h"
 
@@ -20,7 +20,7 @@ using namespace fp8c::fp8;
 
 namespace fp8c::fp8 {
 #define GEN_PASS_DEF_PADPRODUCTS
-#include "FP8/Transforms/Passes.h.inc"
+#include "FP8/Training/Passes.h.inc"
 } // namespace fp8c::fp8
 
 namespace {

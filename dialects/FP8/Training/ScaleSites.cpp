@@ -1,12 +1,13 @@
-//===- ScaleSites.cpp - Where delayed scaling keeps its statistics --------===//
+//===- ScaleSites.cpp - Variables of scale states
+//---------------------------===//
 
-#include "FP8/Transforms/ScaleSites.h"
+#include "FP8/Training/ScaleSites.h"
 
 using namespace mlir;
 using namespace fp8c;
 using namespace fp8c::fp8;
 
-ScaleSite *ScaleSites::getOrCreate(StringRef name, OperandAttr operand) {
+VariableSite *ScaleSites::getOrCreate(StringRef name, OperandAttr operand) {
   MLIRContext *context = module.getContext();
   auto [it, isNew] = sites.try_emplace(StringAttr::get(context, name));
   if (!isNew)
@@ -27,11 +28,11 @@ ScaleSite *ScaleSites::getOrCreate(StringRef name, OperandAttr operand) {
       train::ConstantInitAttr::get(context, 1.0), FlatSymbolRefAttr());
   symbols.insert(variable);
   lastVariable = variable;
-  it->second.reset(new ScaleSite{it->first, variable, operand});
+  it->second.reset(new VariableSite{{it->first, operand}, variable});
   return it->second.get();
 }
 
-ScaleSite *ScaleSites::lookup(StringRef name, OperandAttr operand) const {
+VariableSite *ScaleSites::lookup(StringRef name, OperandAttr operand) const {
   auto it = sites.find(StringAttr::get(symbols.getOp()->getContext(), name));
   return it != sites.end() && it->second->operand == operand ? it->second.get()
                                                              : nullptr;

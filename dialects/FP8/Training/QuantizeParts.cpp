@@ -5,7 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "FP8/Transforms/Passes.h"
+#include "FP8/Training/Passes.h"
+#include "Target/IR/Target.h"
 #include "Train/IR/Train.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
@@ -16,7 +17,7 @@ using namespace fp8c::fp8;
 
 namespace fp8c::fp8 {
 #define GEN_PASS_DEF_QUANTIZEPARTS
-#include "FP8/Transforms/Passes.h.inc"
+#include "FP8/Training/Passes.h.inc"
 } // namespace fp8c::fp8
 
 /// Can a kernel that computes it quantise it? Is it for nothing else?

@@ -1,6 +1,6 @@
 //===- ModelParts.cpp - Parts of a model known by structure ---------------===//
 
-#include "FP8/Transforms/ModelParts.h"
+#include "FP8/Training/ModelParts.h"
 
 using namespace mlir;
 
@@ -23,7 +23,7 @@ ModelParts::ModelParts(ModuleOp module) {
       Operation *op = value.getDefiningOp();
       if (!op || !seen.insert(value).second)
         continue;
-      if (isa<FP8ContractionOpInterface>(op))
+      if (getContraction(op))
         addHead(op);
       else if (isElementwise(op))
         llvm::append_range(pending, op->getOperands());

@@ -1,20 +1,20 @@
-//===- Precision.h - The `train.precision` attribute -----------*- C++ -*-===//
+//===- Precision.h - The `fp8.precision` attribute -----------*- C++ -*-===//
 //
-// What fp8-assign-precision decides about an op, a #train.precision on the op.
+// What fp8-assign-precision decides about an op, a #fp8.precision on the op.
 // train-apply-precision carries out `result`, `storage` and wide operands,
 // fp8-insert-scaling the FP8 operands, fp8-lower-states scaled storage.
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef TRAIN_IR_PRECISION_H
-#define TRAIN_IR_PRECISION_H
+#ifndef FP8_IR_PRECISION_H
+#define FP8_IR_PRECISION_H
 
-#include "Train/IR/Train.h"
+#include "FP8/IR/OpNames.h"
 
-namespace fp8c::train {
+namespace fp8c::fp8 {
 
-using fp8::isFP8;
-using fp8::isWide;
+constexpr llvm::StringLiteral kPrecisionAttr = "fp8.precision",
+                              kWhyAttr = "fp8.why";
 
 /// The decision on an op; null if there is none.
 inline PrecisionAttr getPrecision(mlir::Operation *op) {
@@ -27,17 +27,17 @@ mlir::LogicalResult verifyPrecision(mlir::Operation *op,
                                     PrecisionAttr precision);
 
 /// The format of an operand; null if nothing is decided about it.
-inline mlir::FloatType getFormat(fp8::OperandAttr operand) {
+inline mlir::FloatType getFormat(OperandAttr operand) {
   return operand ? operand.getFormat() : mlir::FloatType();
 }
 
-/// Once a decision is carried out, only its reason remains, as `train.why`.
+/// Once a decision is carried out, only its reason remains, as `fp8.why`.
 inline void keepReason(mlir::Operation *op, PrecisionAttr precision) {
   op->removeDiscardableAttr(kPrecisionAttr);
   if (precision && precision.getWhy())
     op->setDiscardableAttr(kWhyAttr, precision.getWhy());
 }
 
-} // namespace fp8c::train
+} // namespace fp8c::fp8
 
-#endif // TRAIN_IR_PRECISION_H
+#endif // FP8_IR_PRECISION_H

@@ -1,7 +1,7 @@
 //===- StorageFlow.h - Values on their way into variables ------*- C++ -*-===//
 
-#ifndef FP8_TRANSFORMS_STORAGEFLOW_H
-#define FP8_TRANSFORMS_STORAGEFLOW_H
+#ifndef FP8_TRAINING_STORAGEFLOW_H
+#define FP8_TRAINING_STORAGEFLOW_H
 
 #include "Train/IR/Train.h"
 
@@ -29,4 +29,4 @@ private:
 
 } // namespace fp8c::fp8
 
-#endif // FP8_TRANSFORMS_STORAGEFLOW_H
+#endif // FP8_TRAINING_STORAGEFLOW_H

@@ -6,8 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "FP8/Transforms/Passes.h"
-#include "Train/IR/Precision.h"
+#include "FP8/IR/Precision.h"
+#include "FP8/Training/Passes.h"
 #include "Train/IR/Train.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -18,7 +18,7 @@ using namespace fp8c::fp8;
 
 namespace fp8c::fp8 {
 #define GEN_PASS_DEF_LOWERSTATES
-#include "FP8/Transforms/Passes.h.inc"
+#include "FP8/Training/Passes.h.inc"
 } // namespace fp8c::fp8
 
 namespace {

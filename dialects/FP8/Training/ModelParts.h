@@ -1,7 +1,7 @@
 //===- ModelParts.h - Parts of a model known by structure -------*- C++ -*-===//
 
-#ifndef FP8_TRANSFORMS_MODELPARTS_H
-#define FP8_TRANSFORMS_MODELPARTS_H
+#ifndef FP8_TRAINING_MODELPARTS_H
+#define FP8_TRAINING_MODELPARTS_H
 
 #include "Train/IR/Train.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -39,4 +39,4 @@ private:
 
 } // namespace fp8c::fp8
 
-#endif // FP8_TRANSFORMS_MODELPARTS_H
+#endif // FP8_TRAINING_MODELPARTS_H

@@ -1,0 +1,124 @@
+//===- FunctionScaler.h - FP8 products of one function ---------*- C++ -*-===//
+
+#ifndef FP8_TRANSFORMS_FUNCTIONSCALER_H
+#define FP8_TRANSFORMS_FUNCTIONSCALER_H
+
+#include "FP8/IR/Precision.h"
+#include "FP8/Transforms/ValueRoles.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/ADT/StringSet.h"
+
+namespace fp8c::fp8 {
+
+/// A place where values are quantised with delayed scaling, and what its
+/// statistics are kept under. Providers derive from it.
+struct ScaleSite {
+  mlir::StringAttr name;
+  OperandAttr operand;
+};
+
+/// Where the scale states of a function's sites are from step to step, and what
+/// becomes of them in it.
+class ScaleStateProvider {
+public:
+  virtual ~ScaleStateProvider() = default;
+
+  /// Are sites told apart by the names of ops? Else those without one get a
+  /// number.
+  virtual bool needsNames() const { return true; }
+  /// Why no state can follow a value; none if one can.
+  virtual std::optional<std::string> getObstacle(mlir::Value value) const = 0;
+  /// The site of that name for `value`, made if there is none and the function
+  /// may. An obstacle if it is there but scales otherwise.
+  virtual ScaleSite *getSite(llvm::StringRef name, OperandAttr operand,
+                             mlir::Value value, std::string &obstacle) = 0;
+  /// May a value that is quantised elsewhere use the site's scale too?
+  virtual bool reaches(const ScaleSite &, mlir::Value) const { return true; }
+  /// Called once all sites are known, and nothing is built yet: block arguments
+  /// may be replaced.
+  virtual void prepare() {}
+  /// The site's state, for an op that serves `consumer`.
+  virtual mlir::Value read(mlir::OpBuilder &builder, ScaleSite &site,
+                           mlir::Operation *consumer) = 0;
+  /// Do scales come from the states? Else from values, to begin with.
+  virtual bool scalesByState() const { return true; }
+  /// Keeps the statistics of what `quantize` has quantised for `consumer`.
+  virtual void keep(ScaleSite &site, mlir::Value state, QuantizeOp quantize,
+                    mlir::Operation *consumer) = 0;
+  /// Whether it has been said already why scales are current.
+  virtual bool isSilent() const { return false; }
+};
+
+/// How contractions quantise what they scale currently, by "name gemm operand";
+/// null where several of that name differ.
+using CurrentUses = llvm::StringMap<mlir::Attribute>;
+
+/// Makes the contractions of a function that fp8-assign-precision wants in FP8
+/// fp8.matmul, and quantises what they read, each value once per format.
+class FunctionScaler {
+public:
+  /// Without a provider all scales are current, and `whyCurrent` is remarked
+  /// where they should not be.
+  FunctionScaler(mlir::Operation *function, ScaleStateProvider *states,
+                 llvm::StringRef whyCurrent = {})
+      : function(function), states(states), whyCurrent(whyCurrent) {}
+
+  mlir::LogicalResult run();
+  const CurrentUses &getCurrentUses() const { return currentUses; }
+
+private:
+  struct Operand {
+    mlir::Value value;
+    OperandAttr spec;
+    llvm::SmallVector<int64_t> contracting;
+    /// What the site is called after the contraction's name: "x", "w" or "dy".
+    llvm::StringRef suffix;
+    /// Null with current scaling.
+    ScaleSite *site;
+    /// Is it the first time that the site sees the value? What is computed anew
+    /// was counted when it was computed first.
+    bool isFirst;
+  };
+  struct Contraction {
+    FP8ContractionOpInterface op;
+    llvm::StringRef lhsSuffix, rhsSuffix;
+    ScaleSite *lhsSite = nullptr, *rhsSite = nullptr;
+    bool lhsIsFirst = false, rhsIsFirst = false;
+  };
+  void collect();
+  void findSites();
+  ScaleSite *findSite(mlir::Operation *consumer, llvm::StringRef suffix,
+                      OperandAttr spec, mlir::Value value, bool &isFirst);
+  void lower(const Contraction &contraction);
+  void noteUse(mlir::Operation *consumer, const Operand &operand,
+               mlir::Value quantized);
+  mlir::Value quantize(mlir::Operation *consumer, const Operand &operand);
+  mlir::Value quantizeTiles(mlir::Operation *consumer, const Operand &operand);
+
+  mlir::Operation *function;
+  ScaleStateProvider *states;
+  llvm::StringRef whyCurrent;
+  ValueRoles roles;
+  llvm::SmallVector<Contraction> contractions;
+  /// Names that several forward contractions have: no state could be told from
+  /// another.
+  llvm::StringSet<> ambiguous;
+  /// Which site serves an operand, by the name that a site of its own would
+  /// have. A value that backward computes anew finds the forward pass's scale
+  /// this way.
+  llvm::StringMap<ScaleSite *> siteOfOperand;
+  /// By value, and the spec or, in tiles, the spec and what is contracted.
+  llvm::DenseMap<std::pair<mlir::Value, mlir::Attribute>, mlir::Value>
+      quantized;
+  CurrentUses currentUses;
+  int64_t numUnnamed = 0;
+  bool saidNoState = false;
+};
+
+/// The key of a use among CurrentUses.
+std::string getUseKey(llvm::StringRef name, llvm::StringRef gemm,
+                      llvm::StringRef operand);
+
+} // namespace fp8c::fp8
+
+#endif // FP8_TRANSFORMS_FUNCTIONSCALER_H

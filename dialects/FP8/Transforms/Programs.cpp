@@ -1,0 +1,17 @@
+//===- Programs.cpp - Dialects that keep whole training programs ----------===//
+
+#include "FP8/Transforms/Programs.h"
+
+using namespace mlir;
+using namespace fp8c;
+
+const fp8::ProgramDialectInterface *fp8::findProgramDialect(Operation *root) {
+  auto module = dyn_cast<ModuleOp>(root);
+  if (!module)
+    return nullptr;
+  DialectInterfaceCollection<ProgramDialectInterface> dialects(
+      module.getContext());
+  auto owner = llvm::find_if(
+      dialects, [&](const auto &dialect) { return dialect.isProgram(module); });
+  return owner == dialects.end() ? nullptr : &*owner;
+}
