@@ -2,7 +2,8 @@
 
 #include "Linalg/LinalgModels.h"
 
-#include "FP8/IR/FP8.h"
+#include "Linalg/MovedOperand.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Matchers.h"
@@ -19,11 +20,60 @@ static bool isEmpty(Value init) {
 }
 
 namespace {
-/// Both operands are read by permutations of loops: those of the result, and
-/// the one that is summed over.
+/// The loops of a product, by what reads them.
+struct Loops {
+  int64_t batch = 0;
+  /// Where the loops that are summed over stand in each operand, in the order
+  /// of the left one; empty if the product is none of two matrices.
+  SmallVector<int64_t> lhs, rhs;
+};
+} // namespace
+
+/// Operands read loops each once, batches first and in one order, and the
+/// result has the batches and what is left of each operand, in this order.
+static Loops getLoops(linalg::LinalgOp op) {
+  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+  SmallVector<unsigned> reads[3];
+  for (auto [map, loops] : llvm::zip_equal(maps, reads)) {
+    if (!map.isProjectedPermutation())
+      return {};
+    for (unsigned i = 0; i < map.getNumResults(); ++i)
+      loops.push_back(map.getDimPosition(i));
+  }
+  auto &[lhs, rhs, result] = reads;
+  auto has = [](ArrayRef<unsigned> loops, unsigned loop) {
+    return llvm::is_contained(loops, loop);
+  };
+  Loops loops;
+  while (loops.batch < static_cast<int64_t>(lhs.size()) &&
+         has(rhs, lhs[loops.batch]) && has(result, lhs[loops.batch]))
+    ++loops.batch;
+  SmallVector<unsigned> expected(lhs.begin(), lhs.begin() + loops.batch);
+  if (!ArrayRef(rhs).take_front(loops.batch).equals(expected))
+    return {};
+  for (auto [i, loop] : llvm::enumerate(lhs)) {
+    if (has(result, loop))
+      continue;
+    auto other = llvm::find(rhs, loop);
+    if (other == rhs.end())
+      return {}; // summed over in one operand alone
+    loops.lhs.push_back(i);
+    loops.rhs.push_back(other - rhs.begin());
+  }
+  for (ArrayRef<unsigned> operand : {ArrayRef(lhs), ArrayRef(rhs)})
+    for (unsigned loop : operand.drop_front(loops.batch))
+      if (has(result, loop))
+        expected.push_back(loop);
+  return ArrayRef(result).equals(expected) ? loops : Loops();
+}
+
+namespace {
 template <typename Op>
-struct MatmulModel
-    : fp8::FP8ContractionOpInterface::ExternalModel<MatmulModel<Op>, Op> {
+struct ProductModel
+    : fp8::FP8ContractionOpInterface::ExternalModel<ProductModel<Op>, Op> {
+  bool isContraction(Operation *op) const {
+    return linalg::isaContractionOpInterface(cast<linalg::LinalgOp>(op));
+  }
   OpOperand &getContractionLhs(Operation *op) const {
     return op->getOpOperand(0);
   }
@@ -34,13 +84,13 @@ struct MatmulModel
     return &op->getOpOperand(2);
   }
   int64_t getContractionBatchRank(Operation *op) const {
-    return std::is_same_v<Op, linalg::BatchMatmulOp>;
+    return getLoops(cast<linalg::LinalgOp>(op)).batch;
   }
   SmallVector<int64_t> getLhsContractingDims(Operation *op) const {
-    return getReduced(op, 0);
+    return getLoops(cast<linalg::LinalgOp>(op)).lhs;
   }
   SmallVector<int64_t> getRhsContractingDims(Operation *op) const {
-    return getReduced(op, 1);
+    return getLoops(cast<linalg::LinalgOp>(op)).rhs;
   }
   Value buildSum(Operation *op, OpBuilder &builder, Value product) const {
     Value init = op->getOperand(2);
@@ -50,34 +100,30 @@ struct MatmulModel
                                  ValueRange{init, product}, ValueRange{init})
         .getResult(0);
   }
-
-private:
-  /// Where the loop that is summed over stands in an operand; nothing, which is
-  /// no contraction, if the operand repeats or lacks one.
-  static SmallVector<int64_t> getReduced(Operation *op, unsigned operand) {
-    auto product = cast<linalg::LinalgOp>(op);
-    SmallVector<AffineMap> maps = product.getIndexingMapsArray();
-    unsigned loops = product.getNumLoops();
-    auto isPlain = [&](AffineMap map) {
-      return map.isProjectedPermutation() && map.getNumResults() + 1 == loops;
-    };
-    // The result is in the order of the loops.
-    if (!llvm::all_of(maps, isPlain) ||
-        maps[2] != AffineMap::getMultiDimIdentityMap(loops, op->getContext())
-                       .getMajorSubMap(loops - 1))
-      return {};
-    auto place = maps[operand].getResultPosition(
-        getAffineDimExpr(loops - 1, op->getContext()));
-    return place ? SmallVector<int64_t>{*place} : SmallVector<int64_t>();
-  }
 };
+
+/// Attaches the model to ops that are products, or may be.
+template <typename... Ops> void attachProducts(MLIRContext *context) {
+  (Ops::template attachInterface<ProductModel<Ops>>(*context), ...);
+}
 } // namespace
 
 void fp8c::registerLinalgModels(DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, linalg::LinalgDialect *) {
-    linalg::MatmulOp::attachInterface<MatmulModel<linalg::MatmulOp>>(*context);
-    linalg::BatchMatmulOp::attachInterface<MatmulModel<linalg::BatchMatmulOp>>(
-        *context);
+    attachProducts<linalg::BatchMatmulOp, linalg::BatchMatvecOp,
+                   linalg::BatchMmt4DOp, linalg::BatchReduceMatmulOp,
+                   linalg::BatchVecmatOp, linalg::ContractOp, linalg::DotOp,
+                   linalg::GenericOp, linalg::MatmulOp, linalg::MatvecOp,
+                   linalg::Mmt4DOp, linalg::VecmatOp>(context);
+    attachMovedOperand<linalg::TransposeOp>(context);
     context->loadDialect<fp8::FP8Dialect>();
+  });
+  registry.addExtension(+[](MLIRContext *context, tensor::TensorDialect *) {
+    attachMovedOperand<tensor::CastOp, tensor::CollapseShapeOp,
+                       tensor::ExpandShapeOp, tensor::ExtractSliceOp,
+                       tensor::ReshapeOp>(context);
+  });
+  registry.addExtension(+[](MLIRContext *context, arith::ArithDialect *) {
+    attachMovedOperand<arith::ExtFOp, arith::TruncFOp>(context);
   });
 }

@@ -15,10 +15,14 @@ class DialectRegistry;
 
 namespace fp8c {
 
-/// Makes `linalg.matmul` and `linalg.batch_matmul` contractions, whatever the
-/// order of their dimensions. What they add their sum to is added to the FP8
-/// product, unless it is zero everywhere.
+/// Makes products of linalg contractions: all named ops that are, and each
+/// linalg.generic whose body multiplies and adds. What they add their sum to is
+/// added to the FP8 product, unless it is zero everywhere. Weights are known
+/// behind transposes, reshapes and casts.
 void registerLinalgModels(mlir::DialectRegistry &registry);
+
+/// The same for `tosa.matmul`, whose zero points have to be 0.
+void registerTosaModels(mlir::DialectRegistry &registry);
 
 } // namespace fp8c
 

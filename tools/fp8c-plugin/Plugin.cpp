@@ -13,6 +13,7 @@
 static void registerDialects(mlir::DialectRegistry *registry) {
   fp8c::registerDialects(*registry);
   fp8c::registerLinalgModels(*registry);
+  fp8c::registerTosaModels(*registry);
 }
 
 extern "C" LLVM_ATTRIBUTE_WEAK mlir::DialectPluginLibraryInfo

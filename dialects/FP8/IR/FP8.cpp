@@ -461,6 +461,13 @@ OpFoldResult TransposeOp::fold(FoldAdaptor) {
   return getResult();
 }
 
+std::string fp8::getOperandsObstacle(FP8ContractionOpInterface op) {
+  return op->getNumOperands() == (op.getContractionInit() ? 3u : 2u) &&
+                 op->getNumResults() == 1
+             ? ""
+             : "it does more than contract two operands into one result";
+}
+
 FP8ContractionOpInterface fp8::getContraction(Operation *op) {
   auto contraction = dyn_cast_or_null<FP8ContractionOpInterface>(op);
   return contraction && contraction.isContraction()

@@ -23,6 +23,10 @@ namespace fp8c::fp8 {
 /// only moves values, so that rounding them would be no part of it); or nobody
 /// (the op's definition wants f32, as for a loss or the statistics of a row).
 enum class ResultPrecision { Chosen, Inherited, Fixed };
+
+class FP8ContractionOpInterface;
+/// See FP8ContractionOpInterface::getContractionObstacle.
+std::string getOperandsObstacle(FP8ContractionOpInterface op);
 } // namespace fp8c::fp8
 
 #include "FP8/IR/FP8Interfaces.h.inc"

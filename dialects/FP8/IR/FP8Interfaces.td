@@ -26,6 +26,12 @@ def FP8ContractionOpInterface : OpInterface<"FP8ContractionOpInterface"> {
     InterfaceMethod<[{What the op gives where `product`, of the type of its result, is the sum alone: the product itself, or its sum with the init,
       for which ops may be built.}],
                     "::mlir::Value", "buildSum", (ins "::mlir::OpBuilder &":$builder, "::mlir::Value":$product), "", "return product;">,
+    InterfaceMethod<[{Why the op does more than contract and add, so that `fp8.matmul` and `buildSum` would not do as well; empty if it does not. If it does not say:
+      where it has other operands than these, or several results.}],
+                    "::std::string", "getContractionObstacle", (ins), "", [{
+      ::fp8c::fp8::FP8ContractionOpInterface op($_op.getOperation());
+      return ::fp8c::fp8::getOperandsObstacle(op);
+    }]>,
     InterfaceMethod<"Number of leading batch dimensions, which both operands and the result share.",
                     "int64_t", "getContractionBatchRank", (ins), "", "return 0;">,
     InterfaceMethod<"Whether `fp8-pad-products` may give the op operands of other sizes.",

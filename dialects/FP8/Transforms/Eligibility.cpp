@@ -69,11 +69,14 @@ std::optional<GemmDims> fp8::getPaddedDims(FP8ContractionOpInterface op,
 std::optional<std::string> fp8::getFP8Obstacle(FP8ContractionOpInterface op,
                                                Granularity lhs, Granularity rhs,
                                                bool pads) {
-  if (op->getNumOperands() != (op.getContractionInit() ? 3 : 2) ||
-      op->getNumResults() != 1)
-    return "it does more than contract two operands into one result";
-  if (!llvm::all_of(op->getOperandTypes(), isStaticFloatTensor) ||
-      !isStaticFloatTensor(op->getResult(0).getType()))
+  if (std::string obstacle = op.getContractionObstacle(); !obstacle.empty())
+    return obstacle;
+  SmallVector<Type> types = {op.getContractionLhs().get().getType(),
+                             op.getContractionRhs().get().getType()};
+  if (OpOperand *init = op.getContractionInit())
+    types.push_back(init->get().getType());
+  llvm::append_range(types, op->getResultTypes());
+  if (!llvm::all_of(types, isStaticFloatTensor))
     return "its types are not tensors of static shape in f32, bf16 or f16";
   int64_t batchRank = op.getContractionBatchRank();
   if (batchRank != 0 && !getTarget(op).fp8Batches)
