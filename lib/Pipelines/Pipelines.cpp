@@ -2,12 +2,15 @@
 
 #include "Pipelines/Pipelines.h"
 
+#include "Conversion/FP8ToUpstream/Passes.h"
 #include "Conversion/TrainToExec/Passes.h"
 #include "Exec/IR/Exec.h"
 #include "Exec/Transforms/Passes.h"
 #include "FP8/Transforms/Passes.h"
 #include "Train/Transforms/Passes.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Transforms/Passes.h"
 
 using namespace mlir;
@@ -162,6 +165,9 @@ void fp8c::registerDialects(DialectRegistry &registry) {
   registry.insert<exec::ExecDialect, fp8::FP8Dialect, train::TrainDialect,
                   arith::ArithDialect, func::FuncDialect, math::MathDialect,
                   memref::MemRefDialect>();
+  // What fp8-lower-to-upstream reads and leaves.
+  registry.insert<cf::ControlFlowDialect, linalg::LinalgDialect,
+                  scf::SCFDialect, tensor::TensorDialect>();
 }
 
 namespace {
@@ -215,4 +221,5 @@ void fp8c::registerPasses() {
   fp8::registerFP8Passes();
   exec::registerExecPasses();
   registerConversionPasses();
+  registerFP8ToUpstreamPasses();
 }

@@ -3,14 +3,14 @@
 usage: every-pass.py MODULE [TEXT]
 
 No pass may crash or hang. With TEXT each must refuse the module with an error
-that has it, but for those that look at one product at a time.
+that has it, but for those that look at one product, or one op, at a time.
 """
 import re
 import subprocess
 import sys
 
 PASS = re.compile(r"^\s+--((?:train|fp8|exec)-[a-z-]+|convert-to-exec)\b", re.M)
-OF_ONE_PRODUCT = ("fp8-assign-precision", "fp8-pad-products", "fp8-insert-scaling", "fp8-choose-layouts")
+OF_ONE_PRODUCT = ("fp8-assign-precision", "fp8-pad-products", "fp8-insert-scaling", "fp8-choose-layouts", "fp8-lower-to-upstream")
 
 module, *expected = sys.argv[1:]
 passes = PASS.findall(subprocess.run(["fp8c-opt", "--help"], check=True, capture_output=True, text=True).stdout)
