@@ -97,7 +97,8 @@ func.func @delayed(%x: tensor<4x8xf32>, %st: !fp8.scale_state<f8E5M2, 16>)
   // CHECK: %[[FIRST:.*]] = tensor.from_elements %[[RECORDED]]
   // CHECK: %[[KEPT:.*]] = tensor.extract_slice %[[W]][0] [15] [1]
   // CHECK: %[[PUSHED:.*]] = tensor.concat dim(0) %[[FIRST]], %[[KEPT]]
-  // CHECK: %[[WINDOW:.*]] = arith.select %[[NEW]], %[[PUSHED]], %[[W]] : tensor<16xf32>
+  // CHECK: %[[WINDOW:.*]] = linalg.generic {{.*}} ins(%[[PUSHED]], %[[W]] : tensor<16xf32>, tensor<16xf32>)
+  // CHECK: arith.select %[[NEW]], %{{.*}}, %{{.*}} : f32
   // An unusable amax keeps the previous scale.
   // CHECK: linalg.generic {{.*}} ins(%[[WINDOW]] : tensor<16xf32>)
   // CHECK: %[[NEXT:.*]] = arith.select %{{.*}}, %{{.*}}, %[[S]] : f32
@@ -143,6 +144,15 @@ func.func @clamp(%x: tensor<4xf16>, %limit: tensor<f32>) -> (tensor<4xf16>, !fp8
 func.func @tiles(%x: tensor<3x8xf32>) -> !fp8.scaled<3x8xf8E4M3FN, tile<[2, 4]>> {
   %q = fp8.quantize_tiles %x {pow2} : tensor<3x8xf32> -> !fp8.scaled<3x8xf8E4M3FN, tile<[2, 4]>>
   return %q : !fp8.scaled<3x8xf8E4M3FN, tile<[2, 4]>>
+}
+
+// CHECK-LABEL: func.func @tiles_of_nothing(
+// CHECK-SAME: -> (tensor<0x4xf8E5M2>, tensor<0x2xf32>)
+// CHECK-NOT: tensor.pad
+// CHECK: return
+func.func @tiles_of_nothing(%x: tensor<0x4xf32>) -> !fp8.scaled<0x4xf8E5M2, tile<[1, 3]>> {
+  %q = fp8.quantize_tiles %x contracting [1] : tensor<0x4xf32> -> !fp8.scaled<0x4xf8E5M2, tile<[1, 3]>>
+  return %q : !fp8.scaled<0x4xf8E5M2, tile<[1, 3]>>
 }
 
 // CHECK-LABEL: func.func @dequantize(

@@ -130,8 +130,15 @@ struct LowerAdvance : OpConversionPattern<fp8::AdvanceOp> {
     Value zero = buildFloat(b, 0.0f);
     Value isRecorded =
         arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, recorded, zero);
-    window = arith::SelectOp::create(b, isRecorded,
-                                     buildPushed(b, recorded, window), window);
+    // Element by element: a choice between tensors would leave two buffers to
+    // whoever bufferizes.
+    window = buildElementwise(
+        b, cast<RankedTensorType>(window.getType()),
+        {buildPushed(b, recorded, window), window},
+        [&](ImplicitLocOpBuilder &inner, ValueRange values) -> Value {
+          return arith::SelectOp::create(inner, isRecorded, values[0],
+                                         values[1]);
+        });
     fp8::ScaleStateType type = op.getState().getType();
     Scaling scaling{type.getStorage(), static_cast<int64_t>(op.getMargin()),
                     op.getPow2()};
