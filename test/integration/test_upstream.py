@@ -248,7 +248,7 @@ def test_states_go_the_cpu_targets_way(kernels, storage, window, margin, pow2):
     sizes = [1, 100, 0, 1e-3, np.inf, 3, 2, 1e-5, 4]
     x = np.array([[rng.uniform(0.5, 1, 4) * size if size else np.zeros(4) for _ in range(2)] for size in sizes], np.float32)
     state, scaled = f"!fp8.scale_state<{storage}, {window}>", f"!fp8.scaled<4x{storage}>"
-    plain, plains = tensor_type((window,), "f32"), ["f32", "f32", tensor_type((window,), "f32")]
+    plains = ["f32", "f32", tensor_type((window,), "f32")]
     module = Module()
     module.function(f"""
 func.func @initial() -> {state} {{
