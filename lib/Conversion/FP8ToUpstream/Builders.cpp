@@ -86,7 +86,8 @@ Value upstream::buildCode(ImplicitLocOpBuilder &b, Value x, Value scale,
       arith::MulFOp::create(b, buildCast(b, x, b.getF32Type()), scale);
   // What is beyond the format's range would be rounded to NaN or infinity.
   float limit = static_cast<float>(fp8::maxFinite(format));
-  scaled = buildLimited(b, scaled, buildFloat(b, -limit), buildFloat(b, limit));
+  Value high = buildFloat(b, limit), low = buildFloat(b, -limit);
+  scaled = buildLimited(b, scaled, low, high);
   return buildCast(b, scaled, format);
 }
 
