@@ -24,4 +24,7 @@ config.substitutions.append(
         f"mlir-opt --load-dialect-plugin={plugin} --load-pass-plugin={plugin}",
     )
 )
+config.substitutions.append(
+    ("%llvm-lib", os.path.join(config.llvm_tools_dir, "../lib"))
+)
 config.substitutions.append(("%python", f'"{config.python}"'))

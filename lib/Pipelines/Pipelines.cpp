@@ -2,13 +2,16 @@
 
 #include "Pipelines/Pipelines.h"
 
+#include "Conversion/FP8ToUpstream/Passes.h"
 #include "Conversion/TrainToExec/Passes.h"
 #include "Exec/IR/Exec.h"
 #include "Exec/Transforms/Passes.h"
 #include "FP8/Training/Passes.h"
 #include "FP8/Transforms/Passes.h"
 #include "Train/Transforms/Passes.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Transforms/Passes.h"
 
 using namespace mlir;
@@ -164,6 +167,9 @@ void fp8c::registerDialects(DialectRegistry &registry) {
                   arith::ArithDialect, func::FuncDialect, math::MathDialect,
                   memref::MemRefDialect>();
   fp8::registerTrainingPrograms(registry);
+  // What fp8-lower-to-upstream reads and leaves.
+  registry.insert<cf::ControlFlowDialect, linalg::LinalgDialect,
+                  scf::SCFDialect, tensor::TensorDialect>();
 }
 
 namespace {
@@ -218,4 +224,5 @@ void fp8c::registerPasses() {
   fp8::registerFP8TrainingPasses();
   exec::registerExecPasses();
   registerConversionPasses();
+  registerFP8ToUpstreamPasses();
 }

@@ -42,6 +42,13 @@ func.func @delayed(%x: tensor<4x8xf32>, %st: !fp8.scale_state<f8E5M2, 16>)
   return %q, %st2 : !fp8.scaled<4x8xf8E5M2>, !fp8.scale_state<f8E5M2, 16>
 }
 
+// CHECK-LABEL: func.func @initial(
+func.func @initial() -> !fp8.scale_state<f8E5M2, 16> {
+  // CHECK: fp8.initial_state : !fp8.scale_state<f8E5M2, 16>
+  %st = fp8.initial_state : !fp8.scale_state<f8E5M2, 16>
+  return %st : !fp8.scale_state<f8E5M2, 16>
+}
+
 // CHECK-LABEL: func.func @collectives(
 func.func @collectives(%q: !fp8.scaled<4x8xf8E5M2>, %a: tensor<f32>, %s: !fp8.scale_state<f8E5M2, 16>) {
   // CHECK: fp8.agree %{{.*}}, %{{.*}} over ["dp"] : tensor<f32>, !fp8.scale_state<f8E5M2, 16>

@@ -47,3 +47,14 @@ func.func @integers(%x: tensor<4x8xi64>) -> tensor<8xi64> {
   %0 = train.reduce_sum %x axes [0] : tensor<4x8xi64> -> tensor<8xi64>
   return %0 : tensor<8xi64>
 }
+
+// -----
+
+func.func @initial(%x: tensor<16x16xf32>) -> tensor<16x16xf32> {
+  // expected-error @+1 {{is a state that is a value, which has no lowering to exec: keep it in a train.variable}}
+  %st = fp8.initial_state : !fp8.scale_state<f8E4M3FN, 16>
+  %s = fp8.current_scale %st : !fp8.scale_state<f8E4M3FN, 16>
+  %q, %k = fp8.quantize %x, %s : tensor<16x16xf32> -> !fp8.scaled<16x16xf8E4M3FN>
+  %y = fp8.dequantize %q : !fp8.scaled<16x16xf8E4M3FN> -> tensor<16x16xf32>
+  return %y : tensor<16x16xf32>
+}

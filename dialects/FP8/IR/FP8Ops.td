@@ -208,6 +208,18 @@ def FP8_MatmulOp : FP8_Op<"matmul", [DeclareOpInterfaceMethods<FP8ContractionOpI
   let hasVerifier = 1;
 }
 
+def FP8_InitialStateOp : FP8_Op<"initial_state"> {
+  let summary = "A site's state before its first step";
+  let description = [{
+    Scale and inverse are 1, nothing is recorded, and the window has no amaxes. For states that are values; those that live
+    in variables begin so by themselves.
+
+    Example: `%s = fp8.initial_state : !fp8.scale_state<f8E4M3FN, 16>`
+  }];
+  let results = (outs FP8_ScaleStateType:$state);
+  let assemblyFormat = "attr-dict `:` qualified(type($state))";
+}
+
 def FP8_RecordOp : FP8_Op<"record", [AllTypesMatch<["state", "output"]>]> {
   let summary = "Add one quantisation's statistics to a site's state";
   let description = [{

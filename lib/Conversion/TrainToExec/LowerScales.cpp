@@ -82,6 +82,13 @@ static LogicalResult lowerCompute(fp8::ComputeScaleOp op,
   return success();
 }
 
+/// Of a program, states live in variables.
+static LogicalResult lowerInitial(fp8::InitialStateOp op, FunctionLowering &) {
+  return op.emitOpError("is a state that is a value, which has no lowering to "
+                        "exec: keep it in a train.variable, which begins so by "
+                        "itself");
+}
+
 static LogicalResult lowerRecord(fp8::RecordOp op, FunctionLowering &function) {
   Value state = function.buffer(op.getState()),
         stats = function.buffer(op.getStats());
@@ -180,6 +187,7 @@ void fp8c::addScaleLowerings(LoweringTable &table) {
   table.add<StoredScaleOp>(lower);
   table.add<fp8::CurrentScaleOp>(lowerCurrent);
   table.add<fp8::ComputeScaleOp>(lowerCompute);
+  table.add<fp8::InitialStateOp>(lowerInitial);
   table.add<fp8::RecordOp>(lowerRecord);
   table.add<fp8::AdvanceOp>(lowerAdvance);
   table.add<UpdateScalesOp>(lower);

@@ -10,7 +10,8 @@ import subprocess
 import sys
 
 PASS = re.compile(r"^\s+--((?:train|fp8|exec)-[a-z-]+|convert-to-exec)\b", re.M)
-OF_ONE_OP = ("fp8-assign-precision", "fp8-check-precision", "fp8-pad-products", "fp8-insert-scaling", "fp8-choose-layouts")
+OF_ONE_OP = ("fp8-assign-precision", "fp8-check-precision", "fp8-pad-products", "fp8-insert-scaling", "fp8-choose-layouts",
+             "fp8-lower-to-upstream")
 
 module, *expected = sys.argv[1:]
 passes = PASS.findall(subprocess.run(["fp8c-opt", "--help"], check=True, capture_output=True, text=True).stdout)
