@@ -31,12 +31,13 @@ Loops::Loops(fp8::MatmulOp op) {
   SmallVector<int64_t> lhsDims = op.getLhsContractingDims(),
                        rhsDims = op.getRhsContractingDims();
   unsigned count = resultRank + lhsDims.size();
-  int64_t free = 0;
+  int64_t batch = op.getBatchRank(), free = batch;
   auto getMap = [&](fp8::ScaledType type, ArrayRef<int64_t> contracting) {
     SmallVector<AffineExpr> dims;
     for (int64_t i = 0; i < type.getRank(); ++i) {
       const auto *at = llvm::find(contracting, i);
-      int64_t loop = at == contracting.end()
+      int64_t loop = i < batch ? i
+                     : at == contracting.end()
                          ? free++
                          : resultRank + (at - contracting.begin());
       dims.push_back(getAffineDimExpr(loop, context));
