@@ -1,6 +1,6 @@
 //===- LinalgModels.cpp - Products of linalg for the FP8 lowering ---------===//
 
-#include "Linalg/LinalgModels.h"
+#include "fp8c/LinalgModels.h"
 
 #include "FP8/IR/FP8.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"

@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Linalg/LinalgModels.h"
-#include "Pipelines/Pipelines.h"
+#include "fp8c/LinalgModels.h"
+#include "fp8c/Pipelines.h"
 #include "mlir/Tools/Plugins/DialectPlugin.h"
 #include "mlir/Tools/Plugins/PassPlugin.h"
 

@@ -6,8 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef LINALG_LINALGMODELS_H
-#define LINALG_LINALGMODELS_H
+#ifndef FP8C_LINALGMODELS_H
+#define FP8C_LINALGMODELS_H
 
 namespace mlir {
 class DialectRegistry;
@@ -22,4 +22,4 @@ void registerLinalgModels(mlir::DialectRegistry &registry);
 
 } // namespace fp8c
 
-#endif // LINALG_LINALGMODELS_H
+#endif // FP8C_LINALGMODELS_H
