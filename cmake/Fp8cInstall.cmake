@@ -42,8 +42,8 @@ install(FILES ${PROJECT_BINARY_DIR}/lib/Conversion/TrainToExec/Passes.h.inc
   DESTINATION include/fp8c/Conversion/TrainToExec)
 
 set(package lib/cmake/fp8c)
-foreach(set Passes Compiler)
-  install(EXPORT fp8c${set} NAMESPACE fp8c:: FILE fp8c${set}.cmake DESTINATION ${package})
+foreach(part Passes Compiler)
+  install(EXPORT fp8c${part} NAMESPACE fp8c:: FILE fp8c${part}.cmake DESTINATION ${package})
 endforeach()
 configure_package_config_file(cmake/fp8cConfig.cmake.in ${PROJECT_BINARY_DIR}/fp8cConfig.cmake
   INSTALL_DESTINATION ${package} NO_CHECK_REQUIRED_COMPONENTS_MACRO)
