@@ -3,7 +3,7 @@
 #ifndef PIPELINES_MEMORYLIMIT_H
 #define PIPELINES_MEMORYLIMIT_H
 
-#include "Pipelines/Pipelines.h"
+#include "fp8c/Pipelines.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 

@@ -1,6 +1,6 @@
 //===- Pipelines.cpp - The way of a model, pass by pass -------------------===//
 
-#include "Pipelines/Pipelines.h"
+#include "fp8c/Pipelines.h"
 
 #include "Conversion/FP8ToUpstream/Passes.h"
 #include "Conversion/TrainToExec/Passes.h"

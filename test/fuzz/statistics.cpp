@@ -7,7 +7,7 @@
 
 #include "Compiler.h"
 
-#include "AutoRecipe.h"
+#include "AutoRecipe/AutoRecipe.h"
 #include "Train/IR/Train.h"
 #include "mlir/Parser/Parser.h"
 

@@ -2,11 +2,8 @@
 
 #include "TestCompile.h"
 
-#include "Pipelines/Pipelines.h"
-#include "Target/CPU/BuildCPU.h"
-#include "Target/CUDA/BuildCUDA.h"
 #include "Target/Common/OutputFolder.h"
-#include "Target/Source/SourcePrinter.h"
+#include "fp8c/Compile.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassManager.h"
 
@@ -30,20 +27,17 @@ struct TestCompile : PassWrapper<TestCompile, OperationPass<ModuleOp>> {
 
   void runOnOperation() override {
     ModuleOp module = getOperation();
-    PipelineOptions options;
-    options.recipe = recipe;
-    options.forwardOnly = forwardOnly;
-    options.target = target;
+    CompileOptions options;
+    options.pipeline.recipe = recipe;
+    options.pipeline.forwardOnly = forwardOnly;
+    options.pipeline.target = target;
+    options.hostOptimization = "0";
     OpPassManager passes(ModuleOp::getOperationName());
-    buildPipeline(passes, options, Stage::exec, symbolizeStage(from));
+    buildPipeline(passes, options.pipeline, Stage::exec, symbolizeStage(from));
     auto folder =
         target::OutputFolder::make(output, [&] { return module.emitError(); });
     if (!folder || failed(runPipeline(passes, module)) ||
-        failed(target::isForCUDA(module)
-                   ? target::buildCUDA(module, *folder,
-                                       {FP8C_RUNTIME_SOURCE, "nvcc"})
-                   : target::buildCPU(module, *folder,
-                                      {FP8C_RUNTIME_SOURCE, "c++", "0"})))
+        failed(buildProgram(module, options, *folder)))
       signalPassFailure();
   }
 

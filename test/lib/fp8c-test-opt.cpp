@@ -1,10 +1,10 @@
 //===- fp8c-test-opt.cpp - fp8c-opt with the test dialect -----------------===//
 
-#include "Pipelines/Pipelines.h"
 #include "Target/Source/SourcePrinter.h"
 #include "TestCompile.h"
 #include "TestDialect.h"
 #include "TestSplitAllReduce.h"
+#include "fp8c/Pipelines.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 
 int main(int argc, char **argv) {

@@ -11,8 +11,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "MutateIR.h"
-#include "Pipelines/Pipelines.h"
 #include "Target/Source/SourcePrinter.h"
+#include "fp8c/Pipelines.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/Support/CommandLine.h"

@@ -1,6 +1,6 @@
 //===- fp8c-opt.cpp - Run fp8c passes on MLIR files -----------------------===//
 
-#include "Pipelines/Pipelines.h"
+#include "fp8c/Pipelines.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 
 int main(int argc, char **argv) {

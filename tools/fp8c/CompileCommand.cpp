@@ -7,21 +7,18 @@
 
 #include "CompileCommand.h"
 
-#include "AutoRecipe.h"
+#include "Analysis/ProductSummary.h"
+#include "AutoRecipe/AutoRecipe.h"
 #include "Diagnostics.h"
 #include "Exec/IR/Exec.h"
 #include "FP8/Transforms/Recipe.h"
 #include "Import/ONNX/ImportONNX.h"
 #include "ImportOptions.h"
-#include "Pipelines/MemoryLimit.h"
-#include "Pipelines/Pipelines.h"
-#include "ProductSummary.h"
-#include "Target/CPU/BuildCPU.h"
-#include "Target/CUDA/BuildCUDA.h"
 #include "Target/Common/OutputFolder.h"
 #include "Target/Source/SourcePrinter.h"
 #include "TensorList.h"
 #include "core/Escape.h"
+#include "fp8c/Compile.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
@@ -57,22 +54,13 @@ struct CompileArguments {
 } // namespace
 
 /// The runtime's headers: installed beside the tool, or in the source tree.
-static std::string getRuntimeInclude() {
+static std::string getRuntimeHeaders() {
   static int anchor;
   std::string tool = llvm::sys::fs::getMainExecutable("fp8c", &anchor);
   llvm::SmallString<256> installed(llvm::sys::path::parent_path(tool));
   llvm::sys::path::append(installed, "..", "include", "fp8c-runtime");
   return llvm::sys::fs::is_directory(installed) ? installed.str().str()
-                                                : FP8C_RUNTIME_SOURCE;
-}
-
-static LogicalResult build(ModuleOp module, target::OutputFolder &folder,
-                           const CompileArguments &args) {
-  if (target::isForCUDA(module))
-    return target::buildCUDA(module, folder,
-                             {getRuntimeInclude(), args.cudaCompiler});
-  return target::buildCPU(
-      module, folder, {getRuntimeInclude(), args.hostCompiler, args.hostOpt});
+                                                : FP8C_RUNTIME_HEADERS;
 }
 
 /// Where --recipe auto puts the recipe: beside the program.
@@ -99,7 +87,51 @@ static LogicalResult checkRecipePlace(StringRef path, MLIRContext &context) {
             "or choose another place with -o";
 }
 
-static int compile(const CompileArguments &args) {
+/// What the options say, but for the recipe that --recipe auto chooses.
+static CompileOptions getOptions(const CompileArguments &args) {
+  CompileOptions options;
+  options.chooseRecompute = !args.saysRecompute;
+  options.memoryLimit = args.memoryLimit;
+  options.batch = args.batch;
+  options.runtimeHeaders = getRuntimeHeaders();
+  options.hostCompiler = args.hostCompiler;
+  options.hostOptimization = args.hostOpt;
+  options.cudaCompiler = args.cudaCompiler;
+  PipelineOptions &pipeline = options.pipeline;
+  pipeline.recipe = args.recipe;
+  pipeline.loss = args.loss;
+  pipeline.forwardOnly = args.forwardOnly;
+  pipeline.recompose = !args.keepParts;
+  pipeline.exposeOperands = args.exposeOperands;
+  pipeline.target = args.target;
+  pipeline.gpu = args.gpu;
+  pipeline.microBatches = args.microBatches;
+  pipeline.reproducible = args.reproducible;
+  // What the option's check has let through.
+  StringRef(args.parallel)
+      .substr(StringRef("dp=").size())
+      .getAsInteger(10, pipeline.dp);
+  pipeline.bucket = args.bucket;
+  pipeline.recompute = args.recompute;
+  if (!args.fp8Layouts.empty())
+    pipeline.fp8TN = args.fp8Layouts == "tn";
+  pipeline.maxLogits = args.maxLogits;
+  pipeline.padVocabulary = args.padVocabulary;
+  pipeline.maxScratch = args.maxScratch;
+  pipeline.sumRows = args.sumRows;
+  return options;
+}
+
+/// Says so if a product that the recipe wants in FP8 is not.
+static bool isWithoutFP8(ModuleOp module, StringRef model) {
+  std::string missing = findMissingFP8(module);
+  if (!missing.empty())
+    llvm::errs() << "fp8c: error: " << model << ": --require-fp8: " << missing
+                 << "\n";
+  return !missing.empty();
+}
+
+static int runCompile(const CompileArguments &args) {
   DialectRegistry registry;
   registerDialects(registry);
   target::registerSourceModels(registry);
@@ -107,14 +139,9 @@ static int compile(const CompileArguments &args) {
   context.loadAllAvailableDialects();
   DiagnosticPrinter diagnostics(context, args.remarks);
 
-  if (args.microBatches > 1 && !args.reproducible) {
-    emitError(UnknownLoc::get(&context))
-        << "--micro-batches " << args.microBatches
-        << ": gradients of several are kept apart only in reproducible "
-           "trainings\nhint: add --reproducible, or leave --micro-batches away "
-           "and say --accumulate when training";
+  CompileOptions options = getOptions(args);
+  if (failed(checkOptions(options, context)))
     return 1;
-  }
   // First of all: what is in the way is told before anything takes time.
   if (args.recipe == "auto" &&
       failed(checkRecipePlace(getRecipePath(args.output), context)))
@@ -129,14 +156,14 @@ static int compile(const CompileArguments &args) {
 
   ImportReport report;
   auto importReporting = [&](int64_t batch, ImportReport *to) {
-    ImportONNXOptions options = args.import;
-    options.report = to;
-    options.batch = batch;
-    options.seq = args.seq;
-    options.isForTraining = args.emit.empty() && !args.forwardOnly;
-    return importONNX(args.model, options, context);
+    ImportONNXOptions onnx = args.import;
+    onnx.report = to;
+    onnx.batch = batch;
+    onnx.seq = args.seq;
+    onnx.isForTraining = args.emit.empty() && !args.forwardOnly;
+    return importONNX(args.model, onnx, context);
   };
-  auto import = [&](int64_t batch) {
+  options.withBatch = [&](int64_t batch) {
     return importReporting(batch, /*to=*/nullptr);
   };
   OwningOpRef<ModuleOp> module = importReporting(args.batch, &report);
@@ -145,50 +172,19 @@ static int compile(const CompileArguments &args) {
   if (args.emit.empty())
     llvm::outs() << listTensors(args.model, report);
 
-  std::string recipe = args.recipe;
-  if (recipe == "auto") {
-    recipe = getRecipePath(args.output);
+  if (args.recipe == "auto") {
+    options.pipeline.recipe = getRecipePath(args.output);
     writeAutoRecipe(*module, args.stats,
-                    {args.budget, /*f32Sums=*/args.microBatches == 0}, recipe);
+                    {args.budget, /*f32Sums=*/args.microBatches == 0},
+                    options.pipeline.recipe);
     llvm::errs() << "fp8c: the chosen recipe is in "
-                 << runtime::printable(recipe) << "\n";
+                 << runtime::printable(options.pipeline.recipe) << "\n";
   }
-  PipelineOptions options;
-  options.recipe = recipe;
-  options.loss = args.loss;
-  options.forwardOnly = args.forwardOnly;
-  options.recompose = !args.keepParts;
-  options.exposeOperands = args.exposeOperands;
-  options.target = args.target;
-  options.gpu = args.gpu;
-  options.microBatches = args.microBatches;
-  options.reproducible = args.reproducible;
-  // What the option's check has let through.
-  StringRef(args.parallel)
-      .substr(StringRef("dp=").size())
-      .getAsInteger(10, options.dp);
-  options.bucket = args.bucket;
-  options.recompute = args.recompute;
-  if (!args.fp8Layouts.empty())
-    options.fp8TN = args.fp8Layouts == "tn";
-  options.maxLogits = args.maxLogits;
-  options.padVocabulary = args.padVocabulary;
-  options.maxScratch = args.maxScratch;
-  options.sumRows = args.sumRows;
-  if (!args.saysRecompute && !args.memoryLimit)
-    options.recompute = options.getDefaultRecompute(&context);
-  if (args.memoryLimit &&
-      failed(fitMemory(*module, options, !args.saysRecompute, args.memoryLimit,
-                       args.batch, import)))
-    return 1;
-
   Stage stage = symbolizeStage(args.emit).value_or(Stage::exec);
-  PassManager passes(&context);
-  buildPipeline(passes, options, stage);
-  if (failed(passes.run(*module)))
+  if (failed(lower(*module, options, stage)))
     return 1;
   bool hasFormats = stage != Stage::train && stage != Stage::grad;
-  if (args.requireFP8 && hasFormats && failed(requireFP8(*module, args.model)))
+  if (args.requireFP8 && hasFormats && isWithoutFP8(*module, args.model))
     return 1;
 
   if (args.emit == "source")
@@ -197,7 +193,7 @@ static int compile(const CompileArguments &args) {
     module->print(llvm::outs());
     return 0;
   }
-  if (failed(build(*module, *folder, args)))
+  if (failed(buildProgram(*module, options, *folder)))
     return 1;
   if (std::string summary = getProductSummary(*module); !summary.empty())
     llvm::outs() << runtime::printable(args.output) << ": " << summary << "\n";
@@ -386,6 +382,6 @@ void fp8c::addCompileCommand(CLI::App &app, std::function<int()> &action) {
     }
     args->saysRecompute = !args->recompute.empty();
     llvm::erase(args->recompute, "none");
-    action = [args] { return compile(*args); };
+    action = [args] { return runCompile(*args); };
   });
 }

@@ -1,9 +1,10 @@
 //===- AutoRecipe.cpp - Formats chosen by measurement ---------------------===//
 
-#include "AutoRecipe.h"
+#include "AutoRecipe/AutoRecipe.h"
 
-#include "AutoCriteria.h"
-#include "AutoProducts.h"
+#include "AutoRecipe/AutoCriteria.h"
+#include "AutoRecipe/AutoProducts.h"
+#include "AutoRecipe/AutoStates.h"
 #include "Train/IR/Train.h"
 #include "core/Escape.h"
 #include "core/Json.h"

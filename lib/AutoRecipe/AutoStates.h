@@ -1,18 +1,13 @@
 //===- AutoStates.h - Formats of states by measurement ----------*- C++ -*-===//
 
-#ifndef TOOLS_FP8C_AUTOSTATES_H
-#define TOOLS_FP8C_AUTOSTATES_H
+#ifndef AUTORECIPE_AUTOSTATES_H
+#define AUTORECIPE_AUTOSTATES_H
 
+#include "AutoRecipe/AutoRecipe.h"
 #include "core/Json.h"
 #include "llvm/Support/raw_ostream.h"
 
 namespace fp8c {
-
-/// What states may take.
-struct StateBudget {
-  double bytes = 0;     ///< per parameter, all states together; 0: no budget
-  bool f32Sums = false; ///< gradients are f32 sums over micro-batches
-};
 
 /// Writes the rules of a recipe that give parameters, gradients and moments
 /// their formats, from the member "variables" of the statistics, by the limits
@@ -29,4 +24,4 @@ double writeStates(const runtime::JsonField &statistics,
 
 } // namespace fp8c
 
-#endif // TOOLS_FP8C_AUTOSTATES_H
+#endif // AUTORECIPE_AUTOSTATES_H

@@ -1,13 +1,12 @@
 //===- TosaModels.cpp - Products of tosa for the FP8 lowering -------------===//
 
-#include "Linalg/LinalgModels.h"
-
-#include "Linalg/MovedOperand.h"
+#include "Upstream/Models.h"
 #include "mlir/Dialect/Tosa/IR/TosaOps.h"
 #include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace fp8c;
+using namespace fp8c::upstream;
 
 namespace {
 struct MatmulModel
@@ -32,7 +31,7 @@ struct MatmulModel
 };
 } // namespace
 
-void fp8c::registerTosaModels(DialectRegistry &registry) {
+void upstream::registerTosaModels(DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, tosa::TosaDialect *) {
     tosa::MatMulOp::attachInterface<MatmulModel>(*context);
     attachMovedOperand<tosa::CastOp, tosa::ReshapeOp, tosa::TransposeOp>(

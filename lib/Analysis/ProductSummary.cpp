@@ -1,6 +1,6 @@
 //===- ProductSummary.cpp - How many products are in FP8 ------------------===//
 
-#include "ProductSummary.h"
+#include "Analysis/ProductSummary.h"
 
 #include "FP8/Transforms/Eligibility.h"
 
@@ -47,20 +47,18 @@ std::string fp8c::getProductSummary(ModuleOp module) {
       .str();
 }
 
-LogicalResult fp8c::requireFP8(ModuleOp module, StringRef model) {
+std::string fp8c::findMissingFP8(ModuleOp module) {
   std::optional<Counts> counts = getCounts(module);
-  if (counts && !counts->refused)
-    return success();
-  llvm::errs() << "fp8c: error: " << model << ": --require-fp8: ";
-  if (!counts) {
-    llvm::errs() << "the recipe asks for no product in FP8\n"
-                    "hint: choose one that does, as --recipe fp8-delayed\n";
-    return failure();
-  }
-  llvm::errs()
-      << counts->refused << " of the " << counts->refused + counts->fp8
-      << " products that the recipe wants in FP8 cannot be" << counts->refusals
-      << "\nhint: --remarks names them; choose other sizes, or let the "
-         "recipe ask for another format\n";
-  return failure();
+  if (!counts)
+    return "the recipe asks for no product in FP8\n"
+           "hint: choose one that does, as --recipe fp8-delayed";
+  if (!counts->refused)
+    return "";
+  return (Twine(counts->refused) + " of the " +
+          Twine(counts->refused + counts->fp8) +
+          " products that the recipe wants in FP8 cannot be" +
+          counts->refusals +
+          "\nhint: --remarks names them; choose other sizes, or let the "
+          "recipe ask for another format")
+      .str();
 }

@@ -1,8 +1,6 @@
 //===- LinalgModels.cpp - Products of linalg for the FP8 lowering ---------===//
 
-#include "Linalg/LinalgModels.h"
-
-#include "Linalg/MovedOperand.h"
+#include "Upstream/Models.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -10,6 +8,7 @@
 
 using namespace mlir;
 using namespace fp8c;
+using namespace fp8c::upstream;
 
 /// Nothing is there yet, or zeros.
 static bool isEmpty(Value init) {
@@ -108,7 +107,7 @@ template <typename... Ops> void attachProducts(MLIRContext *context) {
 }
 } // namespace
 
-void fp8c::registerLinalgModels(DialectRegistry &registry) {
+void upstream::registerLinalgModels(DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, linalg::LinalgDialect *) {
     attachProducts<linalg::BatchMatmulOp, linalg::BatchMatvecOp,
                    linalg::BatchMmt4DOp, linalg::BatchReduceMatmulOp,

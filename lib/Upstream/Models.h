@@ -1,11 +1,15 @@
-//===- MovedOperand.h - Ops that move or round one operand -----*- C++ -*-===//
+//===- Models.h - One file a dialect --------------------------*- C++ -*-===//
 
-#ifndef LINALG_MOVEDOPERAND_H
-#define LINALG_MOVEDOPERAND_H
+#ifndef UPSTREAM_MODELS_H
+#define UPSTREAM_MODELS_H
 
 #include "FP8/IR/FP8.h"
+#include "mlir/IR/DialectRegistry.h"
 
-namespace fp8c {
+namespace fp8c::upstream {
+
+void registerLinalgModels(mlir::DialectRegistry &registry);
+void registerTosaModels(mlir::DialectRegistry &registry);
 
 /// A weight that was moved is still one.
 template <typename Op>
@@ -21,6 +25,6 @@ template <typename... Ops> void attachMovedOperand(mlir::MLIRContext *context) {
   (Ops::template attachInterface<MovedOperandModel<Ops>>(*context), ...);
 }
 
-} // namespace fp8c
+} // namespace fp8c::upstream
 
-#endif // LINALG_MOVEDOPERAND_H
+#endif // UPSTREAM_MODELS_H

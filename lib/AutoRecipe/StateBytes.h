@@ -1,7 +1,7 @@
 //===- StateBytes.h - What a program keeps per parameter --------*- C++ -*-===//
 
-#ifndef TOOLS_FP8C_STATEBYTES_H
-#define TOOLS_FP8C_STATEBYTES_H
+#ifndef AUTORECIPE_STATEBYTES_H
+#define AUTORECIPE_STATEBYTES_H
 
 #include "Train/IR/Train.h"
 #include "llvm/ADT/STLExtras.h"
@@ -36,4 +36,4 @@ private:
 
 } // namespace fp8c
 
-#endif // TOOLS_FP8C_STATEBYTES_H
+#endif // AUTORECIPE_STATEBYTES_H

@@ -1,7 +1,7 @@
 //===- Roofline.h - What a program costs at least ---------------*- C++ -*-===//
 
-#ifndef FP8C_ROOFLINE_H
-#define FP8C_ROOFLINE_H
+#ifndef ANALYSIS_ROOFLINE_H
+#define ANALYSIS_ROOFLINE_H
 
 #include "Target/Common/GPU.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -16,4 +16,4 @@ void printRoofline(mlir::ModuleOp module, const target::GPU &gpu,
 
 } // namespace fp8c
 
-#endif // FP8C_ROOFLINE_H
+#endif // ANALYSIS_ROOFLINE_H

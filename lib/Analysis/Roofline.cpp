@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Roofline.h"
+#include "Analysis/Roofline.h"
 
 #include "Exec/IR/Exec.h"
 #include "Train/IR/Functions.h"

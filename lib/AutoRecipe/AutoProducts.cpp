@@ -1,8 +1,8 @@
 //===- AutoProducts.cpp - Formats of products by measurement --------------===//
 
-#include "AutoProducts.h"
+#include "AutoRecipe/AutoProducts.h"
 
-#include "AutoCriteria.h"
+#include "AutoRecipe/AutoCriteria.h"
 #include "FP8/Transforms/Recipe.h"
 #include "Train/IR/Train.h"
 #include "core/Escape.h"

@@ -1,6 +1,6 @@
 //===- AutoCriteria.cpp - What a format may do to a tensor ----------------===//
 
-#include "AutoCriteria.h"
+#include "AutoRecipe/AutoCriteria.h"
 
 #include "Train/IR/Train.h"
 #include "core/Escape.h"

@@ -1,7 +1,7 @@
 //===- ProductSummary.h - How many products are in FP8 ----------*- C++ -*-===//
 
-#ifndef FP8C_TOOLS_FP8C_PRODUCTSUMMARY_H
-#define FP8C_TOOLS_FP8C_PRODUCTSUMMARY_H
+#ifndef ANALYSIS_PRODUCTSUMMARY_H
+#define ANALYSIS_PRODUCTSUMMARY_H
 
 #include "mlir/IR/BuiltinOps.h"
 
@@ -11,10 +11,10 @@ namespace fp8c {
 /// what fp8-assign-precision counted; empty where the recipe asks for no FP8.
 std::string getProductSummary(mlir::ModuleOp module);
 
-/// Prints an error unless every product that the recipe wants in FP8 is, and
-/// there is one.
-mlir::LogicalResult requireFP8(mlir::ModuleOp module, llvm::StringRef model);
+/// What is wrong, as an error says it, unless every product that the recipe
+/// wants in FP8 is, and there is one; else empty.
+std::string findMissingFP8(mlir::ModuleOp module);
 
 } // namespace fp8c
 
-#endif // FP8C_TOOLS_FP8C_PRODUCTSUMMARY_H
+#endif // ANALYSIS_PRODUCTSUMMARY_H

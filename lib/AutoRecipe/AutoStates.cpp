@@ -1,9 +1,9 @@
 //===- AutoStates.cpp - Formats of states by measurement ------------------===//
 
-#include "AutoStates.h"
+#include "AutoRecipe/AutoStates.h"
 
-#include "AutoCriteria.h"
-#include "StateBytes.h"
+#include "AutoRecipe/AutoCriteria.h"
+#include "AutoRecipe/StateBytes.h"
 #include "core/Escape.h"
 #include "core/Text.h"
 #include "llvm/ADT/SmallVector.h"

@@ -1,7 +1,7 @@
 //===- AutoProducts.h - Formats of products by measurement ------*- C++ -*-===//
 
-#ifndef TOOLS_FP8C_AUTOPRODUCTS_H
-#define TOOLS_FP8C_AUTOPRODUCTS_H
+#ifndef AUTORECIPE_AUTOPRODUCTS_H
+#define AUTORECIPE_AUTOPRODUCTS_H
 
 #include "core/Json.h"
 #include "llvm/Support/raw_ostream.h"
@@ -16,4 +16,4 @@ void writeProducts(const runtime::JsonField &statistics, llvm::raw_ostream &os);
 
 } // namespace fp8c
 
-#endif // TOOLS_FP8C_AUTOPRODUCTS_H
+#endif // AUTORECIPE_AUTOPRODUCTS_H

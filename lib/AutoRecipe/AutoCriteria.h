@@ -1,7 +1,7 @@
 //===- AutoCriteria.h - What a format may do to a tensor --------*- C++ -*-===//
 
-#ifndef TOOLS_FP8C_AUTOCRITERIA_H
-#define TOOLS_FP8C_AUTOCRITERIA_H
+#ifndef AUTORECIPE_AUTOCRITERIA_H
+#define AUTORECIPE_AUTOCRITERIA_H
 
 #include "core/Json.h"
 #include "llvm/ADT/StringRef.h"
@@ -42,4 +42,4 @@ std::string quoteKind(llvm::StringRef name);
 
 } // namespace fp8c
 
-#endif // TOOLS_FP8C_AUTOCRITERIA_H
+#endif // AUTORECIPE_AUTOCRITERIA_H

@@ -1,7 +1,7 @@
 //===- Pipelines.h - The way of a model, pass by pass -----------*- C++ -*-===//
 
-#ifndef PIPELINES_PIPELINES_H
-#define PIPELINES_PIPELINES_H
+#ifndef FP8C_PIPELINES_H
+#define FP8C_PIPELINES_H
 
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/Pass/PassManager.h"
@@ -89,4 +89,4 @@ void registerPasses();
 
 } // namespace fp8c
 
-#endif // PIPELINES_PIPELINES_H
+#endif // FP8C_PIPELINES_H
