@@ -97,6 +97,24 @@ def test_tools(prefix, model, tmp_path):
     assert "--fp8-insert-scaling" in run(prefix / "bin/fp8c-opt", "--help")
 
 
+def test_a_dialect_of_ones_own(prefix):
+    """examples/plugin-dialect, as its page has it: states, layouts, and the way down."""
+    build, source = prefix.parent / "toy", ROOT / "examples/plugin-dialect"
+    options = [f"-DCMAKE_PREFIX_PATH={prefix}", f"-DMLIR_DIR={MLIR}/lib/cmake/mlir"]
+    run("cmake", "-G", "Ninja", "-S", source, "-B", build, *options)
+    run("cmake", "--build", build, "-j2")
+    passes = ["--fp8-assign-precision=recipe=fp8-delayed", "--fp8-insert-scaling", "--fp8-choose-layouts=tn=true"]
+    printed = run(build / "toy-opt", source / "model.mlir", *passes)
+    plain = re.sub(r" \{[^{}]*\}", "", printed)
+    shown = re.search(r"```mlir\n(.*?)```", (source / "README.md").read_text(), re.DOTALL)[1]
+    lines = [line for line in shown.splitlines() if "…" not in line]
+    assert len(lines) == 8 and all(line in plain.splitlines() for line in lines)
+    assert "toy.linear" not in printed
+    assert '%arg3: !fp8.scale_state<f8E4M3FN, 16> {fp8.name = "up.x"}' in printed
+    down = run(build / "toy-opt", source / "model.mlir", *passes, "--fp8-lower-to-upstream")
+    assert "fp8." not in down and down.count("linalg.contract") == 2 and "toy.add" in down
+
+
 def test_passes_as_a_library(consumer, tmp_path):
     source = tmp_path / "model.mlir"
     source.write_text(LINALG)
