@@ -17,10 +17,10 @@ install(TARGETS
   EXPORT fp8cPasses ARCHIVE DESTINATION lib)
 
 add_library(fp8c-all INTERFACE)
-target_link_libraries(fp8c-all INTERFACE fp8c-fp8 Fp8cCompile Fp8cAutoRecipe Fp8cImportONNX)
+target_link_libraries(fp8c-all INTERFACE fp8c-fp8 Fp8cCompile Fp8cAutoRecipe Fp8cImportONNX Fp8cModels)
 set_target_properties(fp8c-all PROPERTIES EXPORT_NAME fp8c)
 install(TARGETS
-  Fp8cCompile Fp8cAnalysis Fp8cAutoRecipe Fp8cImportONNX Fp8cONNXFile Fp8cTensorRange
+  Fp8cCompile Fp8cAnalysis Fp8cAutoRecipe Fp8cImportONNX Fp8cModels Fp8cONNXFile Fp8cTensorRange
   Fp8cTargetCommon Fp8cTargetCPU Fp8cTargetCUDA Fp8cOnInterrupt fp8c-runtime fp8c-all
   EXPORT fp8cCompiler ARCHIVE DESTINATION lib)
 
@@ -32,10 +32,12 @@ install(DIRECTORY dialects/ DESTINATION include/fp8c FILES_MATCHING
 install(DIRECTORY ${PROJECT_BINARY_DIR}/dialects/ DESTINATION include/fp8c FILES_MATCHING
   PATTERN "*.h.inc" PATTERN CMakeFiles EXCLUDE PATTERN "*.dir" EXCLUDE)
 foreach(header
-    Analysis/ProductSummary.h Analysis/Roofline.h AutoRecipe/AutoRecipe.h
+    Analysis/ProductSummary.h Analysis/Roofline.h AutoRecipe/AutoRecipe.h AutoRecipe/StateBytes.h
     Conversion/FP8ToUpstream/Passes.h Conversion/FP8ToUpstream/Passes.td
     Conversion/TrainToExec/Passes.h Conversion/TrainToExec/Passes.td
-    Import/ONNX/ImportONNX.h Target/Common/GPU.h)
+    Import/ONNX/ImportErrors.h Import/ONNX/ImportONNX.h Import/ONNX/Initializers.h Import/ONNX/Node.h Import/ONNX/Operators.h
+    Import/ONNX/Opsets.h Import/ONNX/ValueTable.h Models/ModelOptions.h Models/WriteModel.h
+    Target/Common/GPU.h Target/Common/OnInterrupt.h Target/Common/OutputFolder.h Target/Source/SourcePrinter.h)
   get_filename_component(folder ${header} DIRECTORY)
   install(FILES lib/${header} DESTINATION include/fp8c/${folder})
 endforeach()

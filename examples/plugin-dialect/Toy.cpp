@@ -32,5 +32,6 @@ OpOperand *LinearOp::getContractionInit() {
 Value LinearOp::buildSum(OpBuilder &builder, Value product) {
   if (!getResidual())
     return product;
-  return AddOp::create(builder, getLoc(), product.getType(), getResidual(), product);
+  return AddOp::create(builder, getLoc(), product.getType(), getResidual(),
+                       product);
 }

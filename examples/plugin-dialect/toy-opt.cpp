@@ -13,5 +13,6 @@ int main(int argc, char **argv) {
   fp8c::fp8::registerFP8Passes();
   fp8c::registerFP8ToUpstreamPasses();
   mlir::registerTransformsPasses();
-  return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "toy's compiler\n", registry));
+  return mlir::asMainReturnCode(
+      mlir::MlirOptMain(argc, argv, "toy's compiler\n", registry));
 }

@@ -80,6 +80,16 @@ def test_headers_are_complete(prefix):
             assert any((folder / name).exists() for folder in folders), f"{header} includes {name}"
 
 
+@pytest.mark.parametrize("tool", ["fp8c", "fp8c-opt", "fp8c-plugin"])
+def test_tools_are_users(prefix, tool):
+    """Our own tools have of the compiler what others have; of the runtime they have all."""
+    ours = [ROOT / "tools" / tool, ROOT / "runtime"]
+    public = [prefix / "include", prefix / "include/fp8c"]
+    for source in [path for path in ours[0].iterdir() if path.suffix in (".cpp", ".h")]:
+        for name in re.findall(r'include "(?!mlir/|llvm/)([^"]+[.]h)"', source.read_text()):
+            assert any((folder / name).exists() for folder in ours + public), f"{source} includes {name}"
+
+
 def test_tools(prefix, model, tmp_path):
     """A program is compiled against the prefix's headers, and trains."""
     compiler = tmp_path / "c++"

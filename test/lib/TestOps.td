@@ -30,3 +30,12 @@ def Test_MatmulBiasOp : Test_Contraction<"matmul_bias"> {
   let results = (outs AnyRankedTensor:$c);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
+
+def Test_SaysOp : Op<Test_Dialect, "says", [Pure, DeclareOpInterfaceMethods<FP8ContractionOpInterface,
+                                           ["getContractionBatchRank", "getContractionInit", "buildSum"]>]> {
+  let summary = "Says of itself what its attributes do, whether it makes sense or not";
+  let arguments = (ins AnyType:$a, AnyType:$b, Optional<AnyType>:$init, I64Attr:$batch,
+                       DenseI64ArrayAttr:$lhs, DenseI64ArrayAttr:$rhs, UnitAttr:$no_sum);
+  let results = (outs AnyType:$c);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}

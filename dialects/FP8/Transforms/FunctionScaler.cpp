@@ -212,7 +212,7 @@ void FunctionScaler::noteUse(Operation *consumer, const Operand &operand,
 // Products
 //===----------------------------------------------------------------------===//
 
-void FunctionScaler::lower(const Contraction &contraction) {
+LogicalResult FunctionScaler::lower(const Contraction &contraction) {
   FP8ContractionOpInterface op = contraction.op;
   PrecisionAttr precision = getPrecision(op);
   Operand lhs{op.getContractionLhs().get(), precision.getLhs(),
@@ -231,8 +231,12 @@ void FunctionScaler::lower(const Contraction &contraction) {
       precision.getFastAccum(), op.getContractionBatchRank());
   keepReason(matmul, precision);
   Value result = op.buildSum(builder, matmul->getResult(0));
+  if (!result || result.getType() != op->getResult(0).getType())
+    return op.emitOpError("implements buildSum of FP8ContractionOpInterface, "
+                          "which must give a value of the type of the result");
   op->replaceAllUsesWith(ValueRange(result));
   op->erase();
+  return success();
 }
 
 /// What fp8-assign-precision has seen to, and hand-written IR may not.
@@ -255,7 +259,8 @@ LogicalResult FunctionScaler::run() {
   if (states)
     states->prepare();
   for (const Contraction &contraction : contractions)
-    lower(contraction);
+    if (failed(lower(contraction)))
+      return failure();
   function->walk([](FP8ContractionOpInterface op) {
     if (isCarriedOut(op))
       keepReason(op, getPrecision(op));

@@ -89,7 +89,7 @@ private:
   void findSites();
   ScaleSite *findSite(mlir::Operation *consumer, llvm::StringRef suffix,
                       OperandAttr spec, mlir::Value value, bool &isFirst);
-  void lower(const Contraction &contraction);
+  mlir::LogicalResult lower(const Contraction &contraction);
   void noteUse(mlir::Operation *consumer, const Operand &operand,
                mlir::Value quantized);
   mlir::Value quantize(mlir::Operation *consumer, const Operand &operand);
