@@ -27,6 +27,7 @@ install(TARGETS
 # Of the folders of passes what declares them and what they read; the rest is
 # theirs.
 install(DIRECTORY include/fp8c DESTINATION include)
+install(DIRECTORY lib/Import DESTINATION include/fp8c FILES_MATCHING PATTERN "*.h")
 install(DIRECTORY dialects/ DESTINATION include/fp8c FILES_MATCHING
   REGEX "/IR/[^/]+[.](h|td)$" REGEX "/(Passes|Recipe|Programs|FunctionScaler|ValueRoles)[.](h|td)$" PATTERN Recompose EXCLUDE)
 install(DIRECTORY ${PROJECT_BINARY_DIR}/dialects/ DESTINATION include/fp8c FILES_MATCHING
@@ -35,8 +36,7 @@ foreach(header
     Analysis/ProductSummary.h Analysis/Roofline.h AutoRecipe/AutoRecipe.h AutoRecipe/StateBytes.h
     Conversion/FP8ToUpstream/Passes.h Conversion/FP8ToUpstream/Passes.td
     Conversion/TrainToExec/Passes.h Conversion/TrainToExec/Passes.td
-    Import/ONNX/ImportErrors.h Import/ONNX/ImportONNX.h Import/ONNX/Initializers.h Import/ONNX/Node.h Import/ONNX/Operators.h
-    Import/ONNX/Opsets.h Import/ONNX/ValueTable.h Models/ModelOptions.h Models/WriteModel.h
+    Models/ModelOptions.h Models/WriteModel.h
     Target/Common/GPU.h Target/Common/OnInterrupt.h Target/Common/OutputFolder.h Target/Source/SourcePrinter.h)
   get_filename_component(folder ${header} DIRECTORY)
   install(FILES lib/${header} DESTINATION include/fp8c/${folder})

@@ -66,6 +66,36 @@ static Loops getLoops(linalg::LinalgOp op) {
   return ArrayRef(result).equals(expected) ? loops : Loops();
 }
 
+/// What upstream takes for a contraction may compute more by the way, on
+/// operands, products and sums, as long as it is element by element. A plain
+/// one yields `c + a * b` and nothing else, in whatever order; a and b, and
+/// their product, may be widened first.
+static bool isPlainBody(Block &block) {
+  auto widened = [](Value value) {
+    while (auto ext = value.getDefiningOp<arith::ExtFOp>())
+      value = ext.getIn();
+    return value;
+  };
+  bool isPlain = llvm::all_of(block, [](Operation &op) {
+    return isa<arith::ExtFOp, arith::MulFOp, arith::AddFOp, linalg::YieldOp>(
+        op);
+  });
+  auto sum =
+      block.getTerminator()->getOperand(0).getDefiningOp<arith::AddFOp>();
+  if (!isPlain || !sum)
+    return false;
+  auto matches = [&](Value acc, Value product) {
+    auto mul = widened(product).getDefiningOp<arith::MulFOp>();
+    if (!mul || acc != block.getArgument(2))
+      return false;
+    Value a = widened(mul.getLhs()), b = widened(mul.getRhs());
+    Value lhs = block.getArgument(0), rhs = block.getArgument(1);
+    return (a == lhs && b == rhs) || (a == rhs && b == lhs);
+  };
+  return matches(sum.getLhs(), sum.getRhs()) ||
+         matches(sum.getRhs(), sum.getLhs());
+}
+
 namespace {
 template <typename Op>
 struct ProductModel
@@ -81,6 +111,15 @@ struct ProductModel
   }
   OpOperand *getContractionInit(Operation *op) const {
     return &op->getOpOperand(2);
+  }
+  std::string getContractionObstacle(Operation *op) const {
+    auto generic = dyn_cast<linalg::GenericOp>(op);
+    if (generic &&
+        isa<FloatType>(
+            getElementTypeOrSelf(generic.getDpsInits().front().getType())) &&
+        !isPlainBody(*generic.getBody()))
+      return "its body does more than multiply and add";
+    return fp8::getOperandsObstacle(cast<fp8::FP8ContractionOpInterface>(op));
   }
   int64_t getContractionBatchRank(Operation *op) const {
     return getLoops(cast<linalg::LinalgOp>(op)).batch;

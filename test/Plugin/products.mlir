@@ -96,3 +96,57 @@ func.func @others(%x: tensor<32x64xf32>, %w: tensor<64x48xf32>, %a: tensor<16x64
   %2 = linalg.matvec ins(%x, %v : tensor<32x64xf32>, tensor<64xf32>) outs(%g : tensor<32xf32>) -> tensor<32xf32>
   return %0, %1, %2 : tensor<48x32xf32>, tensor<16x16x16x16xf32>, tensor<32xf32>
 }
+
+// -----
+
+// A body that does more than multiply and add stays, whatever upstream calls it.
+// CHECK-LABEL: func.func @bodies(
+// CHECK-NOT: fp8.matmul
+// CHECK: return
+// REMARK-COUNT-4: remark: stays as it is: its body does more than multiply and add
+#a = affine_map<(m, n, k) -> (m, k)>
+#b = affine_map<(m, n, k) -> (k, n)>
+#c = affine_map<(m, n, k) -> (m, n)>
+func.func private @seen(f32) -> f32
+func.func @bodies(%x: tensor<32x32xf32>) -> (tensor<32x32xf32>, tensor<32x32xf32>, tensor<32x32xf32>, tensor<32x32xf32>) {
+  %0 = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %x : tensor<32x32xf32>, tensor<32x32xf32>) outs(%x : tensor<32x32xf32>) {
+    ^bb0(%p: f32, %q: f32, %r: f32):
+      %e = math.exp %p : f32
+      %m = arith.mulf %e, %q : f32
+      %s = arith.addf %r, %m : f32
+      linalg.yield %s : f32
+  } -> tensor<32x32xf32>
+  %1 = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %x : tensor<32x32xf32>, tensor<32x32xf32>) outs(%x : tensor<32x32xf32>) {
+    ^bb0(%p: f32, %q: f32, %r: f32):
+      %m = arith.mulf %p, %q : f32
+      %t = math.tanh %r : f32
+      %s = arith.addf %t, %m : f32
+      linalg.yield %s : f32
+  } -> tensor<32x32xf32>
+  %2 = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %x : tensor<32x32xf32>, tensor<32x32xf32>) outs(%x : tensor<32x32xf32>) {
+    ^bb0(%p: f32, %q: f32, %r: f32):
+      %m = arith.mulf %p, %q : f32
+      %n = arith.negf %m : f32
+      %s = arith.addf %r, %n : f32
+      linalg.yield %s : f32
+  } -> tensor<32x32xf32>
+  %3 = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %x : tensor<32x32xf32>, tensor<32x32xf32>) outs(%x : tensor<32x32xf32>) {
+    ^bb0(%p: f32, %q: f32, %r: f32):
+      %m = arith.mulf %p, %q : f32
+      %d = func.call @seen(%m) : (f32) -> f32
+      %s = arith.addf %r, %m : f32
+      linalg.yield %s : f32
+  } -> tensor<32x32xf32>
+  return %0, %1, %2, %3 : tensor<32x32xf32>, tensor<32x32xf32>, tensor<32x32xf32>, tensor<32x32xf32>
+}
+
+// -----
+
+// Nobody knows what an encoding says.
+// CHECK-LABEL: func.func @encoded(
+// CHECK: linalg.matmul
+// REMARK: remark: stays as it is: its types are not tensors of static shape in f32, bf16 or f16
+func.func @encoded(%x: tensor<32x32xf32, "blocked">) -> tensor<32x32xf32, "blocked"> {
+  %0 = linalg.matmul ins(%x, %x : tensor<32x32xf32, "blocked">, tensor<32x32xf32, "blocked">) outs(%x : tensor<32x32xf32, "blocked">) -> tensor<32x32xf32, "blocked">
+  return %0 : tensor<32x32xf32, "blocked">
+}

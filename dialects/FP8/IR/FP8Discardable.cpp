@@ -44,6 +44,12 @@ static bool isUses(Attribute attr) {
          });
 }
 
+static bool isRole(Attribute attr) {
+  auto role = dyn_cast<StringAttr>(attr);
+  return role && llvm::is_contained({"weight", "gradient", "activation"},
+                                    role.getValue());
+}
+
 static constexpr KnownAttr kKnownAttrs[] = {
     knownAttr<StringAttr>(kNameAttr, OnOp | OnArgument | OnResult, "a string"),
     knownAttr<PhaseAttr>(kPhaseAttr, OnOp, "a #fp8.phase"),
@@ -55,7 +61,8 @@ static constexpr KnownAttr kKnownAttrs[] = {
     {kProductsAttr, OnModule, isProducts,
      "a dictionary of how many products are {fp8, refused, asked}"},
     knownAttr<StringAttr>(kRecipeAttr, OnModule, "a string"),
-    knownAttr<StringAttr>(kOperandRoleAttr, OnArgument | OnResult, "a string"),
+    {kOperandRoleAttr, OnArgument | OnResult, isRole,
+     "\"weight\", \"gradient\" or \"activation\""},
     {kOperandUsesAttr, OnArgument | OnResult, isUses,
      "an array of {op, gemm, operand, contracting, quantised}"}};
 

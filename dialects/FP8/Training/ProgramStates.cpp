@@ -202,10 +202,12 @@ namespace {
 struct TrainingPrograms : ProgramDialectInterface {
   using ProgramDialectInterface::ProgramDialectInterface;
 
-  bool isProgram(ModuleOp module) const override {
-    return llvm::any_of(*module.getBody(), [](Operation &op) {
+  bool isProgram(Operation *root) const override {
+    auto isOf = [](Operation &op) {
       return isa<train::VariableOp>(op) || op.hasAttr(train::kFunctionAttr);
-    });
+    };
+    auto module = dyn_cast<ModuleOp>(root);
+    return module ? llvm::any_of(*module.getBody(), isOf) : isOf(*root);
   }
   std::unique_ptr<ProgramFacts>
   getFacts(ModuleOp module, RecipeEvaluator &evaluator) const override {

@@ -3,8 +3,10 @@
 #include "FP8/Transforms/ArgumentStates.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/PatternMatch.h"
+#include "mlir/IR/Verifier.h"
 
 using namespace mlir;
 using namespace fp8c;
@@ -73,24 +75,21 @@ void ArgumentStates::carry(LoopLikeOpInterface loop, ArrayRef<Site *> carried) {
   FailureOr<LoopLikeOpInterface> replaced = loop.replaceWithAdditionalYields(
       rewriter, inits, /*replaceInitOperandUsesInLoop=*/true, yield);
   assert(succeeded(replaced) && "only loops that can were asked to");
-  auto results = replaced->getLoopResults()->take_back(carried.size());
+  auto results = (*replaced)->getResults().take_back(carried.size());
   for (auto [site, result] : llvm::zip(carried, results))
     site->result = result;
 }
 
 void ArgumentStates::prepare() {
-  Builder builder(function.getContext());
-  for (auto &site : sites) {
-    auto type =
-        ScaleStateType::get(function.getContext(), site->operand.getFormat(),
-                            site->operand.getWindow());
-    auto attrs =
-        builder.getDictionaryAttr(builder.getNamedAttr(kNameAttr, site->name));
-    unsigned index = function.getNumArguments();
-    if (failed(function.insertArgument(index, type, attrs, function.getLoc())))
-      llvm_unreachable("a function with a body has arguments");
-    site->argument = function.getArgument(index);
-  }
+  if (sites.empty())
+    return;
+  unsigned first = function.getNumArguments();
+  LogicalResult inserted = function.insertArguments(
+      SmallVector<unsigned>(sites.size(), first), getTypes(), getAttrs(),
+      SmallVector<Location>(sites.size(), function.getLoc()));
+  assert(succeeded(inserted) && "such functions get no provider");
+  for (auto [i, site] : llvm::enumerate(sites))
+    site->argument = function.getArgument(first + i);
   // Inner loops first, whose new arguments come from the function until the
   // loops around them have their own.
   SmallVector<LoopLikeOpInterface> loops;
@@ -129,20 +128,57 @@ void ArgumentStates::keep(ScaleSite &kept, Value state, QuantizeOp quantize,
     site.result = next;
 }
 
-LogicalResult ArgumentStates::returnStates() {
-  for (auto &site : sites) {
-    Builder builder(function.getContext());
-    auto attrs =
-        builder.getDictionaryAttr(builder.getNamedAttr(kNameAttr, site->name));
-    if (failed(function.insertResult(function.getNumResults(),
-                                     site->argument.getType(), attrs)))
-      return function.emitError("cannot return scale states: its type has no "
-                                "results to add to; run fp8-insert-scaling "
-                                "with 'states=none'");
-    for (Block &block : function.getFunctionBody())
-      if (Operation *terminator = block.getTerminator();
-          terminator->hasTrait<OpTrait::ReturnLike>())
-        terminator->insertOperands(terminator->getNumOperands(), site->result);
+SmallVector<Type> ArgumentStates::getTypes() {
+  return llvm::map_to_vector(sites, [&](auto &site) -> Type {
+    return ScaleStateType::get(function.getContext(), site->operand.getFormat(),
+                               site->operand.getWindow());
+  });
+}
+
+SmallVector<DictionaryAttr> ArgumentStates::getAttrs() {
+  Builder builder(function.getContext());
+  return llvm::map_to_vector(sites, [&](auto &site) {
+    return builder.getDictionaryAttr(
+        builder.getNamedAttr(kNameAttr, site->name));
+  });
+}
+
+/// The ops by which a function returns; none if it has another end, as a branch
+/// out of sight.
+static std::optional<SmallVector<Operation *>>
+getReturns(FunctionOpInterface function) {
+  SmallVector<Operation *> returns;
+  for (Block &block : function.getFunctionBody()) {
+    Operation *end = block.getTerminator();
+    if (end->getNumSuccessors() > 0)
+      continue;
+    if (!end->hasTrait<OpTrait::ReturnLike>() ||
+        end->getNumOperands() != function.getNumResults())
+      return std::nullopt;
+    returns.push_back(end);
   }
-  return success();
+  return returns;
+}
+
+bool ArgumentStates::fit(FunctionOpInterface function) {
+  return isa<FunctionType>(function.getFunctionType()) && getReturns(function);
+}
+
+LogicalResult ArgumentStates::returnStates() {
+  if (sites.empty())
+    return success();
+  std::optional<SmallVector<Operation *>> returns = getReturns(function);
+  LogicalResult inserted = function.insertResults(
+      SmallVector<unsigned>(sites.size(), function.getNumResults()), getTypes(),
+      getAttrs());
+  assert(succeeded(inserted) && "such functions get no provider");
+  SmallVector<Value> results = llvm::map_to_vector(
+      sites, [](auto &site) -> Value { return site->result; });
+  for (Operation *end : *returns)
+    end->insertOperands(end->getNumOperands(), results);
+  // Some have rules of their own for what functions return.
+  if (isa<func::FuncOp>(function) || succeeded(mlir::verify(function)))
+    return success();
+  return function.emitError("scale states cannot be its arguments and results: "
+                            "run fp8-insert-scaling with 'states=none'");
 }

@@ -15,8 +15,13 @@ namespace fp8c::fp8 {
 /// one that has recorded what it saw and advanced.
 class ArgumentStates : public ScaleStateProvider {
 public:
+  /// `function` is one that they `fit`.
   explicit ArgumentStates(mlir::FunctionOpInterface function)
       : function(function) {}
+
+  /// Can a function have more arguments and results? Not if its type is no
+  /// FunctionType, or if it ends otherwise than by returning its results.
+  static bool fit(mlir::FunctionOpInterface function);
 
   bool needsNames() const override { return false; }
   std::optional<std::string> getObstacle(mlir::Value value) const override;
@@ -30,7 +35,8 @@ public:
             mlir::Operation *consumer) override;
 
   /// Comes last: lets the function return what it has kept. An error at the
-  /// function if its type cannot say so; then the module is not to be used.
+  /// function if its own verifier refuses that; the module is not to be used
+  /// then.
   mlir::LogicalResult returnStates();
 
 private:
@@ -42,6 +48,8 @@ private:
     /// The loops around it, innermost first, until they are replaced.
     llvm::SmallVector<mlir::Operation *> loops;
   };
+  llvm::SmallVector<mlir::Type> getTypes();
+  llvm::SmallVector<mlir::DictionaryAttr> getAttrs();
   void carry(mlir::LoopLikeOpInterface loop, llvm::ArrayRef<Site *> carried);
 
   mlir::FunctionOpInterface function;

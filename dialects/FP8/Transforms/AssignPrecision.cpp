@@ -64,8 +64,10 @@ class Assigner {
 public:
   Assigner(Operation *root, const Recipe &recipe)
       : root(root), recipe(recipe), evaluator(recipe, root) {
-    if (const ProgramDialectInterface *dialect = findProgramDialect(root))
-      program = dialect->getFacts(cast<ModuleOp>(root), evaluator);
+    auto module = dyn_cast<ModuleOp>(root);
+    const ProgramDialectInterface *dialect = findProgramDialect(root);
+    if (module && dialect)
+      program = dialect->getFacts(module, evaluator);
   }
 
   LogicalResult run();
@@ -151,8 +153,10 @@ LogicalResult Assigner::assignOperands(FP8ContractionOpInterface op,
   OperandSettings lhs = evaluator.forOperand(facts, kLhs, facts.lhsRole);
   OperandSettings rhs = evaluator.forOperand(facts, kRhs, facts.rhsRole);
   bool lhsFP8 = isFP8(lhs.format->value), rhsFP8 = isFP8(rhs.format->value);
-  if (isa<Float8E5M2Type>(lhs.format->value) &&
-      isa<Float8E5M2Type>(rhs.format->value)) {
+  bool ownsTypes = isa<PrecisionOpInterface>(op.getOperation());
+  bool isTwice = isa<Float8E5M2Type>(lhs.format->value) &&
+                 isa<Float8E5M2Type>(rhs.format->value);
+  if (isTwice && ownsTypes) {
     InFlightDiagnostic diag =
         emitError(rhs.format->loc)
         << "both operands of '" << facts.name
@@ -166,13 +170,14 @@ LogicalResult Assigner::assignOperands(FP8ContractionOpInterface op,
 
   // What the recipe asks for and the hardware cannot do is said aloud.
   std::optional<std::string> obstacle;
-  if (lhsFP8 && rhsFP8)
+  if (isTwice)
+    obstacle = "both operands would be e5m2, which no hardware contracts";
+  else if (lhsFP8 && rhsFP8)
     obstacle =
         getFP8Obstacle(op, lhs.granularity->value, rhs.granularity->value,
                        /*pads=*/true);
   else if (lhsFP8 || rhsFP8)
     obstacle = "only one of its operands is to be FP8";
-  bool ownsTypes = isa<PrecisionOpInterface>(op.getOperation());
   if (obstacle) {
     const Setting<FloatType> &asked = lhsFP8 ? *lhs.format : *rhs.format;
     std::string reason =
@@ -258,7 +263,7 @@ void Assigner::assignResults(PrecisionOpInterface op, const Settings &settings,
 LogicalResult Assigner::assignOp(Operation *op) {
   auto precision = dyn_cast<PrecisionOpInterface>(op);
   FP8ContractionOpInterface contraction = getContraction(op);
-  if (!precision && !contraction)
+  if ((!precision && !contraction) || isa<MatmulOp>(op)) // which is lowered
     return success();
   OpFacts facts = getFacts(op);
   Settings settings = evaluator.forOp(facts);
@@ -290,7 +295,8 @@ LogicalResult Assigner::run() {
     products.attachTo(module);
   }
   // A recipe for models is no mistake where there is nothing to multiply.
-  return hasContraction ? evaluator.checkAllApplied() : success();
+  return hasContraction ? evaluator.checkAllApplied(program != nullptr)
+                        : success();
 }
 
 namespace {

@@ -30,6 +30,7 @@ void Decision::because(const Twine &reason) {
 }
 
 void Decision::attachTo(Operation *op) const {
+  op->removeDiscardableAttr(kPrecisionAttr); // that of another recipe
   if (result.empty() && !lhs && !storage && why.empty())
     return;
   MLIRContext *context = op->getContext();

@@ -20,7 +20,7 @@ class Decision {
 public:
   /// Reasons stand in the order in which they are given, each once.
   void because(const llvm::Twine &reason);
-  /// Does nothing if nothing is decided.
+  /// In place of another that the op may have.
   void attachTo(mlir::Operation *op) const;
 
   llvm::SmallVector<mlir::Type> result;

@@ -11,7 +11,8 @@ using namespace fp8c::fp8;
 
 static bool isStaticFloatTensor(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
-  return tensor && tensor.hasStaticShape() && isWide(tensor.getElementType());
+  return tensor && tensor.hasStaticShape() && !tensor.getEncoding() &&
+         isWide(tensor.getElementType());
 }
 
 std::optional<std::string> fp8::getGranularityConflict(Granularity lhs,
@@ -71,6 +72,8 @@ std::optional<std::string> fp8::getFP8Obstacle(FP8ContractionOpInterface op,
                                                bool pads) {
   if (std::string obstacle = op.getContractionObstacle(); !obstacle.empty())
     return obstacle;
+  if (op->getNumResults() != 1)
+    return "it has several results, or none";
   SmallVector<Type> types = {op.getContractionLhs().get().getType(),
                              op.getContractionRhs().get().getType()};
   if (OpOperand *init = op.getContractionInit())
@@ -110,6 +113,13 @@ std::optional<std::string> fp8::getFP8Obstacle(FP8ContractionOpInterface op,
         .str();
   if (padded) // matrices, which have every block
     return std::nullopt;
+  for (auto [granularity, operand, dims] :
+       {std::tuple(lhs, &op.getContractionLhs(), op.getLhsContractingDims()),
+        {rhs, &op.getContractionRhs(), op.getRhsContractingDims()}})
+    if (batchRank > 0 && granularity != Granularity::Tensor &&
+        dims.back() + 1 !=
+            static_cast<int64_t>(getShape(operand->get().getType()).size()))
+      return "tiles of batches lie along their last dimensions alone";
   if (auto obstacle = getBlockObstacle(op.getContractionLhs().get(), lhs,
                                        op.getLhsContractingDims()))
     return obstacle;

@@ -48,7 +48,9 @@ std::string fp8::getUseKey(StringRef name, StringRef gemm, StringRef operand) {
 //===----------------------------------------------------------------------===//
 
 void FunctionScaler::collect() {
-  llvm::StringSet<> forwardNames;
+  // By name, and phase where it counts.
+  llvm::StringSet<> names;
+  bool anyPhase = states && !states->needsNames();
   function->walk<WalkOrder::PreOrder>([&](Operation *op) {
     roles.visit(op);
     if (!wantsFP8(op))
@@ -58,15 +60,17 @@ void FunctionScaler::collect() {
               rhs = roles.get(contraction.getContractionRhs().get());
     contractions.push_back({contraction, getOperandSuffix(lhs, rhs, kLhs),
                             getOperandSuffix(rhs, lhs, kRhs)});
-    if (getForwardPhase(op) == Phase::fwd &&
-        !forwardNames.insert(getName(op)).second)
+    Phase phase = getForwardPhase(op);
+    if ((phase == Phase::fwd || anyPhase) &&
+        !names.insert((getName(op) + "\n" + stringifyPhase(phase)).str())
+             .second)
       ambiguous.insert(getName(op));
   });
 }
 
-ScaleSite *FunctionScaler::findSite(Operation *consumer, StringRef suffix,
-                                    OperandAttr spec, Value value,
-                                    bool &isFirst) {
+ScaleSite *FunctionScaler::findSite(Operation *consumer, size_t number,
+                                    StringRef suffix, OperandAttr spec,
+                                    Value value, bool &isFirst) {
   if (!states) {
     if (!std::exchange(saidNoState, true))
       function->emitRemark("scales are current, not delayed: ") << whyCurrent;
@@ -86,11 +90,11 @@ ScaleSite *FunctionScaler::findSite(Operation *consumer, StringRef suffix,
                         : "several ops are named '" + name.str() + "'");
   if (std::optional<std::string> obstacle = states->getObstacle(value))
     return fallBack(*obstacle);
-  std::string siteName =
-      isNamed ? (name + "." + suffix).str()
-              : ("product" + Twine(numUnnamed++) + "." + suffix).str();
+  std::string siteName = isNamed
+                             ? (name + "." + suffix).str()
+                             : ("product" + Twine(number) + "." + suffix).str();
   if (ScaleSite *site = siteOfOperand.lookup(siteName);
-      site && site->operand == spec && states->reaches(*site, value))
+      isNamed && site && site->operand == spec && states->reaches(*site, value))
     return site; // the value was computed anew
   std::string obstacle;
   ScaleSite *site = states->getSite(siteName, spec, value, obstacle);
@@ -104,24 +108,27 @@ ScaleSite *FunctionScaler::findSite(Operation *consumer, StringRef suffix,
 
 void FunctionScaler::findSites() {
   DenseMap<std::pair<Value, Attribute>, ScaleSite *> known;
-  auto find = [&](Operation *op, OpOperand &operand, OperandAttr spec,
-                  StringRef suffix, bool &isFirst) -> ScaleSite * {
+  auto find = [&](Operation *op, size_t number, OpOperand &operand,
+                  OperandAttr spec, StringRef suffix,
+                  bool &isFirst) -> ScaleSite * {
     if (spec.getGranularity() != Granularity::Tensor)
       return nullptr;
     auto [it, isNew] = known.try_emplace({operand.get(), spec});
     if (isNew && spec.isDelayed())
-      it->second = findSite(op, suffix, spec, operand.get(), isFirst);
-    if (ScaleSite *site = it->second)
+      it->second = findSite(op, number, suffix, spec, operand.get(), isFirst);
+    if (ScaleSite *site = it->second; site && !getName(op).empty())
       siteOfOperand.try_emplace((getName(op) + "." + suffix).str(), site);
     return it->second;
   };
-  for (Contraction &contraction : contractions) {
+  for (auto [number, contraction] : llvm::enumerate(contractions)) {
     FP8ContractionOpInterface op = contraction.op;
     PrecisionAttr precision = getPrecision(op);
-    contraction.lhsSite = find(op, op.getContractionLhs(), precision.getLhs(),
-                               contraction.lhsSuffix, contraction.lhsIsFirst);
-    contraction.rhsSite = find(op, op.getContractionRhs(), precision.getRhs(),
-                               contraction.rhsSuffix, contraction.rhsIsFirst);
+    contraction.lhsSite =
+        find(op, number, op.getContractionLhs(), precision.getLhs(),
+             contraction.lhsSuffix, contraction.lhsIsFirst);
+    contraction.rhsSite =
+        find(op, number, op.getContractionRhs(), precision.getRhs(),
+             contraction.rhsSuffix, contraction.rhsIsFirst);
   }
 }
 
@@ -142,7 +149,7 @@ Value FunctionScaler::quantizeTiles(Operation *consumer,
   Attribute key = spec;
   if (contracting)
     key = builder.getArrayAttr({key, contracting});
-  Value &result = quantized[{operand.value, key}];
+  Value &result = quantized[operand.value][key];
   if (result)
     return result;
   builder.setInsertionPointAfterValue(operand.value);
@@ -159,7 +166,7 @@ Value FunctionScaler::quantize(Operation *consumer, const Operand &operand) {
   OperandAttr spec = operand.spec;
   if (spec.getGranularity() != Granularity::Tensor)
     return quantizeTiles(consumer, operand);
-  Value &result = quantized[{operand.value, spec}];
+  Value &result = quantized[operand.value][spec];
   if (result)
     return result;
   // Right after the value, so that the quantisation dominates all users and can
@@ -234,6 +241,12 @@ LogicalResult FunctionScaler::lower(const Contraction &contraction) {
   if (!result || result.getType() != op->getResult(0).getType())
     return op.emitOpError("implements buildSum of FP8ContractionOpInterface, "
                           "which must give a value of the type of the result");
+  // Where blocks are not in the order of execution it may have been quantised.
+  if (auto it = quantized.find(op->getResult(0)); it != quantized.end()) {
+    auto entries = std::move(it->second);
+    quantized.erase(it);
+    quantized[result] = std::move(entries);
+  }
   op->replaceAllUsesWith(ValueRange(result));
   op->erase();
   return success();

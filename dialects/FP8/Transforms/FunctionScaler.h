@@ -23,8 +23,8 @@ class ScaleStateProvider {
 public:
   virtual ~ScaleStateProvider() = default;
 
-  /// Are sites told apart by the names of ops? Else those without one get a
-  /// number.
+  /// Are sites told apart by the names of ops? Else ops without a name of their
+  /// own have a number.
   virtual bool needsNames() const { return true; }
   /// Why no state can follow a value; none if one can.
   virtual std::optional<std::string> getObstacle(mlir::Value value) const = 0;
@@ -87,8 +87,10 @@ private:
   };
   void collect();
   void findSites();
-  ScaleSite *findSite(mlir::Operation *consumer, llvm::StringRef suffix,
-                      OperandAttr spec, mlir::Value value, bool &isFirst);
+  /// `number` is that of the consumer among the contractions.
+  ScaleSite *findSite(mlir::Operation *consumer, size_t number,
+                      llvm::StringRef suffix, OperandAttr spec,
+                      mlir::Value value, bool &isFirst);
   mlir::LogicalResult lower(const Contraction &contraction);
   void noteUse(mlir::Operation *consumer, const Operand &operand,
                mlir::Value quantized);
@@ -100,18 +102,18 @@ private:
   llvm::StringRef whyCurrent;
   ValueRoles roles;
   llvm::SmallVector<Contraction> contractions;
-  /// Names that several forward contractions have: no state could be told from
-  /// another.
+  /// Names that several forward contractions have, or several of another phase
+  /// where names are not needed: no state could be told from another.
   llvm::StringSet<> ambiguous;
   /// Which site serves an operand, by the name that a site of its own would
   /// have. A value that backward computes anew finds the forward pass's scale
   /// this way.
   llvm::StringMap<ScaleSite *> siteOfOperand;
   /// By value, and the spec or, in tiles, the spec and what is contracted.
-  llvm::DenseMap<std::pair<mlir::Value, mlir::Attribute>, mlir::Value>
+  llvm::DenseMap<mlir::Value,
+                 llvm::SmallDenseMap<mlir::Attribute, mlir::Value, 2>>
       quantized;
   CurrentUses currentUses;
-  int64_t numUnnamed = 0;
   bool saidNoState = false;
 };
 

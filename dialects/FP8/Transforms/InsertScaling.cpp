@@ -30,10 +30,11 @@ struct InsertScaling : fp8::impl::InsertScalingBase<InsertScaling> {
   void runOnOperation() override {
     Operation *root = getOperation();
     if (const ProgramDialectInterface *dialect = findProgramDialect(root)) {
-      if (failed(dialect->insertScaling(cast<ModuleOp>(root))))
+      if (failed(insertIntoProgram(*dialect, root)))
         signalPassFailure();
       return;
     }
+    DenseSet<StringAttr> names = getNamesInUse(root);
     SmallVector<FunctionOpInterface> functions;
     root->walk<WalkOrder::PreOrder>([&](FunctionOpInterface function) {
       if (!function.isExternal())
@@ -42,34 +43,54 @@ struct InsertScaling : fp8::impl::InsertScalingBase<InsertScaling> {
     });
     bool failedOnce = false;
     for (FunctionOpInterface function : functions)
-      failedOnce |= failed(insertInto(function));
+      failedOnce |= failed(insertInto(function, names));
     // Products outside of functions.
-    failedOnce |= failed(
-        FunctionScaler(root, nullptr, "only functions take states as arguments")
-            .run());
-    if (failedOnce)
+    if (failedOnce || failed(FunctionScaler(root, nullptr,
+                                            "only functions take states as "
+                                            "arguments")
+                                 .run()))
       signalPassFailure();
   }
 
-  LogicalResult insertInto(FunctionOpInterface function);
+  LogicalResult insertIntoProgram(const ProgramDialectInterface &dialect,
+                                  Operation *root);
+  DenseSet<StringAttr> getNamesInUse(Operation *root);
+  LogicalResult insertInto(FunctionOpInterface function,
+                           const DenseSet<StringAttr> &names);
 };
 } // namespace
 
-/// Do others name the function? They would call it without its states.
-static bool isNamedByOthers(FunctionOpInterface function, Operation *root) {
-  if (function == root)
-    return false; // what is around it is not ours to look at
-  auto uses = SymbolTable::getSymbolUses(function, root);
-  return !uses || !uses->empty();
+LogicalResult
+InsertScaling::insertIntoProgram(const ProgramDialectInterface &dialect,
+                                 Operation *root) {
+  if (auto module = dyn_cast<ModuleOp>(root))
+    return dialect.insertScaling(module);
+  return root->emitError("belongs to a program, whose functions share their "
+                         "scale states: run fp8-insert-scaling on the module");
 }
 
-LogicalResult InsertScaling::insertInto(FunctionOpInterface function) {
+/// Of symbols that ops name, to call them or otherwise.
+DenseSet<StringAttr> InsertScaling::getNamesInUse(Operation *root) {
+  DenseSet<StringAttr> names;
+  if (!isa<FunctionOpInterface>(root)) // what is around it is not ours to see
+    root->walk([&](Operation *op) {
+      op->getAttrDictionary().walk([&](SymbolRefAttr symbol) {
+        names.insert(symbol.getLeafReference());
+      });
+    });
+  return names;
+}
+
+LogicalResult InsertScaling::insertInto(FunctionOpInterface function,
+                                        const DenseSet<StringAttr> &names) {
   StringRef whyCurrent;
   if (states == StatesPlace::none)
     whyCurrent = "no states are asked for";
-  else if (isNamedByOthers(function, getOperation()))
-    whyCurrent = "other functions name it, which do not have its states: "
-                 "inline it, or give it to this pass alone";
+  else if (names.contains(function.getNameAttr()))
+    whyCurrent = "it is named by ops that do not have its states: inline it, "
+                 "or give it to this pass alone";
+  else if (!ArgumentStates::fit(function))
+    whyCurrent = "it cannot have more arguments and results";
   if (!whyCurrent.empty())
     return FunctionScaler(function, nullptr, whyCurrent).run();
   ArgumentStates arguments(function);

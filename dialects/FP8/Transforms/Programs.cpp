@@ -6,12 +6,9 @@ using namespace mlir;
 using namespace fp8c;
 
 const fp8::ProgramDialectInterface *fp8::findProgramDialect(Operation *root) {
-  auto module = dyn_cast<ModuleOp>(root);
-  if (!module)
-    return nullptr;
   DialectInterfaceCollection<ProgramDialectInterface> dialects(
-      module.getContext());
+      root->getContext());
   auto owner = llvm::find_if(
-      dialects, [&](const auto &dialect) { return dialect.isProgram(module); });
+      dialects, [&](const auto &dialect) { return dialect.isProgram(root); });
   return owner == dialects.end() ? nullptr : &*owner;
 }

@@ -44,15 +44,17 @@ class ProgramDialectInterface
 public:
   ProgramDialectInterface(mlir::Dialect *dialect) : Base(dialect) {}
 
-  /// Is the module one of the dialect's programs?
-  virtual bool isProgram(mlir::ModuleOp module) const = 0;
+  /// Is it a module that is one of the dialect's programs, or a function of
+  /// one?
+  virtual bool isProgram(mlir::Operation *root) const = 0;
   virtual std::unique_ptr<ProgramFacts>
   getFacts(mlir::ModuleOp module, RecipeEvaluator &evaluator) const = 0;
   /// fp8-insert-scaling of such a program, by FunctionScaler.
   virtual mlir::LogicalResult insertScaling(mlir::ModuleOp module) const = 0;
 };
 
-/// The dialect whose program `root` is; null if it is none.
+/// The dialect whose program `root` is, or is a function of; null if there is
+/// none.
 const ProgramDialectInterface *findProgramDialect(mlir::Operation *root);
 
 } // namespace fp8c::fp8

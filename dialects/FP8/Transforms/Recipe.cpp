@@ -158,12 +158,17 @@ Settings RecipeEvaluator::forVariable(const VariableFacts &variable) {
   return settings;
 }
 
-LogicalResult RecipeEvaluator::checkAllApplied() const {
+LogicalResult RecipeEvaluator::checkAllApplied(bool mustApply) const {
   LogicalResult result = success();
-  for (auto [rule, isApplied] : llvm::zip(recipe.rules, applied))
-    if (!isApplied && !rule.optional)
-      result = emitError(rule.loc)
-               << "the rule matches nothing in this module (say "
-                  "'optional: true' if it need not)";
+  for (auto [rule, isApplied] : llvm::zip(recipe.rules, applied)) {
+    if (isApplied || rule.optional)
+      continue;
+    constexpr StringLiteral text = "the rule matches nothing in this module "
+                                   "(say 'optional: true' if it need not)";
+    if (mustApply)
+      result = emitError(rule.loc, text);
+    else
+      emitRemark(rule.loc, text);
+  }
   return result;
 }

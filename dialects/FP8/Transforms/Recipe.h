@@ -196,8 +196,9 @@ public:
                              llvm::StringRef role);
   Settings forVariable(const VariableFacts &variable);
 
-  /// Emits an error for each rule that applied to nothing and is not optional.
-  mlir::LogicalResult checkAllApplied() const;
+  /// Emits an error, or a remark, for each rule that applied to nothing and is
+  /// not optional.
+  mlir::LogicalResult checkAllApplied(bool mustApply) const;
 
 private:
   bool matchesLayer(const Match &match, int64_t layer) const;

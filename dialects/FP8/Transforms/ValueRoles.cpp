@@ -16,6 +16,10 @@ static Value getMoved(OpResult result) {
   if (auto says = dyn_cast<ValueRoleOpInterface>(op))
     if (OpOperand *moved = says.getMovedOperand(result.getResultNumber()))
       return moved->get();
+  if (auto loop = dyn_cast<LoopLikeOpInterface>(op)) {
+    OpOperand *init = loop.getTiedLoopInit(result);
+    return init ? init->get() : Value();
+  }
   auto precision = dyn_cast<PrecisionOpInterface>(op);
   bool isMove = precision && op->getNumOperands() > 0 &&
                 precision.getResultPrecision(0) == ResultPrecision::Inherited;

@@ -32,7 +32,7 @@ namespace {
 /// are more of these: upstream's conversion leaves each where it stands.
 class SignatureAttrs {
 public:
-  SignatureAttrs(func::FuncOp function, const TypeConverter &types)
+  SignatureAttrs(FunctionOpInterface function, const TypeConverter &types)
       : function(function),
         args(expand(function.getArgumentTypes(), types,
                     [&](unsigned i) { return function.getArgAttrDict(i); })),
@@ -64,7 +64,7 @@ private:
     return all;
   }
 
-  func::FuncOp function;
+  FunctionOpInterface function;
   SmallVector<DictionaryAttr> args, results;
 };
 
@@ -92,7 +92,7 @@ struct LowerToUpstream : fp8c::impl::LowerToUpstreamBase<LowerToUpstream> {
       return signalPassFailure();
     UpstreamTypes types;
     SmallVector<SignatureAttrs> signatures;
-    module.walk([&](func::FuncOp function) {
+    module.walk([&](FunctionOpInterface function) {
       signatures.emplace_back(function, types);
     });
     if (failed(convert(module, types)))
