@@ -5,8 +5,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "fp8c/Dialects.h"
-#include "fp8c/UpstreamModels.h"
 #include "fp8c/Passes.h"
+#include "fp8c/UpstreamModels.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Parser/Parser.h"
