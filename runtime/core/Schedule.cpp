@@ -27,10 +27,16 @@ double Schedule::at(int64_t step) const {
       kind == Kind::WSD ? std::max(warmup, steps - decaySteps) : warmup;
   if (done < decayStart)
     return lr;
-  // 0 at the start of the decay, 1 at the last step.
-  double length =
-      static_cast<double>(std::max<int64_t>(steps - 1 - decayStart, 1));
-  double share = std::min(static_cast<double>(done - decayStart) / length, 1.0);
+  // 0 at the start of the decay, 1 at the last step; or, where that step would
+  // do nothing, at the one behind it.
+  int64_t length = steps - (minLr > 0 ? 1 : 0) - decayStart;
+  bool isLastAlone = kind == Kind::WSD && decaySteps == 1 && steps > 1;
+  double share =
+      isLastAlone && minLr > 0
+          ? 1
+          : std::min(static_cast<double>(done - decayStart) /
+                         static_cast<double>(std::max<int64_t>(length, 1)),
+                     1.0);
   double remaining =
       kind == Kind::Cosine ? 0.5 * (1 + std::cos(pi * share)) : 1 - share;
   return minLr + remaining * (lr - minLr);

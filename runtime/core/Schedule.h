@@ -11,13 +11,15 @@ namespace fp8c::runtime {
 /// What the learning rate does after a linear warm-up.
 struct Schedule {
   enum class Kind {
-    Cosine,   ///< half a cosine from lr down to minLr at the last step
-    Linear,   ///< a line from lr down to minLr at the last step
+    Cosine,   ///< half a cosine from lr down to minLr
+    Linear,   ///< a line from lr down to minLr
     Constant, ///< lr
     WSD       ///< lr, then a line down to minLr over the last decaySteps
   };
   Kind kind = Kind::Cosine;
   double lr = 6e-4;
+  /// Of the last step; 0 would be that of the step behind it, since a step with
+  /// none does nothing.
   double minLr = 6e-5;
   int64_t steps = 0;      ///< length of the run
   int64_t warmup = 0;     ///< steps of warm-up

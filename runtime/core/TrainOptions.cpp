@@ -80,7 +80,9 @@ void TrainOptions::check() const {
   require(evalEvery >= 0 && evalBatches >= 0 && checkpointEvery >= -1 &&
               keep >= 0 && logEvery >= 0 && watch.every >= 0,
           "intervals and counts cannot be negative");
-  scheduleFromName(schedule);
+  require(scheduleFromName(schedule) != Schedule::Kind::WSD || decaySteps > 0,
+          "--decay-steps of schedule wsd must be at least 1: constant has "
+          "none");
 }
 
 Schedule TrainOptions::scheduleOf() const {

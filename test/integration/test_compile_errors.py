@@ -342,6 +342,8 @@ def test_command_lines(tiny, tmp_path, arguments, says):
 def test_no_model(tmp_path):
     refuses("fp8c", "compile", folder=tmp_path, says="model is required")
     refuses("fp8c", folder=tmp_path, says="A subcommand is required")
+    refuses("fp8c", "train", "x.fp8x", folder=tmp_path, says=['"train" is no command of fp8c', "fp8c-run train --help"])
+    refuses("fp8c", "trane", folder=tmp_path, says='there is no command "trane"')
 
 
 @pytest.mark.parametrize("size", [0, 1000])

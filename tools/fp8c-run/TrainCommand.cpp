@@ -46,7 +46,7 @@ void resolveDefaults(const CLI::App &command, TrainOptions &options) {
   if (!command.count("--warmup"))
     options.warmup = std::min<int64_t>(2000, options.steps / 20);
   if (!command.count("--decay-steps"))
-    options.decaySteps = options.steps / 5;
+    options.decaySteps = std::max<int64_t>(1, options.steps / 5);
 }
 
 int start(const CLI::App &command, TrainArguments &arguments) {
@@ -212,7 +212,8 @@ void addTrainCommand(CLI::App &tool, Action &action) {
       ->group(optimizer);
   command
       ->add_option("--min-lr", options.minLr,
-                   "learning rate of the last step [lr / 10]")
+                   "learning rate of the last step, which with 0 is the one "
+                   "before it arrives there [lr / 10]")
       ->group(optimizer);
   command
       ->add_option("--warmup", options.warmup,
@@ -227,7 +228,7 @@ void addTrainCommand(CLI::App &tool, Action &action) {
       ->group(optimizer);
   command
       ->add_option("--decay-steps", options.decaySteps,
-                   "steps of wsd's final decay [steps / 5]")
+                   "steps of wsd's final decay, at least 1 [steps / 5]")
       ->group(optimizer);
   command->add_option("--beta1", options.beta1, "decay of the first moment")
       ->capture_default_str()

@@ -29,12 +29,23 @@ void fp8c::run::addUnchecked(CLI::App &command, runtime::Checks &checks) {
       "or edited by hand");
 }
 
+/// Commands of the two tools are easily taken for one another.
+static int failCommand(const std::string &name) {
+  for (const char *other :
+       {"model", "data", "compile", "inspect", "operators", "report"})
+    if (name == other)
+      return fail("\"" + name + "\" is no command of fp8c-run",
+                  "it is one of fp8c: fp8c " + name + " --help");
+  return fail("there is no command \"" + name + "\"", "see: fp8c-run --help");
+}
+
 int main(int argc, char **argv) {
   // A file size limit shall be an error like a full disk, not a silent death.
   std::signal(SIGXFSZ, SIG_IGN);
 
   CLI::App tool("Trains and uses the programs that fp8c compiles.", "fp8c-run");
   tool.require_subcommand(1);
+  tool.set_version_flag("--version", "fp8c-run " FP8C_VERSION);
   Action action;
   addTrainCommand(tool, action);
   addEvalCommand(tool, action);
@@ -51,6 +62,8 @@ int main(int argc, char **argv) {
   } catch (const CLI::ParseError &error) {
     if (error.get_exit_code() == 0)
       return tool.exit(error); // --help
+    if (argc > 1 && argv[1][0] != '-' && tool.get_subcommands().empty())
+      return failCommand(argv[1]);
     std::string command = "fp8c-run";
     for (const CLI::App *used : tool.get_subcommands())
       command += " " + used->get_name();

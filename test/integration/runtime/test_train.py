@@ -148,10 +148,15 @@ def test_wrong_arguments(tool):
     expect("--schedule", "train", BIGRAM, "--schedule", "x")
     expect("hint: see: fp8c-run train --help", "train", "--nonsense")
     expect("subcommand is required")
+    expect("fp8c compile --help", "compile", "model.onnx")
+    expect('no command "trian"', "trian")
+    expect("--decay-steps of schedule wsd must be at least 1",
+           "train", BIGRAM, "--data", "train.bin", "--steps", 9, "--schedule", "wsd", "--decay-steps", 0)
     assert not (tool.folder / "run").exists()
 
 
 def test_help(tool):
+    assert tool("--version").startswith("fp8c-run ")
     assert "peak learning rate" in tool("train", "--help")
     for command in "train", "eval", "sample", "call", "info":
         assert command in tool("--help")

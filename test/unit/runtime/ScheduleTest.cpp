@@ -54,6 +54,29 @@ TEST(Schedule, WarmupStableDecay) {
   EXPECT_DOUBLE_EQ(schedule.at(101), 0.1);
 }
 
+TEST(Schedule, DecayOfOneStep) {
+  Schedule schedule = make(Schedule::Kind::WSD);
+  schedule.decaySteps = 1;
+  EXPECT_DOUBLE_EQ(schedule.at(100), 1);
+  EXPECT_DOUBLE_EQ(schedule.at(101), 0.1);
+  schedule.minLr = 0;
+  EXPECT_GT(schedule.at(101), 0);
+}
+
+// A step with a learning rate of 0 would be one that does nothing.
+TEST(Schedule, EveryStepLearns) {
+  for (Schedule::Kind kind :
+       {Schedule::Kind::Cosine, Schedule::Kind::Linear, Schedule::Kind::WSD}) {
+    Schedule schedule = make(kind);
+    schedule.minLr = 0;
+    for (int64_t step = 1; step < schedule.steps; ++step)
+      EXPECT_GT(schedule.at(step), 0) << nameOf(kind) << " " << step;
+    EXPECT_GT(schedule.at(101), 0);
+    EXPECT_LT(schedule.at(101), 0.1);
+    EXPECT_DOUBLE_EQ(schedule.at(102), 0);
+  }
+}
+
 TEST(Schedule, ShortRuns) {
   Schedule schedule = make(Schedule::Kind::Cosine);
   schedule.warmup = 0;
