@@ -26,6 +26,13 @@ def folder(tmp_path_factory):
     return folder
 
 
+def test_where_nothing_can_be_written(folder, tmp_path):
+    """An error before the training, which would take an hour."""
+    data = ["--data", folder / "text.train.bin", "--steps", 10**6]
+    output = run("fp8c-run", "profile", folder / "bf16.fp8x", *data, "-o", tmp_path / "none" / "stats.json", status=1, timeout=60)
+    assert "none/stats.json" in output and "No such file" in output
+
+
 def compile_auto(folder, name, *options, status=0):
     command = ["--recipe", "auto", "--stats", folder / "stats.json", "--batch", 4, "--micro-batches", 1, "--host-opt", 0, *options]
     output = run("fp8c", "compile", folder / "model.onnx", *command, "-o", folder / f"{name}.fp8x", status=status)

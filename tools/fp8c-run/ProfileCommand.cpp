@@ -19,6 +19,7 @@
 #include <cmath>
 #include <cstdio>
 #include <map>
+#include <optional>
 
 namespace fp8c::run {
 namespace {
@@ -177,6 +178,10 @@ int profile(const ProfileArguments &arguments) {
           "profile the model compiled with --recipe bf16 or f32, without "
           "--micro-batches 1");
   arguments.options.check();
+  // What cannot be written is told before the work.
+  std::optional<AtomicFile> output;
+  if (processes->isFirst())
+    output.emplace(arguments.output);
   TokenFile data(arguments.data);
   std::unique_ptr<LabelFile> labels = openLabels(arguments.labels, data);
   Trainer trainer(instance, *processes, arguments.options, data, labels.get());
@@ -226,7 +231,10 @@ int profile(const ProfileArguments &arguments) {
     document["operands"] = measureOperands(instance, trainer, arguments);
   if (arguments.ranks)
     document["sums"] = measureSums(instance, trainer, arguments);
-  writeFile(arguments.output, jsonText(document, 1) + "\n");
+  if (!output)
+    return 0; // every process has measured the same
+  output->stream().write(jsonText(document, 1) + "\n");
+  output->commit();
   std::printf(
       "%s: %zu variables and %zu operands after %lld steps, loss %.4f\n",
       printable(arguments.output).c_str(), variables.size(),
