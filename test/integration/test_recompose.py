@@ -30,7 +30,7 @@ def write_export(name, folder):
 
 def normal(text):
     """Text of a module without names, first values and the numbers of constants; what no other program has to be equal in."""
-    text = re.sub(r'train\.(?:name|model|why) = "[^"]*"(?:, )?', "", text)
+    text = re.sub(r'(?:fp8\.name|fp8\.why|train\.model) = "[^"]*"(?:, )?', "", text)
     text = re.sub(r"(?:train\.result_names|arg_names) = \[[^\]]*\](?:, )?", "", text)
     text = re.sub(r"init = #train\.joined<.*?>\]>(?:, )?", "", text)
     text = re.sub(r"init = #train\.\w+<[^>]*>(?:, )?|(?:, )?train\.transposed", "", text)

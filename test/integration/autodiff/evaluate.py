@@ -40,7 +40,7 @@ def parse_attribute(text):
         return np.broadcast_to(np.array(eval(value)), parse_shape(kind))
     if text[0] in '@"':
         return text.strip('@"')
-    if text.startswith("#train"):  # of an enumeration
+    if text.startswith(("#train", "#fp8")):  # of an enumeration
         return re.split("[< ]", text.removesuffix(">"))[-1]
     return float(text.split(":")[0])
 
