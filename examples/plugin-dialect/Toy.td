@@ -13,7 +13,7 @@ class Toy_Op<string mnemonic, list<Trait> traits = []> : Op<Toy_Dialect, mnemoni
 
 def Toy_LinearOp : Toy_Op<"linear", [DeclareOpInterfaceMethods<FP8ContractionOpInterface, ["getContractionInit", "buildSum"]>]> {
   let summary = "y = x w, plus a residual";
-  let description = "x: [.., k], w: [k, n], residual and y: [.., n].";
+  let description = "x: [.., k], w: [k, n], residual and y: [.., n], of one type.";
   let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$w, Optional<AnyRankedTensor>:$residual);
   let results = (outs AnyRankedTensor:$y);
   let assemblyFormat = "$x `,` $w (`plus` $residual^ `:` type($residual))? attr-dict `:` type($x) `,` type($w) `->` type($y)";

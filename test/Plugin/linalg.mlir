@@ -93,7 +93,7 @@ func.func private @declared(tensor<4xf32>)
 // REMARK-DAG: remark: stays as it is: its operands are no matrices with respect to the dimensions it contracts
 // REMARK-DAG: remark: stays as it is: its types are not tensors of static shape in f32, bf16 or f16
 // REMARK-DAG: remark: stays as it is: m = 5 is no multiple of 16
-// REMARK-DAG: remark: stays as it is: it does more than contract two operands into one result
+// REMARK-DAG: remark: stays as it is: it writes to a buffer
 #am = affine_map<(m, n, k) -> (m, k)>
 #b1 = affine_map<(m, n, k) -> (k)>
 #c = affine_map<(m, n, k) -> (m, n)>

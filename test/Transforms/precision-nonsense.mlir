@@ -23,7 +23,7 @@ func.func @dims(%a: tensor<16x32xf32>, %b: tensor<32x16xf32>, %s: tensor<f32>, %
   %8 = test.says %s, %s {batch = 0 : i64, lhs = array<i64: 0>, rhs = array<i64: 0>} : (tensor<f32>, tensor<f32>) -> tensor<f32>
   // expected-remark @+1 {{its types are not tensors of static shape}}
   %9 = test.says %v, %b {batch = 0 : i64, lhs = array<i64: 1>, rhs = array<i64: 0>} : (memref<16x32xf32>, tensor<32x16xf32>) -> tensor<16x16xf32>
-  // expected-remark @+1 {{what its sum is added to has another shape than its result}}
+  // expected-remark @+1 {{what its sum is added to has another type than its result}}
   %10 = test.says %a, %b, %a {batch = 0 : i64, lhs = array<i64: 1>, rhs = array<i64: 0>} : (tensor<16x32xf32>, tensor<32x16xf32>, tensor<16x32xf32>) -> tensor<16x16xf32>
   return
 }

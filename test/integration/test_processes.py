@@ -241,7 +241,8 @@ def start_training(inputs, out, *options, size=2):
 
 
 def wait_for(path):
-    while not path.exists():
+    """Until something stands in a file: of metrics, a step is done, and signals are heeded."""
+    while not path.exists() or path.stat().st_size == 0:
         time.sleep(0.002)
 
 

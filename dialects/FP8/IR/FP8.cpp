@@ -462,6 +462,8 @@ OpFoldResult TransposeOp::fold(FoldAdaptor) {
 }
 
 std::string fp8::getOperandsObstacle(FP8ContractionOpInterface op) {
+  if (op->getNumResults() == 0)
+    return "it writes to a buffer: products of tensors alone are known";
   return op->getNumOperands() == (op.getContractionInit() ? 3u : 2u) &&
                  op->getNumResults() == 1
              ? ""

@@ -23,8 +23,9 @@ struct CheckPrecision : fp8::impl::CheckPrecisionBase<CheckPrecision> {
         return;
       op->emitOpError("still has the precision ")
           << precision
-          << ", which no pass has carried out: run train-apply-precision, "
-             "fp8-lower-states and fp8-insert-scaling before";
+          << ", which no pass has carried out: run fp8-insert-scaling before, "
+             "in a training program train-apply-precision and "
+             "fp8-lower-states too";
       signalPassFailure();
     });
   }

@@ -82,9 +82,8 @@ std::optional<std::string> fp8::getFP8Obstacle(FP8ContractionOpInterface op,
   if (!llvm::all_of(types, isStaticFloatTensor))
     return "its types are not tensors of static shape in f32, bf16 or f16";
   if (OpOperand *init = op.getContractionInit();
-      init &&
-      getShape(init->get().getType()) != getShape(op->getResult(0).getType()))
-    return "what its sum is added to has another shape than its result";
+      init && init->get().getType() != op->getResult(0).getType())
+    return "what its sum is added to has another type than its result";
   int64_t batchRank = op.getContractionBatchRank();
   if (batchRank != 0 && !getTarget(op).fp8Batches)
     return "it has batch dimensions";

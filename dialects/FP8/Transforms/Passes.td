@@ -36,7 +36,7 @@ def InsertScaling : Pass<"fp8-insert-scaling"> {
   }];
   let options = [
     Option<"states", "states", "::fp8c::fp8::StatesPlace", "::fp8c::fp8::StatesPlace::arguments",
-           "Where the scale states of functions are that belong to no program",
+           "Where the scale states of functions are that belong to no program: arguments (and results), or none",
            [{::llvm::cl::values(
              clEnumValN(::fp8c::fp8::StatesPlace::arguments, "arguments", "Arguments and results"),
              clEnumValN(::fp8c::fp8::StatesPlace::none, "none", "Nowhere: all scales are current"))}]>
