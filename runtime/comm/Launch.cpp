@@ -2,6 +2,7 @@
 
 #include "comm/Job.h"
 #include "core/Error.h"
+#include "core/Interrupt.h"
 #include "core/Text.h"
 
 #include <algorithm>
@@ -157,8 +158,9 @@ Launched launchProcesses(int count, std::chrono::seconds timeout) {
   struct sigaction action = {};
   action.sa_handler = [](int signal) { forwarded = signal; };
   sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  for (int signal : endingSignals())
+    sigaction(signal, &action, nullptr);
+  sigaction(SIGUSR2, &action, nullptr);
   close(job.listener);
   return {/*isLauncher=*/true, children.wait()};
 }

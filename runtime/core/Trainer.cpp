@@ -122,7 +122,7 @@ Trainer::StepResult Trainer::step(int64_t step) {
   }
   // On its way while the update runs. All stop after the same step, whoever was
   // asked to.
-  mine.front() = pendingInterrupt();
+  mine.front() = takeInterrupt();
   const Processes::Shared shared =
       processes.shareValues("loss and signal", mine);
   if (result.labels)

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <csignal>
 #include <cstdio>
 #include <set>
 
@@ -388,6 +389,7 @@ int Training::loop(const RunFolder &folder, RunState state) {
                  " steps; raise --steps to train on\n"));
     return 0;
   }
+  watchInterrupts();
   const bool writes = processes.isFirst();
   std::optional<MetricsFile> metricsFile;
   if (writes) {
@@ -395,7 +397,6 @@ int Training::loop(const RunFolder &folder, RunState state) {
     printNote(metricsFile->note());
     printNote(watch.open(folder.watchPath(), state.step));
   }
-  watchInterrupts();
   const Clock::time_point start = Clock::now();
   Clock::time_point lastLine = start;
 
@@ -407,7 +408,8 @@ int Training::loop(const RunFolder &folder, RunState state) {
     if (observations.replicas)
       checkReplicas(instance, processes);
     bool last = state.step == options.steps;
-    bool stop = signal != 0;
+    bool isAsked = signal == SIGUSR2; // for a checkpoint
+    bool stop = signal != 0 && !isAsked;
     if (evaluator && isDue(options.evalEvery, state.step))
       metrics.valLoss = evaluator->run(options.evalBatches, &processes).loss;
     if (last || stop)
@@ -447,7 +449,8 @@ int Training::loop(const RunFolder &folder, RunState state) {
                            : "give more labels that are not negative, or raise "
                              "--accumulate",
                  "; the last checkpoint is in ", folder.path()));
-    if (saves && (isDue(options.checkpointEvery, state.step) || stop)) {
+    if (saves &&
+        (isDue(options.checkpointEvery, state.step) || stop || isAsked)) {
       if (writes) {
         metricsFile->sync();
         folder.checkpoints().save(instance, state, options.toJson(),
@@ -456,6 +459,8 @@ int Training::loop(const RunFolder &folder, RunState state) {
       // Others wait here as long as it takes: a transfer's patience is limited.
       processes.setActivity("the checkpoint");
       processes.meet("checkpoint");
+      if (isAsked)
+        print(concat("checkpoint of step ", state.step, ", as asked\n"));
     }
     if (stop && !last) {
       print(concat("\nstopped after step ", state.step,

@@ -246,7 +246,25 @@ def wait_for(path):
         time.sleep(0.002)
 
 
-@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("whom", ["all", 0, 1])
+def test_all_save_after_the_same_step(inputs, whom, tmp_path):
+    """Whoever is asked for a checkpoint: there is one, and the training goes on until it is asked to end."""
+    training, children = start_training(inputs, tmp_path / "run", "--checkpoint-every", 0)
+    wait_for(tmp_path / "run/metrics.jsonl")
+    if whom == "all":
+        training.send_signal(signal.SIGUSR2)
+    else:
+        os.kill(children[whom], signal.SIGUSR2)
+    while not complete_checkpoints(tmp_path / "run"):
+        time.sleep(0.01)
+    training.send_signal(signal.SIGUSR1)
+    output, errors = training.communicate(timeout=30)
+    assert training.returncode == 128 + signal.SIGUSR1, errors
+    assert "as asked" in output and "continue with" in output
+    assert len(complete_checkpoints(tmp_path / "run")) == 2
+
+
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
 @pytest.mark.parametrize("whom", ["all", 0, 1])
 def test_all_stop_after_the_same_step(inputs, asked, whom, tmp_path):
     training, children = start_training(inputs, tmp_path / "run")

@@ -116,6 +116,10 @@ int resume(const CLI::App &command, const TrainArguments &arguments) {
 void addTrainCommand(CLI::App &tool, Action &action) {
   auto *command = tool.add_subcommand(
       "train", "Train a program, or continue a run with --resume.");
+  command->footer("SIGINT, SIGTERM, SIGUSR1 and SIGHUP (if it is not ignored) "
+                  "end the training with a checkpoint, after the step that "
+                  "runs; a second one ends it at once. After SIGUSR2 it writes "
+                  "a checkpoint and goes on.");
   auto arguments = std::make_shared<TrainArguments>();
   TrainOptions &options = arguments->options;
   // A script's options can be overridden by adding to its command line.

@@ -9,6 +9,8 @@
 
 #include <csignal>
 #include <cstdio>
+#include <poll.h>
+#include <unistd.h>
 
 using namespace fp8c::run;
 
@@ -39,6 +41,12 @@ static int failCommand(const std::string &name) {
   return fail("there is no command \"" + name + "\"", "see: fp8c-run --help");
 }
 
+/// Has whoever read standard output gone? Then nobody misses the rest.
+static bool isPipeClosed() {
+  pollfd output = {STDOUT_FILENO, POLLOUT, 0};
+  return poll(&output, 1, 0) == 1 && (output.revents & POLLERR);
+}
+
 int main(int argc, char **argv) {
   // A file size limit shall be an error like a full disk, not a silent death.
   std::signal(SIGXFSZ, SIG_IGN);
@@ -56,7 +64,7 @@ int main(int argc, char **argv) {
   try {
     tool.parse(argc, argv);
     int status = action();
-    if (std::fflush(stdout) != 0 || std::ferror(stdout))
+    if ((std::fflush(stdout) != 0 || std::ferror(stdout)) && !isPipeClosed())
       return fail("cannot write to standard output", "is its disk full?");
     return status;
   } catch (const CLI::ParseError &error) {

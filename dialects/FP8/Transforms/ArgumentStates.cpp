@@ -84,7 +84,7 @@ void ArgumentStates::prepare() {
   if (sites.empty())
     return;
   unsigned first = function.getNumArguments();
-  LogicalResult inserted = function.insertArguments(
+  [[maybe_unused]] LogicalResult inserted = function.insertArguments(
       SmallVector<unsigned>(sites.size(), first), getTypes(), getAttrs(),
       SmallVector<Location>(sites.size(), function.getLoc()));
   assert(succeeded(inserted) && "such functions get no provider");
@@ -168,7 +168,7 @@ LogicalResult ArgumentStates::returnStates() {
   if (sites.empty())
     return success();
   std::optional<SmallVector<Operation *>> returns = getReturns(function);
-  LogicalResult inserted = function.insertResults(
+  [[maybe_unused]] LogicalResult inserted = function.insertResults(
       SmallVector<unsigned>(sites.size(), function.getNumResults()), getTypes(),
       getAttrs());
   assert(succeeded(inserted) && "such functions get no provider");

@@ -112,7 +112,7 @@ def interrupted(tool, number):
 
 
 def test_interrupts_end_with_a_checkpoint(tool):
-    for number in signal.SIGINT, signal.SIGTERM:
+    for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1:
         status, out = interrupted(tool, number)
         assert status == 128 + number, out
         assert "continue with: fp8c-run train --resume run" in out
@@ -120,6 +120,43 @@ def test_interrupts_end_with_a_checkpoint(tool):
         step = int(name.removeprefix("step-"))
         assert metrics(tool.folder / "run")[-1]["step"] == step
         (tool.folder / "run").rename(tool.folder / f"run-{number}")
+
+
+def test_a_hangup_that_is_ignored(tool):
+    # As under nohup.
+    process = tool.popen("train", BIGRAM, "--data", "train.bin", "--steps", 60,
+                         environment={"BIGRAM_SLEEP": "5"},
+                         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    while "step " not in process.stdout.readline():
+        pass
+    process.send_signal(signal.SIGHUP)
+    out, err = process.communicate()
+    assert process.returncode == 0 and "trained 60 steps" in out, out + err
+
+
+def test_a_checkpoint_when_asked(tool):
+    process = tool.popen("train", BIGRAM, "--data", "train.bin", "--steps", 200,
+                         "--log-every", 1, "--keep", 5,
+                         environment={"BIGRAM_SLEEP": "5"})
+    asked = []
+    for line in process.stdout:
+        if line.startswith(("step  10/", "step  50/")):
+            process.send_signal(signal.SIGUSR2)
+        if line.startswith("checkpoint of step "):
+            asked.append(int(line.split()[3].rstrip(",")))
+    assert process.wait() == 0
+    assert len(asked) == 2 and 10 <= asked[0] < 50 <= asked[1] < 200
+    assert checkpoints(tool.folder / "run") == [f"step-{step:06d}" for step in [*asked, 200]]
+
+
+def test_a_closed_pipe(tool):
+    # Nobody reads on, as behind `| head -1`: the training does not mind.
+    process = tool.popen("train", BIGRAM, "--data", "train.bin", "--steps", 100,
+                         "--log-every", 1, environment={"BIGRAM_SLEEP": "2"})
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait() == 0, process.stderr.read()
+    assert [line["step"] for line in metrics(tool.folder / "run")] == list(range(1, 101))
 
 
 def test_one_training_per_run(tool):
@@ -159,5 +196,6 @@ def test_wrong_arguments(tool):
 def test_help(tool):
     assert tool("--version").startswith("fp8c-run ")
     assert "peak learning rate" in tool("train", "--help")
+    assert "After SIGUSR2 it writes" in tool("train", "--help")
     for command in "train", "eval", "sample", "call", "info":
         assert command in tool("--help")
