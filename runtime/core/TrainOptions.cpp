@@ -54,6 +54,8 @@ OrderedJson TrainOptions::toJson() const {
   OrderedJson json;
   visitOptions(*this,
                [&](const char *key, const auto &value) { json[key] = value; });
+  if (scheduleSteps)
+    json["schedule_steps"] = scheduleSteps;
   return json;
 }
 
@@ -62,6 +64,7 @@ TrainOptions TrainOptions::fromJson(const JsonField &field) {
   visitOptions(options, [&](const char *key, auto &value) {
     load(field.at(key), value);
   });
+  options.scheduleSteps = field.integer("schedule_steps", 0);
   return options;
 }
 
@@ -90,7 +93,7 @@ Schedule TrainOptions::scheduleOf() const {
   result.kind = scheduleFromName(schedule);
   result.lr = lr;
   result.minLr = minLr;
-  result.steps = steps;
+  result.steps = scheduleSteps ? scheduleSteps : steps;
   result.warmup = warmup;
   result.decaySteps = decaySteps;
   return result;

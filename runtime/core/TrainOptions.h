@@ -21,6 +21,9 @@ struct TrainOptions {
   double minLr = 6e-5;
   int64_t warmup = 0;
   std::string schedule = "cosine";
+  /// Steps after which the schedule has arrived at minLr, where it stays; 0:
+  /// all of the run's. A run that goes on for longer keeps the schedule it had.
+  int64_t scheduleSteps = 0;
   int64_t decaySteps = 0;
   double beta1 = 0.9;
   double beta2 = 0.95;

@@ -41,7 +41,7 @@ void checkPath(const std::string &path) {
 void checkOptions(const TrainOptions &options, const SavedState &state,
                   const ResumeChanges &changes, const std::string &run) {
   std::set<std::string> changeable = {"steps", "checkpoint_every", "keep",
-                                      "log_every"};
+                                      "log_every", "schedule_steps"};
   if (!changes.program.empty())
     changeable.insert("accumulate");
   const Json now = Json::parse(options.toJson().dump());
@@ -172,7 +172,19 @@ void ResumeChanges::apply(RunConfig &config, const std::string &run) const {
     throw Error::inFile(run, concat("--steps can only be raised on resume, and "
                                     "the run has ",
                                     options.steps));
+  if (reschedule)
+    options.scheduleSteps = 0;
+  else if (steps && *steps > options.steps && !options.scheduleSteps)
+    options.scheduleSteps = options.steps;
   options.steps = steps.value_or(options.steps);
+  if (options.scheduleSteps && options.lr > 0 &&
+      options.scheduleOf().at(options.steps) == 0)
+    throw Error::inFile(
+        run,
+        concat("the learning rate is 0 after the ", options.scheduleSteps,
+               " steps of its schedule: more would do nothing"),
+        "--reschedule stretches the schedule over all steps; the learning rate "
+        "jumps then");
   options.checkpointEvery = checkpointEvery.value_or(options.checkpointEvery);
   options.keep = keep.value_or(options.keep);
   options.logEvery = logEvery.value_or(options.logEvery);
@@ -321,7 +333,11 @@ void Training::printConfiguration(const RunFolder &folder) const {
   table.row("schedule",
             concat(options.schedule, ", lr ", options.lr, " to ", options.minLr,
                    ", ", withThousands(options.steps), " steps, warm-up ",
-                   withThousands(options.warmup)));
+                   withThousands(options.warmup),
+                   options.scheduleSteps
+                       ? concat("; of ", withThousands(options.scheduleSteps),
+                                " steps, then as the last of them")
+                       : ""));
   table.row("memory",
             concat("variables ", bytesText(manifest.variablesBytes), ", arena ",
                    bytesText(manifest.arenaBytes),

@@ -22,6 +22,9 @@ struct ResumeChanges {
   std::string program;
   std::optional<int64_t> accumulate; ///< only with another program
   std::optional<int64_t> steps;      ///< can only be raised
+  /// Whether the learning rate's schedule is that of as many steps. Else it
+  /// stays what it was, then minLr.
+  bool reschedule = false;
   std::optional<int64_t> checkpointEvery, keep, logEvery;
   Checks checks = Checks::On; ///< of the program
 

@@ -21,6 +21,7 @@ struct TrainArguments {
                                                                    resume;
   Observations observations;
   int64_t step = 0;
+  bool reschedule = false;
   int processes = 0;
   JobOptions job;
   TrainOptions options;
@@ -53,6 +54,8 @@ int start(const CLI::App &command, TrainArguments &arguments) {
   for (const char *needed : {"PROG", "--data", "--steps"})
     if (!command.count(needed))
       throw CLI::RequiredError(needed);
+  if (arguments.reschedule)
+    throw Error("--reschedule is for --resume with more --steps");
   if (command.count("--step"))
     throw Error("--step is the checkpoint to resume at",
                 "a new run takes --steps: how many it has");
@@ -76,10 +79,10 @@ int start(const CLI::App &command, TrainArguments &arguments) {
 
 int resume(const CLI::App &command, const TrainArguments &arguments) {
   const std::vector<std::string> changeable = {
-      "PROG",        "--resume",     "--step",    "--steps",
-      "--keep",      "--accumulate", "--nproc",   "--checkpoint-every",
-      "--address",   "--log-every",  "--timeout", "--unchecked",
-      "--token-file"};
+      "PROG",         "--resume",     "--step",    "--steps",
+      "--keep",       "--accumulate", "--nproc",   "--checkpoint-every",
+      "--address",    "--log-every",  "--timeout", "--unchecked",
+      "--token-file", "--reschedule"};
   for (const CLI::Option *option : command.parse_order())
     if (std::find(changeable.begin(), changeable.end(), option->get_name()) ==
         changeable.end())
@@ -95,6 +98,7 @@ int resume(const CLI::App &command, const TrainArguments &arguments) {
   changes.steps = given("--steps", options.steps);
   changes.checkpointEvery =
       given("--checkpoint-every", options.checkpointEvery);
+  changes.reschedule = arguments.reschedule;
   changes.keep = given("--keep", options.keep);
   changes.logEvery = given("--log-every", options.logEvery);
   changes.checks = arguments.checks;
@@ -133,8 +137,13 @@ void addTrainCommand(CLI::App &tool, Action &action) {
   command->add_option("--resume", arguments->resume,
                       "continue the run in this folder, bit for bit; of the "
                       "options only --step, --steps (raised), "
-                      "--checkpoint-every, --keep and --log-every may be "
-                      "given, and with PROG --accumulate");
+                      "--reschedule, --checkpoint-every, --keep and "
+                      "--log-every may be given, and with PROG --accumulate");
+  command->add_flag(
+      "--reschedule", arguments->reschedule,
+      "with --resume and more --steps: stretch the learning rate's schedule "
+      "over all of them, which makes it jump [it stays what it was, then "
+      "--min-lr]");
   command->add_option("--step", arguments->step,
                       "with --resume: continue at this step's checkpoint [the "
                       "newest]; newer ones are moved to RUN/aside-1");

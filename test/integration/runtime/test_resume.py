@@ -72,6 +72,35 @@ def test_a_complete_run_stays_as_it_is(tool):
     assert (tool.folder / "run/metrics.jsonl").read_bytes() == before
 
 
+def rates(folder):
+    return [round(line["lr"], 6) for line in metrics(folder)]
+
+
+def test_more_steps_keep_the_schedule(tool):
+    linear = ["--schedule", "linear", "--warmup", 1, "--lr", 0.5, "--min-lr", 0.1]
+    tool.train("--steps", 6, *linear)
+    first = rates(tool.folder / "run")
+    assert first[-1] == 0.1
+    assert "of 6 steps, then as the last of them" in tool("train", "--resume", "run", "--steps", 8)
+    assert rates(tool.folder / "run") == [*first, 0.1, 0.1]
+    # Once more, and interrupted or not: the schedule is still the first one.
+    tool("train", "--resume", "run", "--steps", 9)
+    assert rates(tool.folder / "run") == [*first, 0.1, 0.1, 0.1]
+    # Stretched: as if all steps had been asked for, from here on.
+    tool("train", "--resume", "run", "--steps", 12, "--reschedule")
+    tool.train("--steps", 12, *linear, "--out", "whole")
+    assert rates(tool.folder / "run")[9:] == rates(tool.folder / "whole")[9:]
+    assert "--reschedule is for --resume" in tool.fails("train", BIGRAM, "--data", "train.bin", "--steps", 3, "--reschedule")
+
+
+def test_more_steps_without_a_learning_rate(tool):
+    tool.train("--steps", 4, "--schedule", "cosine", "--min-lr", 0)
+    message = tool.fails("train", "--resume", "run", "--steps", 6)
+    assert "more would do nothing" in message and "--reschedule" in message
+    tool("train", "--resume", "run", "--steps", 6, "--reschedule")
+    assert len(metrics(tool.folder / "run")) == 6
+
+
 def test_options_are_those_of_the_run(tool):
     tool.train("--steps", 5)
     message = tool.fails("train", "--resume", "run", "--lr", 1)
