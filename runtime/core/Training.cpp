@@ -402,7 +402,8 @@ int Training::loop(const RunFolder &folder, RunState state) {
   const bool saves = options.checkpointEvery >= 0;
   if (state.step >= options.steps) {
     print(concat("the run is complete: ", state.step,
-                 " steps; raise --steps to train on\n"));
+                 " steps; raise --steps to train on, with --reschedule if the "
+                 "learning rate is to rise again\n"));
     return 0;
   }
   watchInterrupts();
