@@ -2,6 +2,7 @@
 
 #include "Commands.h"
 
+#include "../UnknownCommand.h"
 #include "core/Error.h"
 #include "core/Escape.h"
 
@@ -29,16 +30,6 @@ void fp8c::run::addUnchecked(CLI::App &command, runtime::Checks &checks) {
       "--unchecked", [&checks] { checks = runtime::Checks::Off; },
       "do not compare the program with its checksums: for one that was rebuilt "
       "or edited by hand");
-}
-
-/// Commands of the two tools are easily taken for one another.
-static int failCommand(const std::string &name) {
-  for (const char *other :
-       {"model", "data", "compile", "inspect", "operators", "report"})
-    if (name == other)
-      return fail("\"" + name + "\" is no command of fp8c-run",
-                  "it is one of fp8c: fp8c " + name + " --help");
-  return fail("there is no command \"" + name + "\"", "see: fp8c-run --help");
 }
 
 /// Has whoever read standard output gone? Then nobody misses the rest.
@@ -70,8 +61,12 @@ int main(int argc, char **argv) {
   } catch (const CLI::ParseError &error) {
     if (error.get_exit_code() == 0)
       return tool.exit(error); // --help
-    if (argc > 1 && argv[1][0] != '-' && tool.get_subcommands().empty())
-      return failCommand(argv[1]);
+    if (argc > 1 && argv[1][0] != '-' && tool.get_subcommands().empty()) {
+      const fp8c::runtime::Error unknown = fp8c::unknownCommand(
+          argv[1], "fp8c-run", "fp8c",
+          {"model", "data", "compile", "inspect", "operators", "report"});
+      return fail(unknown.what(), unknown.hint());
+    }
     std::string command = "fp8c-run";
     for (const CLI::App *used : tool.get_subcommands())
       command += " " + used->get_name();

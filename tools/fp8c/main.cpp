@@ -1,5 +1,6 @@
 //===- main.cpp - fp8c: compiles models into training programs ------------===//
 
+#include "../UnknownCommand.h"
 #include "CompileCommand.h"
 #include "DataCommand.h"
 #include "InspectCommand.h"
@@ -31,16 +32,6 @@ static bool flush() {
   return std::fflush(stdout) == 0 && !failed;
 }
 
-/// Commands of the two tools are easily taken for one another.
-static int failCommand(const std::string &name) {
-  for (const char *other :
-       {"train", "eval", "sample", "call", "profile", "info"})
-    if (name == other)
-      return fail("\"" + name + "\" is no command of fp8c",
-                  "it is one of fp8c-run: fp8c-run " + name + " --help");
-  return fail("there is no command \"" + name + "\"", "see: fp8c --help");
-}
-
 int main(int argc, char **argv) {
   // A file-size limit shall be an error of the write, like a full disk.
   std::signal(SIGXFSZ, SIG_IGN);
@@ -63,8 +54,12 @@ int main(int argc, char **argv) {
   } catch (const CLI::ParseError &error) {
     if (error.get_exit_code() == 0)
       return app.exit(error); // --help
-    if (argc > 1 && argv[1][0] != '-' && app.get_subcommands().empty())
-      return failCommand(argv[1]);
+    if (argc > 1 && argv[1][0] != '-' && app.get_subcommands().empty()) {
+      const fp8c::runtime::Error unknown = fp8c::unknownCommand(
+          argv[1], "fp8c", "fp8c-run",
+          {"train", "eval", "sample", "call", "profile", "info"});
+      return fail(unknown.what(), unknown.hint());
+    }
     std::string command = "fp8c";
     for (const CLI::App *used : app.get_subcommands())
       command += " " + used->get_name();

@@ -56,6 +56,10 @@ inline bool isWide(mlir::Type format) {
 
 namespace fp8c::fp8 {
 
+/// Roles of values, as recipes and `fp8.role` call them.
+constexpr llvm::StringLiteral kActivation = "activation", kWeight = "weight",
+                              kGradient = "gradient";
+
 /// On the variable of a scale state, i64: how many values a micro-batch counts
 /// in its statistics.
 constexpr llvm::StringLiteral kCountedAttr = "fp8.counted";

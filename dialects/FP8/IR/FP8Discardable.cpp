@@ -46,8 +46,8 @@ static bool isUses(Attribute attr) {
 
 static bool isRole(Attribute attr) {
   auto role = dyn_cast<StringAttr>(attr);
-  return role && llvm::is_contained({"weight", "gradient", "activation"},
-                                    role.getValue());
+  return role &&
+         llvm::is_contained({kWeight, kGradient, kActivation}, role.getValue());
 }
 
 static constexpr KnownAttr kKnownAttrs[] = {

@@ -58,8 +58,9 @@ void FunctionScaler::collect() {
     auto contraction = cast<FP8ContractionOpInterface>(op);
     StringRef lhs = roles.get(contraction.getContractionLhs().get()),
               rhs = roles.get(contraction.getContractionRhs().get());
-    contractions.push_back({contraction, getOperandSuffix(lhs, rhs, kLhs),
-                            getOperandSuffix(rhs, lhs, kRhs)});
+    contractions.push_back({contraction,
+                            {getOperandSuffix(lhs, rhs, kLhs)},
+                            {getOperandSuffix(rhs, lhs, kRhs)}});
     Phase phase = getForwardPhase(op);
     if ((phase == Phase::fwd || anyPhase) &&
         !names.insert((getName(op) + "\n" + stringifyPhase(phase)).str())
@@ -68,19 +69,17 @@ void FunctionScaler::collect() {
   });
 }
 
-ScaleSite *FunctionScaler::findSite(Operation *consumer, size_t number,
-                                    StringRef suffix, OperandAttr spec,
-                                    Value value, bool &isFirst) {
+void FunctionScaler::findSite(Operation *consumer, size_t number,
+                              OperandAttr spec, Value value, Use &use) {
   if (!states) {
     if (!std::exchange(saidNoState, true))
       function->emitRemark("scales are current, not delayed: ") << whyCurrent;
-    return nullptr;
+    return;
   }
   auto fallBack = [&](const Twine &reason) {
     if (!states->isSilent())
-      consumer->emitRemark() << "scales operand '" << suffix
+      consumer->emitRemark() << "scales operand '" << use.suffix
                              << "' currently, not delayed: " << reason.str();
-    return static_cast<ScaleSite *>(nullptr);
   };
   StringRef name = getName(consumer);
   bool isNamed = !name.empty() && !ambiguous.contains(name);
@@ -90,45 +89,49 @@ ScaleSite *FunctionScaler::findSite(Operation *consumer, size_t number,
                         : "several ops are named '" + name.str() + "'");
   if (std::optional<std::string> obstacle = states->getObstacle(value))
     return fallBack(*obstacle);
-  std::string siteName = isNamed
-                             ? (name + "." + suffix).str()
-                             : ("product" + Twine(number) + "." + suffix).str();
+  std::string siteName =
+      isNamed ? (name + "." + use.suffix).str()
+              : ("product" + Twine(number) + "." + use.suffix).str();
   if (ScaleSite *site = siteOfOperand.lookup(siteName);
-      isNamed && site && site->operand == spec && states->reaches(*site, value))
-    return site; // the value was computed anew
+      isNamed && site && site->operand == spec &&
+      states->reaches(*site, value)) {
+    use.site = site; // the value was computed anew
+    return;
+  }
   std::string obstacle;
-  ScaleSite *site = states->getSite(siteName, spec, value, obstacle);
-  if (!site) // the forward pass scales the operand in another way
-    site = states->getSite(siteName + "." +
-                               stringifyPhase(getForwardPhase(consumer)).str(),
-                           spec, value, obstacle);
-  isFirst = site != nullptr;
-  return site ? site : fallBack(obstacle);
+  use.site = states->getSite(siteName, spec, value, obstacle);
+  if (!use.site) // the forward pass scales the operand in another way
+    use.site = states->getSite(
+        siteName + "." + stringifyPhase(getForwardPhase(consumer)).str(), spec,
+        value, obstacle);
+  use.isFirst = use.site != nullptr;
+  if (!use.site)
+    fallBack(obstacle);
 }
 
 void FunctionScaler::findSites() {
   DenseMap<std::pair<Value, Attribute>, ScaleSite *> known;
   auto find = [&](Operation *op, size_t number, OpOperand &operand,
-                  OperandAttr spec, StringRef suffix,
-                  bool &isFirst) -> ScaleSite * {
+                  OperandAttr spec, Use &use) {
     if (spec.getGranularity() != Granularity::Tensor)
-      return nullptr;
+      return;
     auto [it, isNew] = known.try_emplace({operand.get(), spec});
     if (isNew && spec.isDelayed())
-      it->second = findSite(op, number, suffix, spec, operand.get(), isFirst);
-    if (ScaleSite *site = it->second; site && !getName(op).empty())
-      siteOfOperand.try_emplace((getName(op) + "." + suffix).str(), site);
-    return it->second;
+      findSite(op, number, spec, operand.get(), use);
+    else
+      use.site = it->second;
+    it->second = use.site;
+    if (use.site && !getName(op).empty())
+      siteOfOperand.try_emplace((getName(op) + "." + use.suffix).str(),
+                                use.site);
   };
   for (auto [number, contraction] : llvm::enumerate(contractions)) {
     FP8ContractionOpInterface op = contraction.op;
     PrecisionAttr precision = getPrecision(op);
-    contraction.lhsSite =
-        find(op, number, op.getContractionLhs(), precision.getLhs(),
-             contraction.lhsSuffix, contraction.lhsIsFirst);
-    contraction.rhsSite =
-        find(op, number, op.getContractionRhs(), precision.getRhs(),
-             contraction.rhsSuffix, contraction.rhsIsFirst);
+    find(op, number, op.getContractionLhs(), precision.getLhs(),
+         contraction.lhs);
+    find(op, number, op.getContractionRhs(), precision.getRhs(),
+         contraction.rhs);
   }
 }
 
@@ -222,12 +225,10 @@ void FunctionScaler::noteUse(Operation *consumer, const Operand &operand,
 LogicalResult FunctionScaler::lower(const Contraction &contraction) {
   FP8ContractionOpInterface op = contraction.op;
   PrecisionAttr precision = getPrecision(op);
-  Operand lhs{op.getContractionLhs().get(), precision.getLhs(),
-              op.getLhsContractingDims(),   contraction.lhsSuffix,
-              contraction.lhsSite,          contraction.lhsIsFirst};
-  Operand rhs{op.getContractionRhs().get(), precision.getRhs(),
-              op.getRhsContractingDims(),   contraction.rhsSuffix,
-              contraction.rhsSite,          contraction.rhsIsFirst};
+  Operand lhs{contraction.lhs, op.getContractionLhs().get(), precision.getLhs(),
+              op.getLhsContractingDims()};
+  Operand rhs{contraction.rhs, op.getContractionRhs().get(), precision.getRhs(),
+              op.getRhsContractingDims()};
   Value lhsQuantized = quantize(op, lhs), rhsQuantized = quantize(op, rhs);
   noteUse(op, lhs, lhsQuantized);
   noteUse(op, rhs, rhsQuantized);

@@ -67,30 +67,31 @@ public:
   const CurrentUses &getCurrentUses() const { return currentUses; }
 
 private:
-  struct Operand {
-    mlir::Value value;
-    OperandAttr spec;
-    llvm::SmallVector<int64_t> contracting;
+  /// What a contraction has of an operand.
+  struct Use {
     /// What the site is called after the contraction's name: "x", "w" or "dy".
     llvm::StringRef suffix;
     /// Null with current scaling.
-    ScaleSite *site;
+    ScaleSite *site = nullptr;
     /// Is it the first time that the site sees the value? What is computed anew
     /// was counted when it was computed first.
-    bool isFirst;
+    bool isFirst = false;
   };
   struct Contraction {
     FP8ContractionOpInterface op;
-    llvm::StringRef lhsSuffix, rhsSuffix;
-    ScaleSite *lhsSite = nullptr, *rhsSite = nullptr;
-    bool lhsIsFirst = false, rhsIsFirst = false;
+    Use lhs, rhs;
+  };
+  struct Operand : Use {
+    mlir::Value value;
+    OperandAttr spec;
+    llvm::SmallVector<int64_t> contracting;
   };
   void collect();
   void findSites();
-  /// `number` is that of the consumer among the contractions.
-  ScaleSite *findSite(mlir::Operation *consumer, size_t number,
-                      llvm::StringRef suffix, OperandAttr spec,
-                      mlir::Value value, bool &isFirst);
+  /// Fills in the site of a use that is delayed; `number` is that of the
+  /// consumer among the contractions.
+  void findSite(mlir::Operation *consumer, size_t number, OperandAttr spec,
+                mlir::Value value, Use &use);
   mlir::LogicalResult lower(const Contraction &contraction);
   void noteUse(mlir::Operation *consumer, const Operand &operand,
                mlir::Value quantized);

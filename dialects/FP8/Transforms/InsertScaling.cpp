@@ -12,7 +12,6 @@
 #include "FP8/Transforms/ArgumentStates.h"
 #include "FP8/Transforms/Passes.h"
 #include "FP8/Transforms/Programs.h"
-#include "mlir/IR/SymbolTable.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
 
 using namespace mlir;
@@ -23,6 +22,26 @@ namespace fp8c::fp8 {
 #define GEN_PASS_DEF_INSERTSCALING
 #include "FP8/Transforms/Passes.h.inc"
 } // namespace fp8c::fp8
+
+static LogicalResult insertIntoProgram(const ProgramDialectInterface &dialect,
+                                       Operation *root) {
+  if (auto module = dyn_cast<ModuleOp>(root))
+    return dialect.insertScaling(module);
+  return root->emitError("belongs to a program, whose functions share their "
+                         "scale states: run fp8-insert-scaling on the module");
+}
+
+/// Of symbols that ops name, to call them or otherwise.
+static DenseSet<StringAttr> getNamesInUse(Operation *root) {
+  DenseSet<StringAttr> names;
+  if (!isa<FunctionOpInterface>(root)) // what is around it is not ours to see
+    root->walk([&](Operation *op) {
+      op->getAttrDictionary().walk([&](SymbolRefAttr symbol) {
+        names.insert(symbol.getLeafReference());
+      });
+    });
+  return names;
+}
 
 namespace {
 struct InsertScaling : fp8::impl::InsertScalingBase<InsertScaling> {
@@ -52,34 +71,10 @@ struct InsertScaling : fp8::impl::InsertScalingBase<InsertScaling> {
       signalPassFailure();
   }
 
-  LogicalResult insertIntoProgram(const ProgramDialectInterface &dialect,
-                                  Operation *root);
-  DenseSet<StringAttr> getNamesInUse(Operation *root);
   LogicalResult insertInto(FunctionOpInterface function,
                            const DenseSet<StringAttr> &names);
 };
 } // namespace
-
-LogicalResult
-InsertScaling::insertIntoProgram(const ProgramDialectInterface &dialect,
-                                 Operation *root) {
-  if (auto module = dyn_cast<ModuleOp>(root))
-    return dialect.insertScaling(module);
-  return root->emitError("belongs to a program, whose functions share their "
-                         "scale states: run fp8-insert-scaling on the module");
-}
-
-/// Of symbols that ops name, to call them or otherwise.
-DenseSet<StringAttr> InsertScaling::getNamesInUse(Operation *root) {
-  DenseSet<StringAttr> names;
-  if (!isa<FunctionOpInterface>(root)) // what is around it is not ours to see
-    root->walk([&](Operation *op) {
-      op->getAttrDictionary().walk([&](SymbolRefAttr symbol) {
-        names.insert(symbol.getLeafReference());
-      });
-    });
-  return names;
-}
 
 LogicalResult InsertScaling::insertInto(FunctionOpInterface function,
                                         const DenseSet<StringAttr> &names) {

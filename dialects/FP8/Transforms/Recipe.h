@@ -144,10 +144,8 @@ llvm::SmallVector<llvm::StringRef> getBuiltinRecipes();
 // Evaluation
 //===----------------------------------------------------------------------===//
 
-/// Words of `operand:`.
-constexpr llvm::StringLiteral kLhs = "lhs", kRhs = "rhs",
-                              kActivation = "activation", kWeight = "weight",
-                              kGradient = "gradient";
+/// Words of `operand:` besides roles.
+constexpr llvm::StringLiteral kLhs = "lhs", kRhs = "rhs";
 /// Words of `role:` besides.
 constexpr llvm::StringLiteral kParameter = "parameter", kMoment1 = "moment1",
                               kMoment2 = "moment2";

@@ -355,7 +355,9 @@ Type FileInitAttr::getTypeInFile(Type element) {
 StringRef ReadOp::getValueRole(unsigned) {
   auto variable = SymbolTable::lookupNearestSymbolFrom<VariableOp>(
       *this, getVariableAttr());
-  return variable && isModelParameter(variable.getRole()) ? "weight" : "";
+  return variable && isModelParameter(variable.getRole())
+             ? StringRef(fp8::kWeight)
+             : StringRef();
 }
 
 LogicalResult VariableOp::verifySymbolUses(SymbolTableCollection &symbols) {
