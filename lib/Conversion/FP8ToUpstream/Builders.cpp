@@ -50,8 +50,10 @@ Value upstream::buildInverse(ImplicitLocOpBuilder &b, Value scale) {
   return arith::DivFOp::create(b, buildFloat(b, 1.0f), scale);
 }
 
-static Value buildInfinity(ImplicitLocOpBuilder &b) {
-  return buildFloat(b, std::numeric_limits<float>::infinity());
+Value upstream::buildIsFinite(ImplicitLocOpBuilder &b, Value magnitude) {
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  return buildCompare(b, arith::CmpFPredicate::OLT, magnitude,
+                      buildFloat(b, infinity));
 }
 
 Value upstream::buildScale(ImplicitLocOpBuilder &b, const Scaling &scaling,
@@ -74,9 +76,7 @@ Value upstream::buildScale(ImplicitLocOpBuilder &b, const Scaling &scaling,
   }
   Value isPositive =
       buildCompare(b, arith::CmpFPredicate::OGT, amax, buildFloat(b, 0.0f));
-  Value isFinite =
-      buildCompare(b, arith::CmpFPredicate::OLT, amax, buildInfinity(b));
-  Value isUsable = arith::AndIOp::create(b, isPositive, isFinite);
+  Value isUsable = arith::AndIOp::create(b, isPositive, buildIsFinite(b, amax));
   return arith::SelectOp::create(b, isUsable, scale, otherwise);
 }
 
@@ -145,8 +145,7 @@ Value upstream::buildMagnitudes(ImplicitLocOpBuilder &b, Value input,
                Value x = buildCast(inner, values[0], inner.getF32Type());
                x = math::AbsFOp::create(inner, x);
                if (!all) {
-                 Value isFinite = buildCompare(inner, arith::CmpFPredicate::OLT,
-                                               x, buildInfinity(inner));
+                 Value isFinite = buildIsFinite(inner, x);
                  x = arith::SelectOp::create(inner, isFinite, x,
                                              buildFloat(inner, 0.0f));
                }

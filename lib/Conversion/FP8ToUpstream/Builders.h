@@ -28,6 +28,9 @@ mlir::Value buildRead(mlir::ImplicitLocOpBuilder &b, mlir::Value scalar);
 mlir::Value buildLimited(mlir::ImplicitLocOpBuilder &b, mlir::Value x,
                          mlir::Value low, mlir::Value high);
 
+/// Is a magnitude a number, and no infinity?
+mlir::Value buildIsFinite(mlir::ImplicitLocOpBuilder &b, mlir::Value magnitude);
+
 mlir::Value buildInverse(mlir::ImplicitLocOpBuilder &b, mlir::Value scale);
 
 /// How a scale follows from an amax.

@@ -49,10 +49,8 @@ struct LowerComputeScale : OpConversionPattern<fp8::ComputeScaleOp> {
       Value largest = buildRead(
           b, buildMagnitudes(b, rewriter.getRemappedValue(amax.getInput()),
                              /*kept=*/{}, /*all=*/true));
-      constexpr float infinity = std::numeric_limits<float>::infinity();
       constexpr float nan = std::numeric_limits<float>::quiet_NaN();
-      Value isFinite = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT,
-                                             largest, buildFloat(b, infinity));
+      Value isFinite = buildIsFinite(b, largest);
       scale = arith::SelectOp::create(b, isFinite, scale, buildFloat(b, nan));
     }
     rewriter.replaceOp(op, scale);
